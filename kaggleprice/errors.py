@@ -1,0 +1,101 @@
+"""Every error that kaggleprice raises on purpose, each with its exit code.
+
+KagglePriceError            root: catch this one to catch them all
+├── RunError                1  the run itself failed
+│   ├── DivergenceError     1  training left the finite numbers
+│   └── OutputError         1  a result could not be written
+├── UsageError              2  an option's value cannot be
+│   ├── UnknownNameError    2  a name that is in no registry
+│   └── DeviceError         2  a device that this machine does not have
+├── DataError               3  a file's content is not what the competition says
+│   ├── MissingFileError    3  a file that should be there is not
+│   └── RunFolderError      3  a run folder is incomplete or was altered
+├── NetworkError            4  no mirror gave the file
+│   └── ChecksumError       4  a file's hash is not the recorded one
+├── AccessError             5  credentials or competition rules are missing
+└── GateError               6  a limit set by the user was missed
+
+An interrupted command ends with 130, as shells expect.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class KagglePriceError(Exception):
+    """The root of the tree. `str(error)` is one sentence that a person can act on."""
+
+    exit_code = 1
+
+
+class RunError(KagglePriceError):
+    """The run itself failed: divergence, memory, disk."""
+
+    exit_code = 1
+
+
+class DivergenceError(RunError):
+    """Training left the finite numbers in at least one member."""
+
+
+class OutputError(RunError):
+    """A result could not be written where it was wanted."""
+
+
+class UsageError(KagglePriceError):
+    """An option's value cannot be."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that is in no registry; the message lists the valid ones."""
+
+    def __init__(self, kind: str, name: str, valid: Iterable[str]) -> None:
+        self.kind, self.name, self.valid = kind, name, sorted(valid)
+        close = difflib.get_close_matches(name, self.valid, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        known = f"there are: {', '.join(self.valid)}" if self.valid else "there are none yet"
+        super().__init__(f"unknown {kind} {name!r}; {known}.{hint}")
+
+
+class DeviceError(UsageError):
+    """A device that this machine does not have."""
+
+
+class DataError(KagglePriceError):
+    """A file's content is not what the competition says."""
+
+    exit_code = 3
+
+
+class MissingFileError(DataError):
+    """A file that should be there is not."""
+
+
+class RunFolderError(DataError):
+    """A run folder is incomplete or was altered."""
+
+
+class NetworkError(KagglePriceError):
+    """No mirror gave the file."""
+
+    exit_code = 4
+
+
+class ChecksumError(NetworkError):
+    """A file's hash is not the recorded one."""
+
+
+class AccessError(KagglePriceError):
+    """Credentials or the acceptance of a competition's rules are missing."""
+
+    exit_code = 5
+
+
+class GateError(KagglePriceError):
+    """A limit set by the user was missed."""
+
+    exit_code = 6

@@ -1,0 +1,133 @@
+"""Layers whose parameters carry a leading member dimension.
+
+Throughout: M members, B rows per member in a step, `rows_used` of shape (M, B, 1) marks the rows
+that are real where members have unequal numbers of rows, None where all are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kaggleprice.models.initialization import Deviation
+
+
+class MemberLinear(nn.Module):
+    """`y[m] = x[m] @ weight[m] + bias[m]`.
+
+    Shape:
+        x: (M, B, inputs) → (M, B, outputs); weight: (M, inputs, outputs); bias: (M, 1, outputs).
+    """
+
+    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(members, inputs, outputs))
+        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
+
+    @torch.no_grad()
+    def initialize(
+        self, member: int, generator: np.random.Generator, deviation: Deviation, used: NDArray[np.bool_]
+    ) -> None:
+        """Draw one member's weights; inputs that the member does not use stay 0.
+
+        Args:
+            member: index into M.
+            generator: the member's own stream; as many numbers are drawn as weights are used.
+            deviation: (fan_in, fan_out) → standard deviation; fan_in counts used inputs only.
+            used: shape (inputs,).
+        """
+        outputs = self.weight.shape[2]
+        fan_in = max(int(used.sum()), 1)
+        drawn = generator.standard_normal((int(used.sum()), outputs)) * deviation(fan_in, outputs)
+        weight = np.zeros(self.weight.shape[1:])
+        weight[used] = drawn
+        self.weight[member] = torch.from_numpy(weight).to(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply every member's own layer to its own rows."""
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class MemberBatchNorm(nn.Module):
+    """Batch normalization over each member's own rows (Ioffe and Szegedy 2015).
+
+    The same numbers as `torch.nn.BatchNorm1d` for each member alone. A member without rows in a
+    step keeps its running statistics.
+
+    Shape:
+        x: (M, B, width) → the same; weight, bias, running_mean, running_var: (M, 1, width).
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, members: int, width: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum, self.eps = momentum, eps
+        self.weight = nn.Parameter(torch.ones(members, 1, width))
+        self.bias = nn.Parameter(torch.zeros(members, 1, width))
+        self.register_buffer("running_mean", torch.zeros(members, 1, width))
+        self.register_buffer("running_var", torch.ones(members, 1, width))
+
+    def forward(self, x: Tensor, rows_used: Tensor | None) -> Tensor:
+        """Normalize by the batch while training, by the running statistics otherwise."""
+        if not self.training:
+            return self._affine(x, self.running_mean, self.running_var)
+        used = x.new_ones(x.shape[0], x.shape[1], 1) if rows_used is None else rows_used.to(x.dtype)
+        count = used.sum(dim=1, keepdim=True)
+        mean = (x * used).sum(dim=1, keepdim=True) / count.clamp(min=1)
+        variance = ((x - mean).square() * used).sum(dim=1, keepdim=True) / count.clamp(min=1)
+        self._update(mean.detach(), variance.detach(), count)
+        return self._affine(x, mean, variance)
+
+    def _affine(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        return (x - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias
+
+    @torch.no_grad()
+    def _update(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        # Running variance is the unbiased one, which a single row does not have.
+        rate = self.momentum * (count > 1).to(mean.dtype)
+        unbiased = variance * count / (count - 1).clamp(min=1)
+        self.running_mean += rate * (mean - self.running_mean)
+        self.running_var += rate * (unbiased - self.running_var)
+
+
+class MemberPReLU(nn.Module):
+    """`max(0, x) + slope * min(0, x)` with one learned slope per member (He et al. 2015).
+
+    Shape:
+        x: (M, B, width) → the same; slope: (M, 1, 1).
+    """
+
+    def __init__(self, members: int) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.full((members, 1, 1), 0.25))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply every member's own slope."""
+        return torch.where(x >= 0, x, self.slope * x)
+
+
+class MemberDropout(nn.Module):
+    """Dropout whose random numbers are given, so that each member's are its own.
+
+    Attributes:
+        rate: share of values set to 0, in steps of 2 ** -16 (the noise has 16 bits).
+
+    Shape:
+        x: (M, B, width) → the same; noise: int16 of the same shape, uniform over all values.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self._dropped = round(rate * 2**16)
+        self.rate = self._dropped / 2**16
+
+    def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
+        """Drop and rescale while training; the identity otherwise."""
+        if not self.training or noise is None or not self._dropped:
+            return x
+        kept = (noise >= self._dropped - 2**15).to(x.dtype)
+        return x * kept.mul_(1.0 / (1.0 - self.rate))

@@ -1,0 +1,205 @@
+"""Encoding: the fitted recipes of several folds side by side, for the batched engine.
+
+Folds differ in means, scales, known categories and hence in width. Their features are laid out
+in one union, so that all members share one table of rows: numeric columns once, in float32, and
+category codes as small integers; what a fold does to them is a few vectors. Nothing is copied
+per fold, except numeric columns whose transform is not affine (`quantile`, `knn`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggleprice.preprocessing.state import CategoricalState, Feature, FittedRecipe
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """n rows as the engine takes them.
+
+    Attributes:
+        numeric: shape (1, n, p), or (F, n, p) where each fold has its own; NaN is missing.
+        missing: shape (n, i), whether the column behind each indicator is missing.
+        codes: shape (n, q), one code per categorical column, counted from 0 in each column.
+    """
+
+    numeric: NDArray[np.floating]
+    missing: NDArray[np.bool_]
+    codes: NDArray[np.integer]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+class Encoding:
+    """The union of F fitted recipes' features: p numeric, i indicators, then one-hot levels.
+
+    Attributes:
+        recipes: the F fitted recipes.
+        features: the union, D features in order.
+        active: shape (F, D), which features each fold has. A feature that a fold does not have
+            is 0 in all its rows.
+        fill, low, high, shift, scale: shape (F, p), float64; a fold's numeric value is
+            `clip(fill(x), low, high) * scale + shift`.
+        offsets: shape (q,), where each categorical column's codes begin in `level_of_code`.
+        level_of_code: shape (F, V), index of the feature that a code switches on; D for none.
+    """
+
+    def __init__(self, recipes: Sequence[FittedRecipe]) -> None:
+        self.recipes = list(recipes)
+        self._affine = recipes[0].recipe.affine
+        self._columns = _ordered_union(
+            [[f for f in r.features if f.kind == "numeric"] for r in recipes],
+            [c.name for c in recipes[0].numeric],
+        )
+        self._indicators = [
+            Feature("missing", c.name)
+            for c in recipes[0].numeric
+            if any(Feature("missing", c.name) in r.features for r in recipes)
+        ]
+        levels = [f for column in range(len(recipes[0].categorical)) for f in self._levels(column)]
+        self.features = [*self._columns, *self._indicators, *levels]
+        position = {feature: d for d, feature in enumerate(self.features)}
+        self.active = np.zeros((len(recipes), len(self.features)), dtype=bool)
+        for f, recipe in enumerate(recipes):
+            self.active[f, [position[feature] for feature in recipe.features]] = True
+        self._place_numeric()
+        self._place_codes(position)
+
+    @property
+    def numeric_count(self) -> int:
+        """Number of numeric features, p."""
+        return len(self._columns)
+
+    @property
+    def width(self) -> int:
+        """Number of features in the union, D."""
+        return len(self.features)
+
+    def _levels(self, column: int) -> list[Feature]:
+        states = [r.categorical[column] for r in self.recipes]
+        union = {feature for state in states for feature in state.features}
+        return sorted(union, key=lambda f: (f.rare, f.level is None, f.level or ""))
+
+    def _place_numeric(self) -> None:
+        """Write each fold's numeric transform relative to a base that all folds share.
+
+        The base is shifted and scaled once in float64 by the first fold that has the feature,
+        so that nothing is lost when large values (years, ids) become float32.
+        """
+        shape = (len(self.recipes), len(self._columns))
+        self.fill, self.low, self.high = np.zeros(shape), np.full(shape, -np.inf), np.full(shape, np.inf)
+        self.shift, self.scale = np.zeros(shape), np.zeros(shape)
+        self._base = np.tile([[0.0], [1.0]], len(self._columns))
+        for j, feature in enumerate(self._columns):
+            states = {
+                f: state
+                for f, recipe in enumerate(self.recipes)
+                for state in recipe.numeric
+                if (state.name, state.log) == (feature.column, feature.log)
+            }
+            if not self._affine:
+                self.scale[list(states), j] = 1.0
+                continue
+            first = next(iter(states.values()))
+            center, scale = self._base[:, j] = first.center, first.scale
+            for f, state in states.items():
+                self.fill[f, j] = (state.fill - center) / scale
+                self.low[f, j] = -np.inf if state.low is None else (state.low - center) / scale
+                self.high[f, j] = np.inf if state.high is None else (state.high - center) / scale
+                self.scale[f, j] = scale / state.scale
+                self.shift[f, j] = (center - state.center) / state.scale
+
+    def _place_codes(self, position: dict[Feature, int]) -> None:
+        """Number every category that some fold knows; a fold maps numbers to its own features."""
+        self._known: list[list[str]] = []
+        tables = []
+        for column in range(len(self.recipes[0].categorical)):
+            states = [r.categorical[column] for r in self.recipes]
+            known = sorted({level for s in states for level in (*s.levels, *s.rare)})
+            self._known.append(known)
+            tables.append([_code_table(s, known, position, self.width) for s in states])
+        sizes = [len(known) + 2 for known in self._known]
+        self.offsets = np.cumsum([0, *sizes[:-1]], dtype=np.int64)[: len(sizes)]
+        self.level_of_code = (
+            np.concatenate([np.array(table) for table in tables], axis=1)
+            if tables
+            else np.zeros((len(self.recipes), 0), dtype=np.int64)
+        )
+
+    def encode(self, frame: pd.DataFrame) -> EncodedRows:
+        """Turn rows into the engine's form.
+
+        Raises:
+            DataError: where a column that the recipes need is missing.
+        """
+        self.recipes[0]._check_columns(frame)
+        missing = [frame[feature.column].isna().to_numpy() for feature in self._indicators]
+        return EncodedRows(
+            numeric=self._encode_affine(frame) if self._affine else self._encode_each(frame),
+            missing=np.stack(missing, axis=1) if missing else np.zeros((len(frame), 0), dtype=bool),
+            codes=self._encode_codes(frame),
+        )
+
+    def _encode_affine(self, frame: pd.DataFrame) -> Float32:
+        base = np.empty((1, len(frame), len(self._columns)), dtype=np.float32)
+        for j, feature in enumerate(self._columns):
+            values = frame[feature.column].to_numpy(dtype=np.float64)
+            if feature.log:
+                values = np.log1p(np.maximum(values, 0.0))
+            base[0, :, j] = (values - self._base[0, j]) / self._base[1, j]
+        return base
+
+    def _encode_each(self, frame: pd.DataFrame) -> Float32:
+        made = np.zeros((len(self.recipes), len(frame), len(self._columns)), dtype=np.float32)
+        for f, recipe in enumerate(self.recipes):
+            placed = [
+                self._columns.index(Feature("numeric", c.name, log=c.log)) for c in recipe.numeric
+            ]
+            made[f][:, placed] = recipe.scaled(recipe.logged(frame))
+        return made
+
+    def _encode_codes(self, frame: pd.DataFrame) -> NDArray[np.integer]:
+        largest = max((len(known) for known in self._known), default=0) + 1
+        kind = np.uint8 if largest <= 255 else np.int16 if largest <= 32767 else np.int32
+        codes = np.empty((len(frame), len(self._known)), dtype=kind)
+        for j, (known, state) in enumerate(
+            zip(self._known, self.recipes[0].categorical, strict=True)
+        ):
+            column = frame[state.name]
+            numbered = pd.Categorical(column, categories=known).codes.astype(np.int64)
+            # Two codes follow the known categories: missing, and a category nobody knows.
+            numbered[numbered < 0] = len(known) + 1
+            numbered[column.isna().to_numpy()] = len(known)
+            codes[:, j] = numbered
+        return codes
+
+
+def _ordered_union(lists: Sequence[Sequence[Feature]], columns: Sequence[str]) -> list[Feature]:
+    union = {feature for features in lists for feature in features}
+    order = {name: i for i, name in enumerate(columns)}
+    return sorted(union, key=lambda f: (order[f.column], f.log))
+
+
+def _code_table(
+    state: CategoricalState, known: Sequence[str], position: dict[Feature, int], nowhere: int
+) -> list[int]:
+    """Return for each code of a column the feature it switches on in this fold."""
+    rare, kept = set(state.rare), set(state.levels)
+    table = []
+    for level in known:
+        if level in kept:
+            table.append(position[Feature("level", state.name, level)])
+        elif level in rare:
+            table.append(position[Feature("level", state.name, rare=True)])
+        else:
+            table.append(nowhere)
+    table.append(position[Feature("level", state.name)] if state.missing_level else nowhere)
+    return [*table, nowhere]

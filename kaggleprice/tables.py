@@ -1,0 +1,234 @@
+"""Tables: a competition's CSVs, read exactly and checked against its record."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggleprice.competitions import Competition
+from kaggleprice.errors import DataError, MissingFileError
+from kaggleprice.metrics import TARGET_TRANSFORMS
+
+
+@dataclass(frozen=True)
+class Table:
+    """One CSV, taken apart. Row order is that of the file.
+
+    Attributes:
+        ids: shape (n,), the id column's text exactly as it stands in the file.
+        features: n rows; float64 columns are numeric, `str` columns categorical; NaN is missing.
+        target: shape (n,), float64, in the target's own unit; None for a test file.
+    """
+
+    ids: NDArray[np.object_]
+    features: pd.DataFrame
+    target: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def numeric_columns(self) -> list[str]:
+        """Names of the numeric columns, in the file's order."""
+        return [c for c in self.features if pd.api.types.is_float_dtype(self.features[c])]
+
+    @property
+    def categorical_columns(self) -> list[str]:
+        """Names of the categorical columns, in the file's order."""
+        return [c for c in self.features if not pd.api.types.is_float_dtype(self.features[c])]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A competition's training and test table, with the same feature columns in the same order."""
+
+    train: Table
+    test: Table
+
+
+def read_tables(competition: Competition, train: Path, test: Path) -> Tables:
+    """Read both CSVs of a competition and check them against its record and each other.
+
+    Raises:
+        MissingFileError: where a file is not there.
+        DataError: where a file is not a CSV or its content is not what the competition says;
+            the message names the file, the column and what was found.
+    """
+    train_frame = _read_csv(train, competition)
+    test_frame = _read_csv(test, competition)
+    train_ids = _take_ids(train_frame, competition, train)
+    test_ids = _take_ids(test_frame, competition, test)
+    target = _take_target(train_frame, train_ids, competition, train)
+    _check_same_columns(train_frame, test_frame, competition, train, test)
+    test_frame = test_frame[train_frame.columns]
+    _settle_kinds(train_frame, test_frame, train, test)
+    return Tables(Table(train_ids, train_frame, target), Table(test_ids, test_frame))
+
+
+def _read_csv(path: Path, competition: Competition) -> pd.DataFrame:
+    header = _read_header(path)
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path}: the column {repeated[0]!r} stands twice in the header.")
+    try:
+        with warnings.catch_warnings():
+            # A row longer than the header loses its last cells with no more than a warning.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                path,
+                dtype={competition.id_column: str},
+                # Only the competition's own markers mean "missing": pandas would also take
+                # `None`, which is a category of House Prices' MasVnrType.
+                keep_default_na=False,
+                na_values=["", *competition.missing_values],
+                encoding="utf-8-sig",
+                low_memory=False,
+                index_col=False,
+            )
+    except (ValueError, pd.errors.ParserWarning) as error:
+        raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}.") from None
+    if frame.empty:
+        raise DataError(f"{path} has a header but no rows; expected at least one row of data.")
+    return frame
+
+
+def _read_header(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file), [])
+    except FileNotFoundError:
+        raise MissingFileError(f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}.") from None
+    if not any(name.strip() for name in header):
+        raise DataError(f"{path} is empty; expected a CSV with a header and rows.")
+    return header
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _take_ids(frame: pd.DataFrame, competition: Competition, path: Path) -> NDArray[np.object_]:
+    column = competition.id_column
+    if column not in frame:
+        raise DataError(
+            f"{path}: the id column {column!r} is missing; found {_some(list(frame.columns))}."
+        )
+    ids = frame.pop(column)
+    if ids.isna().any():
+        raise DataError(f"{path}: the id column {column!r} is empty in {_rows(ids.isna())}.")
+    if ids.duplicated().any():
+        twice = str(ids[ids.duplicated()].iloc[0])
+        where = _rows(ids == twice)
+        raise DataError(f"{path}: the id {twice!r} in column {column!r} stands twice, in {where}.")
+    return ids.to_numpy(dtype=object)
+
+
+def _take_target(
+    frame: pd.DataFrame, ids: NDArray[np.object_], competition: Competition, path: Path
+) -> NDArray[np.float64]:
+    column = competition.target_column
+    if column not in frame:
+        raise DataError(
+            f"{path}: the target column {column!r} is missing; found {_some(list(frame.columns))}."
+        )
+    written = frame.pop(column)
+    target = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64)
+    transform = TARGET_TRANSFORMS[competition.target_transform].load()
+    wrong = ~transform.accepts(target)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        found = "nothing" if pd.isna(written.iloc[row]) else repr(str(written.iloc[row]))
+        raise DataError(
+            f"{path}: the target {column!r} must be {transform.domain} in every row; "
+            f"found {found} for {competition.id_column} {ids[row]} "
+            f"({int(wrong.sum())} such row{'s' if wrong.sum() > 1 else ''})."
+        )
+    return target
+
+
+def _check_same_columns(
+    train_frame: pd.DataFrame,
+    test_frame: pd.DataFrame,
+    competition: Competition,
+    train: Path,
+    test: Path,
+) -> None:
+    if competition.target_column in test_frame:
+        raise DataError(
+            f"{test}: the target column {competition.target_column!r} must not stand in the test "
+            "file; is it the training file?"
+        )
+    only_train = [c for c in train_frame if c not in test_frame]
+    only_test = [c for c in test_frame if c not in train_frame]
+    if only_train or only_test:
+        parts = [f"{_some(only_train)} only in {train}"] if only_train else []
+        parts += [f"{_some(only_test)} only in {test}"] if only_test else []
+        raise DataError(f"the two files have different columns: {'; '.join(parts)}.")
+    if not len(train_frame.columns):
+        raise DataError(f"{train}: there are no feature columns beside the id and the target.")
+
+
+def _settle_kinds(
+    train_frame: pd.DataFrame, test_frame: pd.DataFrame, train: Path, test: Path
+) -> None:
+    """Make each column float64 or `str` in both frames, in place."""
+    for column in train_frame.columns:
+        parts = [(train_frame, train), (test_frame, test)]
+        texts = [_is_text(frame[column]) for frame, _ in parts]
+        if any(texts):
+            for (frame, path), text in zip(parts, texts, strict=True):
+                if not text and frame[column].notna().any():
+                    raise DataError(_mixed_kinds(column, parts, texts, path))
+                frame[column] = frame[column].astype("str").where(frame[column].notna())
+        else:
+            for frame, path in parts:
+                frame[column] = frame[column].astype(np.float64)
+                _check_finite(frame[column], path)
+
+
+def _is_text(column: pd.Series) -> bool:
+    return not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
+
+
+def _mixed_kinds(
+    column: str,
+    parts: Sequence[tuple[pd.DataFrame, Path]],
+    texts: Sequence[bool],
+    numbers_in: Path,
+) -> str:
+    frame, path = parts[texts.index(True)]
+    values = frame[column].dropna().astype(str)
+    odd = values[pd.to_numeric(values, errors="coerce").isna()]
+    return (
+        f"the column {column!r} is text in {path} (for example {str(odd.iloc[0])!r}) "
+        f"and numbers in {numbers_in}; expected one kind in both files."
+    )
+
+
+def _check_finite(column: pd.Series, path: Path) -> None:
+    infinite = np.isinf(column.to_numpy())
+    if infinite.any():
+        raise DataError(
+            f"{path}: the column {column.name!r} is infinite in {_rows(pd.Series(infinite))}; "
+            "expected finite numbers or missing values."
+        )
+
+
+def _rows(mask: pd.Series) -> str:
+    """Name the first rows of a mask by their number in the file (the header is line 1)."""
+    rows = [str(i + 2) for i in np.flatnonzero(mask.to_numpy())]
+    return f"line{'s' if len(rows) > 1 else ''} {_some(rows, quote=False)}"
+
+
+def _some(names: Sequence[str], *, most: int = 5, quote: bool = True) -> str:
+    shown = ", ".join(repr(n) if quote else n for n in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

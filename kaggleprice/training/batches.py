@@ -1,0 +1,98 @@
+"""Batches: encoded rows on the device, assembled into (M, B, D) features step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
+
+
+class DeviceRows:
+    """One table of rows, shared by all members, and each member's way of reading it.
+
+    The table is kept once: float32 numbers and small-integer category codes. A batch applies
+    each member's shift and scale to its numbers and switches its one-hot features on.
+    """
+
+    def __init__(
+        self,
+        encoding: Encoding,
+        rows: EncodedRows,
+        folds: Sequence[int],
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        """Move rows to the device.
+
+        Args:
+            encoding: of F folds.
+            rows: n rows, encoded by it.
+            folds: shape (M,), each member's index into F.
+            device, dtype: of the batches.
+        """
+        self._count, self.width, self.device = len(rows), encoding.width, device
+        self._numeric_count, self._dtype = encoding.numeric_count, dtype
+        member = np.asarray(folds)
+
+        def per_member(values: NDArray[np.float64]) -> Tensor:
+            return torch.from_numpy(values[member][:, None, :]).to(device, dtype)
+
+        self._numeric = torch.from_numpy(rows.numeric).to(device)
+        self._own_numeric = len(rows.numeric) > 1
+        self._fold = torch.from_numpy(member).to(device)[:, None]
+        self._fill, self._scale = per_member(encoding.fill), per_member(encoding.scale)
+        self._shift = per_member(encoding.shift)
+        self._low, self._high = per_member(encoding.low), per_member(encoding.high)
+        self._has_missing = bool(np.isnan(rows.numeric).any())
+        self._clips = bool(np.isfinite(encoding.low).any())
+        self._missing = torch.from_numpy(rows.missing).to(device)
+        indicators = encoding.active[:, self._numeric_count :][:, : rows.missing.shape[1]]
+        self._indicated = per_member(indicators.astype(np.float64))
+        self._codes = torch.from_numpy(rows.codes).to(device)
+        self._offsets = torch.from_numpy(encoding.offsets).to(device)
+        self._level_of_code = torch.from_numpy(encoding.level_of_code[member]).to(device)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def assemble(self, index: Tensor) -> Tensor:
+        """Return the features of the rows that each member asks for.
+
+        Shape:
+            index: (M, B), int64 → (M, B, D).
+        """
+        p, i = self._numeric_count, self._indicated.shape[2]
+        # One column more than there are features takes the codes that a member does not know.
+        x = torch.zeros(*index.shape, self.width + 1, dtype=self._dtype, device=self.device)
+        if p:
+            x[:, :, :p] = self._numbers(index)
+        if i:
+            x[:, :, p : p + i] = self._missing[index] * self._indicated
+        if self._codes.shape[1]:
+            codes = (self._codes[index].long() + self._offsets).flatten(1)
+            levels = self._level_of_code.gather(1, codes).view(*index.shape, -1)
+            x.scatter_(2, levels, 1.0)
+        return x[:, :, : self.width]
+
+    def _numbers(self, index: Tensor) -> Tensor:
+        rows = self._numeric[self._fold, index] if self._own_numeric else self._numeric[0][index]
+        x = rows.to(self._dtype)
+        if self._has_missing:
+            x = torch.where(x.isnan(), self._fill, x)
+        if self._clips:
+            x = torch.clamp(x, self._low, self._high)
+        return torch.addcmul(self._shift, x, self._scale)
+
+
+def pad_rows(rows: Sequence[NDArray[np.int64]], length: int | None = None) -> NDArray[np.int64]:
+    """Stack index arrays of unequal length into (len(rows), longest), the rest filled with 0."""
+    longest = max((len(r) for r in rows), default=0) if length is None else length
+    padded = np.zeros((len(rows), longest), dtype=np.int64)
+    for line, r in zip(padded, rows, strict=True):
+        line[: len(r)] = r
+    return padded

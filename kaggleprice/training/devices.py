@@ -1,0 +1,48 @@
+"""Devices: which there are, which one to take, how many threads."""
+
+from __future__ import annotations
+
+import torch
+
+from kaggleprice.errors import DeviceError, UsageError
+
+DEVICE_NAMES = ("auto", "cpu", "cuda", "mps")
+
+
+def available_devices() -> list[str]:
+    """Return the names of the devices that this machine has, the fastest first."""
+    found = []
+    if torch.cuda.is_available():
+        found.append("cuda")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of this name; `auto` is CUDA, then MPS, then the CPU.
+
+    Raises:
+        DeviceError: where this machine does not have it; the message says what there is.
+    """
+    found = available_devices()
+    if name == "auto":
+        return torch.device(found[0])
+    if name not in DEVICE_NAMES:
+        raise DeviceError(f"unknown device {name!r}; there are: {', '.join(DEVICE_NAMES)}.")
+    if name not in found:
+        raise DeviceError(f"device {name!r} is not available here; there is: {', '.join(found)}.")
+    return torch.device(name)
+
+
+def use_threads(threads: int | None) -> int:
+    """Set the number of CPU threads (None leaves torch's choice) and return it.
+
+    Raises:
+        UsageError: for less than one.
+    """
+    if threads is not None:
+        if threads < 1:
+            raise UsageError(f"threads must be 1 or more, found {threads}.")
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()

@@ -1,0 +1,454 @@
+"""The engine: all members trained together, each exactly as if it were alone.
+
+M members are one network with a leading member dimension. A member's random numbers, learning
+rate schedule, gradient norm, early stopping and divergence are its own; a member that has no
+rows in a step, or has stopped, takes no optimizer step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kaggleprice.errors import DivergenceError
+from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.progress import SILENT, Progress
+from kaggleprice.training import LOSSES, OPTIMIZERS, SCHEDULES, Member, TrainingSettings
+from kaggleprice.training.batches import DeviceRows, pad_rows
+from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
+
+Indices = Sequence[NDArray[np.int64]]
+
+# Values per chunk of features in a prediction: bounds memory, and depends on nothing that may
+# differ between two predictions of the same members.
+_CHUNK_VALUES = 2**23
+# A network this many times worse than predicting the mean has diverged, though still finite.
+_DIVERGED = 10.0
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    """One member after one epoch (counted from 1); RMSEs of the transformed target."""
+
+    member: int
+    epoch: int
+    train: float
+    validation: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What training leaves beside the network's own parameters.
+
+    Attributes:
+        target_center, target_scale: shape (M,), float64; a network's output times scale plus
+            center is the transformed target.
+        epochs: shape (M,), the epoch (counted from 1) whose weights each member has.
+        history: by epoch, then member.
+    """
+
+    target_center: NDArray[np.float64]
+    target_scale: NDArray[np.float64]
+    epochs: NDArray[np.int64]
+    history: list[HistoryLine] = field(default_factory=list)
+
+
+def predict_members(
+    network: MemberNetwork, rows: DeviceRows, fit: Fit, index: Indices | None = None
+) -> NDArray[np.float64]:
+    """Predict the transformed target, in chunks of rows.
+
+    Args:
+        network: of M members.
+        rows: the table.
+        fit: says how outputs are scaled.
+        index: one array of row numbers per member, of equal length R; None for all n rows.
+
+    Returns:
+        Shape (M, R) or (M, n), float64.
+    """
+    raw = _outputs(network, rows, None if index is None else np.stack(index))
+    return raw * fit.target_scale[:, None] + fit.target_center[:, None]
+
+
+@torch.inference_mode()
+def _outputs(
+    network: MemberNetwork, rows: DeviceRows, index: NDArray[np.int64] | None
+) -> NDArray[np.float64]:
+    network.eval()
+    count = len(rows) if index is None else index.shape[1]
+    chunk = max(1, _CHUNK_VALUES // (network.members * rows.width))
+    made = np.empty((network.members, count), dtype=np.float64)
+    for start in range(0, count, chunk):
+        stop = min(start + chunk, count)
+        if index is None:
+            part = torch.arange(start, stop, device=rows.device).expand(network.members, -1)
+        else:
+            part = torch.from_numpy(index[:, start:stop]).to(rows.device)
+        made[:, start:stop] = network(rows.assemble(part), None, None).double().cpu().numpy()
+    return made
+
+
+def train_members(
+    network: MemberNetwork,
+    rows: DeviceRows,
+    target: NDArray[np.float64],
+    members: Sequence[Member],
+    fold_of_row: NDArray[np.int64],
+    settings: TrainingSettings,
+    base_seed: int,
+    progress: Progress = SILENT,
+) -> Fit:
+    """Train all members together; the network's parameters are changed in place.
+
+    Args:
+        network: of M members, on the device of `rows`, initialized.
+        rows: n rows.
+        target: shape (n,), the transformed target.
+        members: M of them.
+        fold_of_row: shape (n,), the fold in which each row is validated; a member trains on the
+            rows of all other folds.
+        settings: how to train.
+        base_seed: what `--seed` says.
+        progress: told after every epoch.
+
+    Raises:
+        DivergenceError: where members leave the finite numbers; names them and the epoch.
+    """
+    return _Training(
+        network, rows, target, members, fold_of_row, settings, base_seed, progress
+    ).run()
+
+
+class _Training:
+    """The state of one call of `train_members`."""
+
+    def __init__(
+        self,
+        network: MemberNetwork,
+        rows: DeviceRows,
+        target: NDArray[np.float64],
+        members: Sequence[Member],
+        fold_of_row: NDArray[np.int64],
+        settings: TrainingSettings,
+        base_seed: int,
+        progress: Progress,
+    ) -> None:
+        self.network, self.rows, self.settings = network, rows, settings
+        self.members, self.base_seed, self.progress = members, base_seed, progress
+        self.truth, self.fold_of_row = target, fold_of_row
+        self.train_rows, self.stop_rows = self._split_rows()
+        self.parameters = _MemberParameters(network, settings, [len(r) for r in self.train_rows])
+        self.fit = self._scale_targets()
+        scaled = (target - self.fit.target_center[:, None]) / self.fit.target_scale[:, None]
+        self.target = torch.from_numpy(scaled).to(rows.device, next(network.parameters()).dtype)
+        self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[settings.loss].load()
+        self.batches = _BatchPlan([len(r) for r in self.train_rows], settings.batch_size)
+        self.noise = NoiseSource(base_seed, members, settings.batch_size, network.noise_width)
+        self.best = _BestWeights(network) if settings.patience else None
+
+    def _split_rows(self) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+        """Return each member's training rows and the rows that its early stopping watches."""
+        train = {
+            fold: np.flatnonzero(self.fold_of_row != fold)
+            for fold in sorted({m.fold for m in self.members})
+        }
+        trained = [train[m.fold] for m in self.members]
+        if self.settings.patience is None:
+            return trained, []
+        if self.settings.stop_on == "validation":
+            return trained, [np.flatnonzero(self.fold_of_row == m.fold) for m in self.members]
+        splits = [self._inner_split(m, r) for m, r in zip(self.members, trained, strict=True)]
+        return [kept for kept, _ in splits], [held for _, held in splits]
+
+    def _inner_split(
+        self, member: Member, rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        generator = member_generator(self.base_seed, member, Purpose.INNER_SPLIT)
+        held = max(1, round(self.settings.stop_share * len(rows)))
+        shuffled = generator.permutation(rows)
+        return np.sort(shuffled[held:]), np.sort(shuffled[:held])
+
+    def _scale_targets(self) -> Fit:
+        count = len(self.members)
+        center, scale = np.zeros(count), np.ones(count)
+        if self.settings.target_scale == "standard":
+            for m, rows in enumerate(self.train_rows):
+                center[m], scale[m] = self.truth[rows].mean(), self.truth[rows].std() or 1.0
+        return Fit(center, scale, np.full(count, self.settings.epochs))
+
+    def run(self) -> Fit:
+        """Train epoch by epoch."""
+        recorded = set(self.settings.recorded_epochs)
+        for epoch in range(1, self.settings.epochs + 1):
+            losses = self._train_epoch(epoch)
+            self._check_finite(losses, epoch)
+            watching = self._watch(epoch)
+            if epoch in recorded or not watching:
+                self._record(epoch)
+            self.progress.advance("training", epoch, self.settings.epochs, self._describe())
+            if not watching:
+                break
+        if self.best is not None:
+            self.fit.epochs[:] = self.best.restore(self.network)
+        self._check_learned()
+        return self.fit
+
+    def _train_epoch(self, epoch: int) -> NDArray[np.float64]:
+        """Take one pass over every member's rows; return the summed losses, shape (M,)."""
+        self.network.train()
+        self.noise.start(epoch)
+        orders = [
+            row_order(self.base_seed, member, epoch, rows)
+            for member, rows in zip(self.members, self.train_rows, strict=True)
+        ]
+        order = torch.from_numpy(pad_rows(orders)).to(self.rows.device)
+        total = torch.zeros(len(self.members), device=self.rows.device)
+        for step, batch in enumerate(self.batches):
+            self.parameters.set_rates(epoch - 1, step, self.settings)
+            noise = self.noise.step(self.rows.device)
+            total += self._step(order[:, batch.start : batch.stop], batch, noise)
+        return total.double().cpu().numpy()
+
+    def _step(self, index: Tensor, batch: _Batch, noise: Tensor | None) -> Tensor:
+        used, count = batch.used_on(self.rows.device)
+        if noise is not None:
+            noise = noise[:, : index.shape[1]]
+        output = self.network(self.rows.assemble(index), noise, used)
+        losses = self.loss(output, self.target.gather(1, index))
+        # A row of padding counts nothing; a member's loss is the mean over its own rows.
+        losses = losses.mean(dim=1) if used is None else (losses * used[:, :, 0]).sum(1) / count
+        self.parameters.step(losses.sum(), batch.idle)
+        return losses.detach()
+
+    def _watch(self, epoch: int) -> bool:
+        """Look at the rows of early stopping; tell whether any member is still training."""
+        if self.best is None or self.settings.patience is None:
+            return True
+        longest = max(len(r) for r in self.stop_rows)
+        predicted = predict_members(self.network, self.rows, self.fit, pad_rows(self.stop_rows))
+        scores = np.array(
+            [
+                _rmse(self.truth[rows], line[: len(rows)])
+                for rows, line in zip(self.stop_rows, predicted, strict=True)
+            ]
+        )
+        assert predicted.shape[1] == longest
+        active = self.best.update(self.network, epoch, scores, self.settings.patience)
+        self.parameters.freeze(np.flatnonzero(~active))
+        return bool(active.any())
+
+    def _record(self, epoch: int) -> None:
+        predicted = predict_members(self.network, self.rows, self.fit)
+        error = np.square(predicted - self.truth)
+        for m, member in enumerate(self.members):
+            held = self.fold_of_row == member.fold
+            line = HistoryLine(
+                member=m,
+                epoch=epoch,
+                train=float(np.sqrt(error[m, ~held].mean())),
+                validation=float(np.sqrt(error[m, held].mean())) if held.any() else float("nan"),
+            )
+            self.fit.history.append(line)
+
+    def _describe(self) -> str:
+        if not self.fit.history:
+            return ""
+        last = self.fit.history[-1].epoch
+        scores = [line.validation for line in self.fit.history if line.epoch == last]
+        return f"validation RMSE {np.mean(scores):.4f}"
+
+    def _check_finite(self, losses: NDArray[np.float64], epoch: int) -> None:
+        self._refuse(np.flatnonzero(~np.isfinite(losses)), f"in epoch {epoch}")
+
+    def _check_learned(self) -> None:
+        last = self.fit.history[-1].epoch
+        spread = max(float(self.truth.std()), 1e-12)
+        worst = [
+            line.member
+            for line in self.fit.history
+            if line.epoch == last and not line.train < _DIVERGED * spread
+        ]
+        # A member that stopped early has the weights of its best epoch, not of the last line.
+        if self.best is None:
+            self._refuse(np.array(worst, dtype=np.int64), f"by epoch {last}")
+
+    def _refuse(self, diverged: NDArray[np.int64], when: str) -> None:
+        if len(diverged) == 0:
+            return
+        named = [f"fold {self.members[m].fold + 1} seed {self.members[m].seed}" for m in diverged]
+        shown = ", ".join(named[:4]) + (f" and {len(named) - 4} more" if len(named) > 4 else "")
+        raise DivergenceError(
+            f"training diverged {when} for {len(named)} of {len(self.members)} members ({shown}) "
+            f"at learning rate {self.settings.lr:g}; try a smaller one, such as "
+            f"--lr {self.settings.lr / 10:g}."
+        )
+
+
+def _rmse(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(np.square(predicted - truth))))
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """One step: columns `start` to `stop` of the row order, and who has rows there.
+
+    Attributes:
+        used: shape (M, B, 1), whether a row is real; None where all are.
+        idle: members without any row in this step.
+    """
+
+    start: int
+    stop: int
+    used: Tensor | None
+    idle: tuple[int, ...]
+
+    def used_on(self, device: torch.device) -> tuple[Tensor | None, Tensor | None]:
+        """Return `used` and the members' row counts (at least 1) on the device."""
+        if self.used is None:
+            return None, None
+        used = self.used.to(device, non_blocking=True)
+        return used, used.sum(dim=(1, 2)).clamp(min=1)
+
+
+class _BatchPlan:
+    """The steps of an epoch, the same in every epoch."""
+
+    def __init__(self, counts: Sequence[int], batch_size: int) -> None:
+        rows = np.array(counts)
+        self._steps = []
+        for start in range(0, int(rows.max()), batch_size):
+            stop = min(start + batch_size, int(rows.max()))
+            real = np.arange(start, stop)[None, :] < rows[:, None]
+            self._steps.append(
+                _Batch(
+                    start=start,
+                    stop=stop,
+                    used=None if real.all() else torch.from_numpy(real[:, :, None]),
+                    idle=tuple(np.flatnonzero(~real.any(axis=1)).tolist()),
+                )
+            )
+
+    def __iter__(self) -> object:
+        return iter(self._steps)
+
+
+class _MemberParameters:
+    """Each member's slice of every parameter, as the optimizer sees it.
+
+    Gradients live in buffers that are zeroed, not replaced, so that a member's slice of a
+    gradient is made once.
+    """
+
+    def __init__(
+        self, network: MemberNetwork, settings: TrainingSettings, counts: Sequence[int]
+    ) -> None:
+        self._settings = settings
+        named = dict(network.named_parameters())
+        decayed = set(network.decayed_parameters())
+        for parameter in named.values():
+            parameter.grad = torch.zeros_like(parameter)
+        self._gradients = [p.grad for p in named.values() if p.grad is not None]
+        self._weights = [named[name] for name in sorted(decayed)]
+        steps = [-(-count // settings.batch_size) for count in counts]
+        self._slices: list[list[tuple[Tensor, Tensor]]] = [[] for _ in counts]
+        groups = []
+        for length in sorted(set(steps)):
+            for decays in (True, False):
+                group = []
+                for name, parameter in named.items():
+                    if (name in decayed) is decays:
+                        group += self._slice(parameter, [m for m, s in enumerate(steps) if s == length])
+                decay = settings.weight_decay if decays else 0.0
+                groups.append({"params": group, "weight_decay": decay, "steps": length})
+        groups = [group for group in groups if group["params"]]
+        self._optimizer = OPTIMIZERS[settings.optimizer].load()(groups, settings.lr)
+        self._schedule: Callable[[float], float] = SCHEDULES[settings.schedule].load()
+        self._frozen: set[int] = set()
+
+    def _slice(self, parameter: Tensor, members: Sequence[int]) -> list[Tensor]:
+        made = []
+        assert parameter.grad is not None
+        for m in members:
+            part, gradient = parameter.detach()[m], parameter.grad[m]
+            part.grad = gradient
+            self._slices[m].append((part, gradient))
+            made.append(part)
+        return made
+
+    def set_rates(self, epoch: int, step: int, settings: TrainingSettings) -> None:
+        """Set the learning rates of a step (both counted from 0): each by its own epoch length."""
+        for group in self._optimizer.param_groups:
+            done = (epoch + min(step, group["steps"]) / group["steps"]) / settings.epochs
+            group["lr"] = settings.lr * self._schedule(done)
+
+    def step(self, loss: Tensor, idle: Sequence[int]) -> None:
+        """Go one step down the gradient of the members' summed loss."""
+        torch._foreach_zero_(self._gradients)
+        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            if self._settings.l1:
+                for weight in self._weights:
+                    assert weight.grad is not None
+                    weight.grad.add_(weight.sign(), alpha=self._settings.l1)
+            if self._settings.clip_norm is not None:
+                self._clip(self._settings.clip_norm)
+        skipped = [m for m in idle if m not in self._frozen]
+        self._detach(skipped)
+        self._optimizer.step()
+        self._attach(skipped)
+
+    def freeze(self, members: Sequence[int] | NDArray[np.int64]) -> None:
+        """Let these members take no further step."""
+        self._detach(members)
+        self._frozen.update(int(m) for m in members)
+
+    def _detach(self, members: Sequence[int] | NDArray[np.int64]) -> None:
+        for m in members:
+            for part, _ in self._slices[m]:
+                part.grad = None
+
+    def _attach(self, members: Sequence[int]) -> None:
+        for m in members:
+            for part, gradient in self._slices[m]:
+                part.grad = gradient
+
+    def _clip(self, bound: float) -> None:
+        """Scale each member's whole gradient to a norm of at most `bound`."""
+        squares = [g.flatten(1).square().sum(dim=1) for g in self._gradients]
+        norm = torch.stack(squares).sum(dim=0).sqrt()
+        factor = (bound / (norm + 1e-6)).clamp(max=1.0)
+        for gradient in self._gradients:
+            gradient.mul_(factor.view(-1, *[1] * (gradient.dim() - 1)))
+
+
+class _BestWeights:
+    """Each member's weights at its best epoch so far."""
+
+    def __init__(self, network: MemberNetwork) -> None:
+        self._kept = {name: value.clone() for name, value in network.state_dict().items()}
+        self._score = np.full(network.members, np.inf)
+        self._epoch = np.zeros(network.members, dtype=np.int64)
+        self._active = np.ones(network.members, dtype=bool)
+
+    def update(
+        self, network: MemberNetwork, epoch: int, scores: NDArray[np.float64], patience: int
+    ) -> NDArray[np.bool_]:
+        """Keep the weights of active members that improved; return who goes on, shape (M,)."""
+        better = self._active & (scores < self._score)
+        self._score[better], self._epoch[better] = scores[better], epoch
+        chosen = torch.from_numpy(np.flatnonzero(better))
+        for name, value in network.state_dict().items():
+            self._kept[name][chosen] = value[chosen]
+        self._active &= epoch - self._epoch < patience
+        return self._active
+
+    def restore(self, network: MemberNetwork) -> NDArray[np.int64]:
+        """Put the kept weights back; return the epoch of each member."""
+        network.load_state_dict(self._kept)
+        return self._epoch

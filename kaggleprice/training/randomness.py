@@ -1,0 +1,86 @@
+"""Random streams: every number a member draws comes from (seed, fold, purpose, epoch).
+
+So a member's numbers do not depend on which members it is trained with, on the device, or on
+where training was begun. Drawn by numpy on the CPU (SFC64, seeded through `SeedSequence`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kaggleprice.training import Member
+
+_BLOCK_BYTES = 2**24
+
+
+class Purpose(IntEnum):
+    """What a stream is for; part of its seed, so the numbers may never change."""
+
+    WEIGHTS = 0
+    ORDER = 1
+    DROPOUT = 2
+    INNER_SPLIT = 3
+
+
+def member_bits(base_seed: int, member: Member, purpose: Purpose, epoch: int = 0) -> np.random.SFC64:
+    """Return the bit stream of one member for one purpose in one epoch."""
+    words = (base_seed, member.seed, member.fold, int(purpose), epoch)
+    return np.random.SFC64(np.random.SeedSequence(words))
+
+
+def member_generator(
+    base_seed: int, member: Member, purpose: Purpose, epoch: int = 0
+) -> np.random.Generator:
+    """Return the generator of one member for one purpose in one epoch."""
+    return np.random.Generator(member_bits(base_seed, member, purpose, epoch))
+
+
+def row_order(base_seed: int, member: Member, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the member's training rows in the order in which this epoch takes them."""
+    generator = member_generator(base_seed, member, Purpose.ORDER, epoch)
+    return rows[generator.permutation(len(rows))]
+
+
+class NoiseSource:
+    """16-bit random numbers for dropout, drawn for several steps at a time.
+
+    A member's stream is read in order, a fixed number of words per step, so how many steps are
+    drawn at once, and for how many members, changes nothing.
+    """
+
+    def __init__(
+        self, base_seed: int, members: Sequence[Member], batch_size: int, width: int
+    ) -> None:
+        self._base_seed, self._members = base_seed, members
+        self._shape = (batch_size, width)
+        self._words = -(-batch_size * width // 4)
+        step_bytes = max(8 * self._words * len(members), 1)
+        self._block_steps = max(1, _BLOCK_BYTES // step_bytes)
+        self._streams: list[np.random.SFC64] = []
+
+    def start(self, epoch: int) -> None:
+        """Begin an epoch."""
+        self._streams = [
+            member_bits(self._base_seed, member, Purpose.DROPOUT, epoch) for member in self._members
+        ]
+        self._block, self._next = np.empty((len(self._members), 0, self._words), np.uint64), 0
+
+    def step(self, device: torch.device) -> Tensor | None:
+        """Return the next step's numbers, shape (M, batch_size, width), int16; None for width 0."""
+        if not self._words:
+            return None
+        if self._next == self._block.shape[1]:
+            words = self._block_steps * self._words
+            drawn = np.stack([stream.random_raw(words) for stream in self._streams])
+            self._block, self._next = drawn.reshape(len(drawn), self._block_steps, self._words), 0
+        batch_size, width = self._shape
+        bits = np.ascontiguousarray(self._block[:, self._next]).view(np.int16)
+        self._next += 1
+        noise = torch.from_numpy(bits[:, : batch_size * width])
+        return noise.reshape(-1, batch_size, width).to(device, non_blocking=True)
