@@ -119,6 +119,25 @@ COMPETITIONS: dict[str, Competition] = {
         id_column="Id",
         target_column="SalePrice",
     ),
+    "sample": Competition(
+        name="sample",
+        title="Sample: invented house prices that ship with kaggleprice",
+        page="",
+        train=DataFile(
+            name="train.csv",
+            mirrors=("package:data/sample/train.csv",),
+            sha1="2039726c585d75391bbba00c958900000031b232",
+            sha256="a1828df7044f0b34f2bb00c4d052c5bbb0c05f66f071628782b5d277005a59ee",
+        ),
+        test=DataFile(
+            name="test.csv",
+            mirrors=("package:data/sample/test.csv",),
+            sha1="30d7f9e45e12b9fc7c755f73b03cbc5af724d807",
+            sha256="6eb7d2178987caae309fa3e897a1a28934ad8b99f892c758d235152da835d738",
+        ),
+        id_column="Id",
+        target_column="SalePrice",
+    ),
 }
 
 DEFAULT_COMPETITION = "house-prices"

@@ -35,14 +35,25 @@ class Table:
         return len(self.ids)
 
     @property
+    def known_target(self) -> NDArray[np.float64]:
+        """The target of a training table, shape (n,), float64.
+
+        Raises:
+            DataError: for a table without a target.
+        """
+        if self.target is None:
+            raise DataError("this table has no target; a training table is needed.")
+        return self.target
+
+    @property
     def numeric_columns(self) -> list[str]:
         """Names of the numeric columns, in the file's order."""
-        return [c for c in self.features if pd.api.types.is_float_dtype(self.features[c])]
+        return [str(c) for c in self.features if pd.api.types.is_float_dtype(self.features[c])]
 
     @property
     def categorical_columns(self) -> list[str]:
         """Names of the categorical columns, in the file's order."""
-        return [c for c in self.features if not pd.api.types.is_float_dtype(self.features[c])]
+        return [c for c in map(str, self.features) if c not in self.numeric_columns]
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,20 @@ def read_tables(competition: Competition, train: Path, test: Path) -> Tables:
     test_frame = test_frame[train_frame.columns]
     _settle_kinds(train_frame, test_frame, train, test)
     return Tables(Table(train_ids, train_frame, target), Table(test_ids, test_frame))
+
+
+def read_shape(path: Path) -> tuple[int, int]:
+    """Return a CSV's number of rows (without the header) and of columns.
+
+    Raises:
+        MissingFileError, DataError: where it is absent or not a CSV.
+    """
+    columns = len(_read_header(path))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return sum(1 for row in csv.reader(file) if row) - 1, columns
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}.") from None
 
 
 def _read_csv(path: Path, competition: Competition) -> pd.DataFrame:
@@ -167,8 +192,8 @@ def _check_same_columns(
             f"{test}: the target column {competition.target_column!r} must not stand in the test "
             "file; is it the training file?"
         )
-    only_train = [c for c in train_frame if c not in test_frame]
-    only_test = [c for c in test_frame if c not in train_frame]
+    only_train = [c for c in map(str, train_frame) if c not in test_frame]
+    only_test = [c for c in map(str, test_frame) if c not in train_frame]
     if only_train or only_test:
         parts = [f"{_some(only_train)} only in {train}"] if only_train else []
         parts += [f"{_some(only_test)} only in {test}"] if only_test else []

@@ -13,6 +13,7 @@ goes wrong into words.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -77,13 +78,18 @@ def fetch(
         origins = open_source(source).origins
     cache = Cache(data_dir, settings, notify, origins, replace=True)
     files = [cache.get(wanted) for wanted in wanted_files(competition, data_dir)]
+    if source is not None:
+        _report_kept(files, source, notify)
+    return files
+
+
+def _report_kept(files: Iterable[FetchedFile], source: Path, notify: Notify) -> None:
     for file in files:
-        if source is not None and file.status == "cached" and not file.verified:
+        if file.status == "cached" and not file.verified:
             notify(
                 f"{file.path} was there already and is kept, since no hash is recorded that "
                 f"could tell it from the one in {source}; move it away to take that one."
             )
-    return files
 
 
 def locate(

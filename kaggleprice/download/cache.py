@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -92,7 +92,7 @@ class Cache:
             return None
         for path in sorted(self.data_dir.iterdir()):
             is_csv = path.suffix.lower() == ".csv" and path.is_file()
-            if is_csv and wanted.matches(digest_file(path)):
+            if is_csv and not wanted.problem(digest_file(path)):
                 return path
         return None
 
@@ -100,7 +100,7 @@ class Cache:
         """Place the file from the first origin that gives the right one; the lock is held."""
         old = self._report_wrong(wanted)
         part = wanted.target.with_name(f".{wanted.target.name}.part")
-        failures: dict[str, Exception] = {}
+        failures: list[tuple[str, Exception]] = []
         try:
             for origin in self._all_origins(wanted, old):
                 self.notify(f"getting {wanted} from {origin.label}.")
@@ -108,7 +108,7 @@ class Cache:
                     origin.save(part)
                     result = wanted.result(wanted.target, _checked(wanted, part), origin.status)
                 except _TRY_THE_NEXT as error:
-                    failures[origin.label] = error
+                    failures.append((origin.label, error))
                     self.notify(f"{origin.label} did not give {wanted}: {reason(error)}.")
                 else:
                     return replace(result, backup=self._place(part, wanted.target, old))
@@ -165,7 +165,7 @@ def _checked(wanted: Wanted, path: Path) -> Digests:
 
 
 def _failure(
-    wanted: Wanted, failures: Mapping[str, Exception], old: Digests | None
+    wanted: Wanted, failures: Sequence[tuple[str, Exception]], old: Digests | None
 ) -> KagglePriceError:
     """Put into one sentence why no origin gave the file."""
     if not failures:
@@ -175,10 +175,10 @@ def _failure(
             f"{wanted}: {wanted.target} {found} and there is no mirror to fetch it from; "
             f"{wanted.advice}."
         )
-    reasons = "; ".join(f"{label}: {reason(error)}" for label, error in failures.items())
+    reasons = "; ".join(f"{label}: {reason(error)}" for label, error in failures)
     message = f"{wanted} could not be fetched ({reasons}); {wanted.advice}."
-    if any(isinstance(error, ChecksumError) for error in failures.values()):
+    if any(isinstance(error, ChecksumError) for _, error in failures):
         return ChecksumError(message)
-    if all(isinstance(error, DataError) for error in failures.values()):
+    if all(isinstance(error, DataError) for _, error in failures):
         return DataError(message)
     return NetworkError(message)

@@ -11,16 +11,21 @@ import requests
 
 from kaggleprice.errors import KagglePriceError
 
-# RuntimeError: an encrypted member of an archive, or a compression that Python lacks.
-_COMPLAINTS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
+Complaints = tuple[type[Exception], ...]
+
+FROM_SYSTEM: Complaints = (OSError,)
+# RuntimeError: an encrypted member, or a compression that this Python lacks.
+FROM_ARCHIVE: Complaints = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
 
 
 @contextmanager
-def translated(kind: type[KagglePriceError], sentence: str) -> Iterator[None]:
+def translated(
+    kind: type[KagglePriceError], sentence: str, complaints: Complaints = FROM_SYSTEM
+) -> Iterator[None]:
     """Turn a complaint into an error for people: the sentence, a colon, the reason."""
     try:
         yield
-    except _COMPLAINTS as error:
+    except complaints as error:
         raise kind(f"{sentence}: {reason(error)}.") from error
 
 

@@ -103,10 +103,6 @@ class Wanted:
                 return f"expected {name} {expected}, found {found[name]}"
         return None
 
-    def matches(self, digests: Digests) -> bool:
-        """Whether hashes are recorded and these digests have them all."""
-        return bool(self.hashes) and self.problem(digests) is None
-
     def result(
         self, path: Path, digests: Digests, status: Status, *, verified: bool = True
     ) -> FetchedFile:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from kaggleprice.download.complaints import translated
+from kaggleprice.download.complaints import FROM_ARCHIVE, translated
 from kaggleprice.download.content import Digests, Opener, copy, digest, open_binary
 from kaggleprice.download.records import Origin, Wanted
 from kaggleprice.errors import ChecksumError, DataError, MissingFileError
@@ -55,7 +55,7 @@ class Source:
         if wanted.hashes:
             # The likely ones first: a downloads folder holds larger things than CSVs.
             for entry in sorted(self.entries, key=partial(_unlikeliness, wanted)):
-                if wanted.matches(self._digest(entry)):
+                if not wanted.problem(self._digest(entry)):
                     return entry
         if named:
             problem = wanted.problem(self._digest(named[0]))
@@ -64,7 +64,8 @@ class Source:
 
     def _digest(self, entry: Entry) -> Digests:
         if entry not in self._digests:
-            with translated(DataError, f"{entry.label} cannot be read"), entry.open() as stream:
+            sentence = f"{entry.label} cannot be read"
+            with translated(DataError, sentence, FROM_ARCHIVE), entry.open() as stream:
                 self._digests[entry] = digest(stream)
         return self._digests[entry]
 
@@ -90,7 +91,7 @@ def open_source(path: Path) -> Source:
         MissingFileError: where there is no such path.
         DataError: where it is neither a folder nor a zip archive, or cannot be read.
     """
-    with translated(DataError, f"{path} cannot be read"):
+    with translated(DataError, f"{path} cannot be read", FROM_ARCHIVE):
         if not path.exists():
             raise MissingFileError(f"{path} is not there; expected a folder or a zip archive.")
         if path.is_dir():
@@ -99,8 +100,7 @@ def open_source(path: Path) -> Source:
             entries = _members(path)
         else:
             raise DataError(f"{path} is neither a folder nor a zip archive.")
-    # Names with a dot in front: our own partial files, and what macOS adds to archives.
-    return Source(path, tuple(entry for entry in entries if not entry.name.startswith(".")))
+    return Source(path, tuple(entries))
 
 
 def _files(folder: Path) -> list[Entry]:

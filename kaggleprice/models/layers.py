@@ -28,7 +28,11 @@ class MemberLinear(nn.Module):
 
     @torch.no_grad()
     def initialize(
-        self, member: int, generator: np.random.Generator, deviation: Deviation, used: NDArray[np.bool_]
+        self,
+        member: int,
+        generator: np.random.Generator,
+        deviation: Deviation,
+        used: NDArray[np.bool_],
     ) -> None:
         """Draw one member's weights; inputs that the member does not use stay 0.
 

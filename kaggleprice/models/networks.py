@@ -77,7 +77,7 @@ class MemberMLP(MemberNetwork):
 
     def forward(self, x: Tensor, noise: Tensor | None, rows_used: Tensor | None) -> Tensor:
         """Map features to one output per row; shapes as in `MemberNetwork.forward`."""
-        parts = noise.split(self._noise_widths, dim=2) if noise is not None else None
+        parts = None if noise is None else torch.split(noise, self._noise_widths, dim=2)
         for layer, dropout in enumerate(self.dropouts):
             x = self.linears[layer](x)
             if self.norms:
@@ -91,10 +91,10 @@ class MemberMLP(MemberNetwork):
         self, generators: Sequence[np.random.Generator], used: NDArray[np.bool_]
     ) -> None:
         """Draw layer after layer from each member's own generator."""
+        linears = [layer for layer in self.linears if isinstance(layer, MemberLinear)]
         for member, generator in enumerate(generators):
             inputs = used[member]
-            for linear in self.linears:
-                assert isinstance(linear, MemberLinear)
+            for linear in linears:
                 linear.initialize(member, generator, self._deviation, inputs)
                 inputs = np.ones(linear.weight.shape[2], dtype=bool)
 

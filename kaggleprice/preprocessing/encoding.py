@@ -95,7 +95,11 @@ class Encoding:
         so that nothing is lost when large values (years, ids) become float32.
         """
         shape = (len(self.recipes), len(self._columns))
-        self.fill, self.low, self.high = np.zeros(shape), np.full(shape, -np.inf), np.full(shape, np.inf)
+        self.fill, self.low, self.high = (
+            np.zeros(shape),
+            np.full(shape, -np.inf),
+            np.full(shape, np.inf),
+        )
         self.shift, self.scale = np.zeros(shape), np.zeros(shape)
         self._base = np.tile([[0.0], [1.0]], len(self._columns))
         for j, feature in enumerate(self._columns):
@@ -140,7 +144,7 @@ class Encoding:
         Raises:
             DataError: where a column that the recipes need is missing.
         """
-        self.recipes[0]._check_columns(frame)
+        self.recipes[0].check_columns(frame)
         missing = [frame[feature.column].isna().to_numpy() for feature in self._indicators]
         return EncodedRows(
             numeric=self._encode_affine(frame) if self._affine else self._encode_each(frame),

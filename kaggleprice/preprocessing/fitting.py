@@ -112,7 +112,9 @@ def _fit_matrix(recipe: Recipe, names: list[str], values: Floats) -> _Numeric:
     filled = np.where(np.isnan(raw), fill, raw)
     low, high = _clip_bounds(recipe, filled)
     clipped = np.clip(filled, low, high)
-    center, scale = _scaler(recipe, np.clip(raw, low, high) if recipe.observed_statistics else clipped)
+    center, scale = _scaler(
+        recipe, np.clip(raw, low, high) if recipe.observed_statistics else clipped
+    )
     states = tuple(
         NumericState(
             name=name,
@@ -128,7 +130,9 @@ def _fit_matrix(recipe: Recipe, names: list[str], values: Floats) -> _Numeric:
         for j, name in enumerate(names)
     )
     # A state without the neighbours and quantiles scales up to the step that they take over.
-    neighbours = FittedRecipe(recipe, len(raw), states, ()).scaled(raw) if recipe.impute == "knn" else None
+    neighbours = (
+        FittedRecipe(recipe, len(raw), states, ()).scaled(raw) if recipe.impute == "knn" else None
+    )
     quantiles = None
     if recipe.scale == "quantile":
         before = FittedRecipe(recipe, len(raw), states, (), neighbours=neighbours).scaled(raw)
@@ -150,9 +154,11 @@ def _choose_log(recipe: Recipe, values: Floats) -> NDArray[np.bool_]:
 def _fill_values(recipe: Recipe, raw: Floats) -> Floats:
     if recipe.impute == "knn":
         return np.full(raw.shape[1], np.nan)
-    imputer = SimpleImputer(strategy=_SIMPLE[recipe.impute], fill_value=0.0, keep_empty_features=True)
+    imputer = SimpleImputer(
+        strategy=_SIMPLE[recipe.impute], fill_value=0.0, keep_empty_features=True
+    )
     # An all-missing column has no statistic: it becomes 0 throughout.
-    return np.nan_to_num(imputer.fit(raw).statistics_.astype(np.float64))
+    return np.nan_to_num(np.asarray(imputer.fit(raw).statistics_, dtype=np.float64))
 
 
 def _clip_bounds(recipe: Recipe, filled: Floats) -> tuple[Floats, Floats]:
@@ -199,7 +205,9 @@ def _robust(values: Floats) -> tuple[Floats, Floats]:
 
 def _quantiles(values: Floats) -> Floats:
     count = min(_MAX_QUANTILES, len(values))
-    transformer = QuantileTransformer(n_quantiles=count, output_distribution="normal", subsample=None)
+    transformer = QuantileTransformer(
+        n_quantiles=count, output_distribution="normal", subsample=None
+    )
     quantiles: Floats = transformer.fit(values).quantiles_
     return quantiles
 

@@ -52,7 +52,9 @@ class Feature:
             return f"log1p({self.column})" if self.log else self.column
         if self.kind == "missing":
             return f"{self.column}_missing"
-        return f"{self.column}_{'rare' if self.rare else 'nan' if self.level is None else self.level}"
+        return (
+            f"{self.column}_{'rare' if self.rare else 'nan' if self.level is None else self.level}"
+        )
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class FittedRecipe:
         Raises:
             DataError: where a column is missing.
         """
-        self._check_columns(frame)
+        self.check_columns(frame)
         raw = self.logged(frame)
         indicated = [j for j, c in enumerate(self.numeric) if c.indicator]
         parts = [self.scaled(raw), np.isnan(raw[:, indicated])]
@@ -184,10 +186,11 @@ class FittedRecipe:
         bounds = [getattr(c, field) for c in self.numeric]
         return np.array([otherwise if b is None else b for b in bounds], dtype=np.float64)
 
-    def _check_columns(self, frame: pd.DataFrame) -> None:
-        for state in (*self.numeric, *self.categorical):
-            if state.name not in frame:
-                raise DataError(f"the column {state.name!r}, which the recipe needs, is missing.")
+    def check_columns(self, frame: pd.DataFrame) -> None:
+        """Raise DataError where a column that the recipe needs is missing."""
+        for name in [c.name for c in self.numeric] + [c.name for c in self.categorical]:
+            if name not in frame:
+                raise DataError(f"the column {name!r}, which the recipe needs, is missing.")
 
     @staticmethod
     def _one_hot(state: CategoricalState, column: pd.Series) -> NDArray[np.bool_]:

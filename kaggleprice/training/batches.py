@@ -33,7 +33,8 @@ class DeviceRows:
             encoding: of F folds.
             rows: n rows, encoded by it.
             folds: shape (M,), each member's index into F.
-            device, dtype: of the batches.
+            device: where batches are made.
+            dtype: of the batches.
         """
         self._count, self.width, self.device = len(rows), encoding.width, device
         self._numeric_count, self._dtype = encoding.numeric_count, dtype

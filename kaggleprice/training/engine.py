@@ -22,8 +22,6 @@ from kaggleprice.training import LOSSES, OPTIMIZERS, SCHEDULES, Member, Training
 from kaggleprice.training.batches import DeviceRows, pad_rows
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
 
-Indices = Sequence[NDArray[np.int64]]
-
 # Values per chunk of features in a prediction: bounds memory, and depends on nothing that may
 # differ between two predictions of the same members.
 _CHUNK_VALUES = 2**23
@@ -59,7 +57,7 @@ class Fit:
 
 
 def predict_members(
-    network: MemberNetwork, rows: DeviceRows, fit: Fit, index: Indices | None = None
+    network: MemberNetwork, rows: DeviceRows, fit: Fit, index: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
     """Predict the transformed target, in chunks of rows.
 
@@ -67,12 +65,12 @@ def predict_members(
         network: of M members.
         rows: the table.
         fit: says how outputs are scaled.
-        index: one array of row numbers per member, of equal length R; None for all n rows.
+        index: shape (M, R), the row numbers that each member predicts; None for all n rows.
 
     Returns:
         Shape (M, R) or (M, n), float64.
     """
-    raw = _outputs(network, rows, None if index is None else np.stack(index))
+    raw = _outputs(network, rows, index)
     return raw * fit.target_scale[:, None] + fit.target_center[:, None]
 
 
@@ -148,7 +146,7 @@ class _Training:
         scaled = (target - self.fit.target_center[:, None]) / self.fit.target_scale[:, None]
         self.target = torch.from_numpy(scaled).to(rows.device, next(network.parameters()).dtype)
         self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[settings.loss].load()
-        self.batches = _BatchPlan([len(r) for r in self.train_rows], settings.batch_size)
+        self.batches = _plan_epoch([len(r) for r in self.train_rows], settings.batch_size)
         self.noise = NoiseSource(base_seed, members, settings.batch_size, network.noise_width)
         self.best = _BestWeights(network) if settings.patience else None
 
@@ -216,13 +214,13 @@ class _Training:
         return total.double().cpu().numpy()
 
     def _step(self, index: Tensor, batch: _Batch, noise: Tensor | None) -> Tensor:
-        used, count = batch.used_on(self.rows.device)
+        used = None if batch.used is None else batch.used.to(self.rows.device, non_blocking=True)
         if noise is not None:
             noise = noise[:, : index.shape[1]]
         output = self.network(self.rows.assemble(index), noise, used)
         losses = self.loss(output, self.target.gather(1, index))
         # A row of padding counts nothing; a member's loss is the mean over its own rows.
-        losses = losses.mean(dim=1) if used is None else (losses * used[:, :, 0]).sum(1) / count
+        losses = losses.mean(dim=1) if used is None else _mean_over(losses, used[:, :, 0])
         self.parameters.step(losses.sum(), batch.idle)
         return losses.detach()
 
@@ -230,7 +228,6 @@ class _Training:
         """Look at the rows of early stopping; tell whether any member is still training."""
         if self.best is None or self.settings.patience is None:
             return True
-        longest = max(len(r) for r in self.stop_rows)
         predicted = predict_members(self.network, self.rows, self.fit, pad_rows(self.stop_rows))
         scores = np.array(
             [
@@ -238,7 +235,6 @@ class _Training:
                 for rows, line in zip(self.stop_rows, predicted, strict=True)
             ]
         )
-        assert predicted.shape[1] == longest
         active = self.best.update(self.network, epoch, scores, self.settings.patience)
         self.parameters.freeze(np.flatnonzero(~active))
         return bool(active.any())
@@ -290,6 +286,11 @@ class _Training:
         )
 
 
+def _mean_over(values: Tensor, used: Tensor) -> Tensor:
+    """Mean of each line, shape (M, B), over the rows that are real; 0 where none is."""
+    return (values * used).sum(dim=1) / used.sum(dim=1).clamp(min=1)
+
+
 def _rmse(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.square(predicted - truth))))
 
@@ -308,34 +309,18 @@ class _Batch:
     used: Tensor | None
     idle: tuple[int, ...]
 
-    def used_on(self, device: torch.device) -> tuple[Tensor | None, Tensor | None]:
-        """Return `used` and the members' row counts (at least 1) on the device."""
-        if self.used is None:
-            return None, None
-        used = self.used.to(device, non_blocking=True)
-        return used, used.sum(dim=(1, 2)).clamp(min=1)
 
-
-class _BatchPlan:
-    """The steps of an epoch, the same in every epoch."""
-
-    def __init__(self, counts: Sequence[int], batch_size: int) -> None:
-        rows = np.array(counts)
-        self._steps = []
-        for start in range(0, int(rows.max()), batch_size):
-            stop = min(start + batch_size, int(rows.max()))
-            real = np.arange(start, stop)[None, :] < rows[:, None]
-            self._steps.append(
-                _Batch(
-                    start=start,
-                    stop=stop,
-                    used=None if real.all() else torch.from_numpy(real[:, :, None]),
-                    idle=tuple(np.flatnonzero(~real.any(axis=1)).tolist()),
-                )
-            )
-
-    def __iter__(self) -> object:
-        return iter(self._steps)
+def _plan_epoch(counts: Sequence[int], batch_size: int) -> list[_Batch]:
+    """Lay out the steps of an epoch, the same in every epoch, for members of `counts` rows."""
+    rows = np.array(counts)
+    steps = []
+    for start in range(0, int(rows.max()), batch_size):
+        stop = min(start + batch_size, int(rows.max()))
+        real = np.arange(start, stop)[None, :] < rows[:, None]
+        used = None if real.all() else torch.from_numpy(real[:, :, None])
+        idle = tuple(np.flatnonzero(~real.any(axis=1)).tolist())
+        steps.append(_Batch(start, stop, used, idle))
+    return steps
 
 
 class _MemberParameters:
@@ -349,37 +334,35 @@ class _MemberParameters:
         self, network: MemberNetwork, settings: TrainingSettings, counts: Sequence[int]
     ) -> None:
         self._settings = settings
-        named = dict(network.named_parameters())
+        parameters = dict(network.named_parameters())
         decayed = set(network.decayed_parameters())
-        for parameter in named.values():
-            parameter.grad = torch.zeros_like(parameter)
-        self._gradients = [p.grad for p in named.values() if p.grad is not None]
-        self._weights = [named[name] for name in sorted(decayed)]
-        steps = [-(-count // settings.batch_size) for count in counts]
+        self._gradients = {name: torch.zeros_like(p) for name, p in parameters.items()}
+        for name, parameter in parameters.items():
+            parameter.grad = self._gradients[name]
+        self._weights = [(parameters[name], self._gradients[name]) for name in sorted(decayed)]
         self._slices: list[list[tuple[Tensor, Tensor]]] = [[] for _ in counts]
-        groups = []
-        for length in sorted(set(steps)):
-            for decays in (True, False):
-                group = []
-                for name, parameter in named.items():
-                    if (name in decayed) is decays:
-                        group += self._slice(parameter, [m for m, s in enumerate(steps) if s == length])
-                decay = settings.weight_decay if decays else 0.0
-                groups.append({"params": group, "weight_decay": decay, "steps": length})
-        groups = [group for group in groups if group["params"]]
-        self._optimizer = OPTIMIZERS[settings.optimizer].load()(groups, settings.lr)
+        # Members with the same number of steps in an epoch share a learning rate throughout.
+        steps = [-(-count // settings.batch_size) for count in counts]
+        groups: dict[tuple[int, bool], list[Tensor]] = {}
+        for name, parameter in parameters.items():
+            for member, length in enumerate(steps):
+                part = self._slice(member, parameter, self._gradients[name])
+                groups.setdefault((length, name in decayed), []).append(part)
+        self._optimizer = OPTIMIZERS[settings.optimizer].load()(
+            [
+                {"params": parts, "weight_decay": settings.weight_decay * decays, "steps": length}
+                for (length, decays), parts in groups.items()
+            ],
+            settings.lr,
+        )
         self._schedule: Callable[[float], float] = SCHEDULES[settings.schedule].load()
         self._frozen: set[int] = set()
 
-    def _slice(self, parameter: Tensor, members: Sequence[int]) -> list[Tensor]:
-        made = []
-        assert parameter.grad is not None
-        for m in members:
-            part, gradient = parameter.detach()[m], parameter.grad[m]
-            part.grad = gradient
-            self._slices[m].append((part, gradient))
-            made.append(part)
-        return made
+    def _slice(self, member: int, parameter: Tensor, gradient: Tensor) -> Tensor:
+        part, part_gradient = parameter.detach()[member], gradient[member]
+        part.grad = part_gradient
+        self._slices[member].append((part, part_gradient))
+        return part
 
     def set_rates(self, epoch: int, step: int, settings: TrainingSettings) -> None:
         """Set the learning rates of a step (both counted from 0): each by its own epoch length."""
@@ -389,13 +372,12 @@ class _MemberParameters:
 
     def step(self, loss: Tensor, idle: Sequence[int]) -> None:
         """Go one step down the gradient of the members' summed loss."""
-        torch._foreach_zero_(self._gradients)
+        torch._foreach_zero_(list(self._gradients.values()))
         loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             if self._settings.l1:
-                for weight in self._weights:
-                    assert weight.grad is not None
-                    weight.grad.add_(weight.sign(), alpha=self._settings.l1)
+                for weight, gradient in self._weights:
+                    gradient.add_(weight.sign(), alpha=self._settings.l1)
             if self._settings.clip_norm is not None:
                 self._clip(self._settings.clip_norm)
         skipped = [m for m in idle if m not in self._frozen]
@@ -420,10 +402,10 @@ class _MemberParameters:
 
     def _clip(self, bound: float) -> None:
         """Scale each member's whole gradient to a norm of at most `bound`."""
-        squares = [g.flatten(1).square().sum(dim=1) for g in self._gradients]
+        squares = [g.flatten(1).square().sum(dim=1) for g in self._gradients.values()]
         norm = torch.stack(squares).sum(dim=0).sqrt()
         factor = (bound / (norm + 1e-6)).clamp(max=1.0)
-        for gradient in self._gradients:
+        for gradient in self._gradients.values():
             gradient.mul_(factor.view(-1, *[1] * (gradient.dim() - 1)))
 
 

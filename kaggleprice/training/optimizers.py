@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 Groups = list[dict[str, Any]]
 
 
-def _kernel(groups: Groups, fused_on: Iterable[str]) -> dict[str, bool]:
+def _kernel(groups: Groups, fused_on: Iterable[str]) -> dict[str, Any]:
     """Choose one call for all members: fused where torch has it on this device, else foreach."""
     device = groups[0]["params"][0].device.type
     return {"fused": True} if device in fused_on else {"foreach": True}

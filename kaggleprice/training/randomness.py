@@ -28,7 +28,9 @@ class Purpose(IntEnum):
     INNER_SPLIT = 3
 
 
-def member_bits(base_seed: int, member: Member, purpose: Purpose, epoch: int = 0) -> np.random.SFC64:
+def member_bits(
+    base_seed: int, member: Member, purpose: Purpose, epoch: int = 0
+) -> np.random.SFC64:
     """Return the bit stream of one member for one purpose in one epoch."""
     words = (base_seed, member.seed, member.fold, int(purpose), epoch)
     return np.random.SFC64(np.random.SeedSequence(words))
@@ -41,7 +43,9 @@ def member_generator(
     return np.random.Generator(member_bits(base_seed, member, purpose, epoch))
 
 
-def row_order(base_seed: int, member: Member, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def row_order(
+    base_seed: int, member: Member, epoch: int, rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Return the member's training rows in the order in which this epoch takes them."""
     generator = member_generator(base_seed, member, Purpose.ORDER, epoch)
     return rows[generator.permutation(len(rows))]

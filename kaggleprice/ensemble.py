@@ -1,0 +1,98 @@
+"""The ensemble: trained members that predict together, and how their predictions combine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggleprice.errors import UsageError
+from kaggleprice.metrics.transforms import TargetTransform
+from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.preprocessing.encoding import Encoding
+from kaggleprice.settings import COMBINES
+from kaggleprice.training import Member
+from kaggleprice.training.batches import DeviceRows
+from kaggleprice.training.engine import Fit, predict_members
+
+Floats = NDArray[np.float64]
+
+
+def geometric(predictions: Floats, transform: TargetTransform) -> Floats:
+    """Mean of transformed predictions, shape (M, n), turned back to the target's unit, (n,).
+
+    Raises:
+        UsageError: where the target is not trained on as a log.
+    """
+    if not transform.logarithmic:
+        raise UsageError(
+            "combine 'geometric' needs a target that is trained on as a log; "
+            "use 'arithmetic' or 'median'."
+        )
+    return transform.inverse(predictions.mean(axis=0))
+
+
+def arithmetic(predictions: Floats, transform: TargetTransform) -> Floats:
+    """Mean of predictions in the target's unit (d2l.ai 5.7); shapes (M, n) → (n,)."""
+    return np.asarray(transform.inverse(predictions).mean(axis=0))
+
+
+def median(predictions: Floats, transform: TargetTransform) -> Floats:
+    """Median of predictions in the target's unit; shapes (M, n) → (n,)."""
+    return np.asarray(np.median(transform.inverse(predictions), axis=0))
+
+
+def combine(predictions: Floats, transform: TargetTransform, how: str | None) -> Floats:
+    """Combine members' transformed predictions.
+
+    Args:
+        predictions: shape (M, n), transformed target.
+        transform: of the target.
+        how: a name in `COMBINES`; None chooses by the transform.
+
+    Returns:
+        Shape (n,), in the target's own unit.
+    """
+    name = how or ("geometric" if transform.logarithmic else "arithmetic")
+    function: Callable[[Floats, TargetTransform], Floats] = COMBINES[name].load()
+    # Too large a prediction becomes infinite here, and is reported where results are checked.
+    with np.errstate(over="ignore"):
+        return function(predictions, transform)
+
+
+def device_rows(
+    encoding: Encoding, frame: pd.DataFrame, members: Sequence[Member], network: MemberNetwork
+) -> DeviceRows:
+    """Encode n rows and move them to the network's device."""
+    parameter = next(network.parameters())
+    folds = [member.fold for member in members]
+    return DeviceRows(encoding, encoding.encode(frame), folds, parameter.device, parameter.dtype)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """M trained members and all they need to predict new rows.
+
+    Attributes:
+        encoding: of F fitted recipes.
+        network: the members' parameters.
+        members: M of them; a member's fold is its index into the F recipes.
+        fit: scales of the target, and the history.
+    """
+
+    encoding: Encoding
+    network: MemberNetwork
+    members: Sequence[Member]
+    fit: Fit
+
+    def predict(self, frame: pd.DataFrame) -> Floats:
+        """Predict the transformed target of n rows; shape (M, n), float64.
+
+        Raises:
+            DataError: where a column that the recipes need is missing.
+        """
+        rows = device_rows(self.encoding, frame, self.members, self.network)
+        return predict_members(self.network, rows, self.fit)

@@ -1,0 +1,179 @@
+"""The options that change a run's settings: one line each, for every command that takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kaggleprice.errors import UsageError
+from kaggleprice.models import ACTIVATIONS, INITIALIZATIONS, MODELS
+from kaggleprice.preprocessing import IMPUTES, RECIPES, SCALES
+from kaggleprice.settings import COMBINES, PRESETS, flat_settings
+from kaggleprice.training import DTYPES, LOSSES, OPTIMIZERS, SCHEDULES, STOP_ON, TARGET_SCALES
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option.
+
+    Attributes:
+        name: as in `kaggleprice.settings.flat_settings`.
+        type: as typer reads it.
+        panel: the group in which help shows it.
+        help: one line.
+        names: the valid values where it is a name.
+        metavar: what stands for the value in help; made from `names` where not given.
+        reader: from the text to the value, where typer's type is not enough.
+    """
+
+    name: str
+    type: type
+    panel: str
+    help: str
+    names: tuple[str, ...] = ()
+    shown_value: str | None = None
+    reader: Callable[[str, str], Any] | None = None
+
+    @property
+    def flags(self) -> list[str]:
+        """How it is typed."""
+        flag = self.name.replace("_", "-")
+        return [f"--{flag}/--no-{flag}"] if self.type is bool else [f"--{flag}"]
+
+    @property
+    def metavar(self) -> str | None:
+        """What stands for the value in help."""
+        return "|".join(self.names) if self.names else self.shown_value
+
+    @property
+    def default_text(self) -> str:
+        """The default preset's value, as help shows it."""
+        value = _DEFAULTS[self.name]
+        if isinstance(value, tuple):
+            return ",".join(str(part) for part in value)
+        if isinstance(value, bool):
+            return self.flags[0].split("/")[0 if value else 1].removeprefix("--")
+        return _UNSET.get(self.name, "none") if value is None else f"{value}"
+
+    def parse(self, value: Any) -> Any:
+        """Turn what typer gives into what the settings take.
+
+        Raises:
+            UsageError: for a text that cannot be read.
+        """
+        return (
+            value if self.reader is None else self.reader(f"--{self.name.replace('_', '-')}", value)
+        )
+
+
+def _numbers(kind: type[int] | type[float]) -> Callable[[str, str], Any]:
+    def read(flag: str, text: str) -> tuple[Any, ...]:
+        try:
+            return tuple(kind(part) for part in text.split(",") if part.strip())
+        except ValueError:
+            raise UsageError(
+                f"{flag} takes numbers separated by commas, as in {flag} "
+                f"{'256,128' if kind is int else '0.2,0.1'}; found {text!r}."
+            ) from None
+
+    return read
+
+
+def _or_none(flag: str, text: str) -> float | None:
+    if text == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{flag} takes a number or `none`, found {text!r}.") from None
+
+
+_DEFAULTS = flat_settings(PRESETS["default"].settings)
+_UNSET = {
+    "fold_seed": "as --seed",
+    "combine": "geometric for log targets, else arithmetic",
+    "patience": "never",
+    "history_every": "about 25 lines",
+}
+
+
+def _named(name: str, panel: str, help_text: str, names: Iterable[str]) -> Option:
+    return Option(name, str, panel, help_text, names=tuple(names))
+
+
+_FOLDS, _NETWORK, _TRAINING, _RECIPE = "Folds and members", "Network", "Training", "Recipe"
+
+OPTIONS: tuple[Option, ...] = (
+    Option("k", int, _FOLDS, "Folds."),
+    Option("shuffle", bool, _FOLDS, "Shuffle rows into folds; otherwise folds are contiguous."),
+    Option("seeds", int, _FOLDS, "Networks per fold, each from its own random start."),
+    Option("seed", int, _FOLDS, "Drives everything random."),
+    Option("fold_seed", int, _FOLDS, "Drives the folds alone."),
+    _named("combine", _FOLDS, "How members' predictions are averaged.", COMBINES),
+    _named("model", _NETWORK, "Architecture.", MODELS),
+    Option(
+        "hidden",
+        str,
+        _NETWORK,
+        "Widths of the hidden layers.",
+        shown_value="W,W,...",
+        reader=_numbers(int),
+    ),
+    _named("activation", _NETWORK, "Between layers.", ACTIVATIONS),
+    Option(
+        "dropout",
+        str,
+        _NETWORK,
+        "Rate, one for all hidden layers or one each.",
+        shown_value="P[,P...]",
+        reader=_numbers(float),
+    ),
+    _named("init", _NETWORK, "Initial weights.", INITIALIZATIONS),
+    Option("batch_norm", bool, _NETWORK, "Batch normalization in hidden layers."),
+    Option("lr", float, _TRAINING, "Learning rate."),
+    Option("epochs", int, _TRAINING, "Passes over the training rows."),
+    Option("batch_size", int, _TRAINING, "Rows per step and member."),
+    _named("optimizer", _TRAINING, "Optimizer.", OPTIMIZERS),
+    _named("schedule", _TRAINING, "Learning rate over time.", SCHEDULES),
+    _named("loss", _TRAINING, "Loss on the scaled target.", LOSSES),
+    Option("weight_decay", float, _TRAINING, "Decoupled with adamw, else L2; weights only."),
+    Option("l1", float, _TRAINING, "L1 penalty on weights."),
+    Option(
+        "clip_norm",
+        str,
+        _TRAINING,
+        "Bound of each member's gradient norm.",
+        shown_value="N|none",
+        reader=_or_none,
+    ),
+    _named("target_scale", _TRAINING, "Target of a member's own training rows.", TARGET_SCALES),
+    Option("patience", int, _TRAINING, "Epochs without improvement until a member stops."),
+    _named(
+        "stop_on", _TRAINING, "Rows that stopping watches; `validation` is optimistic.", STOP_ON
+    ),
+    Option("stop_share", float, _TRAINING, "Share of training rows held for stopping."),
+    Option("history_every", int, _TRAINING, "Epochs between lines of history.csv."),
+    _named("dtype", _TRAINING, "Precision.", DTYPES),
+    _named("recipe", _RECIPE, "Preprocessing.", RECIPES),
+    _named("scale", _RECIPE, "Numeric columns.", SCALES),
+    _named("impute", _RECIPE, "Missing numbers.", IMPUTES),
+    Option("indicators", bool, _RECIPE, "A 0/1 feature where a number was missing."),
+    Option(
+        "clip",
+        str,
+        _RECIPE,
+        "Bound numbers, in standard deviations from the mean.",
+        shown_value="SD|none",
+        reader=_or_none,
+    ),
+    Option(
+        "log_skew",
+        str,
+        _RECIPE,
+        "Take log(1+x) of amounts more skewed than this.",
+        shown_value="SKEW|none",
+        reader=_or_none,
+    ),
+    Option("min_rows", int, _RECIPE, "Categories in fewer rows share one feature."),
+)

@@ -1,0 +1,380 @@
+"""What each command does, in a few calls of the rest: the library's public interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggleprice import crossval, runs
+from kaggleprice.competitions import COMPETITIONS, DEFAULT_COMPETITION, Competition
+from kaggleprice.crossval import CrossValidation
+from kaggleprice.download import FetchedFile, fetch, locate
+from kaggleprice.ensemble import combine
+from kaggleprice.errors import DataError, UsageError
+from kaggleprice.features import check_suffix, read_recipe, write_features
+from kaggleprice.files import check_writable
+from kaggleprice.folds import make_folds, read_folds
+from kaggleprice.metrics import TARGET_TRANSFORMS
+from kaggleprice.preprocessing import DEFAULT_RECIPE, RECIPES, Recipe
+from kaggleprice.preprocessing.fitting import fit
+from kaggleprice.preprocessing.state import FittedRecipe
+from kaggleprice.progress import SILENT, Progress
+from kaggleprice.runs import Run
+from kaggleprice.settings import DEFAULT_PRESET, RunSettings, flat_settings, make_settings
+from kaggleprice.submission import make_submission, write_submission
+from kaggleprice.tables import Tables, read_shape, read_tables
+from kaggleprice.training.devices import choose_device, use_threads
+
+# Options that `predict` may give beside a run without contradicting how it was trained.
+_ONLY_PREDICTION = {"combine"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a competition's data come from.
+
+    Attributes:
+        competition: which one.
+        data_dir: the data folder.
+        verify: whether present files must have their recorded hashes.
+    """
+
+    competition: Competition = COMPETITIONS[DEFAULT_COMPETITION]
+    data_dir: Path = Path("data")
+    verify: bool = True
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where and on what a run is made.
+
+    Attributes:
+        runs_dir: the folder of all runs.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        threads: CPU threads; None for torch's choice.
+    """
+
+    runs_dir: Path = Path("runs")
+    device: str = "auto"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user of `predict` said of the run.
+
+    Attributes:
+        name: of the run; None for the latest finished one.
+        preset: as for `make_settings`; None where none was named.
+        options: as for `make_settings`. Preset and options train a run where there is none, and
+            must not contradict one that there is.
+        folds: a CSV of folds, only where a run is to be trained.
+    """
+
+    name: str | None = None
+    preset: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    folds: Path | None = None
+
+    @property
+    def settings(self) -> RunSettings:
+        """The preset with the options."""
+        return make_settings(self.preset or DEFAULT_PRESET, self.options)
+
+
+@dataclass(frozen=True)
+class Data:
+    """A competition's data, read and checked.
+
+    Attributes:
+        files: the training and the test file, as found.
+        tables: their content.
+    """
+
+    files: list[FetchedFile]
+    tables: Tables
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a run keeps of its data: each file's name, hash and number of rows."""
+        rows = {"train": len(self.tables.train), "test": len(self.tables.test)}
+        return {
+            file.role: {"name": file.path.name, "sha256": file.sha256, "rows": rows[file.role]}
+            for file in self.files
+        }
+
+
+@dataclass(frozen=True)
+class Download:
+    """One downloaded file and its size as a table.
+
+    Attributes:
+        file: what was fetched.
+        rows: without the header.
+        columns: of the header.
+    """
+
+    file: FetchedFile
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Preprocessed:
+    """The result of `preprocess`.
+
+    Attributes:
+        fitted: the recipe and what it learned.
+        features_in: number of feature columns of the CSVs.
+        frame: features of training rows, then test rows, float64.
+        output: the file written, or None.
+        recipe_output: the fitted recipe's file, or None.
+    """
+
+    fitted: FittedRecipe
+    features_in: int
+    frame: pd.DataFrame
+    output: Path | None
+    recipe_output: Path | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The result of `predict`.
+
+    Attributes:
+        run: whose members predicted.
+        submission: what was written: id and target column.
+        output: where.
+        trained: the cross-validation, where the run had to be trained first.
+    """
+
+    run: Run
+    submission: pd.DataFrame
+    output: Path
+    trained: CrossValidation | None = field(default=None)
+
+
+def download(
+    source: Source, from_path: Path | None = None, progress: Progress = SILENT
+) -> list[Download]:
+    """Make sure that both CSVs are in the data folder, verified.
+
+    Args:
+        source: which competition, where to.
+        from_path: a folder or zip of files that the user has, instead of the mirrors.
+        progress: told what happens.
+
+    Raises:
+        NetworkError, ChecksumError, MissingFileError, DataError, OutputError: as
+            `kaggleprice.download.fetch`.
+    """
+    files = fetch(source.competition, source.data_dir, source=from_path, notify=progress.notice)
+    return [Download(file, *read_shape(file.path)) for file in files]
+
+
+def load(source: Source, progress: Progress = SILENT) -> Data:
+    """Read a competition's data, fetching what is missing.
+
+    Raises:
+        NetworkError, ChecksumError, MissingFileError, DataError, OutputError: as
+            `kaggleprice.download.locate` and `kaggleprice.tables.read_tables`.
+    """
+    files = locate(
+        source.competition, source.data_dir, verify=source.verify, notify=progress.notice
+    )
+    paths = {file.role: file.path for file in files}
+    return Data(files, read_tables(source.competition, paths["train"], paths["test"]))
+
+
+def preprocess(
+    source: Source,
+    recipe: Recipe = RECIPES[DEFAULT_RECIPE],
+    output: Path | None = None,
+    apply: Path | None = None,
+    progress: Progress = SILENT,
+) -> Preprocessed:
+    """Turn a competition's columns into features, and write them where asked.
+
+    Args:
+        source: the data.
+        recipe: its settings; fitted on all training rows, or on all rows where its scope is
+            "all".
+        output: a `.csv`, `.npz` or `.parquet` file; the fitted recipe goes beside it as
+            `<name>.recipe.json`.
+        apply: a fitted recipe's JSON to apply instead of fitting `recipe`.
+        progress: told what happens.
+
+    Raises:
+        UsageError: for an output of another kind.
+        DataError, MissingFileError, NetworkError, OutputError: as `load`; also for a recipe that
+            cannot be read or does not fit the data.
+    """
+    if output is not None:
+        check_suffix(output)
+        check_writable(output)
+    tables = load(source, progress).tables
+    if apply is not None:
+        fitted = read_recipe(apply)
+    elif recipe.scope == "all":
+        fitted = fit(recipe, tables.train, tables.test)
+    else:
+        fitted = fit(recipe, tables.train)
+    parts = [fitted.transform(table.features) for table in (tables.train, tables.test)]
+    frame = pd.DataFrame(np.concatenate(parts), columns=[f.name for f in fitted.features])
+    recipe_output = None
+    if output is not None:
+        recipe_output = write_features(source.competition, tables, fitted, frame, output)
+    return Preprocessed(fitted, len(tables.train.features.columns), frame, output, recipe_output)
+
+
+def cross_validate(
+    source: Source,
+    settings: RunSettings,
+    workplace: Workplace,
+    *,
+    name: str | None = None,
+    folds: Path | None = None,
+    progress: Progress = SILENT,
+) -> tuple[Run, CrossValidation]:
+    """Cross-validate and write the run folder.
+
+    Args:
+        source: the data.
+        settings: what to compute.
+        workplace: where.
+        name: of the run; None for the next free one.
+        folds: a CSV of folds to use instead of making them.
+        progress: told what happens.
+
+    Raises:
+        KagglePriceError: as `load`, `crossval.cross_validate` and `runs.write_run`.
+    """
+    competition = source.competition
+    if name is not None:
+        runs.check_name(workplace.runs_dir, competition, name)
+    device = choose_device(workplace.device)
+    use_threads(workplace.threads)
+    check_writable(workplace.runs_dir / competition.name / "run")
+    data = load(source, progress)
+    fold_of_row = _folds(competition, data, settings, folds)
+    result = crossval.cross_validate(
+        competition, data.tables, fold_of_row, settings, device, progress
+    )
+    run = runs.write_run(
+        workplace.runs_dir, name, competition, data.tables.train, result, data.record
+    )
+    return run, result
+
+
+def _folds(
+    competition: Competition, data: Data, settings: RunSettings, folds: Path | None
+) -> NDArray[np.int64]:
+    train = data.tables.train
+    if folds is not None:
+        return read_folds(folds, train.ids, competition.id_column)
+    seed = settings.seed if settings.fold_seed is None else settings.fold_seed
+    return make_folds(len(train), settings.k, shuffle=settings.shuffle, seed=seed)
+
+
+def predict(
+    source: Source,
+    workplace: Workplace,
+    asked: Asked | None = None,
+    *,
+    output: Path = Path("submission.csv"),
+    progress: Progress = SILENT,
+) -> Prediction:
+    """Predict the test rows with a run's members, and write the submission.
+
+    Args:
+        source: the data.
+        workplace: where runs lie.
+        asked: which run, or how to train one where there is none.
+        output: the submission; it is also written to the run folder.
+        progress: told what happens.
+
+    Raises:
+        UsageError: where options contradict the run.
+        DataError: where the data changed since the run was trained.
+        KagglePriceError: as `cross_validate`.
+    """
+    competition, asked = source.competition, asked or Asked()
+    settings = asked.settings
+    check_writable(output)
+    device = choose_device(workplace.device)
+    use_threads(workplace.threads)
+    run, trained = runs.find_run(workplace.runs_dir, competition, asked.name), None
+    if run is None:
+        progress.notice(f"no run of {competition.name} yet: training one first, as `cv` does")
+        run, trained = cross_validate(
+            source, settings, workplace, folds=asked.folds, progress=progress
+        )
+    else:
+        _check_asked(run, asked)
+        progress.notice(f"using run {run.name} of {run.path.parent}")
+    data = load(source, progress)
+    _check_data(run, data)
+    ensemble = run.ensemble()
+    ensemble.network.to(device)
+    transform = TARGET_TRANSFORMS[competition.target_transform].load()
+    predictions = combine(
+        ensemble.predict(data.tables.test.features),
+        transform,
+        settings.combine or run.settings.combine,
+    )
+    submission = make_submission(competition, data.tables.test, predictions)
+    for path in (run.path / "submission.csv", output):
+        write_submission(submission, competition, data.tables.test, path)
+    return Prediction(run, submission, output, trained)
+
+
+def _check_asked(run: Run, asked: Asked) -> None:
+    trained, wanted = flat_settings(run.settings), dict(asked.options)
+    if asked.preset is not None:
+        wanted = flat_settings(asked.settings)
+    for option, value in wanted.items():
+        if option not in _ONLY_PREDICTION and trained[option] != value:
+            raise UsageError(
+                f"run {run.name} was trained with {option} {trained[option]}, not {value}; leave "
+                "that option away, or train another run with `kaggleprice cv` first."
+            )
+    if asked.folds is not None:
+        raise UsageError(
+            f"run {run.name} has its folds already; leave --folds away, or train another run with "
+            "`kaggleprice cv --folds` first."
+        )
+
+
+def _check_data(run: Run, data: Data) -> None:
+    for role, now in data.record.items():
+        then = run.record["data"][role]
+        if then["sha256"] != now["sha256"]:
+            raise DataError(
+                f"{now['name']} changed since run {run.name} was trained (SHA-256 "
+                f"{then['sha256'][:8]} then, {now['sha256'][:8]} now); train again with "
+                "`kaggleprice cv`."
+            )
+
+
+__all__ = [
+    "Asked",
+    "Data",
+    "Download",
+    "Prediction",
+    "Preprocessed",
+    "Source",
+    "Workplace",
+    "cross_validate",
+    "download",
+    "load",
+    "make_settings",
+    "predict",
+    "preprocess",
+]

@@ -1,0 +1,170 @@
+"""A real HTTP server on loopback whose answer to each request is scripted.
+
+    with Mirror() as mirror:
+        address = mirror.serve("/train.csv", status(500), whole(b"Id,SalePrice\n"))
+        ...
+        assert mirror.requests["/train.csv"] == 2
+
+The last answer of a path is repeated; a path without answers is a 404.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Lock, Thread
+from types import TracebackType
+
+
+class Request(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.answer_to(self.path)(self)
+
+    def begin(self, code: int, **headers: str | int) -> None:
+        """Send the status and the headers."""
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        """Keep the test's output clean."""
+
+
+Answer = Callable[[Request], None]
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Request)
+        self.answers: dict[str, list[Answer]] = {}
+        self.requests: Counter[str] = Counter()
+        self.ending = Event()
+        self.lock = Lock()
+
+    def answer_to(self, path: str) -> Answer:
+        with self.lock:
+            number = self.requests[path]
+            self.requests[path] += 1
+        answers = self.answers.get(path, [status(404)])
+        return answers[min(number, len(answers) - 1)]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that hang up are part of the script."""
+
+
+class Mirror:
+    """The server and its thread."""
+
+    def __init__(self) -> None:
+        self.server = Server()
+        self.requests = self.server.requests
+        self.thread = Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
+
+    def serve(self, path: str, *answers: Answer) -> str:
+        """Answer requests for `path` with these, in turn; return the address."""
+        self.server.answers[path] = list(answers)
+        return f"http://127.0.0.1:{self.server.server_port}{path}"
+
+    def __enter__(self) -> Mirror:
+        self.thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.server.ending.set()
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def whole(body: bytes, *, after: float = 0.0, **headers: str | int) -> Answer:
+    """Answer with all of `body`, after some seconds; headers may lie."""
+
+    def answer(request: Request) -> None:
+        request.server.ending.wait(after)
+        request.begin(200, **{"Content_Length": len(body), **headers})
+        request.wfile.write(body)
+
+    return answer
+
+
+def truncated(body: bytes, at: int) -> Answer:
+    """Promise all of `body`, send the beginning, hang up."""
+
+    def answer(request: Request) -> None:
+        request.begin(200, Content_Length=len(body))
+        request.wfile.write(body[:at])
+
+    return answer
+
+
+def unmeasured(body: bytes) -> Answer:
+    """Send `body` without its length, as an HTTP/1.0 server may."""
+
+    def answer(request: Request) -> None:
+        request.begin(200)
+        request.wfile.write(body)
+
+    return answer
+
+
+def stalled(body: bytes, at: int) -> Answer:
+    """Promise all of `body`, send the beginning, then nothing more for as long as it takes."""
+
+    def answer(request: Request) -> None:
+        request.begin(200, Content_Length=len(body))
+        request.wfile.write(body[:at])
+        request.server.ending.wait(60)
+
+    return answer
+
+
+def dripping(body: bytes, every: float) -> Answer:
+    """Send one byte at a time."""
+
+    def answer(request: Request) -> None:
+        request.begin(200, Content_Length=len(body))
+        _drip(request, body, every)
+
+    return answer
+
+
+def dripping_headers(every: float) -> Answer:
+    """Send a header one byte at a time and never come to its end."""
+
+    def answer(request: Request) -> None:
+        request.wfile.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+        _drip(request, b"x" * 60_000, every)
+
+    return answer
+
+
+def _drip(request: Request, body: bytes, every: float) -> None:
+    for value in body:
+        if request.server.ending.wait(every):
+            return
+        request.wfile.write(bytes([value]))
+
+
+def status(code: int, **headers: str | int) -> Answer:
+    """Answer with a bare status."""
+    return lambda request: request.begin(code, **{"Content_Length": 0, **headers})
+
+
+def redirect(address: str) -> Answer:
+    """Send the client elsewhere."""
+    return status(302, Location=address)
+
+
+def hang_up(request: Request) -> None:
+    """Close the connection without an answer."""
