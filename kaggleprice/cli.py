@@ -51,6 +51,7 @@ DataDirOption = Annotated[
     Path,
     typer.Option(
         "--data-dir",
+        metavar="FOLDER",
         envvar="KAGGLEPRICE_DATA_DIR",
         help="Folder of the CSVs; missing ones are fetched to it.",
         rich_help_panel=_DATA,
@@ -60,6 +61,7 @@ NoVerifyOption = Annotated[
     bool,
     typer.Option(
         "--no-verify",
+        metavar="",
         help="Take data files whose hash is not the recorded one.",
         rich_help_panel=_DATA,
     ),
@@ -68,6 +70,7 @@ RunsDirOption = Annotated[
     Path,
     typer.Option(
         "--runs-dir",
+        metavar="FOLDER",
         envvar="KAGGLEPRICE_RUNS_DIR",
         help="Folder of the runs.",
         rich_help_panel=_RUN,
@@ -86,15 +89,19 @@ DeviceOption = Annotated[
     str,
     typer.Option(
         "--device",
-        metavar="auto|cpu|cuda|mps",
-        help="Where to compute; auto takes CUDA, then MPS, then the CPU.",
+        metavar="NAME",
+        help="Where to compute: cpu, cuda, mps, or auto, the first there is of CUDA, MPS, CPU.",
         rich_help_panel=_RUN,
     ),
 ]
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        "--threads", help="CPU threads.", rich_help_panel=_RUN, show_default="torch's choice"
+        "--threads",
+        metavar="N",
+        help="CPU threads. [dim](default: as torch chooses)[/]",
+        rich_help_panel=_RUN,
+        show_default=False,
     ),
 ]
 PresetOption = Annotated[
@@ -102,20 +109,25 @@ PresetOption = Annotated[
     typer.Option(
         "--preset",
         metavar="NAME",
-        help="Settings to start from: default, or book (the d2l.ai chapter).",
+        help="Settings to start from. One of default, book. [dim](default: default)[/]",
         rich_help_panel=_RUN,
-        show_default="default",
+        show_default=False,
     ),
 ]
 JsonOption = Annotated[
     bool,
     typer.Option(
-        "--json", help="Print one JSON document on stdout instead.", rich_help_panel=_OUTPUT
+        "--json",
+        metavar="",
+        help="Print one JSON document on stdout instead.",
+        rich_help_panel=_OUTPUT,
     ),
 ]
 QuietOption = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="No progress and no notices.", rich_help_panel=_OUTPUT),
+    typer.Option(
+        "--quiet", "-q", metavar="", help="No progress and no notices.", rich_help_panel=_OUTPUT
+    ),
 ]
 
 
@@ -124,7 +136,6 @@ def _add_options(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., A
     chosen = [option for option in OPTIONS if option.panel in panels]
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        own = inspect.signature(command, eval_str=True).parameters.values()
         added = [
             inspect.Parameter(
                 option.name,
@@ -134,7 +145,9 @@ def _add_options(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., A
             )
             for option in chosen
         ]
-        kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own if p.name != "options"]
+        parameters: list[inspect.Parameter] = []
+        for own in inspect.signature(command, eval_str=True).parameters.values():
+            parameters += added if own.name == "options" else [own]
 
         @functools.wraps(command)
         def wrapped(**values: Any) -> Any:
@@ -142,7 +155,6 @@ def _add_options(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., A
             options = {o.name: o.parse(v) for o, v in given.items() if v is not None}
             return command(**values, options=options)
 
-        parameters = [*kept, *added]
         wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
         return wrapped
@@ -155,10 +167,10 @@ def _annotation(option: Option) -> Any:
         option.type | None,
         typer.Option(
             *option.flags,
-            help=option.help,
+            help=option.help_text,
             metavar=option.metavar,
             rich_help_panel=option.panel,
-            show_default=option.default_text,
+            show_default=False,
             autocompletion=(lambda: list(option.names)) if option.names else None,
         ),
     ]
@@ -174,7 +186,9 @@ def _version(wanted: bool) -> None:
 def root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", metavar="", callback=_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """From a tabular regression competition's CSVs to submission.csv, with an honest score."""
@@ -218,10 +232,11 @@ def download(
 )
 @_add_options("Recipe")
 def preprocess(
-    options: dict[str, Any],
+    *,
     competition: CompetitionOption = DEFAULT_COMPETITION,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
+    options: dict[str, Any],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -274,7 +289,7 @@ def preprocess(
 )
 @_add_options("Folds and members", "Network", "Training", "Recipe")
 def cv(
-    options: dict[str, Any],
+    *,
     competition: CompetitionOption = DEFAULT_COMPETITION,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
@@ -283,9 +298,9 @@ def cv(
         typer.Option(
             "--run",
             metavar="NAME",
-            help="Name of the new run.",
+            help="Name of the new run. [dim](default: the next free one)[/]",
             rich_help_panel=_RUN,
-            show_default="the next free one",
+            show_default=False,
         ),
     ] = None,
     runs_dir: RunsDirOption = Path("runs"),
@@ -293,6 +308,7 @@ def cv(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     folds: FoldsOption = None,
+    options: dict[str, Any],
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -319,7 +335,7 @@ def cv(
 )
 @_add_options("Folds and members", "Network", "Training", "Recipe")
 def predict(
-    options: dict[str, Any],
+    *,
     competition: CompetitionOption = DEFAULT_COMPETITION,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
@@ -328,9 +344,9 @@ def predict(
         typer.Option(
             "--run",
             metavar="NAME",
-            help="Which run predicts.",
+            help="Which run predicts. [dim](default: the latest; without one, it is trained)[/]",
             rich_help_panel=_RUN,
-            show_default="the latest; one is trained where there is none",
+            show_default=False,
         ),
     ] = None,
     runs_dir: RunsDirOption = Path("runs"),
@@ -338,6 +354,7 @@ def predict(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     folds: FoldsOption = None,
+    options: dict[str, Any],
     output: Annotated[
         Path,
         typer.Option(

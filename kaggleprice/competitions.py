@@ -190,12 +190,18 @@ def _from_record(record: Mapping[str, Any], path: Path) -> Competition:
     if "missing_values" in fields:
         fields["missing_values"] = tuple(str(value) for value in fields["missing_values"])
     for role in ("train", "test"):
-        _check_keys(fields[role], _FILE_REQUIRED, _FILE_OPTIONAL, f"{path} [{role}]")
-        fields[role] = _file_from_record(fields[role], path.parent)
+        where = f"{path} [{role}]"
+        _check_keys(fields[role], _FILE_REQUIRED, _FILE_OPTIONAL, where)
+        fields[role] = _file_from_record(fields[role], where, path.parent)
     return Competition(**fields)
 
 
-def _file_from_record(record: Mapping[str, Any], folder: Path) -> DataFile:
+def _file_from_record(record: Mapping[str, Any], where: str, folder: Path) -> DataFile:
+    for key, length in [("sha1", 40), ("sha256", 64)]:
+        if key in record and not re.fullmatch(f"[0-9a-fA-F]{{{length}}}", record[key]):
+            raise DataError(f"{where}: {key!r} must be {length} hexadecimal digits.")
+    if not all(isinstance(mirror, str) for mirror in record.get("mirrors", ())):
+        raise DataError(f"{where}: 'mirrors' must be a list of addresses, each a text.")
     location = folder / record["path"]
     return DataFile(
         name=location.name,

@@ -23,7 +23,7 @@ class Option:
         panel: the group in which help shows it.
         help: one line.
         names: the valid values where it is a name.
-        metavar: what stands for the value in help; made from `names` where not given.
+        shown_value: what stands for the value in help, where the type does not say enough.
         reader: from the text to the value, where typer's type is not enough.
     """
 
@@ -42,13 +42,19 @@ class Option:
         return [f"--{flag}/--no-{flag}"] if self.type is bool else [f"--{flag}"]
 
     @property
-    def metavar(self) -> str | None:
+    def metavar(self) -> str:
         """What stands for the value in help."""
-        return "|".join(self.names) if self.names else self.shown_value
+        if self.shown_value is not None or self.names:
+            return self.shown_value or "NAME"
+        return {int: "N", float: "X", bool: ""}[self.type]
 
     @property
-    def default_text(self) -> str:
-        """The default preset's value, as help shows it."""
+    def help_text(self) -> str:
+        """What help says: the line, the valid names, the default preset's value."""
+        names = f" One of {', '.join(self.names)}." if self.names else ""
+        return f"{self.help}{names} [dim](default: {self._default_text()})[/]"
+
+    def _default_text(self) -> str:
         value = _DEFAULTS[self.name]
         if isinstance(value, tuple):
             return ",".join(str(part) for part in value)
