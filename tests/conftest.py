@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 # Before torch is imported, here and in every process that a test starts: tests run side by side,
 # and one thread each is faster than two that wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,8 +20,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["COLUMNS"] = "200"
 for name in [n for n in os.environ if n.startswith("KAGGLEPRICE_") and "REAL" not in n]:
     del os.environ[name]
-
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -25,7 +25,7 @@ from kaggleprice.training.randomness import NoiseSource, Purpose, member_generat
 # Values per chunk of features in a prediction: bounds memory, and depends on nothing that may
 # differ between two predictions of the same members.
 _CHUNK_VALUES = 2**23
-# A network this many times worse than predicting the mean has diverged, though still finite.
+# A network with this many times the error of an output of 0 has diverged, though still finite.
 _DIVERGED = 10.0
 
 
@@ -263,16 +263,15 @@ class _Training:
         self._refuse(np.flatnonzero(~np.isfinite(losses)), f"in epoch {epoch}")
 
     def _check_learned(self) -> None:
-        last = self.fit.history[-1].epoch
-        spread = max(float(self.truth.std()), 1e-12)
-        worst = [
-            line.member
-            for line in self.fit.history
-            if line.epoch == last and not line.train < _DIVERGED * spread
-        ]
-        # A member that stopped early has the weights of its best epoch, not of the last line.
-        if self.best is None:
-            self._refuse(np.array(worst, dtype=np.int64), f"by epoch {last}")
+        """Refuse members that are finite, but far worse than a network that says nothing."""
+        predicted = predict_members(self.network, self.rows, self.fit)
+        worse = []
+        for m, rows in enumerate(self.train_rows):
+            silent = _rmse(self.truth[rows], np.full(len(rows), self.fit.target_center[m]))
+            error = _rmse(self.truth[rows], predicted[m, rows])
+            if not error <= _DIVERGED * max(silent, 1e-12):
+                worse.append(m)
+        self._refuse(np.array(worse, dtype=np.int64), f"by epoch {self.fit.history[-1].epoch}")
 
     def _refuse(self, diverged: NDArray[np.int64], when: str) -> None:
         if len(diverged) == 0:

@@ -1,0 +1,415 @@
+"""The engine's promise: a member is trained exactly as if it were alone, and as torch would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from kaggleprice.competitions import COMPETITIONS
+from kaggleprice.errors import DeviceError, DivergenceError, UsageError
+from kaggleprice.folds import make_folds
+from kaggleprice.models import ACTIVATIONS, ModelSettings
+from kaggleprice.models.networks import MemberNetwork, build_network
+from kaggleprice.preprocessing import RECIPES
+from kaggleprice.preprocessing.encoding import Encoding
+from kaggleprice.preprocessing.fitting import fit_folds
+from kaggleprice.tables import Table, read_tables
+from kaggleprice.training import LOSSES, OPTIMIZERS, SCHEDULES, Member, TrainingSettings
+from kaggleprice.training.batches import DeviceRows, pad_rows
+from kaggleprice.training.devices import available_devices, choose_device, use_threads
+from kaggleprice.training.engine import Fit, predict_members, train_members
+from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
+
+SAMPLE = Path(__file__).parent.parent / "data" / "sample"
+ROWS, FOLDS, BATCH = 150, 4, 16
+MEMBERS = [Member(fold, seed) for fold in range(FOLDS) for seed in range(2)]
+SMALL = ModelSettings(hidden=(12, 6), activation="silu", dropout=(0.3, 0.1))
+SHORT = TrainingSettings(lr=0.01, epochs=3, batch_size=BATCH, dtype="float64")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The first rows of the sample competition, folds whose sizes differ, and an encoding."""
+
+    table: Table
+    target: NDArray[np.float64]
+    folds: NDArray[np.int64]
+    encoding: Encoding
+
+    def rows(self, members: Sequence[Member]) -> DeviceRows:
+        return DeviceRows(
+            self.encoding,
+            self.encoding.encode(self.table.features),
+            [m.fold for m in members],
+            torch.device("cpu"),
+            torch.float64,
+        )
+
+    def network(self, members: Sequence[Member], model: ModelSettings) -> MemberNetwork:
+        network = build_network(model, len(members), self.encoding.width, torch.float64)
+        generators = [member_generator(7, m, Purpose.WEIGHTS) for m in members]
+        network.initialize(generators, self.encoding.active[[m.fold for m in members]])
+        return network
+
+    def train(
+        self, members: Sequence[Member], model: ModelSettings, training: TrainingSettings
+    ) -> tuple[MemberNetwork, Fit, NDArray[np.float64]]:
+        network, rows = self.network(members, model), self.rows(members)
+        fit = train_members(network, rows, self.target, members, self.folds, training, 7)
+        return network, fit, predict_members(network, rows, fit)
+
+
+@pytest.fixture(scope="module")
+def setting() -> Setting:
+    tables = read_tables(COMPETITIONS["sample"], SAMPLE / "train.csv", SAMPLE / "test.csv")
+    table = Table(
+        tables.train.ids[:ROWS],
+        tables.train.features.head(ROWS),
+        tables.train.known_target[:ROWS],
+    )
+    folds = make_folds(ROWS, FOLDS, shuffle=True, seed=0)
+    counts = {int((folds != f).sum()) for f in range(FOLDS)}
+    # The longer folds have a last step, of one row, in which the others have none.
+    assert counts == {112, 113}
+    recipes = fit_folds(RECIPES["standard"], table, table.features, folds, range(FOLDS))
+    return Setting(table, np.log(table.known_target), folds, Encoding(recipes))
+
+
+def assert_alone_equals_together(
+    setting: Setting, model: ModelSettings, training: TrainingSettings
+) -> None:
+    together, fit, predictions = setting.train(MEMBERS, model, training)
+    for m in (1, 4, 7):
+        alone, own_fit, own = setting.train([MEMBERS[m]], model, training)
+        np.testing.assert_allclose(predictions[m], own[0], rtol=1e-9, atol=1e-9)
+        assert fit.epochs[m] == own_fit.epochs[0]
+        for (name, mine), value in zip(
+            alone.state_dict().items(), together.state_dict().values(), strict=True
+        ):
+            torch.testing.assert_close(value[m], mine[0], rtol=1e-7, atol=1e-9, msg=name)
+    # The comparison means something only where members differ and have moved.
+    assert np.ptp(predictions[:, 0]) > 1e-3
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", ["mlp", "linear"])
+def test_members_are_trained_as_if_alone(setting: Setting, model: str, optimizer: str) -> None:
+    training = replace(SHORT, optimizer=optimizer, weight_decay=0.05)
+    assert_alone_equals_together(setting, replace(SMALL, model=model), training)
+
+
+@pytest.mark.parametrize(
+    ("model", "training"),
+    [
+        (replace(SMALL, batch_norm=True), SHORT),
+        (replace(SMALL, activation="prelu"), SHORT),
+        (SMALL, replace(SHORT, l1=0.01)),
+        (SMALL, replace(SHORT, clip_norm=0.1)),
+        (SMALL, replace(SHORT, loss="huber", schedule="onecycle")),
+        (SMALL, replace(SHORT, target_scale="none", optimizer="adam")),
+        (SMALL, replace(SHORT, epochs=12, patience=1, lr=0.05)),
+        (replace(SMALL, batch_norm=True), replace(SHORT, epochs=12, patience=2, lr=0.05)),
+        (SMALL, replace(SHORT, epochs=12, patience=1, lr=0.05, stop_on="validation")),
+    ],
+    ids=lambda value: None,
+)
+def test_regularizers_belong_to_the_member(
+    setting: Setting, model: ModelSettings, training: TrainingSettings
+) -> None:
+    assert_alone_equals_together(setting, model, training)
+
+
+def test_early_stopping_stops_members_at_different_epochs(setting: Setting) -> None:
+    training = replace(SHORT, epochs=12, patience=1, lr=0.05)
+    _, fit, _ = setting.train(MEMBERS, SMALL, training)
+    assert len(set(fit.epochs.tolist())) > 1
+    assert fit.epochs.max() < 12
+
+
+def test_a_stopped_member_has_its_best_weights(setting: Setting) -> None:
+    """The watched score of every member is that of its best epoch, found by stopping there."""
+    training = replace(SHORT, epochs=12, patience=12, lr=0.05, stop_on="validation")
+    _, fit, predictions = setting.train(MEMBERS, SMALL, replace(training, history_every=1))
+    for m, member in enumerate(MEMBERS):
+        held = setting.folds == member.fold
+        error = np.sqrt(np.mean((predictions[m, held] - setting.target[held]) ** 2))
+        scores = [line.validation for line in fit.history if line.member == m]
+        assert error == pytest.approx(min(scores), rel=1e-9)
+        assert int(np.argmin(scores)) + 1 == fit.epochs[m]
+
+
+class PlainNetwork(nn.Module):
+    """What somebody would write for one member with `torch.nn`."""
+
+    def __init__(self, width: int, model: ModelSettings) -> None:
+        super().__init__()
+        sizes = [width, *[units for units, _ in model.layers], 1]
+        self.rates = [rate for _, rate in model.layers]
+        self.linears = nn.ModuleList(
+            nn.Linear(i, o, dtype=torch.float64) for i, o in pairwise(sizes)
+        )
+        self.norms = nn.ModuleList(
+            nn.BatchNorm1d(o, dtype=torch.float64) for o in sizes[1:-1] if model.batch_norm
+        )
+        self.prelus = nn.ModuleList(
+            nn.PReLU(dtype=torch.float64) for _ in sizes[1:-1] if model.activation == "prelu"
+        )
+        self.activation = getattr(nn.functional, model.activation, None)
+
+    def forward(self, x: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor:
+        used = 0
+        for layer, rate in enumerate(self.rates):
+            x = self.linears[layer](x)
+            x = self.norms[layer](x) if self.norms else x
+            x = self.prelus[layer](x) if self.prelus else self.activation(x)
+            if rate and noise is not None:
+                bits = noise[:, used : used + x.shape[1]].to(torch.int64) + 2**15
+                dropped = round(rate * 2**16)
+                x = x * (bits >= dropped) / (1 - dropped / 2**16)
+            used += x.shape[1] if rate else 0
+        return self.linears[-1](x).squeeze(1)
+
+
+OPTIMIZERS_OF_TORCH = {
+    "sgd": lambda groups: torch.optim.SGD(groups, lr=0.01),
+    "momentum": lambda groups: torch.optim.SGD(groups, lr=0.01, momentum=0.9),
+    "nesterov": lambda groups: torch.optim.SGD(groups, lr=0.01, momentum=0.9, nesterov=True),
+    "adagrad": lambda groups: torch.optim.Adagrad(groups, lr=0.01),
+    "adadelta": lambda groups: torch.optim.Adadelta(groups, lr=0.01),
+    "rmsprop": lambda groups: torch.optim.RMSprop(groups, lr=0.01),
+    "adam": lambda groups: torch.optim.Adam(groups, lr=0.01),
+    "adamw": lambda groups: torch.optim.AdamW(groups, lr=0.01),
+}
+
+
+def train_plainly(
+    setting: Setting, member: Member, model: ModelSettings, training: TrainingSettings
+) -> NDArray[np.float64]:
+    """One member by a plain loop; returns its predictions of all rows, shape (n,)."""
+    start = setting.network([member], model)
+    dense = setting.rows([member]).assemble(torch.arange(ROWS)[None])[0]
+    plain = PlainNetwork(dense.shape[1], model)
+    with torch.no_grad():
+        for mine, theirs in zip(plain.linears, start.linears, strict=True):
+            mine.weight.copy_(theirs.weight[0].T)
+            mine.bias.copy_(theirs.bias[0, 0])
+    rows = np.flatnonzero(setting.folds != member.fold)
+    center, scale = setting.target[rows].mean(), setting.target[rows].std()
+    target = torch.from_numpy((setting.target - center) / scale)
+    weights = [layer.weight for layer in plain.linears]
+    others = [p for p in plain.parameters() if not any(p is w for w in weights)]
+    optimizer = OPTIMIZERS_OF_TORCH[training.optimizer](
+        [
+            {"params": weights, "weight_decay": training.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+    )
+    noise = NoiseSource(7, [member], training.batch_size, start.noise_width)
+    steps = -(-len(rows) // training.batch_size)
+    plain.train()
+    for epoch in range(1, training.epochs + 1):
+        order = row_order(7, member, epoch, rows)
+        noise.start(epoch)
+        for step in range(steps):
+            batch = order[step * training.batch_size : (step + 1) * training.batch_size]
+            drawn = noise.step(torch.device("cpu"))
+            done = (epoch - 1 + step / steps) / training.epochs
+            for group in optimizer.param_groups:
+                group["lr"] = training.lr * 0.5 * (1 + np.cos(np.pi * done))
+            optimizer.zero_grad()
+            output = plain(dense[batch], None if drawn is None else drawn[0, : len(batch)])
+            nn.functional.mse_loss(output, target[batch]).backward()
+            optimizer.step()
+    plain.eval()
+    with torch.no_grad():
+        return plain(dense, None).numpy() * scale + center
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_members_equal_a_plain_loop_for_every_optimizer(setting: Setting, optimizer: str) -> None:
+    training = replace(SHORT, optimizer=optimizer, weight_decay=0.05)
+    _, _, predictions = setting.train(MEMBERS, SMALL, training)
+    for m in (0, 5):
+        plain = train_plainly(setting, MEMBERS[m], SMALL, training)
+        np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_members_equal_a_plain_loop_for_every_activation(setting: Setting, activation: str) -> None:
+    model = replace(SMALL, activation=activation)
+    _, _, predictions = setting.train(MEMBERS, model, SHORT)
+    plain = train_plainly(setting, MEMBERS[3], model, SHORT)
+    np.testing.assert_allclose(predictions[3], plain, rtol=1e-8)
+
+
+def test_linear_members_equal_a_plain_loop(setting: Setting) -> None:
+    model = replace(SMALL, model="linear")
+    _, _, predictions = setting.train(MEMBERS, model, SHORT)
+    plain = train_plainly(setting, MEMBERS[6], model, SHORT)
+    np.testing.assert_allclose(predictions[6], plain, rtol=1e-8)
+
+
+def test_batch_norm_equals_a_plain_loop(setting: Setting) -> None:
+    # Steps of 20 leave no last step of a single row, which torch's batch norm refuses.
+    model, training = replace(SMALL, batch_norm=True), replace(SHORT, batch_size=20)
+    _, _, predictions = setting.train(MEMBERS, model, training)
+    for m in (1, 6):
+        plain = train_plainly(setting, MEMBERS[m], model, training)
+        np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
+
+
+def test_an_inactive_feature_never_gets_a_weight(setting: Setting) -> None:
+    network, _, _ = setting.train(MEMBERS, SMALL, replace(SHORT, weight_decay=0.0))
+    active = setting.encoding.active[[m.fold for m in MEMBERS]]
+    assert not active.all(), "the folds of this test should differ in their categories"
+    first = network.linears[0].weight.detach().numpy()
+    assert np.all(first[~active] == 0)
+    assert np.all(np.abs(first[active]).max(axis=1) > 0)
+
+
+def test_history_is_the_error_of_each_member(setting: Setting) -> None:
+    _, fit, predictions = setting.train(MEMBERS, SMALL, replace(SHORT, history_every=2))
+    assert sorted({line.epoch for line in fit.history}) == [2, 3]
+    for line in (line for line in fit.history if line.epoch == 3):
+        error = np.square(predictions[line.member] - setting.target)
+        held = setting.folds == MEMBERS[line.member].fold
+        assert line.validation == pytest.approx(np.sqrt(error[held].mean()), rel=1e-12)
+        assert line.train == pytest.approx(np.sqrt(error[~held].mean()), rel=1e-12)
+
+
+def test_only_own_training_rows_are_trained_on(setting: Setting) -> None:
+    """Garbage in a fold's validation targets changes nothing of its members, to the last bit."""
+    for training in (SHORT, replace(SHORT, epochs=8, patience=1, lr=0.05)):
+        clean, fit, _ = setting.train(MEMBERS, SMALL, training)
+        target = np.where(setting.folds == 2, 99.0, setting.target)
+        spoilt, spoilt_fit, _ = replace(setting, target=target).train(MEMBERS, SMALL, training)
+        for m, member in enumerate(MEMBERS):
+            same = [
+                torch.equal(a[m], b[m])
+                for a, b in zip(
+                    clean.state_dict().values(), spoilt.state_dict().values(), strict=True
+                )
+            ]
+            assert all(same) is (member.fold == 2)
+            if member.fold == 2:
+                assert fit.target_center[m] == spoilt_fit.target_center[m]
+                assert fit.epochs[m] == spoilt_fit.epochs[m]
+
+
+def test_training_twice_is_identical_to_the_bit(setting: Setting) -> None:
+    first, _, _ = setting.train(MEMBERS, SMALL, SHORT)
+    second, _, _ = setting.train(MEMBERS, SMALL, SHORT)
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_seeds_and_folds_differ(setting: Setting) -> None:
+    draws = {
+        member_generator(seed, Member(fold, start), purpose, epoch).random()
+        for seed in (0, 1)
+        for fold in (0, 1)
+        for start in (0, 1)
+        for purpose in Purpose
+        for epoch in (0, 1)
+    }
+    assert len(draws) == 2 * 2 * 2 * len(Purpose) * 2
+
+
+def test_row_order_is_a_permutation_of_the_training_rows() -> None:
+    rows = np.array([3, 5, 8, 13, 21, 34])
+    first, second = (row_order(0, Member(0, 0), epoch, rows) for epoch in (1, 2))
+    assert sorted(first) == sorted(second) == sorted(rows)
+    assert list(first) != list(second)
+
+
+def test_noise_does_not_depend_on_how_much_is_drawn_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def steps(members: Sequence[Member]) -> torch.Tensor:
+        source = NoiseSource(0, members, batch_size=5, width=7)
+        source.start(1)
+        drawn = [source.step(torch.device("cpu")) for _ in range(9)]
+        return torch.stack([d for d in drawn if d is not None])
+
+    together = steps(MEMBERS)
+    monkeypatch.setattr("kaggleprice.training.randomness._BLOCK_BYTES", 200)
+    assert torch.equal(steps(MEMBERS[2:4]), together[:, 2:4])
+    values = together.numpy().astype(float).ravel()
+    assert abs(values.mean()) < 2**15 * 0.05
+    assert values.std() == pytest.approx(2**16 / np.sqrt(12), rel=0.02)
+
+
+def test_divergence_names_members_epoch_and_a_smaller_rate(setting: Setting) -> None:
+    training = replace(SHORT, optimizer="sgd", lr=50.0, epochs=8)
+    with pytest.raises(
+        DivergenceError, match=r"epoch \d+ for 8 of 8 members \(fold 1 seed 0,.*--lr 5"
+    ):
+        setting.train(MEMBERS, SMALL, training)
+
+
+def test_finite_nonsense_is_divergence_too(setting: Setting) -> None:
+    with pytest.raises(DivergenceError, match="by epoch 3"):
+        setting.train(MEMBERS, SMALL, replace(SHORT, lr=30.0, weight_decay=0.0))
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_stay_within_their_rate(name: str) -> None:
+    schedule = SCHEDULES[name].load()
+    factors = [schedule(t) for t in np.linspace(0, 1, 50, endpoint=False)]
+    assert all(0 < factor <= 1 for factor in factors)
+    assert max(factors) == pytest.approx(1, abs=0.01)
+
+
+def test_cosine_is_torchs() -> None:
+    parameter = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20)
+    for step in range(20):
+        assert SCHEDULES["cosine"].load()(step / 20) == pytest.approx(
+            optimizer.param_groups[0]["lr"]
+        )
+        optimizer.step()
+        reference.step()
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [("mse", nn.MSELoss()), ("mae", nn.L1Loss()), ("huber", nn.HuberLoss())],
+)
+def test_losses_are_torchs(name: str, reference: nn.Module) -> None:
+    output, target = torch.linspace(-3, 3, 11), torch.zeros(11)
+    torch.testing.assert_close(
+        LOSSES[name].load()(output, target).mean(), reference(output, target)
+    )
+
+
+def test_pad_rows() -> None:
+    padded = pad_rows([np.array([4, 5, 6]), np.array([7])])
+    assert padded.tolist() == [[4, 5, 6], [7, 0, 0]]
+
+
+def test_devices() -> None:
+    assert available_devices()[-1] == "cpu"
+    assert choose_device("auto").type == available_devices()[0]
+    assert choose_device("cpu").type == "cpu"
+    with pytest.raises(DeviceError, match="unknown device 'tpu'; there are: auto, cpu, cuda, mps"):
+        choose_device("tpu")
+    absent = [name for name in ("cuda", "mps") if name not in available_devices()]
+    for name in absent:
+        with pytest.raises(DeviceError, match=f"'{name}' is not available here; there is: "):
+            choose_device(name)
+
+
+def test_threads_below_one_are_refused() -> None:
+    with pytest.raises(UsageError, match="threads must be 1 or more, found 0"):
+        use_threads(0)
+    before = torch.get_num_threads()
+    assert use_threads(None) == before
