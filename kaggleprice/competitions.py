@@ -206,8 +206,8 @@ def _file_from_record(record: Mapping[str, Any], where: str, folder: Path) -> Da
     return DataFile(
         name=location.name,
         mirrors=tuple(record.get("mirrors", ())),
-        sha1=record.get("sha1"),
-        sha256=record.get("sha256"),
+        sha1=record["sha1"].lower() if "sha1" in record else None,
+        sha256=record["sha256"].lower() if "sha256" in record else None,
         path=location,
     )
 

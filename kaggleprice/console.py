@@ -41,7 +41,8 @@ class Reporter:
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
-        self._animated = self._console.is_terminal and not self._console.is_dumb_terminal
+        # FORCE_COLOR makes rich believe in a terminal; colours may be forced, bars may not.
+        self._animated = self._console.is_interactive and self._console.file.isatty()
         self._bars: Bars | None = None
         self._task: TaskID | None = None
         self._stage = ""
@@ -70,7 +71,7 @@ class Reporter:
             self._draw(stage, done, total, detail)
         elif done == total or time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            left = (self._last_line - self._began) / done * (total - done)
+            left = (self._last_line - self._began) / max(done, 1) * (total - done)
             rest = f", about {left:.0f} s left" if done < total else ""
             words = f", {detail}" if detail else ""
             self._console.print(f"{stage}: {done} of {total} epochs{words}{rest}", soft_wrap=True)

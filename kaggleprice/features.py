@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +63,11 @@ def check_suffix(path: Path) -> None:
         )
 
 
+def recipe_beside(path: Path) -> Path:
+    """Return where the fitted recipe of a file of features is written."""
+    return path.with_suffix(".recipe.json")
+
+
 def write_features(
     competition: Competition,
     tables: Tables,
@@ -92,11 +98,13 @@ def write_features(
                     SPLIT_COLUMN: ["train"] * len(tables.train) + ["test"] * len(tables.test),
                 }
             ),
-            features.set_axis(_unique(list(features.columns)), axis=1),
+            features.set_axis(
+                _unique([competition.id_column, SPLIT_COLUMN, *features.columns])[2:], axis=1
+            ),
         ],
         axis=1,
     )
-    recipe_path = path.with_suffix(".recipe.json")
+    recipe_path = recipe_beside(path)
     with replacing(path) as beside:
         WRITERS[path.suffix](frame, beside)
     with replacing(recipe_path) as beside:
@@ -122,9 +130,8 @@ def read_recipe(path: Path) -> FittedRecipe:
 
 def _unique(names: list[str]) -> list[str]:
     """Number names that stand twice: column `a`, level `b_c` and column `a_b`, level `c`."""
-    seen: dict[str, int] = {}
-    made = []
+    made: dict[str, None] = {}
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        made.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    return made
+        numbered = (f"{name}#{number}" for number in itertools.count(2))
+        made[name if name not in made else next(n for n in numbered if n not in made)] = None
+    return list(made)

@@ -53,8 +53,9 @@ def check_writable(path: Path) -> None:
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder; name a file.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
+        # The folder may be yet to make: what counts is the nearest one that is there.
+        folder = next(f for f in path.absolute().parents if f.exists())
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}.") from None

@@ -30,7 +30,7 @@ import pandas as pd
 import sklearn
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 import kaggleprice
 from kaggleprice.competitions import Competition
@@ -116,13 +116,12 @@ class Run:
 
 
 def new_name(runs_dir: Path, competition: Competition, settings: RunSettings) -> str:
-    """Return a name that no run of this competition has: `mlp-001`, `mlp-002`, …."""
-    prefix = f"{settings.model.model}-"
-    taken = [
-        int(run.name[len(prefix) :])
-        for run in _folders(runs_dir / competition.name)
-        if run.name.startswith(prefix) and run.name[len(prefix) :].isdigit()
-    ]
+    """Return a name that nothing in this competition's folder has: `mlp-001`, `mlp-002`, …."""
+    parent, prefix = runs_dir / competition.name, f"{settings.model.model}-"
+    # Some file systems take MLP-001 and mlp-001 for the same name.
+    numbered = re.compile(re.escape(prefix) + "([0-9]+)", re.IGNORECASE)
+    names = [path.name for path in parent.iterdir()] if parent.is_dir() else []
+    taken = [int(found[1]) for found in map(numbered.fullmatch, names) if found]
     return f"{prefix}{max(taken, default=0) + 1:03d}"
 
 
@@ -194,20 +193,20 @@ def _place(
     """Write run.json and give the folder its name; two processes never get the same."""
     settings = settings_from_record(record["settings"])
     while True:
+        if name is not None:
+            check_name(runs_dir, competition, name)
         chosen = name or new_name(runs_dir, competition, settings)
-        check_name(runs_dir, competition, chosen)
         named = {**record, "run": chosen}
         text = json.dumps({**named, "digest": _digest(named)}, indent=1, allow_nan=False)
         (folder / _RECORD).write_text(text + "\n", encoding="utf-8")
         try:
             # Renaming onto a folder that holds something fails, so a name is given once.
             folder.rename(parent / chosen)
-        except FileExistsError:
+        except OSError:
+            # Where the name is taken, it was taken meanwhile: look for another one.
+            if not (parent / chosen).exists():
+                raise
             continue
-        except OSError as error:
-            if name is None and (parent / chosen).exists():
-                continue
-            raise error
         return read_run(parent / chosen)
 
 
@@ -235,7 +234,8 @@ def _write_tables(
 def _write_ensemble(folder: Path, ensemble: Ensemble) -> list[str]:
     """Write weights and recipes; return the recipes' file names."""
     state = {name: value.detach().cpu() for name, value in ensemble.network.state_dict().items()}
-    save_file({name: value.contiguous() for name, value in state.items()}, folder / _WEIGHTS)
+    # Not `save_file`, which keeps other users of the folder out.
+    (folder / _WEIGHTS).write_bytes(save({n: value.contiguous() for n, value in state.items()}))
     (folder / "recipes").mkdir()
     names = [f"recipes/fold-{i + 1}.json" for i in range(len(ensemble.encoding.recipes))]
     for name, recipe in zip(names, ensemble.encoding.recipes, strict=True):
@@ -257,6 +257,7 @@ def _make_record(
         "run": "",
         "competition": competition.name,
         "metric": competition.metric,
+        "columns": describe_columns(competition),
         "settings": settings_to_record(result.settings),
         "notes": result.settings.notes,
         "data": dict(data),
@@ -279,6 +280,16 @@ def _make_record(
             if path.is_file()
         },
         "timing": {"finished": finished.isoformat(), "seconds": result.seconds},
+    }
+
+
+def describe_columns(competition: Competition) -> dict[str, Any]:
+    """Return what decides how the CSVs are read, as a run records it."""
+    return {
+        "id_column": competition.id_column,
+        "target_column": competition.target_column,
+        "target_transform": competition.target_transform,
+        "missing_values": list(competition.missing_values),
     }
 
 

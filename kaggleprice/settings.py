@@ -142,7 +142,7 @@ def make_settings(
         name = changes.pop("recipe")
         settings = replace(settings, recipe_name=name, recipe=get_recipe(name))
     for part in _PARTS:
-        own = {f.name for f in fields(getattr(settings, part))} & set(changes)
+        own = {f.name for f in fields(getattr(settings, part))} & (set(changes) - _NOT_OPTIONS)
         changed = {name: changes.pop(name) for name in own}
         if changed:
             settings = replace(settings, **{part: replace(getattr(settings, part), **changed)})

@@ -55,7 +55,10 @@ def check_submission(path: Path, competition: Competition, table: Table) -> None
         DataError: where something is off.
     """
     columns = [competition.id_column, competition.target_column]
-    written = pd.read_csv(path, dtype={competition.id_column: str}, keep_default_na=False)
+    try:
+        written = pd.read_csv(path, dtype={competition.id_column: str}, keep_default_na=False)
+    except ValueError as error:
+        raise DataError(f"{path} cannot be read as CSV: {error}.") from None
     if list(written.columns) != columns:
         raise DataError(f"{path}: expected the header {columns}, found {list(written.columns)}.")
     if list(written[competition.id_column]) != list(table.ids):

@@ -16,6 +16,9 @@ from kaggleprice.competitions import Competition
 from kaggleprice.errors import DataError, MissingFileError
 from kaggleprice.metrics import TARGET_TRANSFORMS
 
+# Of larger numbers the moments overflow.
+_LARGEST = 1e100
+
 
 @dataclass(frozen=True)
 class Table:
@@ -106,22 +109,31 @@ def _read_csv(path: Path, competition: Competition) -> pd.DataFrame:
         with warnings.catch_warnings():
             # A row longer than the header loses its last cells with no more than a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                path,
-                dtype={competition.id_column: str},
-                # Only the competition's own markers mean "missing": pandas would also take
-                # `None`, which is a category of House Prices' MasVnrType.
-                keep_default_na=False,
-                na_values=["", *competition.missing_values],
-                encoding="utf-8-sig",
-                low_memory=False,
-                index_col=False,
-            )
+            frame = _parse(path, competition, [competition.id_column])
+            truths = [str(name) for name in frame if _holds_truths(frame[name])]
+            if truths:
+                # `TRUE` is a text like any other: as a truth value it would become `True`, but
+                # only where no other text stands in the column.
+                frame = _parse(path, competition, [competition.id_column, *truths])
     except (ValueError, pd.errors.ParserWarning) as error:
         raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}.") from None
     if frame.empty:
         raise DataError(f"{path} has a header but no rows; expected at least one row of data.")
     return frame
+
+
+def _parse(path: Path, competition: Competition, texts: Sequence[str]) -> pd.DataFrame:
+    return pd.read_csv(
+        path,
+        dtype=dict.fromkeys(texts, str),
+        # Only the competition's own markers mean "missing": pandas would also take `None`, which
+        # is a category of House Prices' MasVnrType.
+        keep_default_na=False,
+        na_values=["", *competition.missing_values],
+        encoding="utf-8-sig",
+        low_memory=False,
+        index_col=False,
+    )
 
 
 def _read_header(path: Path) -> list[str]:
@@ -220,8 +232,13 @@ def _settle_kinds(
                 _check_finite(frame[column], path)
 
 
+def _holds_truths(column: pd.Series) -> bool:
+    plain = column.dtype in (bool, object)
+    return plain and pd.api.types.infer_dtype(column) == "boolean"
+
+
 def _is_text(column: pd.Series) -> bool:
-    return not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
+    return not pd.api.types.is_numeric_dtype(column)
 
 
 def _mixed_kinds(
@@ -233,18 +250,20 @@ def _mixed_kinds(
     frame, path = parts[texts.index(True)]
     values = frame[column].dropna().astype(str)
     odd = values[pd.to_numeric(values, errors="coerce").isna()]
+    # Whole numbers of more than 64 bits are text to pandas, too.
+    example = str(odd.iloc[0]) if len(odd) else max(values, key=len)
     return (
-        f"the column {column!r} is text in {path} (for example {str(odd.iloc[0])!r}) "
+        f"the column {column!r} is text in {path} (for example {example!r}) "
         f"and numbers in {numbers_in}; expected one kind in both files."
     )
 
 
 def _check_finite(column: pd.Series, path: Path) -> None:
-    infinite = np.isinf(column.to_numpy())
+    infinite = np.abs(column.to_numpy()) > _LARGEST
     if infinite.any():
         raise DataError(
             f"{path}: the column {column.name!r} is infinite in {_rows(pd.Series(infinite))}; "
-            "expected finite numbers or missing values."
+            f"expected numbers up to {_LARGEST:g} or missing values."
         )
 
 

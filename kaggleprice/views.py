@@ -220,7 +220,8 @@ def predict_view(prediction: Prediction, lines: int = 5) -> Group:
     table = _table(id_column, target, right=(id_column, target))
     for identity, value in frame.head(lines).itertuples(index=False):
         table.add_row(str(identity), f"{value:,.2f}")
-    table.add_row("...", "...")
+    if len(frame) > lines:
+        table.add_row("...", "...")
     values = frame[target]
     texts = [
         f"{len(frame)} rows written to {prediction.output}, {target} from {values.min():,.0f} "

@@ -17,7 +17,7 @@ from kaggleprice.crossval import CrossValidation
 from kaggleprice.download import FetchedFile, fetch, locate
 from kaggleprice.ensemble import combine
 from kaggleprice.errors import DataError, UsageError
-from kaggleprice.features import check_suffix, read_recipe, write_features
+from kaggleprice.features import check_suffix, read_recipe, recipe_beside, write_features
 from kaggleprice.files import check_writable
 from kaggleprice.folds import make_folds, read_folds
 from kaggleprice.metrics import TARGET_TRANSFORMS
@@ -25,8 +25,15 @@ from kaggleprice.preprocessing import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.preprocessing.state import FittedRecipe
 from kaggleprice.progress import SILENT, Progress
+from kaggleprice.registry import look_up
 from kaggleprice.runs import Run
-from kaggleprice.settings import DEFAULT_PRESET, RunSettings, flat_settings, make_settings
+from kaggleprice.settings import (
+    COMBINES,
+    DEFAULT_PRESET,
+    RunSettings,
+    flat_settings,
+    make_settings,
+)
 from kaggleprice.submission import make_submission, write_submission
 from kaggleprice.tables import Tables, read_shape, read_tables
 from kaggleprice.training.devices import choose_device, use_threads
@@ -218,7 +225,8 @@ def preprocess(
     """
     if output is not None:
         check_suffix(output)
-        check_writable(output)
+        for path in (output, recipe_beside(output)):
+            check_writable(path)
     tables = load(source, progress).tables
     if apply is not None:
         fitted = read_recipe(apply)
@@ -306,7 +314,9 @@ def predict(
         KagglePriceError: as `cross_validate`.
     """
     competition, asked = source.competition, asked or Asked()
-    settings = asked.settings
+    how = asked.options.get("combine")
+    if how is not None:
+        look_up(COMBINES, how, "combination")
     check_writable(output)
     device = choose_device(workplace.device)
     use_threads(workplace.threads)
@@ -314,20 +324,20 @@ def predict(
     if run is None:
         progress.notice(f"no run of {competition.name} yet: training one first, as `cv` does")
         run, trained = cross_validate(
-            source, settings, workplace, folds=asked.folds, progress=progress
+            source, asked.settings, workplace, folds=asked.folds, progress=progress
         )
     else:
         _check_asked(run, asked)
         progress.notice(f"using run {run.name} of {run.path.parent}")
     data = load(source, progress)
-    _check_data(run, data)
+    _check_data(run, competition, data)
     ensemble = run.ensemble()
     ensemble.network.to(device)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     predictions = combine(
         ensemble.predict(data.tables.test.features),
         transform,
-        settings.combine or run.settings.combine,
+        how or run.settings.combine,
     )
     submission = make_submission(competition, data.tables.test, predictions)
     for path in (run.path / "submission.csv", output):
@@ -336,9 +346,12 @@ def predict(
 
 
 def _check_asked(run: Run, asked: Asked) -> None:
-    trained, wanted = flat_settings(run.settings), dict(asked.options)
-    if asked.preset is not None:
-        wanted = flat_settings(asked.settings)
+    trained = flat_settings(run.settings)
+    wanted = dict(asked.options) if asked.preset is None else flat_settings(asked.settings)
+    for settings in (trained, wanted):
+        # Folds without a seed of their own come from the seed.
+        if settings.get("fold_seed", 0) is None:
+            settings["fold_seed"] = settings["seed"]
     for option, value in wanted.items():
         if option not in _ONLY_PREDICTION and trained[option] != value:
             raise UsageError(
@@ -352,7 +365,14 @@ def _check_asked(run: Run, asked: Asked) -> None:
         )
 
 
-def _check_data(run: Run, data: Data) -> None:
+def _check_data(run: Run, competition: Competition, data: Data) -> None:
+    for key, now in runs.describe_columns(competition).items():
+        then = run.record["columns"][key]
+        if then != now:
+            raise DataError(
+                f"{key} of {competition.name} changed since run {run.name} was trained ({then} "
+                f"then, {now} now); train again with `kaggleprice cv`."
+            )
     for role, now in data.record.items():
         then = run.record["data"][role]
         if then["sha256"] != now["sha256"]:

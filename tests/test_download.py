@@ -302,7 +302,7 @@ def test_failure_names_file_hosts_reasons_and_the_way_out(mirror: Mirror, data: 
         "train.csv of toy",
         f"{host}: HTTP 404; {host}: HTTP 503; gopher://old.example: ",
         "https://example.org/toy",
-        "`kaggleprice download --from PATH`",
+        "`kaggleprice download --competition toy --from PATH`",
     ):
         assert part in message
     assert "secret" not in message

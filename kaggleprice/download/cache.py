@@ -82,7 +82,7 @@ class Cache:
         if self.replace:
             return None
         raise ChecksumError(
-            f"{path} is not the recorded {wanted}: {problem}; run `kaggleprice download` to "
+            f"{path} is not the recorded {wanted}: {problem}; run `{wanted.command}` to "
             "replace it (the old file is kept), or pass `--no-verify` to use it as it is."
         )
 

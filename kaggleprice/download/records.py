@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kaggleprice.competitions import Competition, DataFile
+from kaggleprice.competitions import DEFAULT_COMPETITION, Competition, DataFile
 from kaggleprice.download.content import Digests
 
 Role = Literal["train", "test"]
@@ -93,7 +93,15 @@ class Wanted:
     def advice(self) -> str:
         """What a person can do where the file cannot be had."""
         page = f" from {self.competition.page}" if self.competition.page else ""
-        return f"download the file yourself{page} and run `kaggleprice download --from PATH`"
+        return f"download the file yourself{page} and run `{self.command} --from PATH`"
+
+    @property
+    def command(self) -> str:
+        """The command that fetches this competition's files."""
+        chosen = self.competition.name if self.file.path is None else "FILE.toml"
+        return "kaggleprice download" + (
+            "" if chosen == DEFAULT_COMPETITION else f" --competition {chosen}"
+        )
 
     def problem(self, digests: Digests) -> str | None:
         """Say which recorded hash these digests miss; None where they miss none."""

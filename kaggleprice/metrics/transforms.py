@@ -36,12 +36,22 @@ class TargetTransform:
         return np.isfinite(target) & above
 
 
+def _expm1_from_zero(values: Array) -> Array:
+    """Invert log1p; what a model puts below 0, where the target cannot be, is 0."""
+    return np.maximum(np.expm1(values), 0.0)
+
+
 def _identity(values: Array) -> Array:
     return values
 
 
 LOG = TargetTransform("a number above 0", np.log, np.exp, lower=0.0, logarithmic=True)
 LOG1P = TargetTransform(
-    "a number of 0 or above", np.log1p, np.expm1, lower=0.0, inclusive=True, logarithmic=True
+    "a number of 0 or above",
+    np.log1p,
+    _expm1_from_zero,
+    lower=0.0,
+    inclusive=True,
+    logarithmic=True,
 )
 NONE = TargetTransform("a finite number", _identity, _identity)

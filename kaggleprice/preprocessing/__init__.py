@@ -6,6 +6,7 @@ the states of several folds side by side for the batched engine.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from kaggleprice.errors import UsageError
@@ -76,8 +77,10 @@ class Recipe:
         look_up(SCOPES, self.scope, "scope")
         look_up(SCALES, self.scale, "scale")
         look_up(IMPUTES, self.impute, "imputation")
-        if self.clip is not None and not self.clip > 0:
+        if self.clip is not None and not 0 < self.clip < math.inf:
             raise UsageError(f"clip must be above 0 standard deviations, found {self.clip}.")
+        if self.log_skew is not None and not math.isfinite(self.log_skew):
+            raise UsageError(f"log_skew must be a finite number, found {self.log_skew}.")
         if self.min_rows < 1:
             raise UsageError(f"min_rows must be 1 or more, found {self.min_rows}.")
 

@@ -91,8 +91,9 @@ class Encoding:
     def _place_numeric(self) -> None:
         """Write each fold's numeric transform relative to a base that all folds share.
 
-        The base is shifted and scaled once in float64 by the first fold that has the feature,
-        so that nothing is lost when large values (years, ids) become float32.
+        The base is shifted and scaled once in float64, so that nothing is lost when large values
+        (years, ids) become float32: by the fold with the finest scale among those that have
+        the feature and have seen a value of it.
         """
         shape = (len(self.recipes), len(self._columns))
         self.fill, self.low, self.high = (
@@ -112,9 +113,13 @@ class Encoding:
             if not self._affine:
                 self.scale[list(states), j] = 1.0
                 continue
-            first = next(iter(states.values()))
-            center, scale = self._base[:, j] = first.center, first.scale
+            seen = [s for f, s in states.items() if s.missing < self.recipes[f].rows]
+            finest = min(seen or states.values(), key=lambda state: state.scale)
+            center, scale = self._base[:, j] = finest.center, finest.scale
             for f, state in states.items():
+                if state.low is not None and state.low == state.high:
+                    self.shift[f, j] = (state.low - state.center) / state.scale
+                    continue
                 self.fill[f, j] = (state.fill - center) / scale
                 self.low[f, j] = -np.inf if state.low is None else (state.low - center) / scale
                 self.high[f, j] = np.inf if state.high is None else (state.high - center) / scale
@@ -178,7 +183,10 @@ class Encoding:
             zip(self._known, self.recipes[0].categorical, strict=True)
         ):
             column = frame[state.name]
-            numbered = pd.Categorical(column, categories=known).codes.astype(np.int64)
+            # A column of nothing but missing values may come as numbers.
+            texts = pd.api.types.is_string_dtype(column.dtype)
+            names = pd.Index(known, dtype=column.dtype if texts else object)
+            numbered = names.get_indexer(pd.Index(column))
             # Two codes follow the known categories: missing, and a category nobody knows.
             numbered[numbered < 0] = len(known) + 1
             numbered[column.isna().to_numpy()] = len(known)

@@ -8,12 +8,10 @@ from one pass (training sums are the total less the fold's own); the numbers are
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import skew
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
 
@@ -41,7 +39,7 @@ def fit(recipe: Recipe, *tables: Table) -> FittedRecipe:
     frames = [table.features for table in tables]
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     everything = np.zeros(len(frame), dtype=np.int64)
-    return fit_folds(replace(recipe, scope="fold"), tables[0], frame, everything, [-1])[0]
+    return fit_folds(recipe, tables[0], frame, everything, [-1])[0]
 
 
 def fit_folds(
@@ -90,6 +88,8 @@ def fit_folds(
 
 
 _Numeric = tuple[tuple[NumericState, ...], Floats | None, Floats | None]
+_Moments = tuple[float, float, float, float]
+_Scaling = tuple[float, float]
 
 
 def _fit_numeric(
@@ -111,6 +111,9 @@ def _fit_matrix(recipe: Recipe, names: list[str], values: Floats) -> _Numeric:
     fill = _fill_values(recipe, raw)
     filled = np.where(np.isnan(raw), fill, raw)
     low, high = _clip_bounds(recipe, filled)
+    # Nothing is known of a column without a value: later ones would come in a raw unit.
+    unseen = missing == len(raw)
+    low[unseen] = high[unseen] = 0.0
     clipped = np.clip(filled, low, high)
     center, scale = _scaler(
         recipe, np.clip(raw, low, high) if recipe.observed_statistics else clipped
@@ -121,8 +124,8 @@ def _fit_matrix(recipe: Recipe, names: list[str], values: Floats) -> _Numeric:
             log=bool(log[j]),
             missing=int(missing[j]),
             fill=float(fill[j]),
-            low=None if recipe.clip is None else float(low[j]),
-            high=None if recipe.clip is None else float(high[j]),
+            low=float(low[j]) if np.isfinite(low[j]) else None,
+            high=float(high[j]) if np.isfinite(high[j]) else None,
             center=float(center[j]),
             scale=float(scale[j]),
             indicator=recipe.indicators and bool(missing[j]),
@@ -146,8 +149,9 @@ def _choose_log(recipe: Recipe, values: Floats) -> NDArray[np.bool_]:
         return chosen
     for j, column in enumerate(values.T):
         observed = column[~np.isnan(column)]
-        if len(observed) and observed.min() >= 0 and observed.min() < observed.max():
-            chosen[j] = skew(observed) > recipe.log_skew
+        if len(observed) and observed.min() >= 0:
+            everything = np.zeros(len(observed), dtype=np.int64)
+            chosen[j] = _Sums(observed, everything).skew(-1) > recipe.log_skew
     return chosen
 
 
@@ -165,7 +169,7 @@ def _clip_bounds(recipe: Recipe, filled: Floats) -> tuple[Floats, Floats]:
     if recipe.clip is None:
         infinite = np.full(filled.shape[1], np.inf)
         return -infinite, infinite
-    center, scale = _standard(filled, ddof=recipe.ddof)
+    center, scale = _standard(_survivable(filled), ddof=recipe.ddof)
     return center - recipe.clip * scale, center + recipe.clip * scale
 
 
@@ -173,8 +177,7 @@ def _scaler(recipe: Recipe, values: Floats) -> tuple[Floats, Floats]:
     """Return center and scale, each of shape (p,), of columns that may hold NaN."""
     if recipe.scale == "none" or (recipe.scale == "quantile" and recipe.impute != "knn"):
         return np.zeros(values.shape[1]), np.ones(values.shape[1])
-    # A column of nothing but NaN has no statistics; as a constant it survives.
-    known = np.where(np.isnan(values).all(axis=0), 0.0, values)
+    known = _survivable(values)
     if recipe.scale == "minmax":
         minmax = MinMaxScaler().fit(known)
         return minmax.data_min_, 1.0 / minmax.scale_
@@ -183,11 +186,18 @@ def _scaler(recipe: Recipe, values: Floats) -> tuple[Floats, Floats]:
     return _standard(known, ddof=recipe.ddof)
 
 
+def _survivable(values: Floats) -> Floats:
+    """Make columns of nothing but NaN, which have no statistics, constants."""
+    return np.where(np.isnan(values).all(axis=0), 0.0, values)
+
+
 def _standard(values: Floats, *, ddof: int) -> tuple[Floats, Floats]:
     scaler = StandardScaler().fit(values)
     observed = (~np.isnan(values)).sum(axis=0)
     correction = np.sqrt(observed / np.maximum(observed - ddof, 1))
-    return scaler.mean_, np.where(scaler.var_ > 0, scaler.scale_ * correction, scaler.scale_)
+    # Where the scaler found no more variance than rounding leaves, its scale is 1.
+    varies = scaler.scale_ == np.sqrt(scaler.var_)
+    return scaler.mean_, np.where(varies, scaler.scale_ * correction, scaler.scale_)
 
 
 def _robust(values: Floats) -> tuple[Floats, Floats]:
@@ -232,24 +242,24 @@ def _stream_column(
     observed = ~np.isnan(values)
     known, known_folds = values[observed], fold_of_row[observed]
     plain = _Sums(known, known_folds)
-    may_log = recipe.log_skew is not None and len(known) > 0 and known.min() >= 0
-    logged = _Sums(np.log1p(known), known_folds) if may_log else plain
+    logs = [_takes_log(recipe, plain, known_folds[known < 0], fold) for fold in folds]
+    logged = _Sums(np.log1p(np.maximum(known, 0.0)), known_folds) if any(logs) else plain
     states = []
-    for fold in folds:
-        count = int((fold_of_row != fold).sum())
-        log = may_log and recipe.log_skew is not None and plain.skew(fold) > recipe.log_skew
+    for fold, log in zip(folds, logs, strict=True):
         sums = logged if log else plain
         fill = sums.fill(recipe.impute, fold)
-        center, scale = sums.center_and_scale(recipe, fold, count, fill)
-        missing = count - sums.count(fold)
+        missing = int((fold_of_row != fold).sum()) - sums.count(fold)
+        bound = None if sums.count(fold) else 0.0
+        fills = 0 if recipe.observed_statistics else missing
+        center, scale = sums.center_and_scale(recipe, fold, fills, fill)
         states.append(
             NumericState(
                 name=name,
                 log=log,
                 missing=missing,
                 fill=fill,
-                low=None,
-                high=None,
+                low=bound,
+                high=bound,
                 center=center,
                 scale=scale,
                 indicator=recipe.indicators and missing > 0,
@@ -258,64 +268,81 @@ def _stream_column(
     return states
 
 
-class _Sums:
-    """Power sums of one column about its overall mean, per fold; queries leave one fold out.
+def _takes_log(recipe: Recipe, sums: _Sums, negative: NDArray[np.int64], fold: int) -> bool:
+    """Whether a fold's training rows become logs, given the folds of the negative values."""
+    if recipe.log_skew is None or (negative != fold).any():
+        return False
+    return sums.skew(fold) > recipe.log_skew
 
-    Sums about a value near the mean lose no digits to cancellation (Chan, Golub and LeVeque
-    1983, "Algorithms for computing the sample variance").
+
+def _is_constant(count: float, mean: float, variance: float) -> bool:
+    """Whether a variance is no more than rounding leaves of 0: StandardScaler's own rule."""
+    eps = float(np.finfo(np.float64).eps)
+    return variance <= count * eps * variance + (count * mean * eps) ** 2
+
+
+class _Sums:
+    """Moments of one column's folds; queries merge those of every fold but one.
+
+    Each fold's moments are about its own mean and are merged pairwise (Chan, Golub and LeVeque
+    1983, "Algorithms for computing the sample variance"): no digits are lost to cancellation,
+    and not even the rounding of a fold's statistics depends on the rows that it leaves out.
     """
 
     def __init__(self, values: Floats, fold_of_row: NDArray[np.int64]) -> None:
         self._values, self._folds = values, fold_of_row
-        self._shift = float(values.mean()) if len(values) else 0.0
-        centered = values - self._shift
-        powers = [np.ones_like(centered), centered, centered**2, centered**3]
-        self._by_fold = np.stack([np.bincount(fold_of_row, weights=p) for p in powers])
-
-    def _training(self, fold: int) -> Floats:
-        """Return the four sums over all rows but the fold's, shape (4,)."""
-        total: Floats = self._by_fold.sum(axis=1)
-        inside = 0 <= fold < self._by_fold.shape[1]
-        return total - self._by_fold[:, fold] if inside else total
+        self._count = np.bincount(fold_of_row).astype(np.float64)
+        rows = np.maximum(self._count, 1.0)
+        self._anchor = np.bincount(fold_of_row, weights=values) / rows
+        centered = values - self._anchor[fold_of_row]
+        s1, s2, s3 = (np.bincount(fold_of_row, weights=centered**power) for power in (1, 2, 3))
+        self._offset = s1 / rows
+        self._m2 = s2 - rows * self._offset**2
+        self._m3 = s3 - 3 * self._offset * s2 + 2 * rows * self._offset**3
 
     def count(self, fold: int) -> int:
         """Observed values among the training rows."""
-        return int(self._training(fold)[0])
+        return int(self._count[np.arange(len(self._count)) != fold].sum())
 
     def skew(self, fold: int) -> float:
         """Skewness of the training rows; 0 where they are constant or none."""
-        n, s1, s2, s3 = self._training(fold)
-        if not n:
-            return 0.0
-        mean = s1 / n
-        variance = s2 / n - mean**2
-        third = s3 / n - 3 * mean * s2 / n + 2 * mean**3
-        return float(third / variance**1.5) if variance > 0 else 0.0
+        count, mean, variance, third = self._moments(fold)
+        constant = _is_constant(count, mean, variance)
+        return 0.0 if constant else float(third / variance**1.5)
 
     def fill(self, impute: str, fold: int) -> float:
         """Return the value for missing ones; 0 where nothing was observed."""
-        n, s1, *_ = self._training(fold)
-        if impute == "constant" or not n:
+        if impute == "constant" or not self.count(fold):
             return 0.0
         if impute == "mean":
-            return self._shift + float(s1 / n)
+            return self._moments(fold)[1]
         return float(np.median(self._values[self._folds != fold]))
 
-    def center_and_scale(
-        self, recipe: Recipe, fold: int, count: int, fill: float
-    ) -> tuple[float, float]:
-        """Mean and standard deviation of the `count` training rows, missing ones filled or not."""
+    def center_and_scale(self, recipe: Recipe, fold: int, fills: int, fill: float) -> _Scaling:
+        """Mean and standard deviation of the training rows and of `fills` times `fill`."""
         if recipe.scale == "none":
             return 0.0, 1.0
-        n, s1, s2, _ = self._training(fold)
-        if not recipe.observed_statistics:
-            missing, offset = count - n, fill - self._shift
-            n, s1, s2 = count, s1 + missing * offset, s2 + missing * offset**2
-        if not n:
-            return 0.0, 1.0
-        variance = s2 / n - (s1 / n) ** 2
-        scale = float(np.sqrt(variance * n / max(n - recipe.ddof, 1))) if variance > 0 else 1.0
-        return self._shift + float(s1 / n), scale
+        count, mean, variance, _ = self._moments(fold, fills, fill)
+        if _is_constant(count, mean, variance):
+            return mean, 1.0
+        return mean, float(np.sqrt(variance * count / max(count - recipe.ddof, 1)))
+
+    def _moments(self, fold: int, fills: int = 0, fill: float = 0.0) -> _Moments:
+        """Return count, mean, variance and third central moment of the training rows."""
+        own = (np.arange(len(self._count)) != fold) & (self._count > 0)
+        count = np.append(self._count[own], fills)
+        total = float(count.sum())
+        if not total:
+            return 0.0, 0.0, 0.0, 0.0
+        anchor = np.append(self._anchor[own], fill)
+        # Differences of anchors are small and exact where the values themselves are large.
+        distance = anchor - anchor[0] + np.append(self._offset[own], 0.0)
+        shift = float(count @ distance) / total
+        distance -= shift
+        m2, m3 = np.append(self._m2[own], 0.0), np.append(self._m3[own], 0.0)
+        variance = float(np.sum(m2 + count * distance**2)) / total
+        third = float(np.sum(m3 + 3 * distance * m2 + count * distance**3)) / total
+        return total, float(anchor[0]) + shift, variance, third
 
 
 def _count_levels(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.impute import KNNImputer
 from sklearn.preprocessing import QuantileTransformer
 
-from kaggleprice.errors import DataError
+from kaggleprice.errors import DataError, UsageError
 from kaggleprice.preprocessing import Recipe
 
 Floats = NDArray[np.float64]
@@ -66,7 +66,8 @@ class NumericState:
         log: whether log(1 + x) is taken first; everything below is on that scale.
         missing: missing values among the rows learned from.
         fill: what a missing value becomes (NaN where k nearest neighbours decide).
-        low, high: bounds, None where there is no clipping.
+        low, high: bounds, None where there is no clipping; both 0 where no value was seen, so
+            that the column is 0 throughout.
         center, scale: shift and divisor.
         indicator: whether there is an indicator feature.
     """
@@ -187,24 +188,26 @@ class FittedRecipe:
         return np.array([otherwise if b is None else b for b in bounds], dtype=np.float64)
 
     def check_columns(self, frame: pd.DataFrame) -> None:
-        """Raise DataError where a column that the recipe needs is missing."""
-        for name in [c.name for c in self.numeric] + [c.name for c in self.categorical]:
+        """Raise DataError where a column that the recipe needs is missing, or is text."""
+        numeric = [c.name for c in self.numeric]
+        for name in numeric + [c.name for c in self.categorical]:
             if name not in frame:
                 raise DataError(f"the column {name!r}, which the recipe needs, is missing.")
+        for name in numeric:
+            if not pd.api.types.is_numeric_dtype(frame[name]):
+                raise DataError(f"the column {name!r} is text; the recipe learned numbers.")
 
     @staticmethod
     def _one_hot(state: CategoricalState, column: pd.Series) -> NDArray[np.bool_]:
-        missing = column.isna().to_numpy()
-        rare = column.isin(state.rare).to_numpy()
-        made = []
-        for feature in state.features:
-            if feature.rare:
-                made.append(rare)
-            elif feature.level is None:
-                made.append(missing)
-            else:
-                made.append((column == feature.level).fillna(False).to_numpy(dtype=bool))
-        return np.stack(made, axis=1) if made else np.zeros((len(column), 0), dtype=bool)
+        # The order of `state.features`: levels, rare, missing.
+        known = pd.Index(state.levels, dtype=object)
+        codes = known.get_indexer(pd.Index(column, dtype=object))
+        made = [codes[:, None] == np.arange(len(known))]
+        if state.rare:
+            made.append(column.isin(state.rare).to_numpy(dtype=bool)[:, None])
+        if state.missing_level:
+            made.append(column.isna().to_numpy()[:, None])
+        return np.concatenate(made, axis=1)
 
     def to_json(self) -> str:
         """Return the whole state as JSON; numbers keep every bit."""
@@ -233,15 +236,16 @@ class FittedRecipe:
                     f"recipe of state version {record['state_version']}; this kaggleprice reads "
                     f"version {STATE_VERSION}."
                 )
+            numeric = tuple(_numeric_state(c) for c in record["numeric"])
             return cls(
                 recipe=Recipe(**record["recipe"]),
-                rows=record["rows"],
-                numeric=tuple(_numeric_state(c) for c in record["numeric"]),
+                rows=_checked(record, "rows", int),
+                numeric=numeric,
                 categorical=tuple(_categorical_state(c) for c in record["categorical"]),
-                quantiles=_from_lists(record["quantiles"]),
-                neighbours=_from_lists(record["neighbours"]),
+                quantiles=_from_lists(record["quantiles"], len(numeric)),
+                neighbours=_from_lists(record["neighbours"], len(numeric)),
             )
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, UsageError) as error:
             raise DataError(f"not a fitted recipe: {error!r}.") from None
 
 
@@ -261,14 +265,35 @@ def _without_nan(record: dict[str, Any]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in record.items()}
 
 
+def _checked(record: Mapping[str, Any], name: str, kind: type) -> Any:
+    """Return `record[name]`, which must be of this kind; whole numbers are floats as well."""
+    value = record[name]
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise TypeError(f"{name!r} is {value!r}, expected {kind.__name__}")
+    return value
+
+
 def _numeric_state(record: Mapping[str, Any]) -> NumericState:
     known = {f.name: record[f.name] for f in fields(NumericState)}
     known["fill"] = float("nan") if known["fill"] is None else known["fill"]
+    for name, kind in [("name", str), ("log", bool), ("missing", int), ("indicator", bool)]:
+        _checked(known, name, kind)
+    for name in ("fill", "center", "scale"):
+        _checked(known, name, float)
+    for name in ("low", "high"):
+        if known[name] is not None:
+            _checked(known, name, float)
+    if not known["scale"] > 0:
+        raise ValueError(f"the scale of {known['name']!r} is {known['scale']}")
     return NumericState(**known)
 
 
 def _categorical_state(record: Mapping[str, Any]) -> CategoricalState:
     known = {f.name: record[f.name] for f in fields(CategoricalState)}
+    for name, kind in [("name", str), ("missing", int), ("missing_level", bool)]:
+        _checked(known, name, kind)
+    for level in [*_checked(known, "levels", list), *_checked(known, "rare", list)]:
+        _checked({"level": level}, "level", str)
     return CategoricalState(
         **{**known, "levels": tuple(known["levels"]), "rare": tuple(known["rare"])}
     )
@@ -280,7 +305,11 @@ def _to_lists(array: Floats | None) -> list[list[float | None]] | None:
     return [[None if np.isnan(v) else float(v) for v in row] for row in array]
 
 
-def _from_lists(lists: list[list[float | None]] | None) -> Floats | None:
+def _from_lists(lists: list[list[float | None]] | None, width: int) -> Floats | None:
     if lists is None:
         return None
-    return np.array([[np.nan if v is None else v for v in row] for row in lists], dtype=np.float64)
+    rows = [[np.nan if v is None else v for v in row] for row in lists]
+    array = np.array(rows, dtype=np.float64)
+    if array.shape != (len(rows), width):
+        raise ValueError(f"expected rows of {width} numbers, found shape {array.shape}")
+    return array

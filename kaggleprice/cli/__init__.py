@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,11 +11,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import TyperException
+from typer.core import TyperGroup
 
 from kaggleprice import __version__
-from kaggleprice.competitions import COMPETITIONS, DEFAULT_COMPETITION
-from kaggleprice.errors import KagglePriceError, RunError
-from kaggleprice.options import OPTIONS, Option
+from kaggleprice.cli.arguments import (
+    DATA,
+    OUTPUT,
+    RUN,
+    CompetitionOption,
+    DataDirOption,
+    DeviceOption,
+    FoldsOption,
+    JsonOption,
+    NoVerifyOption,
+    PresetOption,
+    QuietOption,
+    RunsDirOption,
+    ThreadsOption,
+    add_options,
+)
+from kaggleprice.competitions import DEFAULT_COMPETITION
+from kaggleprice.errors import KagglePriceError, OutputError, RunError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -25,155 +40,31 @@ if TYPE_CHECKING:
     from kaggleprice.console import Reporter
     from kaggleprice.workflow import Source, Workplace
 
+INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """The commands, of which an unknown one lists the valid ones."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of this name.
+
+        Raises:
+            UnknownNameError: where there is none.
+        """
+        if cmd_name not in self.commands:
+            raise UnknownNameError("command", cmd_name, self.commands)
+        return super().get_command(ctx, cmd_name)
+
+
 app = typer.Typer(
     name="kaggleprice",
-    no_args_is_help=True,
+    cls=Commands,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start here: [bold]kaggleprice cv --k 5 --lr 0.01[/]; then [bold]kaggleprice predict[/]",
 )
-
-_DATA, _RUN, _OUTPUT = "Data", "Run", "Output"
-
-CompetitionOption = Annotated[
-    str,
-    typer.Option(
-        "--competition",
-        "-c",
-        metavar="NAME|FILE.toml",
-        help=f"Which competition: {', '.join(sorted(COMPETITIONS))}, or a TOML file.",
-        rich_help_panel=_DATA,
-        autocompletion=lambda: sorted(COMPETITIONS),
-    ),
-]
-DataDirOption = Annotated[
-    Path,
-    typer.Option(
-        "--data-dir",
-        metavar="FOLDER",
-        envvar="KAGGLEPRICE_DATA_DIR",
-        help="Folder of the CSVs; missing ones are fetched to it.",
-        rich_help_panel=_DATA,
-    ),
-]
-NoVerifyOption = Annotated[
-    bool,
-    typer.Option(
-        "--no-verify",
-        metavar="",
-        help="Take data files whose hash is not the recorded one.",
-        rich_help_panel=_DATA,
-    ),
-]
-RunsDirOption = Annotated[
-    Path,
-    typer.Option(
-        "--runs-dir",
-        metavar="FOLDER",
-        envvar="KAGGLEPRICE_RUNS_DIR",
-        help="Folder of the runs.",
-        rich_help_panel=_RUN,
-    ),
-]
-FoldsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--folds",
-        metavar="CSV",
-        help="Take folds from a CSV with the id and a column `fold`, such as a run's folds.csv.",
-        rich_help_panel="Folds and members",
-    ),
-]
-DeviceOption = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        metavar="NAME",
-        help="Where to compute: cpu, cuda, mps, or auto, the first there is of CUDA, MPS, CPU.",
-        rich_help_panel=_RUN,
-    ),
-]
-ThreadsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        metavar="N",
-        help="CPU threads. [dim](default: as torch chooses)[/]",
-        rich_help_panel=_RUN,
-        show_default=False,
-    ),
-]
-PresetOption = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        metavar="NAME",
-        help="Settings to start from. One of default, book. [dim](default: default)[/]",
-        rich_help_panel=_RUN,
-        show_default=False,
-    ),
-]
-JsonOption = Annotated[
-    bool,
-    typer.Option(
-        "--json",
-        metavar="",
-        help="Print one JSON document on stdout instead.",
-        rich_help_panel=_OUTPUT,
-    ),
-]
-QuietOption = Annotated[
-    bool,
-    typer.Option(
-        "--quiet", "-q", metavar="", help="No progress and no notices.", rich_help_panel=_OUTPUT
-    ),
-]
-
-
-def _add_options(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command every option of these panels; it gets those that were set as `options`."""
-    chosen = [option for option in OPTIONS if option.panel in panels]
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        added = [
-            inspect.Parameter(
-                option.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=_annotation(option),
-            )
-            for option in chosen
-        ]
-        parameters: list[inspect.Parameter] = []
-        for own in inspect.signature(command, eval_str=True).parameters.values():
-            parameters += added if own.name == "options" else [own]
-
-        @functools.wraps(command)
-        def wrapped(**values: Any) -> Any:
-            given = {option: values.pop(option.name) for option in chosen}
-            options = {o.name: o.parse(v) for o, v in given.items() if v is not None}
-            return command(**values, options=options)
-
-        wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
-        return wrapped
-
-    return decorate
-
-
-def _annotation(option: Option) -> Any:
-    return Annotated[
-        option.type | None,
-        typer.Option(
-            *option.flags,
-            help=option.help_text,
-            metavar=option.metavar,
-            rich_help_panel=option.panel,
-            show_default=False,
-            autocompletion=(lambda: list(option.names)) if option.names else None,
-        ),
-    ]
 
 
 def _version(wanted: bool) -> None:
@@ -206,8 +97,10 @@ def download(
         typer.Option(
             "--from",
             metavar="PATH",
-            help="Take the files from this folder or zip (recognised by hash), not the network.",
-            rich_help_panel=_DATA,
+            help="Take the files from this folder or zip, recognised by hash. "
+            "[dim](default: the competition's mirrors)[/]",
+            show_default=False,
+            rich_help_panel=DATA,
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -230,7 +123,7 @@ def download(
     epilog="Examples: [bold]kaggleprice preprocess --recipe book --head 4[/]; "
     "[bold]kaggleprice preprocess --output features.csv[/]"
 )
-@_add_options("Recipe")
+@add_options("Recipe")
 def preprocess(
     *,
     competition: CompetitionOption = DEFAULT_COMPETITION,
@@ -244,8 +137,9 @@ def preprocess(
             "-o",
             metavar="FILE",
             help="Write the features of all rows as .csv, .npz or .parquet, and the fitted recipe "
-            "beside them as .recipe.json.",
-            rich_help_panel=_OUTPUT,
+            "beside them as .recipe.json. [dim](default: write nothing)[/]",
+            show_default=False,
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     apply: Annotated[
@@ -253,7 +147,8 @@ def preprocess(
         typer.Option(
             "--apply",
             metavar="RECIPE.json",
-            help="Apply this fitted recipe instead of fitting one.",
+            help="Apply this fitted recipe. [dim](default: fit one)[/]",
+            show_default=False,
             rich_help_panel="Recipe",
         ),
     ] = None,
@@ -263,7 +158,7 @@ def preprocess(
             "--head",
             min=0,
             help="Show this many rows of the first and last features instead of the columns.",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=OUTPUT,
         ),
     ] = 0,
     as_json: JsonOption = False,
@@ -287,7 +182,7 @@ def preprocess(
     epilog="Examples: [bold]kaggleprice cv --k 5 --lr 0.01[/]; "
     "[bold]kaggleprice cv --preset book --seeds 20[/]"
 )
-@_add_options("Folds and members", "Network", "Training", "Recipe")
+@add_options("Folds and members", "Network", "Training", "Recipe")
 def cv(
     *,
     competition: CompetitionOption = DEFAULT_COMPETITION,
@@ -299,7 +194,7 @@ def cv(
             "--run",
             metavar="NAME",
             help="Name of the new run. [dim](default: the next free one)[/]",
-            rich_help_panel=_RUN,
+            rich_help_panel=RUN,
             show_default=False,
         ),
     ] = None,
@@ -333,7 +228,7 @@ def cv(
     epilog="Examples: [bold]kaggleprice predict[/]; "
     "[bold]kaggleprice predict --run mlp-001 --combine median -o median.csv[/]"
 )
-@_add_options("Folds and members", "Network", "Training", "Recipe")
+@add_options("Folds and members", "Network", "Training", "Recipe")
 def predict(
     *,
     competition: CompetitionOption = DEFAULT_COMPETITION,
@@ -345,7 +240,7 @@ def predict(
             "--run",
             metavar="NAME",
             help="Which run predicts. [dim](default: the latest; without one, it is trained)[/]",
-            rich_help_panel=_RUN,
+            rich_help_panel=RUN,
             show_default=False,
         ),
     ] = None,
@@ -358,7 +253,7 @@ def predict(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="The submission.", rich_help_panel=_OUTPUT
+            "--output", "-o", metavar="FILE", help="The submission.", rich_help_panel=OUTPUT
         ),
     ] = Path("submission.csv"),
     as_json: JsonOption = False,
@@ -409,21 +304,38 @@ def _show(
 ) -> None:
     from kaggleprice import console
 
-    if as_json:
-        console.print_json(document())
-    else:
-        console.results().print(view())
+    shown = document() if as_json else view()
+    try:
+        if isinstance(shown, dict):
+            console.print_json(shown)
+        else:
+            console.results().print(shown)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_stdout()
+        raise OutputError(f"cannot print the result: {error.strerror or error}.") from None
+
+
+def _drop_stdout() -> None:
+    """Send to nowhere what is still to be printed: Python tries again while it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: the console script's entry point."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or pipe that cannot show a sign gets "?" in its place.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        code = _run(given)
+        code = _run(given or ["--help"])
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has gone (`kaggleprice cv | head`): leave without a word, as filters do.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         code = 1
     sys.exit(code)
 
@@ -432,25 +344,31 @@ def _run(arguments: list[str]) -> int:
     try:
         result = app(arguments, prog_name="kaggleprice", standalone_mode=False)
     except KagglePriceError as error:
-        return _fail(error, str(error), error.exit_code, arguments)
+        return _fail(type(error).__name__, str(error), error.exit_code, arguments)
     except TyperException as error:
-        return _fail(error, error.format_message(), error.exit_code, arguments)
-    except typer.Abort:
-        return 130
+        message = f"{error.format_message().rstrip('.')}."
+        return _fail(UsageError.__name__, message, UsageError.exit_code, arguments)
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-            message = "out of memory; try fewer --seeds, a smaller --hidden or --batch-size."
-            return _fail(RunError(message), message, RunError.exit_code, arguments)
-        raise
+        if not _out_of_memory(error):
+            raise
+        message = "out of memory; try fewer --seeds, a smaller --hidden or --batch-size."
+        return _fail(RunError.__name__, message, RunError.exit_code, arguments)
+    if result == INTERRUPTED:
+        return _fail("Interrupted", "interrupted.", INTERRUPTED, arguments)
     return result if isinstance(result, int) else 0
 
 
-def _fail(error: Exception, message: str, exit_code: int, arguments: Sequence[str]) -> int:
+def _out_of_memory(error: Exception) -> bool:
+    words = str(error).lower()
+    # torch says the first on a GPU, the second on a CPU.
+    signs = ("out of memory", "can't allocate memory", "cannot allocate memory")
+    return isinstance(error, MemoryError) or any(sign in words for sign in signs)
+
+
+def _fail(kind: str, message: str, exit_code: int, arguments: Sequence[str]) -> int:
     from kaggleprice import console
 
-    if not message:
-        return exit_code
     if "--json" in arguments:
-        console.print_json(console.error_document(type(error).__name__, message, exit_code))
+        console.print_json(console.error_document(kind, message, exit_code))
     console.print_error(message)
     return exit_code

@@ -1,0 +1,126 @@
+"""Members' parameters: as the optimizer sees them, one by one, and as they were at their best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.training import OPTIMIZERS, SCHEDULES, TrainingSettings
+
+
+class MemberParameters:
+    """Each member's slice of every parameter, as the optimizer sees it.
+
+    Gradients live in buffers that are zeroed, not replaced, so that a member's slice of a
+    gradient is made once.
+    """
+
+    def __init__(
+        self, network: MemberNetwork, settings: TrainingSettings, counts: Sequence[int]
+    ) -> None:
+        self._settings = settings
+        parameters = dict(network.named_parameters())
+        decayed = set(network.decayed_parameters())
+        self._gradients = {name: torch.zeros_like(p) for name, p in parameters.items()}
+        for name, parameter in parameters.items():
+            parameter.grad = self._gradients[name]
+        self._weights = [(parameters[name], self._gradients[name]) for name in sorted(decayed)]
+        self._slices: list[list[tuple[Tensor, Tensor]]] = [[] for _ in counts]
+        # Members with the same number of steps in an epoch share a learning rate throughout.
+        steps = [-(-count // settings.batch_size) for count in counts]
+        groups: dict[tuple[int, bool], list[Tensor]] = {}
+        for name, parameter in parameters.items():
+            for member, length in enumerate(steps):
+                part = self._slice(member, parameter, self._gradients[name])
+                groups.setdefault((length, name in decayed), []).append(part)
+        self._optimizer = OPTIMIZERS[settings.optimizer].load()(
+            [
+                {"params": parts, "weight_decay": settings.weight_decay * decays, "steps": length}
+                for (length, decays), parts in groups.items()
+            ],
+            settings.lr,
+        )
+        self._schedule: Callable[[float], float] = SCHEDULES[settings.schedule].load()
+        self._frozen: set[int] = set()
+
+    def _slice(self, member: int, parameter: Tensor, gradient: Tensor) -> Tensor:
+        part, part_gradient = parameter.detach()[member], gradient[member]
+        part.grad = part_gradient
+        self._slices[member].append((part, part_gradient))
+        return part
+
+    def set_rates(self, epoch: int, step: int, settings: TrainingSettings) -> None:
+        """Set the learning rates of a step (both counted from 0): each by its own epoch length."""
+        for group in self._optimizer.param_groups:
+            done = (epoch + min(step, group["steps"]) / group["steps"]) / settings.epochs
+            group["lr"] = settings.lr * self._schedule(done)
+
+    def step(self, loss: Tensor, idle: Sequence[int]) -> None:
+        """Go one step down the gradient of the members' summed loss."""
+        torch._foreach_zero_(list(self._gradients.values()))
+        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            if self._settings.l1:
+                for weight, gradient in self._weights:
+                    gradient.add_(weight.sign(), alpha=self._settings.l1)
+            if self._settings.clip_norm is not None:
+                self._clip(self._settings.clip_norm)
+        skipped = [m for m in idle if m not in self._frozen]
+        self._detach(skipped)
+        self._optimizer.step()
+        self._attach(skipped)
+
+    def freeze(self, members: Sequence[int] | NDArray[np.int64]) -> None:
+        """Let these members take no further step."""
+        self._detach(members)
+        self._frozen.update(int(m) for m in members)
+
+    def _detach(self, members: Sequence[int] | NDArray[np.int64]) -> None:
+        for m in members:
+            for part, _ in self._slices[m]:
+                part.grad = None
+
+    def _attach(self, members: Sequence[int]) -> None:
+        for m in members:
+            for part, gradient in self._slices[m]:
+                part.grad = gradient
+
+    def _clip(self, bound: float) -> None:
+        """Scale each member's whole gradient to a norm of at most `bound`."""
+        squares = [g.flatten(1).square().sum(dim=1) for g in self._gradients.values()]
+        norm = torch.stack(squares).sum(dim=0).sqrt()
+        factor = (bound / (norm + 1e-6)).clamp(max=1.0)
+        for gradient in self._gradients.values():
+            gradient.mul_(factor.view(-1, *[1] * (gradient.dim() - 1)))
+
+
+class BestWeights:
+    """Each member's weights at its best epoch so far."""
+
+    def __init__(self, network: MemberNetwork) -> None:
+        self._kept = {name: value.clone() for name, value in network.state_dict().items()}
+        self._score = np.full(network.members, np.inf)
+        self._epoch = np.zeros(network.members, dtype=np.int64)
+        self._active = np.ones(network.members, dtype=bool)
+
+    def update(
+        self, network: MemberNetwork, epoch: int, scores: NDArray[np.float64], patience: int
+    ) -> NDArray[np.bool_]:
+        """Keep the weights of active members that improved; return who goes on, shape (M,)."""
+        better = self._active & (scores < self._score)
+        self._score[better], self._epoch[better] = scores[better], epoch
+        chosen = torch.from_numpy(np.flatnonzero(better))
+        for name, value in network.state_dict().items():
+            self._kept[name][chosen] = value[chosen]
+        self._active &= epoch - self._epoch < patience
+        return self._active
+
+    def restore(self, network: MemberNetwork) -> NDArray[np.int64]:
+        """Put the kept weights back; return the epoch of each member."""
+        network.load_state_dict(self._kept)
+        return self._epoch

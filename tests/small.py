@@ -1,0 +1,30 @@
+"""A competition of 24 + 8 rows, as a TOML file beside two CSVs: no recorded hash in the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TOML = """
+name = "small"
+id_column = "Id"
+target_column = "Price"
+[train]
+path = "train.csv"
+[test]
+path = "test.csv"
+"""
+ROWS, TEST_ROWS = 24, 8
+
+
+def write_small(folder: Path) -> Path:
+    """Write a number with gaps, a text with gaps, a positive target; return the TOML file."""
+    kinds = ["brick", "wood", "NA"]
+    numbers = range(1, ROWS + TEST_ROWS + 1)
+    lines = [f"{i},{'NA' if i % 7 == 0 else 40 + 3 * i},{kinds[i % 3]}" for i in numbers]
+    train = ["Id,Area,Kind,Price", *[f"{line},{50_000 + 900 * i}" for i, line in enumerate(lines)]]
+    test = ["Id,Area,Kind", *lines[ROWS:]]
+    (folder / "train.csv").write_text("\n".join(train[: ROWS + 1]) + "\n", encoding="utf-8")
+    (folder / "test.csv").write_text("\n".join(test) + "\n", encoding="utf-8")
+    toml = folder / "small.toml"
+    toml.write_text(TOML, encoding="utf-8")
+    return toml

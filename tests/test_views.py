@@ -1,0 +1,116 @@
+"""Views: tables and sentences."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console, RenderableType
+
+from kaggleprice import views
+from kaggleprice.runs import Run
+from kaggleprice.workflow import Prediction
+
+
+def shown(view: RenderableType, width: int = 120) -> str:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console.print(view)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert isinstance(text, str)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "says"),
+    [
+        (1.0, 1.301, "overfit;"),
+        (1.0, 1.3, "neither over- nor underfitting"),
+        (1.0, 1.1, "neither over- nor underfitting"),
+        (1.0, 1.099, "no overfitting; a larger network"),
+        (0.4, 0.2, "no overfitting; a larger network"),
+        (0.0, 0.1, "overfit;"),
+    ],
+)
+def test_fit_sentence(train: float, validation: float, says: str) -> None:
+    sentence = views.fit_sentence(train, validation)
+    assert says in sentence
+    assert sentence.endswith(".")
+
+
+def test_fit_sentence_names_the_ratio() -> None:
+    assert "1.50 times training error" in views.fit_sentence(0.1, 0.15)
+
+
+def record(folds: int = 2, seeds: int = 3) -> dict[str, object]:
+    return {
+        "competition": "sample",
+        "metric": "log_rmse",
+        "scores": {
+            "fold_mean": 0.1234567,
+            "fold_sd": 0.01,
+            "train_mean": 0.1,
+            "oof": 0.13579,
+            "mean_squared_log_error": 0.0153,
+        },
+        "folds": [
+            {"fold": k + 1, "train": 0.1, "validation": 0.12 + k / 100} for k in range(folds)
+        ],
+        "members": [{}] * folds * seeds,
+        "notes": ["Optimistic: for a reason."],
+        "timing": {"seconds": 12.345, "finished": ""},
+        "device": "cpu",
+        "threads": 2,
+    }
+
+
+def test_cv_view_names_both_scores() -> None:
+    text = shown(views.cv_view(Run(Path("runs/sample/mlp-007"), record())))
+    assert "pooled out-of-fold RMSE between logs: 0.1358" in text
+    assert "mean of folds: 0.1235 ± 0.0100" in text
+    assert "6 members (2 folds x 3) trained together in 12.3 s on cpu (2 threads)" in text
+    assert "saved as run mlp-007 in" in text
+    assert "Optimistic: for a reason." in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ["2", "0.1000", "0.1300"] in lines
+    assert ["mean", "0.1000", "0.1235"] in lines
+    assert ["sd", "0.0100"] in lines
+
+
+def prediction(rows: int) -> Prediction:
+    frame = pd.DataFrame(
+        {"Id": [str(i) for i in range(rows)], "SalePrice": [1e5 + i for i in range(rows)]}
+    )
+    return Prediction(Run(Path("runs/sample/mlp-007"), record()), frame, Path("submission.csv"))
+
+
+def test_predict_view_says_what_to_expect() -> None:
+    text = shown(views.predict_view(prediction(9)), width=1000)
+    assert "9 rows written to submission.csv, SalePrice from 100,000 to 100,008" in text
+    assert "Score to expect: about 0.1358" in text
+    assert "averages all 2 folds' and is usually better" in text
+    assert "Optimistic: for a reason." in text
+    assert "..." in text
+
+
+def test_predict_view_of_few_rows_leaves_nothing_out() -> None:
+    assert "..." not in shown(views.predict_view(prediction(5)))
+
+
+def test_predict_document() -> None:
+    document = views.predict_document(prediction(9))
+    assert document["run"] == "mlp-007"
+    assert document["rows"] == 9
+    assert (document["smallest"], document["median"], document["largest"]) == (1e5, 100004, 100008)
+    assert document["trained"] is False
+
+
+def test_a_large_score_is_readable() -> None:
+    assert views._score(0.13579) == "0.1358"
+    assert views._score(31415.9) == "31,416"
+
+
+def test_tables_survive_a_narrow_ascii_terminal() -> None:
+    console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace"))
+    console.print(views.cv_view(Run(Path("runs/sample/mlp-007"), record())))
