@@ -79,7 +79,7 @@ class Run:
         """
         try:
             return settings_from_record(self.record["settings"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, UsageError) as error:
             raise RunFolderError(
                 f"{self.path / _RECORD}: settings cannot be read: {error}."
             ) from None
