@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kaggleprice.errors import UsageError
-from kaggleprice.models import ACTIVATIONS, INITIALIZATIONS, MODELS
+from kaggleprice.models import ACTIVATIONS, INITIALIZATIONS, MODELS, PARAMETRIZATIONS
 from kaggleprice.preprocessing import IMPUTES, RECIPES, SCALES
 from kaggleprice.settings import COMBINES, PRESETS, flat_settings
 from kaggleprice.training import DTYPES, LOSSES, OPTIMIZERS, SCHEDULES, STOP_ON, TARGET_SCALES
@@ -136,6 +136,7 @@ OPTIONS: tuple[Option, ...] = (
         reader=_numbers(float),
     ),
     _named("init", _NETWORK, "Initial weights.", INITIALIZATIONS),
+    _named("parametrization", _NETWORK, "How layers scale with width.", PARAMETRIZATIONS),
     Option("batch_norm", bool, _NETWORK, "Batch normalization in hidden layers."),
     Option("lr", float, _TRAINING, "Learning rate."),
     Option("epochs", int, _TRAINING, "Passes over the training rows."),

@@ -100,7 +100,7 @@ PRESETS: dict[str, Preset] = {
         RunSettings(
             recipe_name="book",
             recipe=RECIPES["book"],
-            model=ModelSettings(model="linear", init="normal"),
+            model=ModelSettings(model="linear", init="normal", parametrization="standard"),
             training=TrainingSettings(
                 lr=0.01,
                 epochs=10,

@@ -240,6 +240,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "activation": ("prelu", "prelu"),
     "dropout": ("0.1,0.3", (0.1, 0.3)),
     "init": ("lecun", "lecun"),
+    "parametrization": ("standard", "standard"),
     "lr": ("1e-3", 0.001),
     "epochs": ("11", 11),
     "batch_size": ("17", 17),

@@ -90,6 +90,21 @@ def test_initialization_counts_used_inputs_only() -> None:
     assert padded.weight[0, :10].abs().max() == 0
 
 
+def test_parametrizations_start_alike_and_differ_in_their_gradients() -> None:
+    """The same function at the start; a rate acts on weights that are larger by fan-in ** 0.5."""
+    used = np.zeros(50, dtype=bool)
+    used[:36] = True
+    x = torch.randn(1, 4, 50, dtype=torch.float64) * torch.from_numpy(used)
+    layers = [MemberLinear(1, 50, 3, ntk=ntk).double() for ntk in (False, True)]
+    for layer in layers:
+        layer.initialize(0, np.random.default_rng(0), INITIALIZATIONS["he"].load(), used)
+        layer(x).sum().backward()
+    plain, ntk = layers
+    torch.testing.assert_close(plain(x), ntk(x))
+    torch.testing.assert_close(ntk.weight, plain.weight * 6.0)
+    torch.testing.assert_close(ntk.weight.grad, plain.weight.grad / 6.0)
+
+
 def test_batch_norm_is_torchs_with_unequal_rows() -> None:
     layer = MemberBatchNorm(2, 5).double().train()
     references = [nn.BatchNorm1d(5, dtype=torch.float64) for _ in range(2)]

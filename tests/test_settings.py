@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaggleprice.errors import KagglePriceError, UnknownNameError, UsageError
-from kaggleprice.models import ACTIVATIONS, INITIALIZATIONS, MODELS, ModelSettings
+from kaggleprice.models import ACTIVATIONS, INITIALIZATIONS, MODELS, PARAMETRIZATIONS, ModelSettings
 from kaggleprice.preprocessing import IMPUTES, RECIPES, SCALES, Recipe
 from kaggleprice.settings import (
     COMBINES,
@@ -44,6 +44,7 @@ OTHER: dict[str, Any] = {
     "activation": "tanh",
     "dropout": (0.1, 0.3),
     "init": "xavier",
+    "parametrization": "standard",
     "batch_norm": True,
     "lr": 0.5,
     "epochs": 3,
@@ -150,6 +151,7 @@ def test_book_preset_is_the_chapters() -> None:
             "dropout": st.tuples(st.floats(0, 0.99)),
             "activation": st.sampled_from(sorted(ACTIVATIONS)),
             "init": st.sampled_from(sorted(INITIALIZATIONS)),
+            "parametrization": st.sampled_from(sorted(PARAMETRIZATIONS)),
             "lr": st.floats(1e-12, 1e3),
             "optimizer": st.sampled_from(sorted(OPTIMIZERS)),
             "schedule": st.sampled_from(sorted(SCHEDULES)),

@@ -45,6 +45,12 @@ INITIALIZATIONS: dict[str, Entry] = {
 }
 
 
+PARAMETRIZATIONS: dict[str, str] = {
+    "ntk": "outputs scaled by inputs ** -0.5, weights drawn larger: one rate suits every width",
+    "standard": "as torch.nn and the book",
+}
+
+
 @dataclass(frozen=True)
 class ModelSettings:
     """The architecture that all members share.
@@ -55,6 +61,7 @@ class ModelSettings:
         activation: a name in `ACTIVATIONS`.
         dropout: rate for every hidden layer (one value), or one per hidden layer.
         init: a name in `INITIALIZATIONS`; biases start at 0.
+        parametrization: a name in `PARAMETRIZATIONS`.
         batch_norm: whether hidden layers normalize over the rows of a batch, per member.
     """
 
@@ -63,6 +70,7 @@ class ModelSettings:
     activation: str = "silu"
     dropout: tuple[float, ...] = (0.2,)
     init: str = "he"
+    parametrization: str = "ntk"
     batch_norm: bool = False
 
     def __post_init__(self) -> None:
@@ -74,6 +82,7 @@ class ModelSettings:
         look_up(MODELS, self.model, "model")
         look_up(ACTIVATIONS, self.activation, "activation")
         look_up(INITIALIZATIONS, self.init, "initialization")
+        look_up(PARAMETRIZATIONS, self.parametrization, "parametrization")
         if any(width < 1 for width in self.hidden):
             raise UsageError(f"hidden layers must be 1 or wider, found {list(self.hidden)}.")
         if not all(0 <= rate < 1 for rate in self.dropout):

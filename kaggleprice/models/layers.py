@@ -15,16 +15,25 @@ from kaggleprice.models.initialization import Deviation
 
 
 class MemberLinear(nn.Module):
-    """`y[m] = x[m] @ weight[m] + bias[m]`.
+    """`y[m] = scale[m] * x[m] @ weight[m] + bias[m]`.
+
+    With `ntk`, the neural tangent parametrization (Jacot et al. 2018, as in RealMLP, Holzmüller
+    et al. 2024), a layer of k inputs has scale k ** -0.5 and draws its weights as much larger, so
+    that one learning rate suits layers of every width. Otherwise scale is 1.
 
     Shape:
-        x: (M, B, inputs) → (M, B, outputs); weight: (M, inputs, outputs); bias: (M, 1, outputs).
+        x: (M, B, inputs) → (M, B, outputs); weight: (M, inputs, outputs); bias: (M, 1, outputs);
+        scale: (M, 1, 1).
     """
 
-    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+    scale: Tensor
+
+    def __init__(self, members: int, inputs: int, outputs: int, *, ntk: bool = False) -> None:
         super().__init__()
+        self.ntk = ntk
         self.weight = nn.Parameter(torch.zeros(members, inputs, outputs))
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
+        self.register_buffer("scale", torch.ones(members, 1, 1))
 
     @torch.no_grad()
     def initialize(
@@ -44,13 +53,17 @@ class MemberLinear(nn.Module):
         """
         outputs = self.weight.shape[2]
         fan_in = max(int(used.sum()), 1)
+        scale = fan_in**-0.5 if self.ntk else 1.0
         drawn = generator.standard_normal((int(used.sum()), outputs)) * deviation(fan_in, outputs)
         weight = np.zeros(self.weight.shape[1:])
-        weight[used] = drawn
+        weight[used] = drawn / scale
+        self.scale[member] = scale
         self.weight[member] = torch.from_numpy(weight).to(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply every member's own layer to its own rows."""
+        if self.ntk:
+            return torch.addcmul(self.bias, torch.bmm(x, self.weight), self.scale)
         return torch.baddbmm(self.bias, x, self.weight)
 
 

@@ -62,7 +62,7 @@ class MemberMLP(MemberNetwork):
         self._activation = ACTIVATIONS[settings.activation].load()
         outputs = [units for units, _ in settings.layers]
         self.linears = nn.ModuleList(
-            MemberLinear(members, i, o)
+            MemberLinear(members, i, o, ntk=settings.parametrization == "ntk")
             for i, o in zip([width, *outputs], [*outputs, 1], strict=True)
         )
         self.norms = nn.ModuleList(
