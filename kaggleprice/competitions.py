@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kaggleprice.engineering import ENGINEERINGS
 from kaggleprice.errors import DataError, MissingFileError, UsageError
 from kaggleprice.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.registry import look_up
@@ -60,6 +61,7 @@ class Competition:
         target_transform: a name in `TARGET_TRANSFORMS`; networks train on the transformed target.
         metric: a name in `METRICS`.
         missing_values: the cell contents that mean "missing"; an empty cell always does.
+        engineering: a name in `kaggleprice.engineering.ENGINEERINGS`, or None.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Competition:
     target_transform: str = "log"
     metric: str = "log_rmse"
     missing_values: tuple[str, ...] = ("NA",)
+    engineering: str | None = None
 
     def __post_init__(self) -> None:
         """Check names against the registries.
@@ -86,6 +89,8 @@ class Competition:
             )
         look_up(TARGET_TRANSFORMS, self.target_transform, "target transform")
         look_up(METRICS, self.metric, "metric")
+        if self.engineering is not None:
+            look_up(ENGINEERINGS, self.engineering, "engineering")
 
     @property
     def files(self) -> tuple[DataFile, DataFile]:
@@ -118,6 +123,7 @@ COMPETITIONS: dict[str, Competition] = {
         ),
         id_column="Id",
         target_column="SalePrice",
+        engineering="ames",
     ),
     "sample": Competition(
         name="sample",
@@ -137,6 +143,7 @@ COMPETITIONS: dict[str, Competition] = {
         ),
         id_column="Id",
         target_column="SalePrice",
+        engineering="ames",
     ),
 }
 
@@ -179,6 +186,7 @@ _OPTIONAL = {
     "target_transform": str,
     "metric": str,
     "missing_values": list,
+    "engineering": str,
 }
 _FILE_REQUIRED = {"path": str}
 _FILE_OPTIONAL = {"mirrors": list, "sha1": str, "sha256": str}

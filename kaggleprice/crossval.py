@@ -130,6 +130,8 @@ def cross_validate(
     """
     started = time.perf_counter()
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
+    engineering = competition.engineering if settings.recipe.engineering else None
+    tables = tables if engineering is None else tables.engineered(competition)
     target = tables.train.known_target
     progress.notice(f"training on {device.type} with {torch.get_num_threads()} threads")
     encoding = Encoding(fit_recipes(tables, fold_of_row, settings))
@@ -146,7 +148,7 @@ def cross_validate(
         settings.seed,
         progress,
     )
-    ensemble = Ensemble(encoding, network, members, training)
+    ensemble = Ensemble(encoding, network, members, training, engineering)
     predictions = predict_members(network, rows, training)
     oof = out_of_fold(competition, members, fold_of_row, predictions, settings.combine)
     _check_predictions(transform.accepts(oof), settings)

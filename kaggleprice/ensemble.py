@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kaggleprice.engineering import ENGINEERINGS
 from kaggleprice.errors import UsageError
 from kaggleprice.metrics.transforms import TargetTransform
 from kaggleprice.models.networks import MemberNetwork
@@ -81,18 +82,22 @@ class Ensemble:
         network: the members' parameters.
         members: M of them; a member's fold is its index into the F recipes.
         fit: scales of the target, and the history.
+        engineering: a name in `ENGINEERINGS`: the features that are added to rows first; or None.
     """
 
     encoding: Encoding
     network: MemberNetwork
     members: Sequence[Member]
     fit: Fit
+    engineering: str | None = None
 
     def predict(self, frame: pd.DataFrame) -> Floats:
-        """Predict the transformed target of n rows; shape (M, n), float64.
+        """Predict the transformed target of n rows of a CSV's columns; shape (M, n), float64.
 
         Raises:
             DataError: where a column that the recipes need is missing.
         """
+        if self.engineering is not None:
+            frame = ENGINEERINGS[self.engineering].load()(frame)
         rows = device_rows(self.encoding, frame, self.members, self.network)
         return predict_members(self.network, rows, self.fit)

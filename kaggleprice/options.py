@@ -163,6 +163,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("history_every", int, _TRAINING, "Epochs between lines of history.csv."),
     _named("dtype", _TRAINING, "Precision.", DTYPES),
     _named("recipe", _RECIPE, "Preprocessing.", RECIPES),
+    Option("engineering", bool, _RECIPE, "Add the competition's own features first."),
     _named("scale", _RECIPE, "Numeric columns.", SCALES),
     _named("impute", _RECIPE, "Missing numbers.", IMPUTES),
     Option("indicators", bool, _RECIPE, "A 0/1 feature where a number was missing."),

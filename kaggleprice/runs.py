@@ -112,7 +112,7 @@ class Run:
             np.array(scales["target_scale"]),
             np.array(scales["epochs"]),
         )
-        return Ensemble(encoding, network, members, fit)
+        return Ensemble(encoding, network, members, fit, scales["engineering"])
 
 
 def new_name(runs_dir: Path, competition: Competition, settings: RunSettings) -> str:
@@ -269,6 +269,7 @@ def _make_record(
         "members": [asdict(member) for member in result.members],
         "ensemble": {
             "members": [asdict(member) for member in ensemble.members],
+            "engineering": ensemble.engineering,
             "recipes": recipes,
             "target_center": ensemble.fit.target_center.tolist(),
             "target_scale": ensemble.fit.target_scale.tolist(),

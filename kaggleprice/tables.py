@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.competitions import Competition
+from kaggleprice.engineering import ENGINEERINGS
 from kaggleprice.errors import DataError, MissingFileError
 from kaggleprice.metrics import TARGET_TRANSFORMS
 
@@ -58,6 +59,13 @@ class Table:
         """Names of the categorical columns, in the file's order."""
         return [c for c in map(str, self.features) if c not in self.numeric_columns]
 
+    def engineered(self, competition: Competition) -> Table:
+        """Return this table with the competition's own features added to its columns."""
+        if competition.engineering is None:
+            return self
+        add = ENGINEERINGS[competition.engineering].load()
+        return replace(self, features=add(self.features))
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -65,6 +73,10 @@ class Tables:
 
     train: Table
     test: Table
+
+    def engineered(self, competition: Competition) -> Tables:
+        """Return both tables with the competition's own features added to their columns."""
+        return Tables(self.train.engineered(competition), self.test.engineered(competition))
 
 
 def read_tables(competition: Competition, train: Path, test: Path) -> Tables:

@@ -227,19 +227,19 @@ def preprocess(
         check_suffix(output)
         for path in (output, recipe_beside(output)):
             check_writable(path)
-    tables = load(source, progress).tables
-    if apply is not None:
-        fitted = read_recipe(apply)
-    elif recipe.scope == "all":
-        fitted = fit(recipe, tables.train, tables.test)
-    else:
-        fitted = fit(recipe, tables.train)
+    raw = load(source, progress).tables
+    fitted = None if apply is None else read_recipe(apply)
+    engineering = (recipe if fitted is None else fitted.recipe).engineering
+    tables = raw.engineered(source.competition) if engineering else raw
+    if fitted is None:
+        learned = [tables.train, tables.test] if recipe.scope == "all" else [tables.train]
+        fitted = fit(recipe, *learned)
     parts = [fitted.transform(table.features) for table in (tables.train, tables.test)]
     frame = pd.DataFrame(np.concatenate(parts), columns=[f.name for f in fitted.features])
     recipe_output = None
     if output is not None:
         recipe_output = write_features(source.competition, tables, fitted, frame, output)
-    return Preprocessed(fitted, len(tables.train.features.columns), frame, output, recipe_output)
+    return Preprocessed(fitted, len(raw.train.features.columns), frame, output, recipe_output)
 
 
 def cross_validate(

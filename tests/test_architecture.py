@@ -25,6 +25,8 @@ ORDER = [
     "progress",
     "metrics.__init__",
     "metrics",
+    "engineering.__init__",
+    "engineering",
     "competitions",
     "files",
     "download",
@@ -49,7 +51,7 @@ ORDER = [
     "views",
     "cli",
 ]
-LIGHT = ["metrics.__init__", "preprocessing.__init__", "models.__init__", "training.__init__"]
+LIGHT = [name for name in ORDER if name.endswith(".__init__")]
 
 # Only these know torch beyond passing it on, each with its reason.
 TORCH = {

@@ -261,7 +261,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "impute": ("knn", "knn"),
     "clip": ("3.5", 3.5),
     "log_skew": ("none", None),
-    "min_rows": ("5", 5),
+    "min_rows": ("7", 7),
 }
 
 

@@ -29,11 +29,12 @@ from kaggleprice.training import LOSSES, OPTIMIZERS, SCHEDULES, TrainingSettings
 # Another value than the default preset's for every setting.
 OTHER: dict[str, Any] = {
     "recipe": "book",
+    "engineering": False,
     "scope": "all",
     "scale": "robust",
     "impute": "knn",
     "indicators": False,
-    "clip": 3.0,
+    "clip": 2.0,
     "log_skew": None,
     "min_rows": 7,
     "always_missing_level": True,

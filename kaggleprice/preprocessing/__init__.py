@@ -37,10 +37,11 @@ SCOPES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of the preprocessing; the defaults are those of `standard`.
+    """Settings of the preprocessing; the defaults are those of a plain pipeline.
 
     Attributes:
         help: one line for people.
+        engineering: whether the competition's own features are added to its columns first.
         scope: which rows the statistics are learned from, a name in `SCOPES`.
         scale: a name in `SCALES`.
         impute: a name in `IMPUTES`, for numeric columns.
@@ -57,6 +58,7 @@ class Recipe:
     """
 
     help: str = ""
+    engineering: bool = False
     scope: str = "fold"
     scale: str = "standard"
     impute: str = "median"
@@ -93,7 +95,10 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "standard": Recipe(
         help="learned inside each fold: log of skewed amounts, median and indicator for missing "
-        "numbers, standardized, one-hot",
+        "numbers, clipped, standardized, one-hot with rare categories pooled",
+        engineering=True,
+        clip=3.0,
+        min_rows=5,
     ),
     "book": Recipe(
         help="the d2l.ai chapter's own: statistics over train and test, mean for missing, one-hot",

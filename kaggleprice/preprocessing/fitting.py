@@ -1,8 +1,7 @@
 """Learning a recipe's state from rows: one state, or one per fold.
 
 scikit-learn's transformers do the numeric work. Where rows are many, the default options go a
-streamed way instead: one column at a time, sums per fold, so that every fold's statistics come
-from one pass (training sums are the total less the fold's own); the numbers are the same.
+streamed way instead (`streaming`), which gives the same numbers.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from kaggleprice.preprocessing.state import (
     Floats,
     NumericState,
 )
+from kaggleprice.preprocessing.streaming import Numeric, Sums, stream_numeric
 from kaggleprice.tables import Table
 
 STREAM_ROWS = 100_000
@@ -65,9 +65,8 @@ def fit_folds(
         len(frame) >= stream_rows
         and recipe.impute in ("mean", "median", "constant")
         and recipe.scale in ("standard", "none")
-        and recipe.clip is None
     )
-    learn = _stream_numeric if streamed else _fit_numeric
+    learn = stream_numeric if streamed else _fit_numeric
     numeric = learn(recipe, frame[table.numeric_columns], fold_of_row, folds)
     categorical = [
         _count_levels(recipe, frame[name], fold_of_row, folds) for name in table.categorical_columns
@@ -87,20 +86,15 @@ def fit_folds(
     ]
 
 
-_Numeric = tuple[tuple[NumericState, ...], Floats | None, Floats | None]
-_Moments = tuple[float, float, float, float]
-_Scaling = tuple[float, float]
-
-
 def _fit_numeric(
     recipe: Recipe, frame: pd.DataFrame, fold_of_row: NDArray[np.int64], folds: Sequence[int]
-) -> list[_Numeric]:
+) -> list[Numeric]:
     values = frame.to_numpy(dtype=np.float64)
     names = list(frame.columns)
     return [_fit_matrix(recipe, names, values[fold_of_row != fold]) for fold in folds]
 
 
-def _fit_matrix(recipe: Recipe, names: list[str], values: Floats) -> _Numeric:
+def _fit_matrix(recipe: Recipe, names: list[str], values: Floats) -> Numeric:
     """Learn the numeric columns from their training rows, shape (n, p), with scikit-learn."""
     if not names:
         return (), None, None
@@ -151,7 +145,7 @@ def _choose_log(recipe: Recipe, values: Floats) -> NDArray[np.bool_]:
         observed = column[~np.isnan(column)]
         if len(observed) and observed.min() >= 0:
             everything = np.zeros(len(observed), dtype=np.int64)
-            chosen[j] = _Sums(observed, everything).skew(-1) > recipe.log_skew
+            chosen[j] = Sums(observed, everything).skew(-1) > recipe.log_skew
     return chosen
 
 
@@ -220,129 +214,6 @@ def _quantiles(values: Floats) -> Floats:
     )
     quantiles: Floats = transformer.fit(values).quantiles_
     return quantiles
-
-
-def _stream_numeric(
-    recipe: Recipe, frame: pd.DataFrame, fold_of_row: NDArray[np.int64], folds: Sequence[int]
-) -> list[_Numeric]:
-    columns = [
-        _stream_column(recipe, str(name), frame[name].to_numpy(np.float64), fold_of_row, folds)
-        for name in frame
-    ]
-    return [(tuple(column[i] for column in columns), None, None) for i in range(len(folds))]
-
-
-def _stream_column(
-    recipe: Recipe,
-    name: str,
-    values: Floats,
-    fold_of_row: NDArray[np.int64],
-    folds: Sequence[int],
-) -> list[NumericState]:
-    observed = ~np.isnan(values)
-    known, known_folds = values[observed], fold_of_row[observed]
-    plain = _Sums(known, known_folds)
-    logs = [_takes_log(recipe, plain, known_folds[known < 0], fold) for fold in folds]
-    logged = _Sums(np.log1p(np.maximum(known, 0.0)), known_folds) if any(logs) else plain
-    states = []
-    for fold, log in zip(folds, logs, strict=True):
-        sums = logged if log else plain
-        fill = sums.fill(recipe.impute, fold)
-        missing = int((fold_of_row != fold).sum()) - sums.count(fold)
-        bound = None if sums.count(fold) else 0.0
-        fills = 0 if recipe.observed_statistics else missing
-        center, scale = sums.center_and_scale(recipe, fold, fills, fill)
-        states.append(
-            NumericState(
-                name=name,
-                log=log,
-                missing=missing,
-                fill=fill,
-                low=bound,
-                high=bound,
-                center=center,
-                scale=scale,
-                indicator=recipe.indicators and missing > 0,
-            )
-        )
-    return states
-
-
-def _takes_log(recipe: Recipe, sums: _Sums, negative: NDArray[np.int64], fold: int) -> bool:
-    """Whether a fold's training rows become logs, given the folds of the negative values."""
-    if recipe.log_skew is None or (negative != fold).any():
-        return False
-    return sums.skew(fold) > recipe.log_skew
-
-
-def _is_constant(count: float, mean: float, variance: float) -> bool:
-    """Whether a variance is no more than rounding leaves of 0: StandardScaler's own rule."""
-    eps = float(np.finfo(np.float64).eps)
-    return variance <= count * eps * variance + (count * mean * eps) ** 2
-
-
-class _Sums:
-    """Moments of one column's folds; queries merge those of every fold but one.
-
-    Each fold's moments are about its own mean and are merged pairwise (Chan, Golub and LeVeque
-    1983, "Algorithms for computing the sample variance"): no digits are lost to cancellation,
-    and not even the rounding of a fold's statistics depends on the rows that it leaves out.
-    """
-
-    def __init__(self, values: Floats, fold_of_row: NDArray[np.int64]) -> None:
-        self._values, self._folds = values, fold_of_row
-        self._count = np.bincount(fold_of_row).astype(np.float64)
-        rows = np.maximum(self._count, 1.0)
-        self._anchor = np.bincount(fold_of_row, weights=values) / rows
-        centered = values - self._anchor[fold_of_row]
-        s1, s2, s3 = (np.bincount(fold_of_row, weights=centered**power) for power in (1, 2, 3))
-        self._offset = s1 / rows
-        self._m2 = s2 - rows * self._offset**2
-        self._m3 = s3 - 3 * self._offset * s2 + 2 * rows * self._offset**3
-
-    def count(self, fold: int) -> int:
-        """Observed values among the training rows."""
-        return int(self._count[np.arange(len(self._count)) != fold].sum())
-
-    def skew(self, fold: int) -> float:
-        """Skewness of the training rows; 0 where they are constant or none."""
-        count, mean, variance, third = self._moments(fold)
-        constant = _is_constant(count, mean, variance)
-        return 0.0 if constant else float(third / variance**1.5)
-
-    def fill(self, impute: str, fold: int) -> float:
-        """Return the value for missing ones; 0 where nothing was observed."""
-        if impute == "constant" or not self.count(fold):
-            return 0.0
-        if impute == "mean":
-            return self._moments(fold)[1]
-        return float(np.median(self._values[self._folds != fold]))
-
-    def center_and_scale(self, recipe: Recipe, fold: int, fills: int, fill: float) -> _Scaling:
-        """Mean and standard deviation of the training rows and of `fills` times `fill`."""
-        if recipe.scale == "none":
-            return 0.0, 1.0
-        count, mean, variance, _ = self._moments(fold, fills, fill)
-        if _is_constant(count, mean, variance):
-            return mean, 1.0
-        return mean, float(np.sqrt(variance * count / max(count - recipe.ddof, 1)))
-
-    def _moments(self, fold: int, fills: int = 0, fill: float = 0.0) -> _Moments:
-        """Return count, mean, variance and third central moment of the training rows."""
-        own = (np.arange(len(self._count)) != fold) & (self._count > 0)
-        count = np.append(self._count[own], fills)
-        total = float(count.sum())
-        if not total:
-            return 0.0, 0.0, 0.0, 0.0
-        anchor = np.append(self._anchor[own], fill)
-        # Differences of anchors are small and exact where the values themselves are large.
-        distance = anchor - anchor[0] + np.append(self._offset[own], 0.0)
-        shift = float(count @ distance) / total
-        distance -= shift
-        m2, m3 = np.append(self._m2[own], 0.0), np.append(self._m3[own], 0.0)
-        variance = float(np.sum(m2 + count * distance**2)) / total
-        third = float(np.sum(m3 + 3 * distance * m2 + count * distance**3)) / total
-        return total, float(anchor[0]) + shift, variance, third
 
 
 def _count_levels(

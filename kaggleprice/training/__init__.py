@@ -92,7 +92,7 @@ class TrainingSettings:
     optimizer: str = "adamw"
     schedule: str = "cosine"
     loss: str = "mse"
-    weight_decay: float = 0.01
+    weight_decay: float = 0.03
     l1: float = 0.0
     clip_norm: float | None = None
     target_scale: str = "standard"
