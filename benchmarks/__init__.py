@@ -1,0 +1,1 @@
+"""Measurements that README and the changelog stand on; not part of the package."""
