@@ -38,7 +38,7 @@ def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
         frame.to_parquet(path, index=False)
     except ImportError:
         raise UsageError(
-            "writing .parquet needs pyarrow; install it with `pip install kaggleprice[parquet]`, "
+            "writing .parquet needs pyarrow; install it with `pip install pyarrow`, "
             "or choose .csv or .npz."
         ) from None
 

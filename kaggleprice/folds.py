@@ -71,7 +71,11 @@ def _read(path: Path, id_column: str) -> pd.DataFrame:
         raise DataError(f"folds file {path} cannot be read as CSV: {error}.") from None
     for column in (id_column, "fold"):
         if column not in frame:
-            raise DataError(f"{path}: the column {column!r} is missing; found {list(frame)}.")
+            found = [repr(str(name)) for name in frame]
+            more = ", ..." if len(found) > 5 else ""
+            raise DataError(
+                f"{path}: the column {column!r} is missing; found {', '.join(found[:5])}{more}."
+            )
     if not pd.api.types.is_integer_dtype(frame["fold"]):
         raise DataError(f"{path}: the column 'fold' must hold whole numbers.")
     return frame

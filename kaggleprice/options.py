@@ -42,6 +42,11 @@ class Option:
         return [f"--{flag}/--no-{flag}"] if self.type is bool else [f"--{flag}"]
 
     @property
+    def typed_as(self) -> Any:
+        """What typer reads: flags are flags, all else is read by `parse`, with its own words."""
+        return bool if self.type is bool else str
+
+    @property
     def metavar(self) -> str:
         """What stands for the value in help."""
         if self.shown_value is not None or self.names:
@@ -68,9 +73,20 @@ class Option:
         Raises:
             UsageError: for a text that cannot be read.
         """
-        return (
-            value if self.reader is None else self.reader(f"--{self.name.replace('_', '-')}", value)
-        )
+        flag = f"--{self.name.replace('_', '-')}"
+        if self.reader is not None:
+            return self.reader(flag, value)
+        if self.type in (int, float):
+            return _number(flag, value, self.type)
+        return value
+
+
+def _number(flag: str, text: str, kind: type) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        wanted = "a whole number" if kind is int else "a number, as in 0.01"
+        raise UsageError(f"{flag} takes {wanted}; found {text!r}.") from None
 
 
 def _numbers(kind: type[int] | type[float]) -> Callable[[str, str], Any]:

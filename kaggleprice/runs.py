@@ -49,6 +49,7 @@ from kaggleprice.training.engine import Fit
 SCHEMA_VERSION = 1
 _RECORD = "run.json"
 _WEIGHTS = "weights.safetensors"
+_FILES = (_RECORD, _WEIGHTS, "folds.csv", "oof.csv", "history.csv", "recipes")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _UNFINISHED = ".unfinished-"
 
@@ -350,7 +351,9 @@ def _check_files(run: Run) -> None:
 def _folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
-    return sorted(p for p in parent.iterdir() if p.is_dir() and not p.name.startswith("."))
+    folders = [p for p in parent.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    # A folder with none of a run's files is somebody's own; with some, it is a damaged run.
+    return sorted(p for p in folders if any((p / name).exists() for name in _FILES))
 
 
 def find_run(runs_dir: Path, competition: Competition, name: str | None) -> Run | None:
@@ -363,6 +366,9 @@ def find_run(runs_dir: Path, competition: Competition, name: str | None) -> Run 
     folders = _folders(runs_dir / competition.name)
     if name is not None:
         by_name = {folder.name: folder for folder in folders}
+        # `cv` says where a run is saved; that path names it as well.
+        if Path(name).parent == runs_dir / competition.name:
+            name = Path(name).name
         if name not in by_name:
             raise UnknownNameError(f"run of {competition.name}", name, by_name)
         return read_run(by_name[name])

@@ -156,6 +156,11 @@ def _read_header(path: Path) -> list[str]:
         raise MissingFileError(f"{path} does not exist.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}.") from None
+    if header and header[0].lstrip().startswith("<"):
+        raise DataError(
+            f"{path} is an HTML or XML page, not a CSV: it begins with {header[0].strip()[:40]!r}; "
+            "a sign-in page may have been saved in its place."
+        )
     if not any(name.strip() for name in header):
         raise DataError(f"{path} is empty; expected a CSV with a header and rows.")
     return header

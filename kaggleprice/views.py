@@ -15,13 +15,14 @@ from rich.text import Text
 from kaggleprice.competitions import Competition
 from kaggleprice.console import SCHEMA_VERSION
 from kaggleprice.metrics import METRICS
+from kaggleprice.preprocessing import Recipe
 from kaggleprice.preprocessing.state import CategoricalState, NumericState
 from kaggleprice.runs import Run
 from kaggleprice.workflow import Download, Prediction, Preprocessed
 
 _FIRST_COLUMNS, _LAST_COLUMNS = 4, 3
-# Validation error this many times training error reads as overfitting, or as none.
-_OVERFITS, _CLOSE = 1.3, 1.1
+# Validation error this many times training error reads as much overfitting, or as none.
+_OVERFITS, _CLOSE = 2.5, 1.1
 
 
 def _document(command: str, **content: Any) -> dict[str, Any]:
@@ -106,30 +107,47 @@ def _columns_view(result: Preprocessed) -> Table:
     table = _table("column", "kind", "missing", "what became of it", right=("missing",))
     states: list[NumericState | CategoricalState] = [*result.fitted.numeric]
     states += result.fitted.categorical
+    recipe = result.fitted.recipe
     for state in states:
         kind = "numeric" if isinstance(state, NumericState) else "categorical"
         missing = str(state.missing) if state.missing else ""
-        table.add_row(state.name, kind, missing, Text(_describe(state), overflow="ellipsis"))
+        table.add_row(
+            state.name,
+            kind,
+            missing,
+            Text(_describe(state, recipe), overflow="ellipsis"),
+        )
     return table
 
 
-def _describe(state: NumericState | CategoricalState) -> str:
+def _describe(state: NumericState | CategoricalState, recipe: Recipe) -> str:
     if isinstance(state, NumericState):
-        words = "log1p, " if state.log else ""
-        words += f"mean {state.center:.4g}, scale {state.scale:.4g}"
-        words += f", missing -> {state.fill:.4g}" if state.missing else ""
-        return words + (" + indicator" if state.indicator else "")
+        words = ["log1p"] if state.log else []
+        if state.missing:
+            filled = "nearest rows" if recipe.impute == "knn" else f"{state.fill:.4g}"
+            words.append(f"missing -> {filled}" + (" + indicator" if state.indicator else ""))
+        if state.low is not None and state.high is not None:
+            words.append(f"clip {state.low:.4g} to {state.high:.4g}")
+        center = {"standard": "mean", "robust": "median", "minmax": "least"}.get(recipe.scale)
+        if center is not None:
+            words.append(f"{center} {state.center:.4g}, scale {state.scale:.4g}")
+        return ", ".join([*words, *(["ranks -> normal"] if recipe.scale == "quantile" else [])])
     names = [f.level or ("rare" if f.rare else "missing") for f in state.features]
-    more = f", ... ({len(names)} in all)" if len(names) > _FIRST_COLUMNS else ""
-    return ", ".join(names[:_FIRST_COLUMNS]) + more
+    more = ", ..." if len(names) > _FIRST_COLUMNS else ""
+    return f"{len(names)}: {', '.join(names[:_FIRST_COLUMNS])}{more}"
 
 
 def _head_view(result: Preprocessed, head: int) -> Table:
     frame = result.frame
-    names = [*frame.columns[:_FIRST_COLUMNS], *frame.columns[_FIRST_COLUMNS:][-_LAST_COLUMNS:]]
-    table = _table(*names, right=names)
-    for row in frame[names].head(head).to_numpy():
-        table.add_row(*[f"{value:.4f}" for value in row])
+    first, last = frame.columns[:_FIRST_COLUMNS], frame.columns[_FIRST_COLUMNS:][-_LAST_COLUMNS:]
+    between = len(frame.columns) - len(first) - len(last)
+    gap = ["..."] if between else []
+    table = _table(*first, *gap, *last, right=[*first, *last])
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in frame[[*first, *last]].head(head).to_numpy():
+        cells = [f"{value:.4f}" for value in row]
+        table.add_row(*cells[: len(first)], *gap, *cells[len(first) :])
     return table
 
 
@@ -181,17 +199,18 @@ def _score(value: float) -> str:
 def fit_sentence(train: float, validation: float) -> str:
     """Say whether the networks over- or underfit, from mean training and validation scores."""
     ratio = validation / train if train > 0 else float("inf")
+    found = f"Validation error is {ratio:.2f} times training error: "
     if ratio > _OVERFITS:
-        return (
-            f"Validation error is {ratio:.2f} times training error: the members overfit; "
-            "more dropout or weight decay, or fewer epochs, may help."
+        return found + (
+            "the members know their training rows far better than new ones, they overfit; more "
+            "dropout or weight decay, a smaller network or fewer epochs may help."
         )
     if ratio < _CLOSE:
-        return (
-            f"Validation error is {ratio:.2f} times training error: no overfitting; "
-            "a larger network or more epochs may help."
+        return found + (
+            "no overfitting; if the score is poor, the members underfit, and more epochs, another "
+            "learning rate or a larger network may help."
         )
-    return f"Validation error is {ratio:.2f} times training error: neither over- nor underfitting."
+    return found + "some overfitting, as is usual for networks that predict well."
 
 
 def predict_document(prediction: Prediction) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice import crossval, runs
-from kaggleprice.competitions import COMPETITIONS, DEFAULT_COMPETITION, Competition
+from kaggleprice.competitions import Competition
 from kaggleprice.crossval import CrossValidation
-from kaggleprice.download import FetchedFile, fetch, locate
+from kaggleprice.download import FetchedFile, fetch
 from kaggleprice.ensemble import combine
 from kaggleprice.errors import DataError, UsageError
 from kaggleprice.features import check_suffix, read_recipe, recipe_beside, write_features
@@ -34,27 +34,13 @@ from kaggleprice.settings import (
     flat_settings,
     make_settings,
 )
+from kaggleprice.sources import Data, Source, load, spare_inputs
 from kaggleprice.submission import make_submission, write_submission
-from kaggleprice.tables import Tables, read_shape, read_tables
+from kaggleprice.tables import read_shape
 from kaggleprice.training.devices import choose_device, use_threads
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
 _ONLY_PREDICTION = {"combine"}
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a competition's data come from.
-
-    Attributes:
-        competition: which one.
-        data_dir: the data folder.
-        verify: whether present files must have their recorded hashes.
-    """
-
-    competition: Competition = COMPETITIONS[DEFAULT_COMPETITION]
-    data_dir: Path = Path("data")
-    verify: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,28 +79,6 @@ class Asked:
     def settings(self) -> RunSettings:
         """The preset with the options."""
         return make_settings(self.preset or DEFAULT_PRESET, self.options)
-
-
-@dataclass(frozen=True)
-class Data:
-    """A competition's data, read and checked.
-
-    Attributes:
-        files: the training and the test file, as found.
-        tables: their content.
-    """
-
-    files: list[FetchedFile]
-    tables: Tables
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """What a run keeps of its data: each file's name, hash and number of rows."""
-        rows = {"train": len(self.tables.train), "test": len(self.tables.test)}
-        return {
-            file.role: {"name": file.path.name, "sha256": file.sha256, "rows": rows[file.role]}
-            for file in self.files
-        }
 
 
 @dataclass(frozen=True)
@@ -186,20 +150,6 @@ def download(
     return [Download(file, *read_shape(file.path)) for file in files]
 
 
-def load(source: Source, progress: Progress = SILENT) -> Data:
-    """Read a competition's data, fetching what is missing.
-
-    Raises:
-        NetworkError, ChecksumError, MissingFileError, DataError, OutputError: as
-            `kaggleprice.download.locate` and `kaggleprice.tables.read_tables`.
-    """
-    files = locate(
-        source.competition, source.data_dir, verify=source.verify, notify=progress.notice
-    )
-    paths = {file.role: file.path for file in files}
-    return Data(files, read_tables(source.competition, paths["train"], paths["test"]))
-
-
 def preprocess(
     source: Source,
     recipe: Recipe = RECIPES[DEFAULT_RECIPE],
@@ -227,7 +177,10 @@ def preprocess(
         check_suffix(output)
         for path in (output, recipe_beside(output)):
             check_writable(path)
-    raw = load(source, progress).tables
+    data = load(source, progress)
+    if output is not None:
+        spare_inputs(data, output, recipe_beside(output))
+    raw = data.tables
     fitted = None if apply is None else read_recipe(apply)
     engineering = (recipe if fitted is None else fitted.recipe).engineering
     tables = raw.engineered(source.competition) if engineering else raw
@@ -286,7 +239,11 @@ def _folds(
 ) -> NDArray[np.int64]:
     train = data.tables.train
     if folds is not None:
-        return read_folds(folds, train.ids, competition.id_column)
+        fold_of_row = read_folds(folds, train.ids, competition.id_column)
+        count = int(fold_of_row.max()) + 1
+        if settings.k not in (count, RunSettings.k):
+            raise UsageError(f"{folds} has {count} folds, not {settings.k}; leave --k away.")
+        return fold_of_row
     seed = settings.seed if settings.fold_seed is None else settings.fold_seed
     return make_folds(len(train), settings.k, shuffle=settings.shuffle, seed=seed)
 
@@ -322,14 +279,17 @@ def predict(
     use_threads(workplace.threads)
     run, trained = runs.find_run(workplace.runs_dir, competition, asked.name), None
     if run is None:
+        settings = asked.settings
         progress.notice(f"no run of {competition.name} yet: training one first, as `cv` does")
-        run, trained = cross_validate(
-            source, asked.settings, workplace, folds=asked.folds, progress=progress
-        )
     else:
         _check_asked(run, asked)
         progress.notice(f"using run {run.name} of {run.path.parent}")
     data = load(source, progress)
+    spare_inputs(data, output)
+    if run is None:
+        run, trained = cross_validate(
+            source, settings, workplace, folds=asked.folds, progress=progress
+        )
     _check_data(run, competition, data)
     ensemble = run.ensemble()
     ensemble.network.to(device)
@@ -354,9 +314,10 @@ def _check_asked(run: Run, asked: Asked) -> None:
             settings["fold_seed"] = settings["seed"]
     for option, value in wanted.items():
         if option not in _ONLY_PREDICTION and trained[option] != value:
+            said = "" if option in asked.options else f" as in preset {asked.preset}"
             raise UsageError(
-                f"run {run.name} was trained with {option} {trained[option]}, not {value}; leave "
-                "that option away, or train another run with `kaggleprice cv` first."
+                f"run {run.name} was trained with {option} {trained[option]}, not {value}{said}; "
+                "leave that option away, or train another run with `kaggleprice cv` first."
             )
     if asked.folds is not None:
         raise UsageError(

@@ -32,6 +32,7 @@ ORDER = [
     "download",
     "sample",
     "tables",
+    "sources",
     "folds",
     "preprocessing.__init__",
     "models.__init__",

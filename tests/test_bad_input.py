@@ -96,7 +96,11 @@ DATA = [
     ),
     Data("not-csv", overwrite("train.csv", b"\x89PNG\r\n\x1a\n\xff\xfe\x00"), ("train.csv", "CSV")),
     Data("not-csv-zip", overwrite("test.csv", b"PK\x03\x04\xff\x80"), ("test.csv", "CSV")),
-    Data("html", overwrite("train.csv", b"<!DOCTYPE html>\n<p>404</p>\n"), ("train.csv", "'Id'")),
+    Data(
+        "html",
+        overwrite("train.csv", b"<!DOCTYPE html>\n<p>404</p>\n"),
+        ("train.csv", "HTML", "<!DOCTYPE html>"),
+    ),
     Data("nul-bytes", overwrite("train.csv", bytes(512)), ("train.csv",)),
     Data("empty-train", overwrite("train.csv", b""), ("train.csv", "empty")),
     Data("empty-test", overwrite("test.csv", b""), ("test.csv", "empty")),
@@ -169,7 +173,7 @@ OPTIONS = [
     Options("k-0", "--k 0", ("k", "found 0")),
     Options("k-negative", "--k -2", ("k", "found -2")),
     Options("k-above-n", "--k 25", ("k", "24", "found 25")),
-    Options("k-text", "--k five", ("--k", "integer")),
+    Options("k-text", "--k five", ("--k", "whole number", "'five'")),
     Options("lr-negative", "--lr -0.01", ("learning rate", "-0.01")),
     Options("lr-nan", "--lr nan", ("learning rate", "nan")),
     Options("lr-zero", "--lr 0", ("learning rate", "0")),
@@ -253,6 +257,9 @@ def test_bad_options(entry: EntryPoint, small: Path, case: Options, command: str
         ("--apply train.csv", 3, ("train.csv",)),
         ("--apply small.toml", 3, ("small.toml",)),
         ("--head -1", 2, ("--head",)),
+        ("--apply none.json --scale minmax", 2, ("--apply", "--scale")),
+        ("--output train.csv", 2, ("--output train.csv", "data file")),
+        ("--output test.csv", 2, ("--output test.csv", "data file")),
     ],
 )
 def test_bad_options_of_preprocess(
@@ -463,3 +470,28 @@ def test_a_target_transform_that_changed_since_training(entry: EntryPoint, run: 
     edit("small.toml", "[train]", 'target_transform = "none"\n[train]')(folder)
     words = ("target_transform of small changed", "log then, none now")
     refused(entry, folder, 3, words, "predict", "-c", "small.toml")
+
+
+@pytest.mark.parametrize("output", ["train.csv", "test.csv", "./test.csv"])
+def test_a_submission_never_replaces_the_data(entry: EntryPoint, small: Path, output: str) -> None:
+    words = (f"--output {output}".replace("./", ""), "data file")
+    refused(entry, small, 2, words, "predict", "-c", "small.toml", *TINY, "-o", output)
+
+
+def test_folders_of_the_user_are_not_taken_for_runs(entry: EntryPoint, run: Path) -> None:
+    """A stray folder among the runs is passed over; the path that `cv` prints names its run."""
+    stray = run.parent / "zzz"
+    stray.mkdir()
+    (stray / "notes.txt").write_text("mine", encoding="utf-8")
+    folder = run.parent.parent.parent
+    for name in ([], ["--run", str(run.relative_to(folder))]):
+        done = entry("predict", "-c", "small.toml", "--json", *name, cwd=folder)
+        assert done.code == 0, done.err
+        assert json.loads(done.out)["run"] == run.name
+
+
+def test_folds_of_another_number_than_k(entry: EntryPoint, run: Path) -> None:
+    folds = str(run / "folds.csv")
+    folder = run.parent.parent.parent
+    given = ["-c", "small.toml", *TINY, "--folds", folds, "--k", "7"]
+    refused(entry, folder, 2, ("2 folds, not 7", "--k"), "cv", *given)

@@ -665,7 +665,7 @@ def test_sources_that_cannot_be_read(tmp_path: Path, data: Path, hashed: bool) -
     toy = offline(hashed=hashed)
     for source, kind, sentence in (
         (tmp_path / "nowhere", MissingFileError, "is not there; expected a folder or a zip"),
-        (put(tmp_path / "x.csv", TRAIN), DataError, "neither a folder nor a zip archive"),
+        (put(tmp_path / "x.csv", TRAIN), DataError, "neither a folder nor a whole zip archive"),
         (
             put(tmp_path / "c.zip", b"PK\x05\x06" + b"\xff" * 18),
             DataError,

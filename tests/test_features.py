@@ -131,7 +131,7 @@ def test_parquet_without_pyarrow_says_how_to_get_it(
         raise ImportError("Unable to find a usable engine")
 
     monkeypatch.setattr(pd.DataFrame, "to_parquet", no_engine)
-    with pytest.raises(UsageError, match=r"kaggleprice\[parquet\]"):
+    with pytest.raises(UsageError, match=r"pip install pyarrow"):
         write_features(SAMPLE, tables, fitted, features_of(fitted, tables), tmp_path / "f.parquet")
     assert list(tmp_path.iterdir()) == []
 

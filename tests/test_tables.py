@@ -209,8 +209,11 @@ BAD_TRAIN: dict[str, tuple[str | bytes, list[str]]] = {
     "zip": (as_zip(), ["cannot be read as CSV"]),
     "binary": (bytes(range(256)) * 9, ["cannot be read as CSV"]),
     "latin-1": (TRAIN.replace("Pave", "Gepflästert").encode("latin-1"), ["cannot be read as CSV"]),
-    "HTML": (HTML, ["cannot be read as CSV", "line 3"]),
-    "HTML without commas": ("<html>\n<body>\n</body>\n", ["id column 'Id'", "'<html>'"]),
+    "HTML": (HTML, ["is an HTML or XML page, not a CSV", "<!DOCTYPE html>"]),
+    "HTML without commas": (
+        "<html>\n<body>\n</body>\n",
+        ["is an HTML or XML page, not a CSV", "'<html>'"],
+    ),
     "empty": ("", ["is empty"]),
     "blank": ("\n\n", ["is empty"]),
     "header only": (TRAIN.splitlines()[0] + "\n", ["no rows"]),

@@ -12,7 +12,7 @@ import pytest
 from small import ROWS, TEST_ROWS, write_small
 
 from kaggleprice import ensemble, workflow
-from kaggleprice.competitions import read_competition
+from kaggleprice.competitions import COMPETITIONS, read_competition
 from kaggleprice.errors import DataError, OutputError, UnknownNameError, UsageError
 from kaggleprice.metrics.transforms import LOG, LOG1P, NONE
 from kaggleprice.preprocessing import RECIPES
@@ -99,7 +99,7 @@ def test_predict_trains_where_there_is_no_run(folder: Path) -> None:
     assert done.trained is not None
     assert done.run.name == "mlp-001"
     assert recorder.notices[0] == "no run of small yet: training one first, as `cv` does"
-    assert recorder.epochs == [("training", 1, 2), ("training", 2, 2)]
+    assert recorder.epochs == [("training", epoch, 2) for epoch in range(3)]
     first = (folder / "s.csv").read_bytes()
     assert predict(folder).trained is None
     assert (folder / "submission.csv").read_bytes() == first
@@ -272,7 +272,7 @@ def test_a_failed_command_makes_no_folder(folder: Path) -> None:
 
 def test_download_of_the_sample(tmp_path: Path) -> None:
     recorder = Recorder()
-    source = Source(workflow.COMPETITIONS["sample"], tmp_path)
+    source = Source(COMPETITIONS["sample"], tmp_path)
     first = workflow.download(source, progress=recorder)
     assert [d.columns for d in first] == [81, 80]
     assert all(d.rows > 100 for d in first)
@@ -283,7 +283,7 @@ def test_download_of_the_sample(tmp_path: Path) -> None:
 
 def test_a_library_says_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source, place = source_in(folder), place_in(folder)
-    workflow.download(Source(workflow.COMPETITIONS["sample"], folder / "data"))
+    workflow.download(Source(COMPETITIONS["sample"], folder / "data"))
     workflow.preprocess(source, output=folder / "features.npz")
     workflow.cross_validate(source, workflow.make_settings(options=OPTIONS), place)
     workflow.predict(source, place, output=folder / "submission.csv")

@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from kaggleprice.workflow import Source, Workplace
 
 INTERRUPTED = 130
+# How long a thread of torch's OpenMP (GNU) spins for the others before it sleeps. Its own choice
+# is made for machines that do nothing else: beside one other busy process, as in CI, threads
+# that spin keep the one they wait for from running, and training takes twice as long.
+_SPIN_COUNT = "2000"
 
 
 class Commands(TyperGroup):
@@ -167,6 +171,11 @@ def preprocess(
     """Turn columns into features: fill, scale, one-hot encode; show and write them."""
     from kaggleprice import views, workflow
 
+    if apply is not None and options:
+        raise UsageError(
+            f"--apply takes a fitted recipe as it is; leave --{next(iter(options))} away, or fit a "
+            "new recipe without --apply."
+        )
     recipe = workflow.make_settings(options=options).recipe
     with _reporter(quiet) as reporter:
         source = _source(competition, data_dir, no_verify)
@@ -325,6 +334,7 @@ def _drop_stdout() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: the console script's entry point."""
+    os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
     given = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         # A terminal or pipe that cannot show a sign gets "?" in its place.

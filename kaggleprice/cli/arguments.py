@@ -145,7 +145,7 @@ def add_options(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
 def _annotation(option: Option) -> Any:
     return Annotated[
-        option.type | None,
+        option.typed_as | None,
         typer.Option(
             *option.flags,
             help=option.help_text,

@@ -99,7 +99,10 @@ def open_source(path: Path) -> Source:
         elif zipfile.is_zipfile(path):
             entries = _members(path)
         else:
-            raise DataError(f"{path} is neither a folder nor a zip archive.")
+            raise DataError(
+                f"{path} is neither a folder nor a whole zip archive; name the folder that holds "
+                "the files, or the zip as it was served."
+            )
     return Source(path, tuple(entries))
 
 

@@ -184,6 +184,7 @@ class _Training:
     def run(self) -> Fit:
         """Train epoch by epoch."""
         recorded = set(self.settings.recorded_epochs)
+        self.progress.advance("training", 0, self.settings.epochs)
         for epoch in range(1, self.settings.epochs + 1):
             losses = self._train_epoch(epoch)
             self._check_finite(losses, epoch)

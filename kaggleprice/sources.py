@@ -1,0 +1,79 @@
+"""Sources: where a competition's data come from, and the data once read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kaggleprice.competitions import COMPETITIONS, DEFAULT_COMPETITION, Competition
+from kaggleprice.download import FetchedFile, locate
+from kaggleprice.errors import UsageError
+from kaggleprice.progress import SILENT, Progress
+from kaggleprice.tables import Tables, read_tables
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a competition's data come from.
+
+    Attributes:
+        competition: which one.
+        data_dir: the data folder.
+        verify: whether present files must have their recorded hashes.
+    """
+
+    competition: Competition = COMPETITIONS[DEFAULT_COMPETITION]
+    data_dir: Path = Path("data")
+    verify: bool = True
+
+
+@dataclass(frozen=True)
+class Data:
+    """A competition's data, read and checked.
+
+    Attributes:
+        files: the training and the test file, as found.
+        tables: their content.
+    """
+
+    files: list[FetchedFile]
+    tables: Tables
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a run keeps of its data: each file's name, hash and number of rows."""
+        rows = {"train": len(self.tables.train), "test": len(self.tables.test)}
+        return {
+            file.role: {"name": file.path.name, "sha256": file.sha256, "rows": rows[file.role]}
+            for file in self.files
+        }
+
+
+def spare_inputs(data: Data, *outputs: Path) -> None:
+    """Refuse to write over the data.
+
+    Raises:
+        UsageError: where an output is one of the competition's files.
+    """
+    inputs = {file.path.resolve() for file in data.files}
+    for output in outputs:
+        if output.resolve() in inputs:
+            raise UsageError(
+                f"--output {output} is a data file of the competition and would be lost; "
+                "name another file."
+            )
+
+
+def load(source: Source, progress: Progress = SILENT) -> Data:
+    """Read a competition's data, fetching what is missing.
+
+    Raises:
+        NetworkError, ChecksumError, MissingFileError, DataError, OutputError: as
+            `kaggleprice.download.locate` and `kaggleprice.tables.read_tables`.
+    """
+    files = locate(
+        source.competition, source.data_dir, verify=source.verify, notify=progress.notice
+    )
+    paths = {file.role: file.path for file in files}
+    return Data(files, read_tables(source.competition, paths["train"], paths["test"]))
