@@ -1,6 +1,7 @@
 """Ablations of the default settings on the real competition: what each choice is worth.
 
     python -m benchmarks.score run      # trains what is not measured yet; may be interrupted
+    python -m benchmarks.score run "lr 0.005" "lr 0.02"    # these variants only
     python -m benchmarks.score report   # writes benchmarks/score.md
 
 Each line of `VARIANTS` is trained on fold seeds 0 to 2, with the default's 4 random starts per
@@ -99,9 +100,9 @@ def measure(variant: str, fold_seed: int) -> dict[str, Any]:
     }
 
 
-def run() -> None:
-    """Measure what is missing."""
-    todo = list(missing())
+def run(*variants: str) -> None:
+    """Measure what is missing, of these variants or of all."""
+    todo = [(v, seed) for v, seed in missing() if v in (variants or VARIANTS)]
     for number, (variant, seed) in enumerate(todo, start=1):
         line = measure(variant, seed)
         with RESULTS.open("a", encoding="utf-8") as file:
@@ -142,4 +143,4 @@ def report() -> None:
 
 
 if __name__ == "__main__":
-    {"run": run, "report": report}[sys.argv[1]]()
+    {"run": run, "report": report}[sys.argv[1]](*sys.argv[2:])

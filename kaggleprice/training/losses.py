@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F  # noqa: N812 - torch's own customary name
 from torch import Tensor
+from torch.nn import functional
 
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
     """Squared error; its gradient is that of `torch.nn.MSELoss`."""
-    return F.mse_loss(output, target, reduction="none")
+    return functional.mse_loss(output, target, reduction="none")
 
 
 def absolute_error(output: Tensor, target: Tensor) -> Tensor:
     """Absolute error."""
-    return F.l1_loss(output, target, reduction="none")
+    return functional.l1_loss(output, target, reduction="none")
 
 
 def huber(output: Tensor, target: Tensor) -> Tensor:
     """Huber loss with a bend at 1 (Huber 1964)."""
-    return F.huber_loss(output, target, reduction="none")
+    return functional.huber_loss(output, target, reduction="none")
