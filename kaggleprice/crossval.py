@@ -133,7 +133,8 @@ def cross_validate(
     engineering = competition.engineering if settings.recipe.engineering else None
     tables = tables if engineering is None else tables.engineered(competition)
     target = tables.train.known_target
-    progress.notice(f"training on {device.type} with {torch.get_num_threads()} threads")
+    threads = torch.get_num_threads()
+    progress.notice(f"training on {device.type} with {threads} thread{'s' * (threads != 1)}")
     encoding = Encoding(fit_recipes(tables, fold_of_row, settings))
     members = make_members(fold_of_row, settings.seeds)
     network = _initialized(encoding, members, settings, device)
@@ -163,7 +164,7 @@ def cross_validate(
         scores=_summarize(competition, target, oof, folds),
         seconds=time.perf_counter() - started,
         device=device.type,
-        threads=torch.get_num_threads(),
+        threads=threads,
     )
 
 
