@@ -186,7 +186,8 @@ def cv_view(run: Run) -> Group:
         fit_sentence(scores["train_mean"], scores["fold_mean"]),
         *record["notes"],
         f"{members} members ({folds} folds x {members // folds}) trained together in "
-        f"{record['timing']['seconds']:.1f} s on {record['device']} ({_threads(record['threads'])})",
+        f"{record['timing']['seconds']:.1f} s on {record['device']} "
+        f"({_threads(record['threads'])})",
         f"saved as run {run.name} in {run.path}",
     ]
     return Group(table, *[Text(line) for line in lines])
