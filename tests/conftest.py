@@ -69,7 +69,7 @@ def kaggleprice(tmp_path: Path) -> Callable[..., Result]:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=600,
             check=False,
             stdin=subprocess.DEVNULL,
         )
