@@ -458,7 +458,7 @@ def test_json_of_cv_and_predict(entry: EntryPoint, small: Path) -> None:
 def test_results_and_notices_go_apart(entry: EntryPoint, small: Path) -> None:
     done = entry("cv", *SMALL, *TINY, cwd=small)
     assert done.code == 0
-    assert done.err.splitlines()[0] == "training on cpu with 1 threads"
+    assert done.err.splitlines()[0] == "training on cpu with 1 thread"
     assert done.err.splitlines()[1].startswith("training: 1 of 1 epochs, validation RMSE ")
     assert "pooled out-of-fold RMSE between logs: " in done.out
     assert "training on" not in done.out
@@ -537,7 +537,7 @@ LONG = [*TINY, "--epochs", "1000000"]
 def test_ctrl_c(entry: EntryPoint, small: Path, more: list[str]) -> None:
     done = entry("cv", *SMALL, *LONG, *more, cwd=small, interrupt=signal.SIGINT)
     assert done.code == 130
-    assert done.err == "training on cpu with 1 threads\nerror: interrupted.\n"
+    assert done.err == "training on cpu with 1 thread\nerror: interrupted.\n"
     told = {"type": "Interrupted", "message": "interrupted.", "exit_code": 130}
     assert done.json["error"] == told if more else done.out == ""
     assert not (small / "runs").exists()
