@@ -136,7 +136,7 @@ def cross_validate(
     threads = torch.get_num_threads()
     progress.notice(f"training on {device.type} with {threads} thread{'s' * (threads != 1)}")
     encoding = Encoding(fit_recipes(tables, fold_of_row, settings))
-    members = make_members(fold_of_row, settings.seeds)
+    members = make_members(fold_of_row, settings)
     network = _initialized(encoding, members, settings, device)
     rows = device_rows(encoding, tables.train.features, members, network)
     training = train_members(
@@ -181,17 +181,18 @@ def fit_recipes(
     return fit_folds(settings.recipe, tables.train, tables.train.features, fold_of_row, folds)
 
 
-def make_members(fold_of_row: NDArray[np.int64], seeds: int) -> list[Member]:
-    """Return folds x seeds members, by fold, then seed."""
+def make_members(fold_of_row: NDArray[np.int64], settings: RunSettings) -> list[Member]:
+    """Return folds x seeds members: those of the same turn together, by fold, then seed."""
     folds = int(fold_of_row.max()) + 1
-    return [Member(fold, seed) for fold in range(folds) for seed in range(seeds)]
+    made = [Member(fold, seed) for fold in range(folds) for seed in range(settings.seeds)]
+    return sorted(made, key=lambda member: settings.model.turn_of(member.seed))
 
 
 def _initialized(
     encoding: Encoding, members: Sequence[Member], settings: RunSettings, device: torch.device
 ) -> MemberNetwork:
     dtype: torch.dtype = getattr(torch, settings.training.dtype)
-    network = build_network(settings.model, len(members), encoding.width, dtype)
+    network = build_network(settings.model, [m.seed for m in members], encoding.inputs, dtype)
     generators = [member_generator(settings.seed, m, Purpose.WEIGHTS) for m in members]
     network.initialize(generators, encoding.active[[m.fold for m in members]])
     return network.to(device)

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from kaggleprice.errors import UsageError
-from kaggleprice.models import ACTIVATIONS, INITIALIZATIONS, MODELS, PARAMETRIZATIONS
+from kaggleprice.models import (
+    ACTIVATIONS,
+    EMBEDDINGS,
+    INITIALIZATIONS,
+    MODELS,
+    PARAMETRIZATIONS,
+)
 from kaggleprice.preprocessing import IMPUTES, RECIPES, SCALES
 from kaggleprice.settings import COMBINES, PRESETS, flat_settings
 from kaggleprice.training import DTYPES, LOSSES, OPTIMIZERS, SCHEDULES, STOP_ON, TARGET_SCALES
@@ -62,7 +68,7 @@ class Option:
     def _default_text(self) -> str:
         value = _DEFAULTS[self.name]
         if isinstance(value, tuple):
-            return ",".join(str(part) for part in value)
+            return show_value(value)
         if isinstance(value, bool):
             return self.flags[0].split("/")[0 if value else 1].removeprefix("--")
         return _UNSET.get(self.name, "none") if value is None else f"{value}"
@@ -79,6 +85,14 @@ class Option:
         if self.type in (int, float):
             return _number(flag, value, self.type)
         return value
+
+
+def show_value(value: Any) -> str:
+    """Return a setting's value as it is typed: `256,128`, `gelu/tanh`, `0.3/0.1,0.2`."""
+    if isinstance(value, tuple):
+        nested = any(isinstance(part, (tuple, str)) for part in value)
+        return ("/" if nested else ",").join(show_value(part) for part in value)
+    return str(value)
 
 
 def _number(flag: str, text: str, kind: type) -> Any:
@@ -102,6 +116,11 @@ def _numbers(kind: type[int] | type[float]) -> Callable[[str, str], Any]:
     return read
 
 
+def _turns(read: Callable[[str, str], Any]) -> Callable[[str, str], tuple[Any, ...]]:
+    """Read what random starts take in turn: `A/B`."""
+    return lambda flag, text: tuple(read(flag, part) for part in text.split("/"))
+
+
 def _or_none(flag: str, text: str) -> float | None:
     if text == "none":
         return None
@@ -116,7 +135,7 @@ _UNSET = {
     "fold_seed": "as --seed",
     "combine": "geometric for log targets, else arithmetic",
     "patience": "never",
-    "history_every": "about 25 lines",
+    "history_every": "about 12 lines",
 }
 
 
@@ -134,6 +153,22 @@ OPTIONS: tuple[Option, ...] = (
     Option("fold_seed", int, _FOLDS, "Drives the folds alone."),
     _named("combine", _FOLDS, "How members' predictions are averaged.", COMBINES),
     _named("model", _NETWORK, "Architecture.", MODELS),
+    _named("embedding", _NETWORK, "What is made of each number, beside itself.", EMBEDDINGS),
+    Option("frequencies", int, _NETWORK, "Cosines per number in a periodic embedding."),
+    Option(
+        "frequency_scale",
+        float,
+        _NETWORK,
+        "Deviation of first frequencies, in periods per standard deviation of the number.",
+    ),
+    Option(
+        "soft_bound",
+        str,
+        _NETWORK,
+        "Numbers bend smoothly towards this bound, in standard deviations.",
+        shown_value="SD|none",
+        reader=_or_none,
+    ),
     Option(
         "hidden",
         str,
@@ -142,14 +177,23 @@ OPTIONS: tuple[Option, ...] = (
         shown_value="W,W,...",
         reader=_numbers(int),
     ),
-    _named("activation", _NETWORK, "Between layers.", ACTIVATIONS),
+    Option("feature_scales", bool, _NETWORK, "A learned factor for each feature."),
+    Option(
+        "activation",
+        str,
+        _NETWORK,
+        "Between layers; of several, random starts take one in turn.",
+        names=tuple(ACTIVATIONS),
+        shown_value="NAME[/NAME...]",
+        reader=_turns(lambda flag, text: text.strip()),
+    ),
     Option(
         "dropout",
         str,
         _NETWORK,
-        "Rate, one for all hidden layers or one each.",
-        shown_value="P[,P...]",
-        reader=_numbers(float),
+        "Rate, one for all hidden layers or one each; of several, in turn.",
+        shown_value="P[,P...][/P...]",
+        reader=_turns(_numbers(float)),
     ),
     _named("init", _NETWORK, "Initial weights.", INITIALIZATIONS),
     _named("parametrization", _NETWORK, "How layers scale with width.", PARAMETRIZATIONS),

@@ -101,7 +101,9 @@ class Run:
                 ]
             )
             dtype: torch.dtype = getattr(torch, settings.training.dtype)
-            network = build_network(settings.model, len(members), encoding.width, dtype)
+            network = build_network(
+                settings.model, [m.seed for m in members], encoding.inputs, dtype
+            )
             network.load_state_dict(load_file(self.path / _WEIGHTS))
         except (DataError, SafetensorError, RuntimeError, OSError) as error:
             raise RunFolderError(

@@ -44,7 +44,7 @@ class RunSettings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     k: int = 5
     shuffle: bool = True
-    seeds: int = 4
+    seeds: int = 6
     seed: int = 0
     fold_seed: int | None = None
     combine: str | None = None
@@ -100,7 +100,16 @@ PRESETS: dict[str, Preset] = {
         RunSettings(
             recipe_name="book",
             recipe=RECIPES["book"],
-            model=ModelSettings(model="linear", init="normal", parametrization="standard"),
+            model=ModelSettings(
+                model="linear",
+                embedding="none",
+                soft_bound=None,
+                feature_scales=False,
+                activation=("relu",),
+                dropout=((0.0,),),
+                init="normal",
+                parametrization="standard",
+            ),
             training=TrainingSettings(
                 lr=0.01,
                 epochs=10,
@@ -174,7 +183,8 @@ def settings_from_record(record: Mapping[str, Any]) -> RunSettings:
     """
     nested = dict(record)
     model = {**nested.pop("model")}
-    model["hidden"], model["dropout"] = tuple(model["hidden"]), tuple(model["dropout"])
+    model["hidden"], model["activation"] = tuple(model["hidden"]), tuple(model["activation"])
+    model["dropout"] = tuple(tuple(rates) for rates in model["dropout"])
     return RunSettings(
         recipe=Recipe(**nested.pop("recipe")),
         model=ModelSettings(**model),

@@ -6,11 +6,15 @@ that are real where members have unequal numbers of rows, None where all are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kaggleprice.models import ACTIVATIONS
 from kaggleprice.models.initialization import Deviation
 
 
@@ -111,40 +115,93 @@ class MemberBatchNorm(nn.Module):
         self.running_var += rate * (unbiased - self.running_var)
 
 
-class MemberPReLU(nn.Module):
-    """`max(0, x) + slope * min(0, x)` with one learned slope per member (He et al. 2015).
+class MemberScale(nn.Module):
+    """`x * factor`, one factor per member and feature: 0 for a feature that it does not have.
+
+    Learned from 1 it is RealMLP's scaling layer (Holzmüller et al. 2024, section 3.2), a soft
+    selection of features; otherwise it only keeps out what the member does not have.
 
     Shape:
-        x: (M, B, width) → the same; slope: (M, 1, 1).
+        x: (M, B, width) → the same; factor: (M, 1, width).
     """
 
-    def __init__(self, members: int) -> None:
+    factor: Tensor
+
+    def __init__(self, members: int, width: int, *, learned: bool) -> None:
         super().__init__()
-        self.slope = nn.Parameter(torch.full((members, 1, 1), 0.25))
+        if learned:
+            self.factor = nn.Parameter(torch.ones(members, 1, width))
+        else:
+            self.register_buffer("factor", torch.ones(members, 1, width))
+
+    @torch.no_grad()
+    def initialize(self, member: int, used: NDArray[np.bool_]) -> None:
+        """Keep out the features that a member does not have.
+
+        With a factor and weights of 0 such a feature has no gradient either, and stays out.
+        """
+        self.factor[member, 0] = torch.from_numpy(used).to(self.factor)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply every member's own slope."""
-        return torch.where(x >= 0, x, self.slope * x)
+        """Scale every member's own features."""
+        return x * self.factor
+
+
+class MemberActivation(nn.Module):
+    """Each member's own activation, applied to neighbours that share one at once.
+
+    `prelu` is `max(0, x) + slope * min(0, x)` with one learned slope per member (He et al. 2015).
+
+    Shape:
+        x: (M, B, width) → the same; slope: (M, 1, 1), where a member has one.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        groups = [(name, len(list(group))) for name, group in groupby(names)]
+        self._counts = [count for _, count in groups]
+        self._functions = [
+            None if name == "prelu" else ACTIVATIONS[name].load() for name, _ in groups
+        ]
+        if "prelu" in names:
+            self.slope = nn.Parameter(torch.full((len(names), 1, 1), 0.25))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply every member's own activation."""
+        parts, made, first = torch.split(x, self._counts), [], 0
+        for function, part in zip(self._functions, parts, strict=True):
+            if function is None:
+                slope = self.slope[first : first + len(part)]
+                made.append(torch.where(part >= 0, part, slope * part))
+            else:
+                made.append(function(part))
+            first += len(part)
+        return torch.cat(made) if len(made) > 1 else made[0]
 
 
 class MemberDropout(nn.Module):
     """Dropout whose random numbers are given, so that each member's are its own.
 
     Attributes:
-        rate: share of values set to 0, in steps of 2 ** -16 (the noise has 16 bits).
+        rates: per member, share of values set to 0, in steps of 2 ** -16 (the noise has 16 bits).
 
     Shape:
         x: (M, B, width) → the same; noise: int16 of the same shape, uniform over all values.
     """
 
-    def __init__(self, rate: float) -> None:
+    lowest: Tensor
+    factor: Tensor
+
+    def __init__(self, rates: Sequence[float]) -> None:
         super().__init__()
-        self._dropped = round(rate * 2**16)
-        self.rate = self._dropped / 2**16
+        dropped = torch.tensor([round(rate * 2**16) for rate in rates]).view(-1, 1, 1)
+        self.rates = [int(count) / 2**16 for count in dropped]
+        factor = 1.0 / (1.0 - dropped.double() / 2**16)
+        self.register_buffer("lowest", (dropped - 2**15).to(torch.int16), persistent=False)
+        self.register_buffer("factor", factor.float(), persistent=False)
 
     def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
         """Drop and rescale while training; the identity otherwise."""
-        if not self.training or noise is None or not self._dropped:
+        if not self.training or noise is None:
             return x
-        kept = (noise >= self._dropped - 2**15).to(x.dtype)
-        return x * kept.mul_(1.0 / (1.0 - self.rate))
+        return x * ((noise >= self.lowest) * self.factor)

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kaggleprice.models import ACTIVATIONS, INITIALIZATIONS, MODELS, ModelSettings
-from kaggleprice.models.layers import MemberBatchNorm, MemberDropout, MemberLinear, MemberPReLU
+from kaggleprice.models import (
+    EMBEDDINGS,
+    INITIALIZATIONS,
+    MODELS,
+    Inputs,
+    ModelSettings,
+)
+from kaggleprice.models.embeddings import MemberEmbedding
+from kaggleprice.models.layers import (
+    MemberActivation,
+    MemberBatchNorm,
+    MemberDropout,
+    MemberLinear,
+    MemberScale,
+)
 
 
 class MemberNetwork(nn.Module):
@@ -50,42 +64,73 @@ class MemberNetwork(nn.Module):
 
 
 class MemberMLP(MemberNetwork):
-    """Hidden layers of linear → batch norm → activation → dropout, then a linear output.
+    """Numbers embedded, features scaled; then linear → batch norm → activation → dropout, repeated.
 
-    Without hidden layers it is the linear model.
+    The last layer is linear. Without hidden layers it is the linear model, on features as they
+    are.
     """
 
-    def __init__(self, members: int, width: int, settings: ModelSettings) -> None:
+    def __init__(self, starts: Sequence[int], inputs: Inputs, settings: ModelSettings) -> None:
         super().__init__()
-        self.members = members
+        self.members, self._numbers = len(starts), inputs.numbers
+        bent = settings.model != "linear"
+        kind = EMBEDDINGS[settings.embedding if bent and inputs.numbers else "none"].load()
+        self.embedding: MemberEmbedding = kind(self.members, inputs.numbers, settings)
+        self._bound = settings.soft_bound if bent else None
+        width = inputs.width + inputs.numbers * self.embedding.outputs
+        learned = bent and settings.feature_scales
+        self.scale = (
+            MemberScale(self.members, width, learned=learned)
+            if learned or self.embedding.outputs
+            else None
+        )
         self._deviation = INITIALIZATIONS[settings.init].load()
-        self._activation = ACTIVATIONS[settings.activation].load()
-        outputs = [units for units, _ in settings.layers]
         self.linears = nn.ModuleList(
-            MemberLinear(members, i, o, ntk=settings.parametrization == "ntk")
-            for i, o in zip([width, *outputs], [*outputs, 1], strict=True)
+            MemberLinear(self.members, i, o, ntk=settings.parametrization == "ntk")
+            for i, o in pairwise([width, *settings.widths, 1])
         )
         self.norms = nn.ModuleList(
-            MemberBatchNorm(members, o) for o in outputs if settings.batch_norm
+            MemberBatchNorm(self.members, o) for o in settings.widths if settings.batch_norm
         )
-        self.slopes = nn.ModuleList(
-            MemberPReLU(members) for _ in outputs if settings.activation == "prelu"
+        names = [settings.activation_of(start) for start in starts]
+        self.activations = nn.ModuleList(MemberActivation(names) for _ in settings.widths)
+        rates = [settings.rates_of(start) for start in starts]
+        self.dropouts = nn.ModuleList(
+            MemberDropout([member[layer] for member in rates])
+            for layer in range(len(settings.widths))
         )
-        self.dropouts = nn.ModuleList(MemberDropout(rate) for _, rate in settings.layers)
-        self._noise_widths = [units if rate > 0 else 0 for units, rate in settings.layers]
+        # What any random start needs, so that a member's numbers do not depend on the others.
+        dropping = [settings.rates_of(turn) for turn in range(len(settings.dropout))]
+        self._noise_widths = [
+            units if any(rates[layer] for rates in dropping) else 0
+            for layer, units in enumerate(settings.widths)
+        ]
         self.noise_width = sum(self._noise_widths)
 
     def forward(self, x: Tensor, noise: Tensor | None, rows_used: Tensor | None) -> Tensor:
         """Map features to one output per row; shapes as in `MemberNetwork.forward`."""
+        x = self._embed(x)
+        x = x if self.scale is None else self.scale(x)
         parts = None if noise is None else torch.split(noise, self._noise_widths, dim=2)
-        for layer, dropout in enumerate(self.dropouts):
+        for layer, (activation, dropout) in enumerate(
+            zip(self.activations, self.dropouts, strict=True)
+        ):
             x = self.linears[layer](x)
-            if self.norms:
-                x = self.norms[layer](x, rows_used)
-            x = self.slopes[layer](x) if self.slopes else self._activation(x)
-            x = dropout(x, parts[layer] if parts is not None else None)
+            x = activation(self.norms[layer](x, rows_used) if self.norms else x)
+            x = dropout(x, parts[layer] if parts and self._noise_widths[layer] else None)
         output: Tensor = self.linears[-1](x)
         return output.squeeze(2)
+
+    def _embed(self, x: Tensor) -> Tensor:
+        """Bound the numbers, and append what the embedding makes of them."""
+        parts = [x]
+        numbers, rest = x[:, :, : self._numbers], x[:, :, self._numbers :]
+        if self._bound is not None:
+            bounded = numbers * torch.rsqrt(1 + (numbers / self._bound).square())
+            parts = [bounded, rest]
+        if self.embedding.outputs:
+            parts.append(self.embedding(numbers))
+        return torch.cat(parts, dim=2) if len(parts) > 1 else x
 
     def initialize(
         self, generators: Sequence[np.random.Generator], used: NDArray[np.bool_]
@@ -93,19 +138,31 @@ class MemberMLP(MemberNetwork):
         """Draw layer after layer from each member's own generator."""
         linears = [layer for layer in self.linears if isinstance(layer, MemberLinear)]
         for member, generator in enumerate(generators):
-            inputs = used[member]
+            numbers = used[member, : self._numbers]
+            self.embedding.initialize(member, generator, numbers)
+            embedded = np.repeat(numbers, self.embedding.outputs)
+            inputs = np.concatenate([used[member], embedded])
+            if self.scale is not None:
+                self.scale.initialize(member, inputs)
             for linear in linears:
                 linear.initialize(member, generator, self._deviation, inputs)
                 inputs = np.ones(linear.weight.shape[2], dtype=bool)
 
     def decayed_parameters(self) -> list[str]:
-        """Return the weight matrices: biases, norms and slopes are left alone."""
+        """Return the weight matrices: all else is left alone."""
         return [f"linears.{i}.weight" for i in range(len(self.linears))]
 
 
 def build_network(
-    settings: ModelSettings, members: int, width: int, dtype: torch.dtype
+    settings: ModelSettings, starts: Sequence[int], inputs: Inputs, dtype: torch.dtype
 ) -> MemberNetwork:
-    """Return an uninitialized network for M members and D features, on the CPU."""
-    network: MemberNetwork = MODELS[settings.model].load()(members, width, settings)
+    """Return an uninitialized network on the CPU.
+
+    Args:
+        settings: the architecture.
+        starts: shape (M,), which random start of its fold each member is, counted from 0.
+        inputs: the features.
+        dtype: of the parameters.
+    """
+    network: MemberNetwork = MODELS[settings.model].load()(starts, inputs, settings)
     return network.to(dtype)

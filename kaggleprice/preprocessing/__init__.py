@@ -97,7 +97,7 @@ RECIPES: dict[str, Recipe] = {
         help="learned inside each fold: log of skewed amounts, median and indicator for missing "
         "numbers, clipped, standardized, one-hot with rare categories pooled",
         engineering=True,
-        clip=3.0,
+        clip=5.0,
         min_rows=5,
     ),
     "book": Recipe(

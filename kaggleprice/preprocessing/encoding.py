@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kaggleprice.models import Inputs
 from kaggleprice.preprocessing.state import CategoricalState, Feature, FittedRecipe
 
 Float32 = NDArray[np.float32]
@@ -82,6 +83,11 @@ class Encoding:
     def width(self) -> int:
         """Number of features in the union, D."""
         return len(self.features)
+
+    @property
+    def inputs(self) -> Inputs:
+        """What a network is told of the features."""
+        return Inputs(self.width, self.numeric_count)
 
     def _levels(self, column: int) -> list[Feature]:
         states = [r.categorical[column] for r in self.recipes]

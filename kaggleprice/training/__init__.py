@@ -82,7 +82,7 @@ class TrainingSettings:
         patience: epochs without improvement after which a member stops; None to never stop.
         stop_on: a name in `STOP_ON`: the rows that early stopping watches.
         stop_share: share of the training rows that are the inner split.
-        history_every: epochs between two lines of the history; None for about 25 lines.
+        history_every: epochs between two lines of the history; None for about 12 lines.
         dtype: a name in `DTYPES`.
     """
 
@@ -131,7 +131,7 @@ class TrainingSettings:
     @property
     def recorded_epochs(self) -> list[int]:
         """Epochs, counted from 1, after which the history gets a line; always the last one."""
-        every = self.history_every or max(1, self.epochs // 25)
+        every = self.history_every or max(1, self.epochs // 12)
         return sorted({*range(every, self.epochs + 1, every), self.epochs})
 
     @property

@@ -1,0 +1,87 @@
+"""Embeddings: what a network sees of each number beside the number itself.
+
+Throughout: M members, B rows per member in a step, p numbers per row.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kaggleprice.models import ModelSettings
+
+
+class MemberEmbedding(nn.Module):
+    """What a network asks of an embedding; this one adds nothing.
+
+    Attributes:
+        outputs: features per number, d.
+    """
+
+    outputs: int = 0
+
+    def __init__(self, members: int, numbers: int, settings: ModelSettings) -> None:
+        super().__init__()
+
+    def initialize(
+        self, member: int, generator: np.random.Generator, used: NDArray[np.bool_]
+    ) -> None:
+        """Draw one member's parameters from its own generator.
+
+        Args:
+            member: index into M.
+            generator: the member's own stream.
+            used: shape (p,), the numbers that the member has.
+        """
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Embed each number on its own.
+
+        Shape:
+            numbers: (M, B, p) → (M, B, p * d), a number's features side by side; whatever those
+            are of a number that the member does not have.
+        """
+        return numbers[:, :, :0]
+
+
+class MemberPeriodic(MemberEmbedding):
+    """`cos(2 pi * frequency * x + phase)`, k times per number; frequencies and phases are learned.
+
+    Periodic embeddings of numbers (Gorishniy et al. 2022, "On Embeddings for Numerical Features
+    in Tabular Deep Learning"), with cosine and phase instead of sine and cosine as in RealMLP
+    (Holzmüller et al. 2024, "Better by Default", section 3.2), and without their linear layer per
+    number. Low frequencies bend the effect of a number; and all are bounded, so that a value
+    beyond those seen is not followed out along a straight line.
+
+    Shape:
+        frequency, phase: (M, p, k).
+    """
+
+    def __init__(self, members: int, numbers: int, settings: ModelSettings) -> None:
+        super().__init__(members, numbers, settings)
+        self.outputs = settings.frequencies
+        self._deviation = settings.frequency_scale
+        shape = (members, numbers, settings.frequencies)
+        self.frequency = nn.Parameter(torch.zeros(shape))
+        self.phase = nn.Parameter(torch.zeros(shape))
+
+    @torch.no_grad()
+    def initialize(
+        self, member: int, generator: np.random.Generator, used: NDArray[np.bool_]
+    ) -> None:
+        """Draw frequencies from a normal, and phases evenly, of the numbers that are used."""
+        size, chosen = (int(used.sum()), self.outputs), torch.from_numpy(used)
+        frequency = generator.standard_normal(size) * self._deviation
+        phase = generator.uniform(-math.pi, math.pi, size)
+        self.frequency[member, chosen] = torch.from_numpy(frequency).to(self.frequency)
+        self.phase[member, chosen] = torch.from_numpy(phase).to(self.phase)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Embed each number on its own; shapes as in `MemberEmbedding.forward`."""
+        turns = (2 * math.pi * numbers).unsqueeze(3)
+        angle = torch.addcmul(self.phase.unsqueeze(1), turns, self.frequency.unsqueeze(1))
+        return angle.cos().flatten(2)
