@@ -5,8 +5,9 @@
     python -m benchmarks.score report   # writes benchmarks/score.md
 
 Each line of `VARIANTS` is trained on fold seeds 0 to 2, with the default's 6 random starts per
-fold unless it says otherwise. Results are appended to benchmarks/score.jsonl, one line per variant and fold seed, so a run
-goes on where the last one ended. Differences to the default are paired by fold seed.
+fold unless it says otherwise. Results are appended to benchmarks/score.jsonl, one line per variant
+and fold seed, so a run goes on where the last one ended. Differences to the default are paired by
+fold seed.
 """
 
 from __future__ import annotations

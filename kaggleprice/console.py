@@ -15,6 +15,8 @@ from rich.text import Text
 
 SCHEMA_VERSION = 1
 _SECONDS_BETWEEN_LINES = 5.0
+# What is counted in a stage, where it is not epochs.
+_UNITS = {"partners": "models"}
 
 
 def error_document(kind: str, message: str, exit_code: int) -> dict[str, Any]:
@@ -74,14 +76,15 @@ class Reporter:
             left = (self._last_line - self._began) / max(done, 1) * (total - done)
             rest = f", about {left:.0f} s left" if done < total else ""
             words = f", {detail}" if detail else ""
-            self._console.print(f"{stage}: {done} of {total} epochs{words}{rest}", soft_wrap=True)
+            unit = _UNITS.get(stage, "epochs")
+            self._console.print(f"{stage}: {done} of {total} {unit}{words}{rest}", soft_wrap=True)
 
     def _draw(self, stage: str, done: int, total: int, detail: str) -> None:
         if self._bars is None:
             self._bars = Bars(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),
-                TextColumn("{task.completed}/{task.total} epochs"),
+                TextColumn(f"{{task.completed}}/{{task.total}} {_UNITS.get(stage, 'epochs')}"),
                 TextColumn("{task.fields[detail]}"),
                 TimeElapsedColumn(),
                 TextColumn("left"),

@@ -12,73 +12,25 @@ import torch
 from numpy.typing import NDArray
 
 from kaggleprice.competitions import Competition
-from kaggleprice.ensemble import Ensemble, combine, device_rows
+from kaggleprice.ensemble import Ensemble, device_rows
 from kaggleprice.errors import DivergenceError
-from kaggleprice.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.metrics import TARGET_TRANSFORMS
+from kaggleprice.metrics.transforms import TargetTransform
 from kaggleprice.models.networks import MemberNetwork, build_network
+from kaggleprice.partners.fitting import Votes, fit_partners
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit, fit_folds
 from kaggleprice.preprocessing.state import FittedRecipe
 from kaggleprice.progress import SILENT, Progress
+from kaggleprice.scores import FoldScore, MemberScore, PartnerScore, Scorer, Scores
 from kaggleprice.settings import RunSettings
 from kaggleprice.tables import Tables
 from kaggleprice.training import Member
 from kaggleprice.training.engine import predict_members, train_members
 from kaggleprice.training.randomness import Purpose, member_generator
+from kaggleprice.voices import Voices
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class FoldScore:
-    """One fold's scores, by the competition's metric, of its members' combination.
-
-    Attributes:
-        fold: counted from 1.
-        train: on the rows it trained on.
-        validation: on the rows it never saw.
-    """
-
-    fold: int
-    train: float
-    validation: float
-
-
-@dataclass(frozen=True)
-class MemberScore:
-    """One member's own scores, by the competition's metric.
-
-    Attributes:
-        fold: counted from 1.
-        seed: counted from 0.
-        epochs: the epoch whose weights it has.
-        train, validation: as in `FoldScore`.
-    """
-
-    fold: int
-    seed: int
-    epochs: int
-    train: float
-    validation: float
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The scores of a run, by the competition's metric.
-
-    Attributes:
-        fold_mean, fold_sd: mean and standard deviation (ddof 1) of the folds' validation scores.
-        train_mean: mean of the folds' training scores.
-        oof: score of all out-of-fold predictions pooled.
-        mean_squared_log_error: the book's: mean over folds of the mean squared log error; None
-            where the metric is not a root mean squared log error.
-    """
-
-    fold_mean: float
-    fold_sd: float
-    train_mean: float
-    oof: float
-    mean_squared_log_error: float | None
 
 
 @dataclass(frozen=True)
@@ -90,7 +42,8 @@ class CrossValidation:
         fold_of_row: shape (n,), folds counted from 0.
         ensemble: the trained members.
         oof: shape (n,), out-of-fold predictions in the target's own unit.
-        folds, members, scores: how good it is.
+        votes: what the partners predict; None without partners.
+        folds, members, partners, scores: how good it is.
         seconds: of the whole cross-validation, recipes to scores.
         device, threads: where it was trained.
     """
@@ -99,8 +52,10 @@ class CrossValidation:
     fold_of_row: NDArray[np.int64]
     ensemble: Ensemble
     oof: Floats
+    votes: Votes | None
     folds: list[FoldScore]
     members: list[MemberScore]
+    partners: list[PartnerScore]
     scores: Scores
     seconds: float
     device: str
@@ -150,21 +105,51 @@ def cross_validate(
         progress,
     )
     ensemble = Ensemble(encoding, network, members, training, engineering)
+    votes = _fit_partners(tables, encoding, fold_of_row, target, settings, transform, progress)
     predictions = predict_members(network, rows, training)
-    oof = out_of_fold(competition, members, fold_of_row, predictions, settings.combine)
+    networks = voices = Voices(members, predictions)
+    if votes is not None:
+        voices = Voices.with_partners(members, predictions, votes.train, settings)
+    oof = voices.out_of_fold(fold_of_row, transform, settings.combine)
     _check_predictions(transform.accepts(oof), settings)
-    folds = _score_folds(competition, target, fold_of_row, ensemble, predictions, oof, settings)
+    scorer = Scorer(competition, target, fold_of_row, settings.combine)
+    folds = scorer.folds(voices, oof)
     return CrossValidation(
         settings=settings,
         fold_of_row=fold_of_row,
         ensemble=ensemble,
         oof=oof,
+        votes=votes,
         folds=folds,
-        members=_score_members(competition, target, fold_of_row, ensemble, predictions),
-        scores=_summarize(competition, target, oof, folds),
+        members=scorer.members(members, training.epochs, predictions),
+        partners=scorer.partners(votes),
+        scores=scorer.summary(oof, folds, networks),
         seconds=time.perf_counter() - started,
         device=device.type,
         threads=threads,
+    )
+
+
+def _fit_partners(
+    tables: Tables,
+    encoding: Encoding,
+    fold_of_row: NDArray[np.int64],
+    target: Floats,
+    settings: RunSettings,
+    transform: TargetTransform,
+    progress: Progress,
+) -> Votes | None:
+    if not settings.partners:
+        return None
+    return fit_partners(
+        settings.partners,
+        tables,
+        encoding.recipes,
+        fold_of_row,
+        transform.forward(target),
+        settings.seed,
+        torch.get_num_threads(),
+        progress,
     )
 
 
@@ -198,82 +183,6 @@ def _initialized(
     return network.to(device)
 
 
-def out_of_fold(
-    competition: Competition,
-    members: Sequence[Member],
-    fold_of_row: NDArray[np.int64],
-    predictions: Floats,
-    how: str | None,
-) -> Floats:
-    """Combine, for each row, the members that did not train on it.
-
-    Args:
-        competition: for the target transform.
-        members: M of them.
-        fold_of_row: shape (n,).
-        predictions: shape (M, n), transformed target.
-        how: as in `combine`.
-
-    Returns:
-        Shape (n,), in the target's own unit.
-    """
-    transform = TARGET_TRANSFORMS[competition.target_transform].load()
-    oof = np.empty(len(fold_of_row))
-    for fold in range(int(fold_of_row.max()) + 1):
-        held = fold_of_row == fold
-        own = [member.fold == fold for member in members]
-        oof[held] = combine(predictions[own][:, held], transform, how)
-    return oof
-
-
-def _score_folds(
-    competition: Competition,
-    target: Floats,
-    fold_of_row: NDArray[np.int64],
-    ensemble: Ensemble,
-    predictions: Floats,
-    oof: Floats,
-    settings: RunSettings,
-) -> list[FoldScore]:
-    transform = TARGET_TRANSFORMS[competition.target_transform].load()
-    metric = METRICS[competition.metric].load()
-    scores = []
-    for fold in range(int(fold_of_row.max()) + 1):
-        held = fold_of_row == fold
-        own = [member.fold == fold for member in ensemble.members]
-        trained = combine(predictions[own][:, ~held], transform, settings.combine)
-        scores.append(
-            FoldScore(fold + 1, metric(target[~held], trained), metric(target[held], oof[held]))
-        )
-    return scores
-
-
-def _score_members(
-    competition: Competition,
-    target: Floats,
-    fold_of_row: NDArray[np.int64],
-    ensemble: Ensemble,
-    predictions: Floats,
-) -> list[MemberScore]:
-    transform = TARGET_TRANSFORMS[competition.target_transform].load()
-    metric = METRICS[competition.metric].load()
-    scores = []
-    for member, epochs, line in zip(
-        ensemble.members, ensemble.fit.epochs, predictions, strict=True
-    ):
-        held, predicted = fold_of_row == member.fold, transform.inverse(line)
-        scores.append(
-            MemberScore(
-                fold=member.fold + 1,
-                seed=member.seed,
-                epochs=int(epochs),
-                train=metric(target[~held], predicted[~held]),
-                validation=metric(target[held], predicted[held]),
-            )
-        )
-    return scores
-
-
 def _check_predictions(usable: NDArray[np.bool_], settings: RunSettings) -> None:
     if not usable.all():
         raise DivergenceError(
@@ -281,20 +190,6 @@ def _check_predictions(usable: NDArray[np.bool_], settings: RunSettings) -> None
             f"numbers that the target could be, at learning rate {settings.training.lr:g}; "
             f"try a smaller one, such as --lr {settings.training.lr / 10:g}."
         )
-
-
-def _summarize(
-    competition: Competition, target: Floats, oof: Floats, folds: Sequence[FoldScore]
-) -> Scores:
-    validation = np.array([fold.validation for fold in folds])
-    logarithmic = competition.metric in ("log_rmse", "log1p_rmse")
-    return Scores(
-        fold_mean=float(validation.mean()),
-        fold_sd=float(validation.std(ddof=1)),
-        train_mean=float(np.mean([fold.train for fold in folds])),
-        oof=METRICS[competition.metric].load()(target, oof),
-        mean_squared_log_error=float(np.mean(validation**2)) if logarithmic else None,
-    )
 
 
 def history_frame(ensemble: Ensemble) -> pd.DataFrame:

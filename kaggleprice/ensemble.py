@@ -22,7 +22,10 @@ from kaggleprice.training.engine import Fit, predict_members
 Floats = NDArray[np.float64]
 
 
-def geometric(predictions: Floats, transform: TargetTransform) -> Floats:
+Weights = Floats | None
+
+
+def geometric(predictions: Floats, transform: TargetTransform, weights: Weights = None) -> Floats:
     """Mean of transformed predictions, shape (M, n), turned back to the target's unit, (n,).
 
     Raises:
@@ -33,35 +36,51 @@ def geometric(predictions: Floats, transform: TargetTransform) -> Floats:
             "combine 'geometric' needs a target that is trained on as a log; "
             "use 'arithmetic' or 'median'."
         )
-    return transform.inverse(predictions.mean(axis=0))
+    return transform.inverse(_mean(predictions, weights))
 
 
-def arithmetic(predictions: Floats, transform: TargetTransform) -> Floats:
+def arithmetic(predictions: Floats, transform: TargetTransform, weights: Weights = None) -> Floats:
     """Mean of predictions in the target's unit (d2l.ai 5.7); shapes (M, n) → (n,)."""
-    return np.asarray(transform.inverse(predictions).mean(axis=0))
+    return _mean(transform.inverse(predictions), weights)
 
 
-def median(predictions: Floats, transform: TargetTransform) -> Floats:
-    """Median of predictions in the target's unit; shapes (M, n) → (n,)."""
+def median(predictions: Floats, transform: TargetTransform, weights: Weights = None) -> Floats:
+    """Median of predictions in the target's unit; shapes (M, n) → (n,).
+
+    Raises:
+        UsageError: where members weigh differently.
+    """
+    if weights is not None:
+        raise UsageError(
+            "combine 'median' takes networks alone; use 'geometric' or 'arithmetic', or train "
+            "with `--partners none`."
+        )
     return np.asarray(np.median(transform.inverse(predictions), axis=0))
 
 
-def combine(predictions: Floats, transform: TargetTransform, how: str | None) -> Floats:
+def _mean(values: Floats, weights: Weights) -> Floats:
+    return np.asarray(np.average(values, axis=0, weights=weights))
+
+
+def combine(
+    predictions: Floats, transform: TargetTransform, how: str | None, weights: Weights = None
+) -> Floats:
     """Combine members' transformed predictions.
 
     Args:
         predictions: shape (M, n), transformed target.
         transform: of the target.
         how: a name in `COMBINES`; None chooses by the transform.
+        weights: shape (M,), of any sum above 0; None for the same for all.
 
     Returns:
         Shape (n,), in the target's own unit.
     """
     name = how or ("geometric" if transform.logarithmic else "arithmetic")
-    function: Callable[[Floats, TargetTransform], Floats] = COMBINES[name].load()
+    function: Callable[[Floats, TargetTransform, Weights], Floats] = COMBINES[name].load()
     # Too large a prediction becomes infinite here, and is reported where results are checked.
     with np.errstate(over="ignore"):
-        return function(predictions, transform)
+        return function(predictions, transform, weights)
 
 
 def device_rows(

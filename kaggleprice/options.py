@@ -14,6 +14,7 @@ from kaggleprice.models import (
     MODELS,
     PARAMETRIZATIONS,
 )
+from kaggleprice.partners import PARTNERS
 from kaggleprice.preprocessing import IMPUTES, RECIPES, SCALES
 from kaggleprice.settings import COMBINES, PRESETS, flat_settings
 from kaggleprice.training import DTYPES, LOSSES, OPTIMIZERS, SCHEDULES, STOP_ON, TARGET_SCALES
@@ -31,6 +32,7 @@ class Option:
         names: the valid values where it is a name.
         shown_value: what stands for the value in help, where the type does not say enough.
         reader: from the text to the value, where typer's type is not enough.
+        separator: between several names.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Option:
     names: tuple[str, ...] = ()
     shown_value: str | None = None
     reader: Callable[[str, str], Any] | None = None
+    separator: str = "/"
 
     @property
     def flags(self) -> list[str]:
@@ -68,7 +71,7 @@ class Option:
     def _default_text(self) -> str:
         value = _DEFAULTS[self.name]
         if isinstance(value, tuple):
-            return show_value(value)
+            return show_value(value, self.separator)
         if isinstance(value, bool):
             return self.flags[0].split("/")[0 if value else 1].removeprefix("--")
         return _UNSET.get(self.name, "none") if value is None else f"{value}"
@@ -87,11 +90,18 @@ class Option:
         return value
 
 
-def show_value(value: Any) -> str:
-    """Return a setting's value as it is typed: `256,128`, `gelu/tanh`, `0.3/0.1,0.2`."""
+def show_value(value: Any, separator: str = "/") -> str:
+    """Return a setting's value as it is typed: `256,128`, `gelu/tanh`, `0.3/0.1,0.2`.
+
+    Args:
+        value: the setting.
+        separator: between names and between what random starts take in turn.
+    """
+    if value is None or value == ():
+        return "none"
     if isinstance(value, tuple):
-        nested = any(isinstance(part, (tuple, str)) for part in value)
-        return ("/" if nested else ",").join(show_value(part) for part in value)
+        outer = any(isinstance(part, (tuple, str)) for part in value)
+        return (separator if outer else ",").join(show_value(part) for part in value)
     return str(value)
 
 
@@ -119,6 +129,10 @@ def _numbers(kind: type[int] | type[float]) -> Callable[[str, str], Any]:
 def _turns(read: Callable[[str, str], Any]) -> Callable[[str, str], tuple[Any, ...]]:
     """Read what random starts take in turn: `A/B`."""
     return lambda flag, text: tuple(read(flag, part) for part in text.split("/"))
+
+
+def _names_or_none(flag: str, text: str) -> tuple[str, ...]:
+    return () if text == "none" else tuple(part.strip() for part in text.split(","))
 
 
 def _or_none(flag: str, text: str) -> float | None:
@@ -151,6 +165,17 @@ OPTIONS: tuple[Option, ...] = (
     Option("seeds", int, _FOLDS, "Networks per fold, each from its own random start."),
     Option("seed", int, _FOLDS, "Drives everything random."),
     Option("fold_seed", int, _FOLDS, "Drives the folds alone."),
+    Option(
+        "partners",
+        str,
+        _FOLDS,
+        "scikit-learn models that vote beside the networks.",
+        names=tuple(PARTNERS),
+        shown_value="NAME[,NAME...]|none",
+        reader=_names_or_none,
+        separator=",",
+    ),
+    Option("partner_share", float, _FOLDS, "Part of the vote that all partners have together."),
     _named("combine", _FOLDS, "How members' predictions are averaged.", COMBINES),
     _named("model", _NETWORK, "Architecture.", MODELS),
     _named("embedding", _NETWORK, "What is made of each number, beside itself.", EMBEDDINGS),

@@ -5,6 +5,7 @@
     oof.csv               id, true, predicted, fold; in the target's own unit
     history.csv           member, fold, seed, epoch, train, validation
     weights.safetensors   every parameter, members first
+    votes.safetensors     what partners predict of training and test rows; only where there are any
     recipes/fold-K.json   the fitted recipe of each fold
 
 A folder is made under a temporary name and renamed when it is complete. Clock values stand only
@@ -15,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import re
 import shutil
 import tempfile
@@ -27,29 +27,30 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import sklearn
 import torch
 from safetensors import SafetensorError
+from safetensors import numpy as numpy_files
 from safetensors.torch import load_file, save
 
-import kaggleprice
 from kaggleprice.competitions import Competition
 from kaggleprice.crossval import CrossValidation, history_frame
 from kaggleprice.ensemble import Ensemble
 from kaggleprice.errors import DataError, OutputError, RunFolderError, UnknownNameError, UsageError
 from kaggleprice.files import sha256
 from kaggleprice.models.networks import build_network
+from kaggleprice.partners.fitting import Votes
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.state import FittedRecipe
 from kaggleprice.settings import RunSettings, settings_from_record, settings_to_record
 from kaggleprice.tables import Table
 from kaggleprice.training import Member
 from kaggleprice.training.engine import Fit
+from kaggleprice.versions import versions
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _RECORD = "run.json"
-_WEIGHTS = "weights.safetensors"
-_FILES = (_RECORD, _WEIGHTS, "folds.csv", "oof.csv", "history.csv", "recipes")
+_WEIGHTS, _VOTES = "weights.safetensors", "votes.safetensors"
+_FILES = (_RECORD, _WEIGHTS, _VOTES, "folds.csv", "oof.csv", "history.csv", "recipes")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _UNFINISHED = ".unfinished-"
 
@@ -117,6 +118,24 @@ class Run:
         )
         return Ensemble(encoding, network, members, fit, scales["engineering"])
 
+    def votes(self) -> Votes | None:
+        """Load what the partners predict; None where the run has none.
+
+        Raises:
+            RunFolderError: where the file is missing, truncated or altered.
+        """
+        names = self.settings.partners
+        if not names:
+            return None
+        _check_files(self)
+        try:
+            loaded = numpy_files.load_file(self.path / _VOTES)
+            return Votes(names, loaded["train"], loaded["test"])
+        except (SafetensorError, KeyError, OSError) as error:
+            raise RunFolderError(
+                f"run {self.name} in {self.path} cannot be loaded: {error}"
+            ) from None
+
 
 def new_name(runs_dir: Path, competition: Competition, settings: RunSettings) -> str:
     """Return a name that nothing in this competition's folder has: `mlp-001`, `mlp-002`, …."""
@@ -176,6 +195,9 @@ def write_run(
         folder.chmod(0o755)
         _write_tables(folder, competition, table, result)
         recipes = _write_ensemble(folder, result.ensemble)
+        if result.votes is not None:
+            arrays = {"train": result.votes.train, "test": result.votes.test}
+            (folder / _VOTES).write_bytes(numpy_files.save(arrays))
         record = _make_record(competition, result, data, recipes, folder)
         return _place(folder, parent, name, runs_dir, competition, record)
     except OSError as error:
@@ -270,6 +292,7 @@ def _make_record(
         "scores": asdict(result.scores),
         "folds": [asdict(fold) for fold in result.folds],
         "members": [asdict(member) for member in result.members],
+        "partners": [asdict(partner) for partner in result.partners],
         "ensemble": {
             "members": [asdict(member) for member in ensemble.members],
             "engineering": ensemble.engineering,
@@ -294,18 +317,6 @@ def describe_columns(competition: Competition) -> dict[str, Any]:
         "target_column": competition.target_column,
         "target_transform": competition.target_transform,
         "missing_values": list(competition.missing_values),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that decide what a run computes."""
-    return {
-        "kaggleprice": kaggleprice.__version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "pandas": pd.__version__,
-        "scikit-learn": sklearn.__version__,
-        "torch": torch.__version__,
     }
 
 

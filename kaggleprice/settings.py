@@ -8,6 +8,7 @@ from typing import Any
 
 from kaggleprice.errors import UsageError
 from kaggleprice.models import ModelSettings
+from kaggleprice.partners import PARTNERS
 from kaggleprice.preprocessing import DEFAULT_RECIPE, RECIPES, Recipe, get_recipe
 from kaggleprice.registry import Entry, look_up
 from kaggleprice.training import TrainingSettings
@@ -36,6 +37,8 @@ class RunSettings:
         fold_seed: drives the folds; None for `seed`.
         combine: a name in `COMBINES`; None for geometric where the target is trained on as a
             log, arithmetic otherwise.
+        partners: names in `PARTNERS`: scikit-learn models that vote beside the networks.
+        partner_share: what part of the vote the partners have together.
     """
 
     recipe_name: str = DEFAULT_RECIPE
@@ -48,6 +51,8 @@ class RunSettings:
     seed: int = 0
     fold_seed: int | None = None
     combine: str | None = None
+    partners: tuple[str, ...] = ()
+    partner_share: float = 0.4
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -57,6 +62,15 @@ class RunSettings:
         """
         if self.combine is not None:
             look_up(COMBINES, self.combine, "combination")
+        for name in self.partners:
+            look_up(PARTNERS, name, "partner")
+        if len(set(self.partners)) < len(self.partners):
+            raise UsageError(f"partners must differ, found {', '.join(self.partners)}.")
+        if not 0 < self.partner_share < 1:
+            raise UsageError(
+                f"partner_share must lie between 0 and 1, found {self.partner_share}; "
+                "for no partners use `--partners none`."
+            )
         if self.k < 2:
             raise UsageError(f"k must be 2 folds or more, found {self.k}.")
         if self.seeds < 1:
@@ -64,6 +78,14 @@ class RunSettings:
         for name, value in [("seed", self.seed), ("fold_seed", self.fold_seed or 0)]:
             if not 0 <= value < 2**32:
                 raise UsageError(f"{name} must lie between 0 and 2**32 - 1, found {value}.")
+
+    @property
+    def weights(self) -> tuple[float, float] | None:
+        """Weight of one network and of one partner in a fold's vote; None without partners."""
+        if not self.partners:
+            return None
+        share = self.partner_share
+        return (1 - share) / self.seeds, share / len(self.partners)
 
     @property
     def notes(self) -> list[str]:
@@ -94,7 +116,15 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "default": Preset("the best networks for the time of a coffee", RunSettings()),
+    "fast": Preset(
+        "two starts per fold, half the epochs: for trying things out",
+        RunSettings(seeds=2, training=TrainingSettings(epochs=30)),
+    ),
+    "default": Preset("six starts per fold of two kinds of networks", RunSettings()),
+    "best": Preset(
+        "ten starts per fold, and boosted trees as a partner with 0.4 of the vote",
+        RunSettings(seeds=10, partners=("boosting",)),
+    ),
     "book": Preset(
         "the d2l.ai chapter: linear model, plain SGD, 10 epochs, contiguous folds",
         RunSettings(
@@ -185,6 +215,7 @@ def settings_from_record(record: Mapping[str, Any]) -> RunSettings:
     model = {**nested.pop("model")}
     model["hidden"], model["activation"] = tuple(model["hidden"]), tuple(model["activation"])
     model["dropout"] = tuple(tuple(rates) for rates in model["dropout"])
+    nested["partners"] = tuple(nested["partners"])
     return RunSettings(
         recipe=Recipe(**nested.pop("recipe")),
         model=ModelSettings(**model),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from rich.text import Text
 
 from kaggleprice.competitions import Competition
 from kaggleprice.console import SCHEMA_VERSION
+from kaggleprice.measured import read_measurements
 from kaggleprice.metrics import METRICS
 from kaggleprice.preprocessing import Recipe
 from kaggleprice.preprocessing.state import CategoricalState, NumericState
 from kaggleprice.runs import Run
+from kaggleprice.settings import PRESETS
 from kaggleprice.workflow import Download, Prediction, Preprocessed
 
 _FIRST_COLUMNS, _LAST_COLUMNS = 4, 3
@@ -163,6 +165,7 @@ def cv_document(run: Run) -> dict[str, Any]:
         scores=record["scores"],
         folds=record["folds"],
         members=len(record["members"]),
+        partners=record["partners"],
         seconds=record["timing"]["seconds"],
         device=record["device"],
         threads=record["threads"],
@@ -184,12 +187,54 @@ def cv_view(run: Run) -> Group:
         f"pooled out-of-fold {METRICS[record['metric']].help}: {_score(scores['oof'])}",
         f"mean of folds: {_score(scores['fold_mean'])} ± {_score(scores['fold_sd'])}",
         fit_sentence(scores["train_mean"], scores["fold_mean"]),
+        *_partner_lines(record),
         *record["notes"],
         f"{members} members ({folds} folds x {members // folds}) trained together in "
         f"{record['timing']['seconds']:.1f} s on {record['device']} "
         f"({_threads(record['threads'])})",
         f"saved as run {run.name} in {run.path}",
     ]
+    return Group(table, *[Text(line) for line in lines])
+
+
+def _partner_lines(record: Mapping[str, Any]) -> list[str]:
+    """Say what the networks and each partner score alone; nothing without partners."""
+    if not record["partners"]:
+        return []
+    alone = [f"networks {_score(record['scores']['networks_oof'])}"]
+    alone += [f"{partner['name']} {_score(partner['oof'])}" for partner in record["partners"]]
+    share = record["settings"]["partner_share"]
+    return [f"pooled score of each alone: {', '.join(alone)}; partners have {share:g} of the vote"]
+
+
+def presets_document() -> dict[str, Any]:
+    """Describe the presets, and what each was measured to do."""
+    measured = read_measurements()
+    found = {name: asdict(values) for name, values in measured.presets.items()}
+    return _document(
+        "presets",
+        machine=measured.machine,
+        presets=[
+            {"name": name, "help": preset.help, "measured": found.get(name)}
+            for name, preset in PRESETS.items()
+        ],
+    )
+
+
+def presets_view() -> Group:
+    """Show the presets, and what each was measured to do on House Prices."""
+    measured = read_measurements()
+    columns = ("networks", "mean of folds", "pooled", "seconds")
+    table = _table("preset", *columns, right=columns)
+    for name in PRESETS:
+        found = measured.presets.get(name)
+        cells = ["not measured", "", "", ""]
+        if found is not None:
+            scores = [_score(found.fold_mean), _score(found.oof)]
+            cells = [str(found.networks), *scores, f"{found.seconds:.0f}"]
+        table.add_row(name, *cells)
+    lines = [f"{name}: {preset.help}" for name, preset in PRESETS.items()]
+    lines.append(f"Measured on House Prices (RMSE between logs), {measured.machine}.")
     return Group(table, *[Text(line) for line in lines])
 
 

@@ -15,7 +15,6 @@ from kaggleprice import crossval, runs
 from kaggleprice.competitions import Competition
 from kaggleprice.crossval import CrossValidation
 from kaggleprice.download import FetchedFile, fetch
-from kaggleprice.ensemble import combine
 from kaggleprice.errors import DataError, UsageError
 from kaggleprice.features import check_suffix, read_recipe, recipe_beside, write_features
 from kaggleprice.files import check_writable
@@ -38,6 +37,7 @@ from kaggleprice.sources import Data, Source, load, spare_inputs
 from kaggleprice.submission import make_submission, write_submission
 from kaggleprice.tables import read_shape
 from kaggleprice.training.devices import choose_device, use_threads
+from kaggleprice.voices import Voices
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
 _ONLY_PREDICTION = {"combine"}
@@ -294,11 +294,11 @@ def predict(
     ensemble = run.ensemble()
     ensemble.network.to(device)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
-    predictions = combine(
-        ensemble.predict(data.tables.test.features),
-        transform,
-        how or run.settings.combine,
-    )
+    voices = Voices(ensemble.members, ensemble.predict(data.tables.test.features))
+    votes = run.votes()
+    if votes is not None:
+        voices = Voices.with_partners(voices.members, voices.predictions, votes.test, run.settings)
+    predictions = voices.combine(transform, how or run.settings.combine)
     submission = make_submission(competition, data.tables.test, predictions)
     for path in (run.path / "submission.csv", output):
         write_submission(submission, competition, data.tables.test, path)

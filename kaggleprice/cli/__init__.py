@@ -221,6 +221,9 @@ def cv(
     from kaggleprice import views, workflow
     from kaggleprice.settings import DEFAULT_PRESET
 
+    if preset == "list":
+        _show(as_json, views.presets_document, views.presets_view)
+        return
     settings = workflow.make_settings(preset or DEFAULT_PRESET, options)
     with _reporter(quiet) as reporter:
         made, _ = workflow.cross_validate(
@@ -275,6 +278,9 @@ def predict(
     """
     from kaggleprice import views, workflow
 
+    if preset == "list":
+        _show(as_json, views.presets_document, views.presets_view)
+        return
     with _reporter(quiet) as reporter:
         prediction = workflow.predict(
             _source(competition, data_dir, no_verify),

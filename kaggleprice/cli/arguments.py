@@ -12,6 +12,7 @@ import typer
 
 from kaggleprice.competitions import COMPETITIONS
 from kaggleprice.options import OPTIONS, Option
+from kaggleprice.settings import DEFAULT_PRESET, PRESETS
 
 DATA, RUN, OUTPUT = "Data", "Run", "Output"
 
@@ -90,9 +91,11 @@ PresetOption = Annotated[
     typer.Option(
         "--preset",
         metavar="NAME",
-        help="Settings to start from. One of default, book. [dim](default: default)[/]",
+        help=f"Settings to start from. One of {', '.join(PRESETS)}; `list` shows them with their "
+        f"measured score and time. [dim](default: {DEFAULT_PRESET})[/]",
         rich_help_panel=RUN,
         show_default=False,
+        autocompletion=lambda: [*PRESETS, "list"],
     ),
 ]
 JsonOption = Annotated[

@@ -1,0 +1,73 @@
+"""What every preset scores on the real competition, and how long it takes.
+
+    python -m benchmarks.presets            # every preset
+    python -m benchmarks.presets fast       # this one again
+
+Writes kaggleprice/measured.json, which `kaggleprice cv --preset list` shows. Each preset is
+cross-validated once with its own folds and seed, as `kaggleprice cv --preset NAME` does. Seconds
+mean something on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+import kaggleprice
+from kaggleprice import crossval
+from kaggleprice.competitions import COMPETITIONS
+from kaggleprice.folds import make_folds
+from kaggleprice.measured import Measured, read_measurements
+from kaggleprice.settings import PRESETS, make_settings
+from kaggleprice.training.devices import choose_device
+from kaggleprice.workflow import Source, load
+
+RESULTS = Path(kaggleprice.__file__).parent / "measured.json"
+
+
+def processor() -> str:
+    """Return the processor's name, where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def measure(preset: str) -> Measured:
+    """Cross-validate one preset."""
+    data_dir = Path(os.environ.get("KAGGLEPRICE_DATA_DIR", "data"))
+    competition = COMPETITIONS["house-prices"]
+    tables = load(Source(competition, data_dir)).tables
+    settings = make_settings(preset)
+    folds = make_folds(len(tables.train), settings.k, shuffle=settings.shuffle, seed=settings.seed)
+    result = crossval.cross_validate(competition, tables, folds, settings, choose_device("cpu"))
+    return Measured(
+        networks=len(result.members),
+        fold_mean=round(result.scores.fold_mean, 4),
+        oof=round(result.scores.oof, 4),
+        seconds=round(result.seconds, 1),
+    )
+
+
+def main(*presets: str) -> None:
+    """Measure these presets, or all, and write the file."""
+    kept = dict(read_measurements().presets) if presets and RESULTS.exists() else {}
+    for preset in presets or PRESETS:
+        kept[preset] = measure(preset)
+        print(preset, kept[preset], flush=True)
+    record = {
+        "machine": f"{torch.get_num_threads()} threads of {processor()}, torch "
+        f"{torch.__version__}, kaggleprice {kaggleprice.__version__}",
+        "presets": {name: asdict(kept[name]) for name in PRESETS if name in kept},
+    }
+    RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,80 @@
+"""Fitting partners: once per fold, on the fold's own features and training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from kaggleprice.partners import PARTNERS
+from kaggleprice.preprocessing.state import FittedRecipe
+from kaggleprice.progress import SILENT, Progress
+from kaggleprice.tables import Tables
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What P partners per fold predict, of the transformed target.
+
+    Kept instead of the fitted models: they are what a submission needs, and a file of numbers
+    cannot execute anything.
+
+    Attributes:
+        names: P names in `PARTNERS`.
+        train: shape (P, K, n), each fold's prediction of all training rows.
+        test: shape (P, K, n_test), of all test rows.
+    """
+
+    names: tuple[str, ...]
+    train: Floats
+    test: Floats
+
+
+def fit_partners(
+    names: Sequence[str],
+    tables: Tables,
+    recipes: Sequence[FittedRecipe],
+    fold_of_row: NDArray[np.int64],
+    target: Floats,
+    base_seed: int,
+    threads: int,
+    progress: Progress = SILENT,
+) -> Votes:
+    """Fit every partner once per fold, and predict.
+
+    Args:
+        names: P names in `PARTNERS`.
+        tables: n training and n_test test rows, with all columns that the recipes need.
+        recipes: K fitted recipes.
+        fold_of_row: shape (n,), the fold in which each row is validated.
+        target: shape (n,), the transformed target.
+        base_seed: what `--seed` says.
+        threads: how many to use.
+        progress: told after every model.
+    """
+    votes = Votes(
+        names=tuple(names),
+        train=np.empty((len(names), len(recipes), len(tables.train))),
+        test=np.empty((len(names), len(recipes), len(tables.test))),
+    )
+    count = len(names) * len(recipes)
+    for fold, recipe in enumerate(recipes):
+        features = recipe.transform(tables.train.features, np.float32)
+        test = recipe.transform(tables.test.features, np.float32)
+        trained = fold_of_row != fold
+        for p, name in enumerate(names):
+            progress.advance("partners", fold * len(names) + p, count, name)
+            state = np.random.SeedSequence((base_seed, fold, p)).generate_state(1)[0]
+            # Room above it: an estimator may count on from its state.
+            model = PARTNERS[name].load()(int(state >> 1))
+            with threadpool_limits(limits=threads):
+                model.fit(features[trained], target[trained])
+                votes.train[p, fold] = model.predict(features)
+                votes.test[p, fold] = model.predict(test)
+    progress.advance("partners", count, count)
+    return votes

@@ -1,0 +1,24 @@
+"""Versions: of this package, and of what it computes with."""
+
+from __future__ import annotations
+
+import platform
+
+import numpy as np
+import pandas as pd
+import sklearn
+import torch
+
+import kaggleprice
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide what a run computes."""
+    return {
+        "kaggleprice": kaggleprice.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "pandas": pd.__version__,
+        "scikit-learn": sklearn.__version__,
+        "torch": torch.__version__,
+    }
