@@ -8,6 +8,7 @@
 Every peer predicts the log price on the folds of every fold seed. Results are appended to
 benchmarks/peers.jsonl, one line per peer and fold seed, so a run goes on where the last one
 ended; a line that was measured with other settings than the peer has now does not count.
+XGBoost is measured where it is installed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,32 +86,29 @@ class Estimator:
     """A regressor of another library, on the features of the plain recipe.
 
     Attributes:
-        entry: what it is, and its class.
+        help: one line for people.
+        target: its class, `package.module:name`.
         arguments: of the class.
         seeded: whether it takes the fold seed as `random_state`.
         threaded: whether it takes torch's number of threads as `n_jobs`.
     """
 
-    entry: Entry
+    help: str
+    target: str
     arguments: Mapping[str, Any]
     seeded: bool = True
     threaded: bool = False
 
     @property
-    def help(self) -> str:
-        """One line for people."""
-        return self.entry.help
-
-    @property
     def library(self) -> str:
         """The top-level package that has to be installed."""
-        return self.entry.target.split(".")[0].split(":")[0]
+        return re.split("[.:]", self.target)[0]
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """Everything that decides the predictions, beside data and fold seed."""
         recipe = {key: value for key, value in asdict(PLAIN).items() if key != "help"}
-        return {"estimator": self.entry.target, **self.arguments, **recipe}
+        return {"estimator": self.target, **self.arguments, **recipe}
 
     def predict(self, problem: Problem) -> Floats:
         """Return out-of-fold log prices, shape (n,): all is learned from a fold's training rows."""
@@ -126,7 +125,7 @@ class Estimator:
     def _make(self, fold_seed: int) -> Any:
         seed = {"random_state": fold_seed} if self.seeded else {}
         threads = {"n_jobs": torch.get_num_threads()} if self.threaded else {}
-        return self.entry.load()(**self.arguments, **seed, **threads)
+        return Entry(self.help, self.target).load()(**self.arguments, **seed, **threads)
 
 
 @dataclass(frozen=True)
@@ -166,23 +165,20 @@ Peer = Estimator | Networks
 
 PEERS: dict[str, Peer] = {
     "ridge": Estimator(
-        Entry("RidgeCV of scikit-learn, 17 penalties", "sklearn.linear_model:RidgeCV"),
+        "RidgeCV of scikit-learn, 17 penalties",
+        "sklearn.linear_model:RidgeCV",
         # Rounded: the last bit of a power is not the same on every machine.
         {"alphas": np.logspace(-1, 3, 17).round(6).tolist()},
         seeded=False,
     ),
     "hist-gradient-boosting": Estimator(
-        Entry(
-            "HistGradientBoostingRegressor of scikit-learn, defaults",
-            "sklearn.ensemble:HistGradientBoostingRegressor",
-        ),
+        "HistGradientBoostingRegressor of scikit-learn, defaults",
+        "sklearn.ensemble:HistGradientBoostingRegressor",
         {},
     ),
     "xgboost": Estimator(
-        Entry(
-            "XGBoost, 1500 trees of depth 4, learning rate 0.03, column sample 0.3",
-            "xgboost:XGBRegressor",
-        ),
+        "XGBoost, 1500 trees of depth 4, learning rate 0.03, column sample 0.3",
+        "xgboost:XGBRegressor",
         {"n_estimators": 1500, "learning_rate": 0.03, "max_depth": 4, "colsample_bytree": 0.3},
         threaded=True,
     ),
@@ -238,7 +234,8 @@ def measured(folder: Path = FOLDER) -> dict[tuple[str, int], Line]:
             name, fold_seed, settings = (line[key] for key in ("peer", "fold_seed", "settings"))
         except (ValueError, KeyError, TypeError):
             raise DataError(f"{folder / RESULTS}: line {number} is not a result.") from None
-        if name in PEERS and _still_so(settings, PEERS[name]):
+        # JSON knows no tuples.
+        if name in PEERS and settings == json.loads(json.dumps(PEERS[name].settings)):
             found[name, fold_seed] = line
     return found
 
@@ -249,36 +246,21 @@ def _whole_lines(path: Path) -> str:
     return text[: text.rfind("\n") + 1]
 
 
-def _still_so(settings: Mapping[str, Any], peer: Peer) -> bool:
-    # An option that is newer than the result has a default that changes nothing.
-    now = json.loads(json.dumps(peer.settings))
-    return all(name in now and now[name] == value for name, value in settings.items())
-
-
 def run(
     fold_seeds: Sequence[int] = FOLD_SEEDS,
     names: Sequence[str] = tuple(PEERS),
     folder: Path = FOLDER,
     source: Source | None = None,
 ) -> None:
-    """Measure what is missing, fold seed by fold seed, of the peers that are installed.
-
-    Args:
-        fold_seeds: some of `FOLD_SEEDS`.
-        names: some of `PEERS`.
-        folder: where results are kept.
-        source: the data; None for the real House Prices files.
-
-    Raises:
-        KagglePriceError: as `load` and `cross_validate`.
-    """
+    """Measure what is missing, fold seed by fold seed, of the peers that are installed."""
     present = [name for name in names if _is_installed(name)]
     done = measured(folder)
     todo = [(name, seed) for seed in fold_seeds for name in present if (name, seed) not in done]
     if not todo:
         print("nothing is left to measure")
         return
-    source = source or _real()
+    data_dir = Path(os.environ.get("KAGGLEPRICE_DATA_DIR", "data"))
+    source = source or Source(COMPETITIONS["house-prices"], data_dir)
     tables = load(source).tables
     for number, (name, fold_seed) in enumerate(todo, start=1):
         line = measure(name, Problem(source.competition, tables, fold_seed))
@@ -293,11 +275,6 @@ def _is_installed(name: str) -> bool:
     if not found:
         print(f"{name}: skipped, {library} is not installed", flush=True)
     return found
-
-
-def _real() -> Source:
-    data_dir = Path(os.environ.get("KAGGLEPRICE_DATA_DIR", "data"))
-    return Source(COMPETITIONS["house-prices"], data_dir)
 
 
 def _append(results: Path, line: Line) -> None:
@@ -387,7 +364,8 @@ FOOTER = """\
 
 kaggleprice's presets have their own recipe, engineered features included. The others see the
 features of a plain recipe: median for missing numbers and a column that says so, logs of skewed
-amounts, standardized, one-hot. Their settings were not searched on these folds.
+amounts, standardized, one-hot. Their settings are fixed, not searched here; boosted trees that
+are told which columns are categories may do better.
 
 """
 
@@ -418,24 +396,18 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, help_text in [
-        ("run", "measure what is not measured yet"),
-        ("report", f"write {REPORT}"),
-        ("table", "print the table of the confirmation seeds"),
-    ]:
-        command = commands.add_parser(name, help=help_text)
-        command.add_argument("--folder", type=Path, default=FOLDER, help="of results and report")
-        if name == "run":
-            command.add_argument("--fold-seeds", default=_listed(FOLD_SEEDS), metavar="0,1,...")
-            command.add_argument("--only", default=_listed(PEERS), metavar="PEER,...")
+    parser.add_argument("command", choices=["run", "report", "table"])
+    parser.add_argument("--fold-seeds", default=_listed(FOLD_SEEDS), help="of `run`: %(default)s")
+    parser.add_argument("--only", default=_listed(PEERS), help="peers of `run`: %(default)s")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of results and report")
     return parser
 
 
 def _chosen(text: str, valid: Iterable[T], kind: str) -> list[T]:
     """Return those of the valid values that a text names, separated by commas."""
     known = {str(value): value for value in valid}
-    return [look_up(known, part.strip(), kind) for part in text.split(",")]
+    # Each once, also where it is named twice.
+    return [look_up(known, name, kind) for name in dict.fromkeys(map(str.strip, text.split(",")))]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

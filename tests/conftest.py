@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from entry_point import EntryPoint
 
 # Before torch is imported, here and in every process that a test starts: tests run side by side,
 # and one thread each is faster than two that wait for each other.
@@ -22,6 +24,8 @@ for name in [n for n in os.environ if n.startswith("KAGGLEPRICE_") and "REAL" no
     del os.environ[name]
 
 ROOT = Path(__file__).resolve().parent.parent
+# The benchmarks are not installed; at the end, so that what is installed comes first.
+sys.path.append(str(ROOT))
 
 
 def _real_data() -> Path | None:
@@ -76,3 +80,11 @@ def kaggleprice(tmp_path: Path) -> Callable[..., Result]:
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def entry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EntryPoint]:
+    """The console script, in processes of their own."""
+    entry = EntryPoint(tmp_path_factory.mktemp("entry"))
+    yield entry
+    entry.close()

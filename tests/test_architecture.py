@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -224,21 +225,30 @@ def test_registries_load_nothing_heavy() -> None:
 
 def test_every_registered_name_loads() -> None:
     """The light tables name code by text, which nothing else would hold against the code."""
-    from kaggleprice import metrics, models, training
-    from kaggleprice.settings import COMBINES
+    from kaggleprice.registry import Entry
 
-    registries = [
-        metrics.METRICS,
-        metrics.TARGET_TRANSFORMS,
-        models.MODELS,
-        models.ACTIVATIONS,
-        models.INITIALIZATIONS,
-        training.OPTIMIZERS,
-        training.SCHEDULES,
-        training.LOSSES,
-        COMBINES,
-    ]
-    for registry in registries:
+    light = [*(name.removesuffix(".__init__") for name in LIGHT), "settings"]
+    registries = {
+        f"{module}.{name}": value
+        for module in light
+        for name, value in vars(importlib.import_module(f"kaggleprice.{module}")).items()
+        if isinstance(value, dict) and value and isinstance(next(iter(value.values())), Entry)
+    }
+    # What makes the check a check.
+    assert set(registries) >= {
+        "metrics.METRICS",
+        "metrics.TARGET_TRANSFORMS",
+        "models.MODELS",
+        "models.ACTIVATIONS",
+        "models.EMBEDDINGS",
+        "models.INITIALIZATIONS",
+        "training.OPTIMIZERS",
+        "training.SCHEDULES",
+        "training.LOSSES",
+        "partners.PARTNERS",
+        "settings.COMBINES",
+    }
+    for registry in registries.values():
         for name, entry in registry.items():
             assert entry.load() is not None, name
             assert entry.help, name

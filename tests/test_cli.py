@@ -123,7 +123,11 @@ def test_help_lists_names_and_defaults(
         "One of mlp, linear. (default: mlp)",
         "One of sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, adamw.",
         "One of normal, xavier, he, lecun.",
-        "(default: 256,128)",
+        "One of periodic, none. (default: periodic)",
+        "(default: 128,128)",
+        "(default: gelu/tanh)",
+        "(default: 0.3/0.1)",
+        "(default: feature-scales)",
         "(default: geometric for log targets, else arithmetic)",
         "[env var: KAGGLEPRICE_DATA_DIR]",
     ):
@@ -234,11 +238,17 @@ VALUES: dict[str, tuple[str, Any]] = {
     "seeds": ("2", 2),
     "seed": ("9", 9),
     "fold_seed": ("3", 3),
+    "partners": ("ridge,boosting", ("ridge", "boosting")),
+    "partner_share": ("0.3", 0.3),
     "combine": ("median", "median"),
     "model": ("linear", "linear"),
+    "embedding": ("none", "none"),
+    "frequencies": ("7", 7),
+    "frequency_scale": ("0.5", 0.5),
+    "soft_bound": ("none", None),
     "hidden": ("64,32,16", (64, 32, 16)),
-    "activation": ("prelu", "prelu"),
-    "dropout": ("0.1,0.3", (0.1, 0.3)),
+    "activation": ("prelu/gelu", ("prelu", "gelu")),
+    "dropout": ("0.1,0.3/0.2", ((0.1, 0.3), (0.2,))),
     "init": ("lecun", "lecun"),
     "parametrization": ("standard", "standard"),
     "lr": ("1e-3", 0.001),
@@ -450,6 +460,16 @@ def test_json_of_cv_and_predict(entry: EntryPoint, small: Path) -> None:
     lines = (small / "submission.csv").read_text(encoding="utf-8").splitlines()[1:]
     prices = [float(line.split(",")[1]) for line in lines]
     assert (predicted["smallest"], predicted["largest"]) == (min(prices), max(prices))
+
+
+def test_turns_are_typed_for_a_run_and_again(entry: EntryPoint, small: Path) -> None:
+    turns = ["--activation", "gelu/tanh/prelu", "--dropout", "0.3/0.1", "--seeds", "3"]
+    assert entry("cv", *SMALL, *TINY, *turns, cwd=small).code == 0
+    done = entry("predict", *SMALL, *turns, "--json", cwd=small)
+    assert (done.code, done.json["run"], done.json["trained"]) == (0, "mlp-001", False)
+    other = entry("predict", *SMALL, "--activation", "tanh/gelu/prelu", cwd=small)
+    assert other.code == 2
+    assert "run mlp-001 was trained with activation" in other.error
 
 
 # Streams.

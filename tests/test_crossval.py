@@ -12,7 +12,7 @@ import torch
 
 from kaggleprice import crossval
 from kaggleprice.competitions import COMPETITIONS
-from kaggleprice.crossval import CrossValidation, out_of_fold
+from kaggleprice.crossval import CrossValidation, make_members
 from kaggleprice.ensemble import combine
 from kaggleprice.errors import UsageError
 from kaggleprice.folds import make_folds
@@ -20,6 +20,7 @@ from kaggleprice.metrics.transforms import LOG, NONE
 from kaggleprice.settings import PRESETS, RunSettings, make_settings
 from kaggleprice.tables import Table, Tables, read_tables
 from kaggleprice.training import Member
+from kaggleprice.voices import Voices
 
 SAMPLE = COMPETITIONS["sample"]
 FOLDER = Path(__file__).parent.parent / "data" / "sample"
@@ -77,7 +78,7 @@ def test_garbage_targets_reach_nothing_of_their_fold(
 def test_stopping_on_validation_rows_is_marked_and_does_see_them(case: Case) -> None:
     """The option that is not honest says so; the test above would fail for it."""
     settings = make_settings(
-        options={**TINY, "patience": 1, "lr": 0.05, "stop_on": "validation", "epochs": 12}
+        options={**TINY, "patience": 12, "lr": 0.05, "stop_on": "validation", "epochs": 12}
     )
     assert any(note.startswith("Optimistic") for note in settings.notes)
     clean, garbled = case.run(settings), spoilt(case, 1, settings).run(settings)
@@ -124,24 +125,75 @@ def test_scores_are_the_metrics_of_the_predictions(case: Case) -> None:
         assert member.validation == pytest.approx(single, rel=1e-12)
 
 
-def test_more_seeds_leave_the_first_ones_as_they_were(case: Case) -> None:
-    few, more = (case.run(make_settings(options={**TINY, "seeds": s})) for s in (1, 3))
-    few_scores = {(m.fold, m.seed): m.validation for m in few.members}
-    more_scores = {(m.fold, m.seed): m.validation for m in more.members}
-    assert len(more_scores) == 9
+# Six turns: a seventh start is the first network again.
+MIX = {
+    "activation": ("gelu", "tanh", "prelu"),
+    "dropout": ((0.3,), (0.0,)),
+    "dtype": "float64",
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "few", "more", "close"),
+    [({}, 1, 3, 1e-4), (MIX, 2, 7, 1e-9), ({**MIX, "embedding": "none"}, 4, 5, 1e-9)],
+    ids=["default", "mix", "mix without embedding"],
+)
+def test_more_seeds_leave_the_first_ones_as_they_were(
+    case: Case, options: dict[str, object], few: int, more: int, close: float
+) -> None:
+    few_scores, more_scores = (
+        {
+            (m.fold, m.seed): m.validation
+            for m in case.run(make_settings(options={**TINY, **options, "seeds": seeds})).members
+        }
+        for seeds in (few, more)
+    )
+    assert (len(few_scores), len(more_scores)) == (3 * few, 3 * more)
     for key, score in few_scores.items():
-        assert more_scores[key] == pytest.approx(score, rel=1e-4)
+        assert more_scores[key] == pytest.approx(score, rel=close)
+
+
+def test_members_of_the_same_turn_stand_together() -> None:
+    """By turn, then fold, then seed: so that an activation is applied to neighbours at once."""
+    folds = np.array([1, 0, 1])
+    plain = make_settings(options={"seeds": 3, "activation": ("tanh",), "dropout": ((0.1,),)})
+    assert make_members(folds, plain) == [Member(f, s) for f in (0, 1) for s in (0, 1, 2)]
+    pair = make_settings(options={"seeds": 3, "activation": ("gelu", "tanh")})
+    assert make_members(folds, pair) == [
+        *[Member(f, s) for f in (0, 1) for s in (0, 2)],
+        *[Member(f, 1) for f in (0, 1)],
+    ]
+    mix = make_settings(options={**MIX, "seeds": 8})
+    turns = [(0, 6), (1, 7), (2,), (3,), (4,), (5,)]
+    assert make_members(folds, mix) == [
+        Member(f, s) for seeds in turns for f in (0, 1) for s in seeds
+    ]
+
+
+def test_starts_of_a_turn_are_the_same_network() -> None:
+    model = make_settings(options={**MIX, "dropout": ((0.3, 0.1), (0.2,))}).model
+    made = [(model.activation_of(s), model.rates_of(s)) for s in range(12)]
+    assert (
+        made[:6]
+        == made[6:]
+        == [
+            ("gelu", (0.3, 0.1)),
+            ("tanh", (0.2, 0.2)),
+            ("prelu", (0.3, 0.1)),
+            ("gelu", (0.2, 0.2)),
+            ("tanh", (0.3, 0.1)),
+            ("prelu", (0.2, 0.2)),
+        ]
+    )
+    assert [model.turn_of(s) for s in range(12)] == [*range(6), *range(6)]
 
 
 def test_out_of_fold_uses_only_members_that_did_not_train_on_the_row() -> None:
-    members = [Member(0, 0), Member(0, 1), Member(1, 0), Member(1, 1)]
-    predictions = np.log([[1.0, 1.0], [4.0, 4.0], [10.0, 10.0], [1000.0, 1000.0]])
-    folds = np.array([1, 0])
-    oof = out_of_fold(SAMPLE, members, folds, predictions, "geometric")
-    assert oof == pytest.approx([100.0, 2.0])
-    assert out_of_fold(SAMPLE, members, folds, predictions, "arithmetic") == pytest.approx(
-        [505.0, 2.5]
-    )
+    members = [Member(0, 0), Member(1, 0), Member(0, 1), Member(1, 1)]
+    predictions = np.log([[1.0, 1.0], [10.0, 10.0], [4.0, 4.0], [1000.0, 1000.0]])
+    voices, folds = Voices(members, predictions), np.array([1, 0])
+    assert voices.out_of_fold(folds, LOG, "geometric") == pytest.approx([100.0, 2.0])
+    assert voices.out_of_fold(folds, LOG, "arithmetic") == pytest.approx([505.0, 2.5])
 
 
 def test_combinations_are_numpys() -> None:

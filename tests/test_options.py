@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kaggleprice.errors import UsageError
-from kaggleprice.options import OPTIONS
+from kaggleprice.models import ACTIVATIONS
+from kaggleprice.options import OPTIONS, show_value
 from kaggleprice.settings import PRESETS, flat_settings, make_settings
 
+DEFAULTS = flat_settings(PRESETS["default"].settings)
 BY_NAME = {option.name: option for option in OPTIONS}
 # What makes a recipe `book` or `standard`; a person chooses the recipe.
 INSIDE_RECIPES = {"scope", "always_missing_level", "observed_statistics", "ddof"}
@@ -39,15 +44,26 @@ def test_help(name: str) -> None:
     assert all(valid in option.help_text for valid in option.names)
     assert option.metavar or option.type is bool
     assert option.panel
-    default = flat_settings(PRESETS["default"].settings)[name]
+    default = DEFAULTS[name]
     if option.names and default is not None:
-        assert default in option.names
+        assert set(default if isinstance(default, tuple) else [default]) <= set(option.names)
 
 
 @pytest.mark.parametrize("name", [o.name for o in OPTIONS if o.names])
 def test_every_name_that_help_lists_is_a_setting(name: str) -> None:
-    for value in BY_NAME[name].names:
+    for text in BY_NAME[name].names:
+        value = BY_NAME[name].parse(text)
+        assert value == ((text,) if isinstance(DEFAULTS[name], tuple) else text)
         assert flat_settings(make_settings(options={name: value}))[name] == value
+
+
+@pytest.mark.parametrize("name", [n for n, o in BY_NAME.items() if o.typed_as is str])
+def test_a_default_that_help_shows_can_be_typed(name: str) -> None:
+    shown = re.search(r"\(default: (.*)\)", BY_NAME[name].help_text)
+    assert shown is not None
+    # Nothing stands for what a person would not type: `patience` never, `fold_seed` as `seed`.
+    if DEFAULTS[name] is not None or shown[1] == "none":
+        assert BY_NAME[name].parse(shown[1]) == DEFAULTS[name]
 
 
 def test_flags() -> None:
@@ -55,7 +71,11 @@ def test_flags() -> None:
     assert BY_NAME["shuffle"].flags == ["--shuffle/--no-shuffle"]
     assert "(default: shuffle)" in BY_NAME["shuffle"].help_text
     assert "(default: no-batch-norm)" in BY_NAME["batch_norm"].help_text
-    assert "(default: 256,128)" in BY_NAME["hidden"].help_text
+    assert BY_NAME["feature_scales"].flags == ["--feature-scales/--no-feature-scales"]
+    assert "(default: feature-scales)" in BY_NAME["feature_scales"].help_text
+    assert "(default: 128,128)" in BY_NAME["hidden"].help_text
+    assert "(default: gelu/tanh)" in BY_NAME["activation"].help_text
+    assert "(default: 0.3/0.1)" in BY_NAME["dropout"].help_text
 
 
 @pytest.mark.parametrize(
@@ -64,8 +84,17 @@ def test_flags() -> None:
         ("hidden", "256,128", (256, 128)),
         ("hidden", " 64 ", (64,)),
         ("hidden", "", ()),
-        ("dropout", "0.5", (0.5,)),
-        ("dropout", "0.2, 1e-1", (0.2, 0.1)),
+        ("dropout", "0.5", ((0.5,),)),
+        ("dropout", "0.2, 1e-1", ((0.2, 0.1),)),
+        ("dropout", "0.3/0.1,0.2", ((0.3,), (0.1, 0.2))),
+        ("dropout", " 0.3 / 0.1 ", ((0.3,), (0.1,))),
+        ("activation", "gelu", ("gelu",)),
+        ("activation", "gelu / tanh/gelu", ("gelu", "tanh", "gelu")),
+        ("embedding", "none", "none"),
+        ("frequencies", "4", 4),
+        ("frequency_scale", "1e-1", 0.1),
+        ("soft_bound", "2", 2.0),
+        ("soft_bound", "none", None),
         ("clip", "3.5", 3.5),
         ("clip", "none", None),
         ("clip_norm", "1", 1.0),
@@ -83,6 +112,10 @@ def test_texts_that_are_read(name: str, text: Any, value: Any) -> None:
         ("hidden", "256x128"),
         ("hidden", "2.5"),
         ("dropout", "half"),
+        ("frequencies", "2.5"),
+        ("frequency_scale", "low"),
+        ("soft_bound", "never"),
+        ("soft_bound", ""),
         ("clip", "never"),
         ("clip_norm", ""),
         ("log_skew", "1,2"),
@@ -92,3 +125,27 @@ def test_texts_that_are_refused(name: str, text: str) -> None:
     flag = f"--{name.replace('_', '-')}"
     with pytest.raises(UsageError, match=f"^{flag} takes .* found {text!r}"):
         BY_NAME[name].parse(text)
+
+
+def test_one_bad_turn_is_named_by_itself() -> None:
+    with pytest.raises(UsageError, match=r"^--dropout takes .* found 'half'"):
+        BY_NAME["dropout"].parse("0.3/half")
+
+
+RATES = st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=3).map(tuple)
+SHOWN: dict[str, st.SearchStrategy[Any]] = {
+    "hidden": st.lists(st.integers(1, 9999), min_size=1, max_size=4).map(tuple),
+    "dropout": st.lists(RATES, min_size=1, max_size=4).map(tuple),
+    "activation": st.lists(st.sampled_from(sorted(ACTIVATIONS)), min_size=1).map(tuple),
+    "soft_bound": st.none() | st.floats(1e-9, 1e9),
+    "clip": st.none() | st.floats(1e-9, 1e9),
+    "frequencies": st.integers(1, 99),
+    "frequency_scale": st.floats(1e-9, 1e9),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+@given(data=st.data())
+def test_a_value_is_shown_as_it_is_typed(name: str, data: st.DataObject) -> None:
+    value = data.draw(SHOWN[name])
+    assert BY_NAME[name].parse(show_value(value)) == value

@@ -17,14 +17,16 @@ import torch
 from safetensors.torch import load_file
 from small import ROWS, write_small
 
-from kaggleprice import crossval, runs, workflow
+from kaggleprice import runs, workflow
 from kaggleprice.competitions import Competition, read_competition
 from kaggleprice.crossval import CrossValidation
 from kaggleprice.errors import OutputError, RunFolderError, UnknownNameError, UsageError
 from kaggleprice.files import sha256
+from kaggleprice.metrics.transforms import LOG
 from kaggleprice.preprocessing.state import FittedRecipe
 from kaggleprice.runs import Run
 from kaggleprice.settings import make_settings
+from kaggleprice.voices import Voices
 
 OPTIONS = {"k": 3, "seeds": 2, "epochs": 4, "hidden": (8,), "history_every": 2, "seed": 5}
 FILES = {
@@ -68,10 +70,11 @@ class Made:
         )
 
 
-def make(folder: Path) -> Made:
+def make(folder: Path, **options: Any) -> Made:
     source = workflow.Source(read_competition(write_small(folder)), folder / "data")
     place = workflow.Workplace(folder / "runs", "cpu", 1)
-    run, result = workflow.cross_validate(source, make_settings(options=OPTIONS), place)
+    settings = make_settings(options={**OPTIONS, **options})
+    run, result = workflow.cross_validate(source, settings, place)
     return Made(folder, source, workflow.load(source), run, result)
 
 
@@ -167,11 +170,12 @@ def test_history(made: Made) -> None:
     assert list(history["epoch"].unique()) == [2, 4]
     last = history[history["epoch"] == 4]
     assert list(zip(last["member"], last["fold"], last["seed"], strict=True)) == [
+        # By turn: gelu, then tanh.
         (0, 1, 0),
-        (1, 1, 1),
-        (2, 2, 0),
-        (3, 2, 1),
-        (4, 3, 0),
+        (1, 2, 0),
+        (2, 3, 0),
+        (3, 1, 1),
+        (4, 2, 1),
         (5, 3, 1),
     ]
     members = made.run.record["members"]
@@ -197,12 +201,37 @@ def test_a_loaded_run_predicts_the_written_oof_bit_for_bit(made: Made) -> None:
     run = runs.read_run(made.run.path)
     ensemble = run.ensemble()
     predictions = ensemble.predict(made.data.tables.train.features)
-    oof = crossval.out_of_fold(
-        made.competition, ensemble.members, made.result.fold_of_row, predictions, None
-    )
+    oof = Voices(ensemble.members, predictions).out_of_fold(made.result.fold_of_row, LOG, None)
     np.testing.assert_array_equal(oof, read(made.run.path / "oof.csv")["predicted"].to_numpy())
     test = made.data.tables.test.features
     np.testing.assert_array_equal(ensemble.predict(test), made.result.ensemble.predict(test))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"activation": ("gelu", "tanh"), "dropout": ((0.3,), (0.1,)), "seeds": 3},
+        {"activation": ("prelu", "silu"), "dropout": ((0.2,), (0.0,), (0.5,)), "seeds": 7},
+        {"embedding": "none", "soft_bound": None, "feature_scales": False},
+        {"embedding": "none", "activation": ("prelu", "relu"), "batch_norm": True},
+        {"frequencies": 1, "feature_scales": False, "dtype": "float64"},
+        {"model": "linear"},
+    ],
+    ids=lambda options: " ".join(options),
+)
+def test_a_run_of_any_network_is_loaded_bit_for_bit(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """Which random start a member is decides what it is; all else is in the weights."""
+    made = make(tmp_path, **options)
+    run = runs.read_run(made.run.path)
+    assert run.settings == made.result.settings
+    ensemble = run.ensemble()
+    assert ensemble.members == made.result.ensemble.members
+    for table in (made.data.tables.train, made.data.tables.test):
+        predictions = ensemble.predict(table.features)
+        np.testing.assert_array_equal(predictions, made.result.ensemble.predict(table.features))
+        assert len(np.unique(predictions, axis=0)) == len(ensemble.members)
 
 
 def test_a_moved_run_still_loads(copied: Made) -> None:

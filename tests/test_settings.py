@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaggleprice.errors import KagglePriceError, UnknownNameError, UsageError
-from kaggleprice.models import ACTIVATIONS, INITIALIZATIONS, MODELS, PARAMETRIZATIONS, ModelSettings
+from kaggleprice.models import (
+    ACTIVATIONS,
+    EMBEDDINGS,
+    INITIALIZATIONS,
+    MODELS,
+    PARAMETRIZATIONS,
+    ModelSettings,
+)
+from kaggleprice.partners import PARTNERS
 from kaggleprice.preprocessing import IMPUTES, RECIPES, SCALES, Recipe
 from kaggleprice.settings import (
     COMBINES,
@@ -41,9 +49,14 @@ OTHER: dict[str, Any] = {
     "observed_statistics": True,
     "ddof": 1,
     "model": "linear",
+    "embedding": "none",
+    "frequencies": 7,
+    "frequency_scale": 0.5,
+    "soft_bound": None,
+    "feature_scales": False,
     "hidden": (7, 5),
-    "activation": "tanh",
-    "dropout": (0.1, 0.3),
+    "activation": ("tanh", "silu", "prelu"),
+    "dropout": ((0.1, 0.3), (0.2,)),
     "init": "xavier",
     "parametrization": "standard",
     "batch_norm": True,
@@ -68,6 +81,8 @@ OTHER: dict[str, Any] = {
     "seed": 11,
     "fold_seed": 12,
     "combine": "median",
+    "partners": ("ridge", "boosting"),
+    "partner_share": 0.3,
 }
 
 
@@ -86,9 +101,7 @@ def test_every_setting_is_changed_by_its_name() -> None:
     before = flat_settings(make_settings())
     assert before.keys() == OTHER.keys()
     for name, value in OTHER.items():
-        # One rate for all, where the number of layers changes.
-        options = {"dropout": (0.2,), name: value}
-        after = flat_settings(make_settings(options=options))
+        after = flat_settings(make_settings(options={name: value}))
         assert after[name] == value != before[name]
         if name != "recipe":
             assert {n for n in after if after[n] != before[n]} == {name}
@@ -115,6 +128,10 @@ def test_book_preset_is_the_chapters() -> None:
     expected = {
         "recipe": "book",
         "model": "linear",
+        "embedding": "none",
+        "soft_bound": None,
+        "feature_scales": False,
+        "dropout": ((0.0,),),
         "init": "normal",
         "optimizer": "sgd",
         "lr": 0.01,
@@ -139,6 +156,13 @@ def test_book_preset_is_the_chapters() -> None:
     assert {name: flat[name] for name in expected} == expected
 
 
+def turns(layers: int) -> st.SearchStrategy[tuple[tuple[float, ...], ...]]:
+    """Dropout of random starts in turn: one rate for all layers, or one each."""
+    rate = st.floats(0, 0.99)
+    rates = st.tuples(rate) | st.tuples(*[rate] * layers)
+    return st.lists(rates, min_size=1, max_size=4).map(tuple)
+
+
 @given(
     st.fixed_dictionaries(
         {},
@@ -148,9 +172,14 @@ def test_book_preset_is_the_chapters() -> None:
             "impute": st.sampled_from(sorted(IMPUTES)),
             "clip": st.none() | st.floats(0.1, 1e6),
             "model": st.sampled_from(sorted(MODELS)),
-            "hidden": st.lists(st.integers(1, 999), max_size=4).map(tuple),
-            "dropout": st.tuples(st.floats(0, 0.99)),
-            "activation": st.sampled_from(sorted(ACTIVATIONS)),
+            "embedding": st.sampled_from(sorted(EMBEDDINGS)),
+            "frequencies": st.integers(1, 99),
+            "frequency_scale": st.floats(1e-6, 1e6),
+            "soft_bound": st.none() | st.floats(1e-6, 1e6),
+            "feature_scales": st.booleans(),
+            "activation": st.lists(
+                st.sampled_from(sorted(ACTIVATIONS)), min_size=1, max_size=4
+            ).map(tuple),
             "init": st.sampled_from(sorted(INITIALIZATIONS)),
             "parametrization": st.sampled_from(sorted(PARAMETRIZATIONS)),
             "lr": st.floats(1e-12, 1e3),
@@ -160,11 +189,19 @@ def test_book_preset_is_the_chapters() -> None:
             "combine": st.none() | st.sampled_from(sorted(COMBINES)),
             "seed": st.integers(0, 2**32 - 1),
             "k": st.integers(2, 99),
+            "partners": st.lists(st.sampled_from(sorted(PARTNERS)), unique=True).map(tuple),
+            "partner_share": st.floats(0.01, 0.99),
         },
-    )
+    ),
+    st.lists(st.integers(1, 999), max_size=4).flatmap(
+        lambda hidden: st.tuples(st.just(tuple(hidden)), turns(len(hidden)))
+    ),
 )
-def test_record_round_trip_through_json(options: dict[str, Any]) -> None:
-    settings = make_settings(options=options)
+def test_record_round_trip_through_json(
+    options: dict[str, Any], layers: tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]
+) -> None:
+    hidden, dropout = layers
+    settings = make_settings(options={**options, "hidden": hidden, "dropout": dropout})
     text = json.dumps(settings_to_record(settings), allow_nan=False)
     assert settings_from_record(json.loads(text)) == settings
 
@@ -196,9 +233,16 @@ BAD: list[tuple[str, Any, str]] = [
     ("seeds", 0, "seeds"),
     *[("seed", value, "seed must") for value in (-1, 2**32)],
     *[("fold_seed", value, "fold_seed") for value in (-1, 2**32)],
-    *[("dropout", (value,), "dropout") for value in (1.0, 1.5, -0.1, math.nan)],
-    ("dropout", (0.1, 0.1, 0.1), r"dropout .*\(2\); found 3"),
+    *[("dropout", ((value,),), "dropout") for value in (1.0, 1.5, -0.1, math.nan)],
+    ("dropout", ((0.1,), (0.1, 1.5)), r"dropout .*found \[0\.1, 1\.5\]"),
+    ("dropout", ((0.1, 0.1, 0.1),), r"dropout .*\(2\); found 3"),
+    ("dropout", ((0.1,), (0.1, 0.1, 0.1)), r"dropout .*\(2\); found 3"),
+    ("dropout", ((),), r"dropout .*\(2\); found 0"),
     ("dropout", (), "dropout"),
+    ("activation", (), "activation"),
+    *[("frequencies", value, "frequencies") for value in (0, -1)],
+    *[("frequency_scale", value, "frequency_scale") for value in (0.0, -0.1, math.nan, math.inf)],
+    *[("soft_bound", value, "soft_bound") for value in (0.0, -1.0, math.nan, math.inf)],
     ("hidden", (0,), "hidden"),
     ("hidden", (64, -1), "hidden"),
     *[("clip", value, "clip") for value in (0.0, -1.0, math.nan, math.inf)],
@@ -212,33 +256,38 @@ def test_invalid_value_names_its_option(name: str, value: Any, named: str) -> No
     with pytest.raises(UsageError, match=named) as caught:
         make_settings(options={name: value})
     assert caught.value.exit_code == 2
-    shown = value[-1] if isinstance(value, tuple) and value else value
-    if not isinstance(value, tuple) or len(value) == 1:
-        assert str(shown) in str(caught.value)
+    while isinstance(value, tuple) and len(value) == 1:
+        (value,) = value
+    if not isinstance(value, tuple):
+        assert str(value) in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "value"),
     [
-        "recipe",
-        "scale",
-        "impute",
-        "scope",
-        "model",
-        "activation",
-        "init",
-        "optimizer",
-        "schedule",
-        "loss",
-        "target_scale",
-        "stop_on",
-        "dtype",
-        "combine",
+        ("recipe", "nothing"),
+        ("scale", "nothing"),
+        ("impute", "nothing"),
+        ("scope", "nothing"),
+        ("model", "nothing"),
+        ("embedding", "nothing"),
+        ("activation", ("nothing",)),
+        ("activation", ("gelu", "nothing")),
+        ("init", "nothing"),
+        ("parametrization", "nothing"),
+        ("optimizer", "nothing"),
+        ("schedule", "nothing"),
+        ("loss", "nothing"),
+        ("target_scale", "nothing"),
+        ("stop_on", "nothing"),
+        ("dtype", "nothing"),
+        ("combine", "nothing"),
+        ("partners", ("boosting", "nothing")),
     ],
 )
-def test_unknown_name_lists_the_valid_ones(name: str) -> None:
+def test_unknown_name_lists_the_valid_ones(name: str, value: Any) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown .* 'nothing'; there are: ") as caught:
-        make_settings(options={name: "nothing"})
+        make_settings(options={name: value})
     assert all(valid in str(caught.value) for valid in caught.value.valid)
 
 
@@ -253,6 +302,8 @@ def test_unknown_option_and_preset_name_the_nearest() -> None:
         make_settings(options={"epoch": 3})
     with pytest.raises(UnknownNameError, match=r"unknown preset 'boook'.*Did you mean 'book'"):
         make_settings("boook")
+    with pytest.raises(UnknownNameError, match=r"embedding 'perodic'.*Did you mean 'periodic'"):
+        make_settings(options={"embedding": "perodic"})
     assert DEFAULT_PRESET in PRESETS
 
 

@@ -18,7 +18,7 @@ from kaggleprice.metrics.transforms import LOG, LOG1P, NONE
 from kaggleprice.preprocessing import RECIPES
 from kaggleprice.workflow import Asked, Source, Workplace
 
-OPTIONS: dict[str, Any] = {"k": 3, "seeds": 2, "epochs": 2, "hidden": (8,), "dropout": (0.1,)}
+OPTIONS: dict[str, Any] = {"k": 3, "seeds": 2, "epochs": 2, "hidden": (8,), "dropout": ((0.1,),)}
 
 
 class Recorder:
@@ -133,6 +133,13 @@ def test_predict_takes_the_named_run(folder: Path) -> None:
         ({"scale": "robust"}, "scale standard, not robust"),
         ({"shuffle": False}, "shuffle True, not False"),
         ({"model": "linear"}, "model mlp, not linear"),
+        ({"embedding": "none"}, "embedding periodic, not none"),
+        ({"frequencies": 3}, "frequencies 4, not 3"),
+        ({"frequency_scale": 0.2}, "frequency_scale 0.1, not 0.2"),
+        ({"soft_bound": None}, "soft_bound 2.0, not None"),
+        ({"feature_scales": False}, "feature_scales True, not False"),
+        ({"activation": ("tanh", "gelu")}, r"activation .*gelu.*tanh.*, not .*tanh.*gelu"),
+        ({"dropout": ((0.1,), (0.2,))}, r"dropout .*0\.1.*, not .*0\.1.*0\.2"),
         ({**OPTIONS, "epochs": 3}, "epochs 2, not 3"),
     ],
 )
