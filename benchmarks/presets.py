@@ -2,6 +2,7 @@
 
     python -m benchmarks.presets            # every preset
     python -m benchmarks.presets fast       # this one again
+    python -m benchmarks.presets table      # prints what is measured, as README has it
 
 Writes kaggleprice/measured.json, which `kaggleprice cv --preset list` shows. Each preset is
 cross-validated once with its own folds and seed, as `kaggleprice cv --preset NAME` does. Seconds
@@ -55,6 +56,20 @@ def measure(preset: str) -> Measured:
     )
 
 
+def table() -> list[str]:
+    """Return what is measured as a Markdown table."""
+    lines = [
+        "| preset | networks | mean of folds | pooled | seconds |",
+        "|---|---|---|---|---|",
+    ]
+    for name, found in read_measurements().presets.items():
+        lines.append(
+            f"| `{name}` | {found.networks} | {found.fold_mean:.4f} | {found.oof:.4f} "
+            f"| {found.seconds:.0f} |"
+        )
+    return lines
+
+
 def main(*presets: str) -> None:
     """Measure these presets, or all, and write the file."""
     kept = dict(read_measurements().presets) if presets and RESULTS.exists() else {}
@@ -70,4 +85,7 @@ def main(*presets: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:] == ["table"]:
+        print("\n".join(table()))
+    else:
+        main(*sys.argv[1:])

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from benchmarks import peers, presets
 from kaggleprice import errors
 from kaggleprice.cli import app
 from kaggleprice.competitions import read_competition
@@ -92,6 +93,24 @@ def test_exit_codes_are_those_of_the_errors() -> None:
     }
     # 5 and 6 are reserved: no command raises them yet.
     assert listed == (raised - {5, 6}) | {0, 130}
+
+
+def marked(name: str) -> list[str]:
+    """The lines between `<!-- name -->` and `<!-- /name -->`."""
+    _, _, rest = README.partition(f"<!-- {name} -->\n")
+    text, _, _ = rest.partition(f"<!-- /{name} -->")
+    return text.splitlines()
+
+
+def test_presets_table_is_what_was_measured() -> None:
+    assert marked("presets") == presets.table()
+
+
+def test_peers_table_is_what_was_measured() -> None:
+    found = peers.measured(peers.FOLDER)
+    measured = {seed for _, seed in found}
+    assert set(peers.CONFIRMATION) <= measured
+    assert marked("peers") == peers.table(found, peers.CONFIRMATION)
 
 
 def test_no_placeholder_is_left() -> None:
