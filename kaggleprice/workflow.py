@@ -20,6 +20,7 @@ from kaggleprice.features import check_suffix, read_recipe, recipe_beside, write
 from kaggleprice.files import check_writable
 from kaggleprice.folds import make_folds, read_folds
 from kaggleprice.metrics import TARGET_TRANSFORMS
+from kaggleprice.options import show_value
 from kaggleprice.preprocessing import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.preprocessing.state import FittedRecipe
@@ -316,7 +317,8 @@ def _check_asked(run: Run, asked: Asked) -> None:
         if option not in _ONLY_PREDICTION and trained[option] != value:
             said = "" if option in asked.options else f" as in preset {asked.preset}"
             raise UsageError(
-                f"run {run.name} was trained with {option} {trained[option]}, not {value}{said}; "
+                f"run {run.name} was trained with {option} {show_value(trained[option])}, not "
+                f"{show_value(value)}{said}; "
                 "leave that option away, or train another run with `kaggleprice cv` first."
             )
     if asked.folds is not None:

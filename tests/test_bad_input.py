@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from entry_point import TINY, EntryPoint, Finished
 from small import write_small
-
-
-@pytest.fixture(scope="module")
-def entry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EntryPoint]:
-    entry = EntryPoint(tmp_path_factory.mktemp("entry"))
-    yield entry
-    entry.close()
 
 
 @pytest.fixture

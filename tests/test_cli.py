@@ -8,7 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,6 @@ from kaggleprice.settings import flat_settings, make_settings
 COMMANDS = ["download", "preprocess", "cv", "predict"]
 HEAVY = {"numpy", "pandas", "scipy", "sklearn", "torch", "pooch", "requests"}
 SMALL = ["--competition", "small.toml"]
-
-
-@pytest.fixture(scope="module")
-def entry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EntryPoint]:
-    entry = EntryPoint(tmp_path_factory.mktemp("entry"))
-    yield entry
-    entry.close()
 
 
 @pytest.fixture
@@ -576,10 +570,14 @@ def test_a_kill_leaves_no_run(entry: EntryPoint, small: Path) -> None:
 def test_processes_that_finish_at_once(small: Path) -> None:
     """Two processes, one runs folder: two runs (many at once: test_runs.py)."""
     given = [SCRIPT, "cv", *SMALL, *TINY, "-q", "--json"]
-    started = [
-        subprocess.Popen(given, cwd=small, text=True, stdout=subprocess.PIPE) for _ in range(2)
-    ]
-    documents = [json.loads(process.communicate(timeout=120)[0]) for process in started]
+
+    def run_one(_: int) -> str:
+        return subprocess.run(
+            given, cwd=small, text=True, stdout=subprocess.PIPE, timeout=120, check=True
+        ).stdout
+
+    with ThreadPoolExecutor(2) as pool:
+        documents = [json.loads(text) for text in pool.map(run_one, range(2))]
     assert sorted(d["run"] for d in documents) == ["mlp-001", "mlp-002"]
     folders = sorted((small / "runs" / "small").iterdir())
     assert len({(folder / "oof.csv").read_bytes() for folder in folders}) == 1

@@ -77,9 +77,8 @@ def test_garbage_targets_reach_nothing_of_their_fold(
 
 def test_stopping_on_validation_rows_is_marked_and_does_see_them(case: Case) -> None:
     """The option that is not honest says so; the test above would fail for it."""
-    settings = make_settings(
-        options={**TINY, "patience": 12, "lr": 0.05, "stop_on": "validation", "epochs": 12}
-    )
+    watching = {"stop_on": "validation", "epochs": 12, "patience": 12, "seeds": 4}
+    settings = make_settings(options={**TINY, **watching})
     assert any(note.startswith("Optimistic") for note in settings.notes)
     clean, garbled = case.run(settings), spoilt(case, 1, settings).run(settings)
     held = clean.fold_of_row == 1

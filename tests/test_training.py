@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,22 @@ from kaggleprice.training.randomness import NoiseSource, Purpose, member_generat
 SAMPLE = Path(__file__).parent.parent / "data" / "sample"
 ROWS, FOLDS, BATCH = 150, 4, 16
 MEMBERS = [Member(fold, seed) for fold in range(FOLDS) for seed in range(2)]
-SMALL = ModelSettings(hidden=(12, 6), activation="silu", dropout=(0.3, 0.1))
+SMALL = ModelSettings(hidden=(12, 6), activation=("silu",), dropout=((0.3, 0.1),))
+# Six turns; the second layer drops something in some of them only.
+MIX = replace(SMALL, activation=("gelu", "tanh", "prelu"), dropout=((0.3, 0.0), (0.1,)))
+# In no order, every turn, two members of some: what stands beside a member is not its business.
+MIXED = [Member(fold, seed) for fold, seed in enumerate((4, 0, 5, 2))]
+MIXED += [Member(fold, seed) for fold, seed in enumerate((2, 3, 1, 6))]
+# What may be made of the features before the first layer; SMALL has all of it.
+FRONTS: dict[str, dict[str, Any]] = {
+    "no embedding": {"embedding": "none"},
+    "no soft bound": {"soft_bound": None},
+    "no feature scales": {"feature_scales": False},
+    "embedding alone": {"soft_bound": None, "feature_scales": False},
+    "soft bound alone": {"embedding": "none", "feature_scales": False},
+    "feature scales alone": {"embedding": "none", "soft_bound": None},
+    "nothing": {"embedding": "none", "soft_bound": None, "feature_scales": False},
+}
 SHORT = TrainingSettings(lr=0.01, epochs=3, batch_size=BATCH, dtype="float64")
 
 
@@ -55,7 +71,8 @@ class Setting:
         )
 
     def network(self, members: Sequence[Member], model: ModelSettings) -> MemberNetwork:
-        network = build_network(model, len(members), self.encoding.width, torch.float64)
+        starts = [m.seed for m in members]
+        network = build_network(model, starts, self.encoding.inputs, torch.float64)
         generators = [member_generator(7, m, Purpose.WEIGHTS) for m in members]
         network.initialize(generators, self.encoding.active[[m.fold for m in members]])
         return network
@@ -85,20 +102,29 @@ def setting() -> Setting:
 
 
 def assert_alone_equals_together(
-    setting: Setting, model: ModelSettings, training: TrainingSettings
+    setting: Setting,
+    model: ModelSettings,
+    training: TrainingSettings,
+    members: Sequence[Member] = MEMBERS,
+    chosen: Sequence[int] = (1, 4, 7),
 ) -> None:
-    together, fit, predictions = setting.train(MEMBERS, model, training)
-    for m in (1, 4, 7):
-        alone, own_fit, own = setting.train([MEMBERS[m]], model, training)
+    together, fit, predictions = setting.train(members, model, training)
+    whole = together.state_dict()
+    for m in chosen:
+        alone, own_fit, own = setting.train([members[m]], model, training)
         np.testing.assert_allclose(predictions[m], own[0], rtol=1e-9, atol=1e-9)
         assert fit.epochs[m] == own_fit.epochs[0]
-        for (name, mine), value in zip(
-            alone.state_dict().items(), together.state_dict().values(), strict=True
-        ):
+        parts = alone.state_dict()
+        for name, mine in parts.items():
             # Batch norm takes away what a bias before it adds: such a bias has no gradient but
             # rounding, which adaptive optimizers blow up, and no effect.
             if not (model.batch_norm and re.fullmatch(r"linears\.[01]\.bias", name)):
-                torch.testing.assert_close(value[m], mine[0], rtol=1e-7, atol=1e-9, msg=name)
+                torch.testing.assert_close(whole[name][m], mine[0], rtol=1e-7, atol=1e-9, msg=name)
+        # Slopes that others need stand idle beside a member that has another activation.
+        slopes = {f"activations.{layer}.slope" for layer in (0, 1)}
+        assert whole.keys() - parts.keys() <= slopes
+        for name in whole.keys() - parts.keys():
+            assert whole[name][m].item() == 0.25
     # The comparison means something only where members differ and have moved.
     assert np.ptp(predictions[:, 0]) > 1e-3
 
@@ -114,7 +140,7 @@ def test_members_are_trained_as_if_alone(setting: Setting, model: str, optimizer
     ("model", "training"),
     [
         (replace(SMALL, batch_norm=True), SHORT),
-        (replace(SMALL, activation="prelu"), SHORT),
+        (replace(SMALL, activation=("prelu",)), SHORT),
         (replace(SMALL, parametrization="standard"), SHORT),
         (SMALL, replace(SHORT, l1=0.01)),
         (SMALL, replace(SHORT, clip_norm=0.1)),
@@ -130,6 +156,34 @@ def test_regularizers_belong_to_the_member(
     setting: Setting, model: ModelSettings, training: TrainingSettings
 ) -> None:
     assert_alone_equals_together(setting, model, training)
+
+
+@pytest.mark.parametrize("front", FRONTS.values(), ids=FRONTS)
+def test_what_stands_before_the_first_layer_belongs_to_the_member(
+    setting: Setting, front: dict[str, Any]
+) -> None:
+    training = replace(SHORT, weight_decay=0.05, l1=0.001)
+    assert_alone_equals_together(setting, replace(SMALL, **front), training)
+
+
+@pytest.mark.parametrize(
+    ("front", "training"),
+    [
+        ({}, SHORT),
+        ({}, replace(SHORT, optimizer="adam", l1=0.01, clip_norm=0.1)),
+        ({}, replace(SHORT, epochs=12, patience=1, lr=0.05)),
+        ({"batch_norm": True}, replace(SHORT, epochs=6, patience=2, lr=0.05)),
+        *[(front, SHORT) for front in FRONTS.values()],
+    ],
+    ids=lambda value: None,
+)
+def test_members_of_a_mix_are_trained_as_if_alone(
+    setting: Setting, front: dict[str, Any], training: TrainingSettings
+) -> None:
+    """Each has its own activation and dropout, whatever its neighbours have."""
+    assert {MIX.turn_of(member.seed) for member in MIXED} == set(range(6))
+    model = replace(MIX, **front)
+    assert_alone_equals_together(setting, model, training, MIXED, range(len(MIXED)))
 
 
 def test_early_stopping_stops_members_at_different_epochs(setting: Setting) -> None:
@@ -152,38 +206,59 @@ def test_a_stopped_member_has_its_best_weights(setting: Setting) -> None:
 
 
 class PlainNetwork(nn.Module):
-    """What somebody would write for one member with `torch.nn`."""
+    """What somebody would write for one member with `torch.nn`, of the features that it has."""
 
-    def __init__(self, width: int, inputs: int, model: ModelSettings) -> None:
-        """`inputs` of the `width` features are this member's; the rest is always 0."""
+    def __init__(self, width: int, numbers: int, model: ModelSettings, seed: int) -> None:
+        """The first `numbers` of the `width` features are numbers."""
         super().__init__()
-        sizes = [width, *[units for units, _ in model.layers], 1]
-        self.rates = [rate for _, rate in model.layers]
+        bent = model.model != "linear"
+        hidden = model.hidden if bent else ()
+        cosines = model.frequencies if bent and model.embedding == "periodic" else 0
+        inputs = width + numbers * cosines
+        self.numbers, self.bound = numbers, model.soft_bound if bent else None
+        self.frequency, self.phase = (
+            nn.Parameter(torch.zeros(numbers, cosines, dtype=torch.float64)) for _ in range(2)
+        )
+        ones = torch.ones(inputs, dtype=torch.float64)
+        self.factor = nn.Parameter(ones) if bent and model.feature_scales else ones
+        sizes = [inputs, *hidden, 1]
         self.linears = nn.ModuleList(
             nn.Linear(i, o, dtype=torch.float64) for i, o in pairwise(sizes)
         )
         self.norms = nn.ModuleList(
-            nn.BatchNorm1d(o, dtype=torch.float64) for o in sizes[1:-1] if model.batch_norm
+            nn.BatchNorm1d(o, dtype=torch.float64) for o in hidden if model.batch_norm
         )
-        self.prelus = nn.ModuleList(
-            nn.PReLU(dtype=torch.float64) for _ in sizes[1:-1] if model.activation == "prelu"
-        )
-        self.activation = getattr(nn.functional, model.activation, None)
+        name = model.activation[seed % len(model.activation)]
+        self.activations = [
+            nn.PReLU(dtype=torch.float64) if name == "prelu" else getattr(nn.functional, name)
+            for _ in hidden
+        ]
+        self.slopes = nn.ModuleList(a for a in self.activations if isinstance(a, nn.PReLU))
+        turns = [rates * len(hidden) if len(rates) == 1 else rates for rates in model.dropout]
+        self.rates = turns[seed % len(turns)] if bent else ()
+        # A layer takes random numbers where any start drops something of it.
+        self.drawn = [any(rates[layer] > 0 for rates in turns) for layer in range(len(hidden))]
         ntk = model.parametrization == "ntk"
-        self.scales = [i**-0.5 if ntk else 1.0 for i in [inputs, *sizes[1:-1]]]
+        self.scales = [i**-0.5 if ntk else 1.0 for i in sizes[:-1]]
 
     def forward(self, x: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor:
-        used = 0
-        for layer, rate in enumerate(self.rates):
+        x, used = self.embedded(x) * self.factor, 0
+        for layer, activation in enumerate(self.activations):
             x = self.linear(layer, x)
-            x = self.norms[layer](x) if self.norms else x
-            x = self.prelus[layer](x) if self.prelus else self.activation(x)
-            if rate and noise is not None:
+            x = activation(self.norms[layer](x) if self.norms else x)
+            if self.drawn[layer] and noise is not None:
                 bits = noise[:, used : used + x.shape[1]].to(torch.int64) + 2**15
-                dropped = round(rate * 2**16)
+                dropped = round(self.rates[layer] * 2**16)
                 x = x * (bits >= dropped) / (1 - dropped / 2**16)
-            used += x.shape[1] if rate else 0
+                used += x.shape[1]
         return self.linear(-1, x).squeeze(1)
+
+    def embedded(self, x: torch.Tensor) -> torch.Tensor:
+        numbers, rest = x[:, : self.numbers], x[:, self.numbers :]
+        angles = 2 * torch.pi * self.frequency * numbers[:, :, None] + self.phase
+        if self.bound is not None:
+            numbers = numbers / torch.sqrt(1 + (numbers / self.bound) ** 2)
+        return torch.cat([numbers, rest, torch.cos(angles).flatten(1)], dim=1)
 
     def linear(self, layer: int, x: torch.Tensor) -> torch.Tensor:
         linear = self.linears[layer]
@@ -207,12 +282,20 @@ def train_plainly(
 ) -> NDArray[np.float64]:
     """One member by a plain loop; returns its predictions of all rows, shape (n,)."""
     start = setting.network([member], model)
-    dense = setting.rows([member]).assemble(torch.arange(ROWS)[None])[0]
-    plain = PlainNetwork(dense.shape[1], int(setting.encoding.active[member.fold].sum()), model)
+    own = torch.from_numpy(setting.encoding.active[member.fold])
+    numbers = own[: setting.encoding.numeric_count]
+    dense = setting.rows([member]).assemble(torch.arange(ROWS)[None])[0][:, own]
+    plain = PlainNetwork(dense.shape[1], int(numbers.sum()), model, member.seed)
     with torch.no_grad():
+        cosines = plain.frequency.shape[1]
+        if cosines:
+            plain.frequency.copy_(start.embedding.frequency[0, numbers])
+            plain.phase.copy_(start.embedding.phase[0, numbers])
+        inputs = torch.cat([own, numbers.repeat_interleave(cosines)])
         for mine, theirs in zip(plain.linears, start.linears, strict=True):
-            mine.weight.copy_(theirs.weight[0].T)
+            mine.weight.copy_(theirs.weight[0, inputs].T)
             mine.bias.copy_(theirs.bias[0, 0])
+            inputs = slice(None)
     rows = np.flatnonzero(setting.folds != member.fold)
     center, scale = setting.target[rows].mean(), setting.target[rows].std()
     target = torch.from_numpy((setting.target - center) / scale)
@@ -266,10 +349,31 @@ def test_members_equal_a_plain_loop_in_every_parametrization(
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_members_equal_a_plain_loop_for_every_activation(setting: Setting, activation: str) -> None:
-    model = replace(SMALL, activation=activation)
+    model = replace(SMALL, activation=(activation,))
     _, _, predictions = setting.train(MEMBERS, model, SHORT)
     plain = train_plainly(setting, MEMBERS[3], model, SHORT)
     np.testing.assert_allclose(predictions[3], plain, rtol=1e-8)
+
+
+@pytest.mark.parametrize("front", FRONTS.values(), ids=FRONTS)
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_members_equal_a_plain_loop_whatever_stands_before_the_first_layer(
+    setting: Setting, front: dict[str, Any], optimizer: str
+) -> None:
+    model = replace(SMALL, **front)
+    training = replace(SHORT, optimizer=optimizer, weight_decay=0.05)
+    _, _, predictions = setting.train(MEMBERS, model, training)
+    for m in (2, 7):
+        plain = train_plainly(setting, MEMBERS[m], model, training)
+        np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
+
+
+@pytest.mark.parametrize("m", range(len(MIXED)))
+def test_members_of_a_mix_equal_a_plain_loop(setting: Setting, m: int) -> None:
+    training = replace(SHORT, weight_decay=0.05)
+    _, _, predictions = setting.train(MIXED, MIX, training)
+    plain = train_plainly(setting, MIXED[m], MIX, training)
+    np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
 
 
 def test_linear_members_equal_a_plain_loop(setting: Setting) -> None:
@@ -288,13 +392,48 @@ def test_batch_norm_equals_a_plain_loop(setting: Setting) -> None:
         np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
 
 
-def test_an_inactive_feature_never_gets_a_weight(setting: Setting) -> None:
-    network, _, _ = setting.train(MEMBERS, SMALL, replace(SHORT, weight_decay=0.0))
+@pytest.mark.parametrize("front", [{}, *FRONTS.values()], ids=["all", *FRONTS])
+@pytest.mark.parametrize(
+    "training",
+    [
+        replace(SHORT, weight_decay=0.0),
+        replace(SHORT, optimizer="adam", weight_decay=0.05, l1=0.01),
+        replace(SHORT, optimizer="rmsprop", clip_norm=0.5),
+    ],
+    ids=["adamw", "adam", "rmsprop"],
+)
+def test_a_feature_that_a_fold_does_not_have_stays_out(
+    setting: Setting, front: dict[str, Any], training: TrainingSettings
+) -> None:
+    """Its weights, its factor, its frequencies and phases stay 0, exactly."""
+    network, _, _ = setting.train(MEMBERS, replace(MIX, **front), training)
     active = setting.encoding.active[[m.fold for m in MEMBERS]]
-    assert not active.all(), "the folds of this test should differ in their categories"
-    first = network.linears[0].weight.detach().numpy()
-    assert np.all(first[~active] == 0)
-    assert np.all(np.abs(first[active]).max(axis=1) > 0)
+    count = setting.encoding.numeric_count
+    numbers = active[:, :count]
+    assert not numbers.all(), "the folds of this test should differ in their logs"
+    assert not active[:, count:].all(), "the folds of this test should differ in their categories"
+    embedded = np.repeat(numbers, network.embedding.outputs, axis=1)
+    used = np.concatenate([active, embedded], axis=1)
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    first = state["linears.0.weight"]
+    assert np.all(first[~used] == 0)
+    assert np.all(np.abs(first[used]).max(axis=1) > 0)
+    if "scale.factor" in state:
+        assert np.array_equal(state["scale.factor"][:, 0] != 0, used)
+    for name in {"embedding.frequency", "embedding.phase"} & state.keys():
+        assert np.array_equal((state[name] != 0).all(axis=2), numbers)
+        assert np.all(state[name][~numbers] == 0)
+
+
+def test_what_a_feature_that_a_fold_does_not_have_says_reaches_nothing(setting: Setting) -> None:
+    """Garbage in place of its zeros; only weights and factors of 0 keep it out."""
+    network, _, _ = setting.train(MEMBERS, SMALL, SHORT)
+    x = setting.rows(MEMBERS).assemble(torch.arange(ROWS).expand(len(MEMBERS), -1))
+    absent = ~torch.from_numpy(setting.encoding.active[[m.fold for m in MEMBERS]])
+    garbage = torch.where(absent[:, None], 1e3, x)
+    with torch.no_grad():
+        network.eval()
+        assert torch.equal(network(x, None, None), network(garbage, None, None))
 
 
 def test_history_is_the_error_of_each_member(setting: Setting) -> None:

@@ -52,12 +52,14 @@ def record(folds: int = 2, seeds: int = 3) -> dict[str, object]:
             "fold_sd": 0.01,
             "train_mean": 0.1,
             "oof": 0.13579,
+            "networks_oof": 0.13579,
             "mean_squared_log_error": 0.0153,
         },
         "folds": [
             {"fold": k + 1, "train": 0.1, "validation": 0.12 + k / 100} for k in range(folds)
         ],
         "members": [{}] * folds * seeds,
+        "partners": [],
         "notes": ["Optimistic: for a reason."],
         "timing": {"seconds": 12.345, "finished": ""},
         "device": "cpu",
@@ -76,6 +78,20 @@ def test_cv_view_names_both_scores() -> None:
     assert ["2", "0.1000", "0.1300"] in lines
     assert ["mean", "0.1000", "0.1235"] in lines
     assert ["sd", "0.0100"] in lines
+    assert "partner" not in text
+
+
+def test_cv_view_says_what_networks_and_partners_score_alone() -> None:
+    scores = {**record()["scores"], "networks_oof": 0.14}  # type: ignore[dict-item]
+    voted = {
+        **record(),
+        "scores": scores,
+        "partners": [{"name": "boosting", "oof": 0.13}, {"name": "ridge", "oof": 0.15}],
+        "settings": {"partner_share": 0.4},
+    }
+    text = shown(views.cv_view(Run(Path("runs/sample/mlp-007"), voted)))
+    alone = "networks 0.1400, boosting 0.1300, ridge 0.1500"
+    assert f"pooled score of each alone: {alone}; partners have 0.4 of the vote" in text
 
 
 def prediction(rows: int) -> Prediction:
