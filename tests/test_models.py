@@ -309,7 +309,6 @@ def test_dropout_drops_each_members_rate_and_keeps_the_mean() -> None:
     assert not layer.state_dict(), "rates are settings, not weights"
 
 
-@pytest.mark.xfail(strict=True, reason="the factor is rounded to single precision")
 def test_dropout_is_exact_in_double_precision() -> None:
     layer = MemberDropout([0.3, 0.1]).to(torch.float64).train()
     kept = torch.full((2, 1, 1), 2**15 - 1, dtype=torch.int16)

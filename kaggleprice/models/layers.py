@@ -198,10 +198,10 @@ class MemberDropout(nn.Module):
         self.rates = [int(count) / 2**16 for count in dropped]
         factor = 1.0 / (1.0 - dropped.double() / 2**16)
         self.register_buffer("lowest", (dropped - 2**15).to(torch.int16), persistent=False)
-        self.register_buffer("factor", factor.float(), persistent=False)
+        self.register_buffer("factor", factor, persistent=False)
 
     def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
         """Drop and rescale while training; the identity otherwise."""
         if not self.training or noise is None:
             return x
-        return x * ((noise >= self.lowest) * self.factor)
+        return x * ((noise >= self.lowest) * self.factor.to(x.dtype))
