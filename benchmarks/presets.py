@@ -65,7 +65,7 @@ def table() -> list[str]:
     for name, found in read_measurements().presets.items():
         lines.append(
             f"| `{name}` | {found.networks} | {found.fold_mean:.4f} | {found.oof:.4f} "
-            f"| {found.seconds:.0f} |"
+            f"| {found.seconds:g} |"
         )
     return lines
 

@@ -68,7 +68,7 @@ class RunSettings:
             raise UsageError(f"partners must differ, found {', '.join(self.partners)}.")
         if not 0 < self.partner_share < 1:
             raise UsageError(
-                f"partner_share must lie between 0 and 1, found {self.partner_share}; "
+                f"partner_share must be above 0 and below 1, found {self.partner_share}; "
                 "for no partners use `--partners none`."
             )
         if self.k < 2:

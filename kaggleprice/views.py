@@ -231,7 +231,7 @@ def presets_view() -> Group:
         cells = ["not measured", "", "", ""]
         if found is not None:
             scores = [_score(found.fold_mean), _score(found.oof)]
-            cells = [str(found.networks), *scores, f"{found.seconds:.0f}"]
+            cells = [str(found.networks), *scores, f"{found.seconds:g}"]
         table.add_row(name, *cells)
     lines = [f"{name}: {preset.help}" for name, preset in PRESETS.items()]
     lines.append(f"Measured on House Prices (RMSE between logs), {measured.machine}.")

@@ -168,8 +168,8 @@ def tables_of(source: Source) -> Tables:
     ("options", "words"),
     [
         ({"partners": ("boosting", "boosting")}, "partners must differ"),
-        ({"partners": ("ridge",), "partner_share": 0.0}, "between 0 and 1"),
-        ({"partner_share": 1.0}, "between 0 and 1"),
+        ({"partners": ("ridge",), "partner_share": 0.0}, "above 0 and below 1"),
+        ({"partner_share": 1.0}, "above 0 and below 1"),
     ],
 )
 def test_settings_that_cannot_be(options: dict[str, object], words: str) -> None:
