@@ -6,39 +6,16 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer import TyperException
 from typer.core import TyperGroup
 
 from kaggleprice import __version__
-from kaggleprice.cli.arguments import (
-    DATA,
-    OUTPUT,
-    RUN,
-    CompetitionOption,
-    DataDirOption,
-    DeviceOption,
-    FoldsOption,
-    JsonOption,
-    NoVerifyOption,
-    PresetOption,
-    QuietOption,
-    RunsDirOption,
-    ThreadsOption,
-    add_options,
-)
-from kaggleprice.competitions import DEFAULT_COMPETITION
-from kaggleprice.errors import KagglePriceError, OutputError, RunError, UnknownNameError, UsageError
-
-if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.table import Table
-
-    from kaggleprice.console import Reporter
-    from kaggleprice.workflow import Source, Workplace
+from kaggleprice.cli import cv, download, predict, preprocess
+from kaggleprice.cli.output import drop_stdout
+from kaggleprice.errors import KagglePriceError, RunError, UnknownNameError, UsageError
 
 INTERRUPTED = 130
 # How long a thread of torch's OpenMP (GNU) spins for the others before it sleeps. Its own choice
@@ -90,253 +67,13 @@ def root(
     """From a tabular regression competition's CSVs to submission.csv, with an honest score."""
 
 
-@app.command(
-    epilog="Examples: [bold]kaggleprice download[/]; "
-    "[bold]kaggleprice download --from house-prices.zip[/]"
-)
-def download(
-    competition: CompetitionOption = DEFAULT_COMPETITION,
-    data_dir: DataDirOption = Path("data"),
-    from_path: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            metavar="PATH",
-            help="Take the files from this folder or zip, recognised by hash. "
-            "[dim](default: the competition's mirrors)[/]",
-            show_default=False,
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Fetch a competition's CSVs, check their hashes, and keep them in the data folder."""
-    from kaggleprice import views, workflow
-
-    source = _source(competition, data_dir, no_verify=False)
-    with _reporter(quiet) as reporter:
-        downloads = workflow.download(source, from_path, reporter)
-    _show(
-        as_json,
-        lambda: views.download_document(source.competition, downloads),
-        lambda: views.download_view(downloads),
-    )
+def _add(command: Callable[..., None], examples: Sequence[str]) -> None:
+    shown = "; ".join(f"[bold]{example}[/]" for example in examples)
+    app.command(epilog=f"Examples: {shown}")(command)
 
 
-@app.command(
-    epilog="Examples: [bold]kaggleprice preprocess --recipe book --head 4[/]; "
-    "[bold]kaggleprice preprocess --output features.csv[/]"
-)
-@add_options("Recipe")
-def preprocess(
-    *,
-    competition: CompetitionOption = DEFAULT_COMPETITION,
-    data_dir: DataDirOption = Path("data"),
-    no_verify: NoVerifyOption = False,
-    options: dict[str, Any],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Write the features of all rows as .csv, .npz or .parquet, and the fitted recipe "
-            "beside them as .recipe.json. [dim](default: write nothing)[/]",
-            show_default=False,
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    apply: Annotated[
-        Path | None,
-        typer.Option(
-            "--apply",
-            metavar="RECIPE.json",
-            help="Apply this fitted recipe. [dim](default: fit one)[/]",
-            show_default=False,
-            rich_help_panel="Recipe",
-        ),
-    ] = None,
-    head: Annotated[
-        int,
-        typer.Option(
-            "--head",
-            min=0,
-            help="Show this many rows of the first and last features instead of the columns.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = 0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Turn columns into features: fill, scale, one-hot encode; show and write them."""
-    from kaggleprice import views, workflow
-
-    if apply is not None and options:
-        raise UsageError(
-            f"--apply takes a fitted recipe as it is; leave --{next(iter(options))} away, or fit a "
-            "new recipe without --apply."
-        )
-    recipe = workflow.make_settings(options=options).recipe
-    with _reporter(quiet) as reporter:
-        source = _source(competition, data_dir, no_verify)
-        result = workflow.preprocess(source, recipe, output, apply, reporter)
-    _show(
-        as_json,
-        lambda: views.preprocess_document(result),
-        lambda: views.preprocess_view(result, head),
-    )
-
-
-@app.command(
-    epilog="Examples: [bold]kaggleprice cv --k 5 --lr 0.01[/]; "
-    "[bold]kaggleprice cv --preset book --seeds 20[/]"
-)
-@add_options("Folds and members", "Network", "Training", "Recipe")
-def cv(
-    *,
-    competition: CompetitionOption = DEFAULT_COMPETITION,
-    data_dir: DataDirOption = Path("data"),
-    no_verify: NoVerifyOption = False,
-    run: Annotated[
-        str | None,
-        typer.Option(
-            "--run",
-            metavar="NAME",
-            help="Name of the new run. [dim](default: the next free one)[/]",
-            rich_help_panel=RUN,
-            show_default=False,
-        ),
-    ] = None,
-    runs_dir: RunsDirOption = Path("runs"),
-    preset: PresetOption = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
-    folds: FoldsOption = None,
-    options: dict[str, Any],
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Cross-validate: train all folds and seeds together, score them out of fold, save the run."""
-    from kaggleprice import views, workflow
-    from kaggleprice.settings import DEFAULT_PRESET
-
-    if preset == "list":
-        _show(as_json, views.presets_document, views.presets_view)
-        return
-    settings = workflow.make_settings(preset or DEFAULT_PRESET, options)
-    with _reporter(quiet) as reporter:
-        made, _ = workflow.cross_validate(
-            _source(competition, data_dir, no_verify),
-            settings,
-            _workplace(runs_dir, device, threads),
-            name=run,
-            folds=folds,
-            progress=reporter,
-        )
-    _show(as_json, lambda: views.cv_document(made), lambda: views.cv_view(made))
-
-
-@app.command(
-    epilog="Examples: [bold]kaggleprice predict[/]; "
-    "[bold]kaggleprice predict --run mlp-001 --combine median -o median.csv[/]"
-)
-@add_options("Folds and members", "Network", "Training", "Recipe")
-def predict(
-    *,
-    competition: CompetitionOption = DEFAULT_COMPETITION,
-    data_dir: DataDirOption = Path("data"),
-    no_verify: NoVerifyOption = False,
-    run: Annotated[
-        str | None,
-        typer.Option(
-            "--run",
-            metavar="NAME",
-            help="Which run predicts. [dim](default: the latest; without one, it is trained)[/]",
-            rich_help_panel=RUN,
-            show_default=False,
-        ),
-    ] = None,
-    runs_dir: RunsDirOption = Path("runs"),
-    preset: PresetOption = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
-    folds: FoldsOption = None,
-    options: dict[str, Any],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="The submission.", rich_help_panel=OUTPUT
-        ),
-    ] = Path("submission.csv"),
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Average all members of a run on the test rows and write submission.csv.
-
-    Without a run yet it trains one first, as [bold]cv[/] does with the same options.
-    """
-    from kaggleprice import views, workflow
-
-    if preset == "list":
-        _show(as_json, views.presets_document, views.presets_view)
-        return
-    with _reporter(quiet) as reporter:
-        prediction = workflow.predict(
-            _source(competition, data_dir, no_verify),
-            _workplace(runs_dir, device, threads),
-            workflow.Asked(name=run, preset=preset, options=options, folds=folds),
-            output=output,
-            progress=reporter,
-        )
-    _show(
-        as_json,
-        lambda: views.predict_document(prediction),
-        lambda: views.predict_view(prediction),
-    )
-
-
-def _source(competition: str, data_dir: Path, no_verify: bool) -> Source:
-    from kaggleprice.competitions import get_competition
-    from kaggleprice.workflow import Source
-
-    return Source(get_competition(competition), data_dir, verify=not no_verify)
-
-
-def _workplace(runs_dir: Path, device: str, threads: int | None) -> Workplace:
-    from kaggleprice.workflow import Workplace
-
-    return Workplace(runs_dir, device, threads)
-
-
-def _reporter(quiet: bool) -> Reporter:
-    from kaggleprice.console import Reporter
-
-    return Reporter(quiet=quiet)
-
-
-def _show(
-    as_json: bool, document: Callable[[], dict[str, Any]], view: Callable[[], Group | Table]
-) -> None:
-    from kaggleprice import console
-
-    shown = document() if as_json else view()
-    try:
-        if isinstance(shown, dict):
-            console.print_json(shown)
-        else:
-            console.results().print(shown)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _drop_stdout()
-        raise OutputError(f"cannot print the result: {error.strerror or error}.") from None
-
-
-def _drop_stdout() -> None:
-    """Send to nowhere what is still to be printed: Python tries again while it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+for module in (download, preprocess, cv, predict):
+    _add(getattr(module, module.__name__.rpartition(".")[2]), module.EXAMPLES)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -352,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has gone (`kaggleprice cv | head`): leave without a word, as filters do.
-        _drop_stdout()
+        drop_stdout()
         code = 1
     sys.exit(code)
 

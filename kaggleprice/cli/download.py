@@ -1,0 +1,53 @@
+"""`kaggleprice download`: fetch and check the CSVs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaggleprice.cli.arguments import (
+    DATA,
+    CompetitionOption,
+    DataDirOption,
+    JsonOption,
+    QuietOption,
+)
+from kaggleprice.cli.output import make_reporter, make_source, show
+from kaggleprice.competitions import DEFAULT_COMPETITION
+
+EXAMPLES = (
+    "kaggleprice download",
+    "kaggleprice download --from house-prices.zip",
+)
+
+
+def download(
+    competition: CompetitionOption = DEFAULT_COMPETITION,
+    data_dir: DataDirOption = Path("data"),
+    from_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="Take the files from this folder or zip, recognised by hash. "
+            "[dim](default: the competition's mirrors)[/]",
+            show_default=False,
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Fetch a competition's CSVs, check their hashes, and keep them in the data folder."""
+    from kaggleprice import views, workflow
+
+    source = make_source(competition, data_dir, no_verify=False)
+    with make_reporter(quiet) as reporter:
+        downloads = workflow.download(source, from_path, reporter)
+    show(
+        as_json,
+        lambda: views.download_document(source.competition, downloads),
+        lambda: views.download_view(downloads),
+    )

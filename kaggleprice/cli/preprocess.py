@@ -1,0 +1,86 @@
+"""`kaggleprice preprocess`: columns to features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kaggleprice.cli.arguments import (
+    OUTPUT,
+    CompetitionOption,
+    DataDirOption,
+    JsonOption,
+    NoVerifyOption,
+    QuietOption,
+    add_options,
+)
+from kaggleprice.cli.output import make_reporter, make_source, show
+from kaggleprice.competitions import DEFAULT_COMPETITION
+from kaggleprice.errors import UsageError
+
+EXAMPLES = (
+    "kaggleprice preprocess --recipe book --head 4",
+    "kaggleprice preprocess --output features.csv",
+)
+
+
+@add_options("Recipe")
+def preprocess(
+    *,
+    competition: CompetitionOption = DEFAULT_COMPETITION,
+    data_dir: DataDirOption = Path("data"),
+    no_verify: NoVerifyOption = False,
+    options: dict[str, Any],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write the features of all rows as .csv, .npz or .parquet, and the fitted recipe "
+            "beside them as .recipe.json. [dim](default: write nothing)[/]",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    apply: Annotated[
+        Path | None,
+        typer.Option(
+            "--apply",
+            metavar="RECIPE.json",
+            help="Apply this fitted recipe. [dim](default: fit one)[/]",
+            show_default=False,
+            rich_help_panel="Recipe",
+        ),
+    ] = None,
+    head: Annotated[
+        int,
+        typer.Option(
+            "--head",
+            min=0,
+            help="Show this many rows of the first and last features instead of the columns.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Turn columns into features: fill, scale, one-hot encode; show and write them."""
+    from kaggleprice import views, workflow
+
+    if apply is not None and options:
+        raise UsageError(
+            f"--apply takes a fitted recipe as it is; leave --{next(iter(options))} away, or fit a "
+            "new recipe without --apply."
+        )
+    recipe = workflow.make_settings(options=options).recipe
+    with make_reporter(quiet) as reporter:
+        source = make_source(competition, data_dir, no_verify)
+        result = workflow.preprocess(source, recipe, output, apply, reporter)
+    show(
+        as_json,
+        lambda: views.preprocess_document(result),
+        lambda: views.preprocess_view(result, head),
+    )
