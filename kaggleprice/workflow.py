@@ -26,7 +26,8 @@ from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.preprocessing.state import FittedRecipe
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.registry import look_up
-from kaggleprice.runs import Run
+from kaggleprice.runs import reading, writing
+from kaggleprice.runs.reading import Run
 from kaggleprice.settings import (
     COMBINES,
     DEFAULT_PRESET,
@@ -216,7 +217,7 @@ def cross_validate(
         progress: told what happens.
 
     Raises:
-        KagglePriceError: as `load`, `crossval.cross_validate` and `runs.write_run`.
+        KagglePriceError: as `load`, `crossval.cross_validate` and `runs.writing.write_run`.
     """
     competition = source.competition
     if name is not None:
@@ -229,7 +230,7 @@ def cross_validate(
     result = crossval.cross_validate(
         competition, data.tables, fold_of_row, settings, device, progress
     )
-    run = runs.write_run(
+    run = writing.write_run(
         workplace.runs_dir, name, competition, data.tables.train, result, data.record
     )
     return run, result
@@ -278,7 +279,7 @@ def predict(
     check_writable(output)
     device = choose_device(workplace.device)
     use_threads(workplace.threads)
-    run, trained = runs.find_run(workplace.runs_dir, competition, asked.name), None
+    run, trained = reading.find_run(workplace.runs_dir, competition, asked.name), None
     if run is None:
         settings = asked.settings
         progress.notice(f"no run of {competition.name} yet: training one first, as `cv` does")
@@ -291,7 +292,7 @@ def predict(
         run, trained = cross_validate(
             source, settings, workplace, folds=asked.folds, progress=progress
         )
-    _check_data(run, competition, data)
+    check_data(run, competition, data)
     ensemble = run.ensemble()
     ensemble.network.to(device)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
@@ -328,8 +329,13 @@ def _check_asked(run: Run, asked: Asked) -> None:
         )
 
 
-def _check_data(run: Run, competition: Competition, data: Data) -> None:
-    for key, now in runs.describe_columns(competition).items():
+def check_data(run: Run, competition: Competition, data: Data) -> None:
+    """Check that the data are those that a run was trained on.
+
+    Raises:
+        DataError: where a file or the way it is read changed since.
+    """
+    for key, now in writing.describe_columns(competition).items():
         then = run.record["columns"][key]
         if then != now:
             raise DataError(

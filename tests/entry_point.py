@@ -123,7 +123,8 @@ def _serve() -> None:
     import kaggleprice.preprocessing.fitting
     import kaggleprice.training.losses
     import kaggleprice.training.schedules
-    import kaggleprice.views  # noqa: F401
+    import kaggleprice.views.cv
+    import kaggleprice.views.predict  # noqa: F401
 
     for line in sys.stdin:
         interrupt, *request = json.loads(line)

@@ -18,7 +18,7 @@ from kaggleprice.folds import make_folds
 from kaggleprice.metrics.transforms import LOG
 from kaggleprice.partners import PARTNERS
 from kaggleprice.partners.fitting import Votes, fit_partners
-from kaggleprice.runs import read_run
+from kaggleprice.runs.reading import read_run
 from kaggleprice.settings import RunSettings, make_settings
 from kaggleprice.sources import Source
 from kaggleprice.tables import Table, Tables, read_tables

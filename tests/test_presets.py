@@ -10,10 +10,11 @@ import pytest
 from entry_point import EntryPoint
 
 from benchmarks import presets as benchmark
-from kaggleprice import measured, views
+from kaggleprice import measured
 from kaggleprice.console import SCHEMA_VERSION
 from kaggleprice.measured import read_measurements
 from kaggleprice.settings import PRESETS
+from kaggleprice.views.presets import presets_document
 
 
 def test_every_preset_is_measured() -> None:
@@ -60,9 +61,9 @@ def test_list_as_json(entry: EntryPoint, tmp_path: Path) -> None:
 
 def test_a_new_preset_is_listed_before_it_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRESETS, "new", replace(PRESETS["fast"], help="something new"))
-    names = [preset["name"] for preset in views.presets_document()["presets"]]
+    names = [preset["name"] for preset in presets_document()["presets"]]
     assert "new" in names
-    last = views.presets_document()["presets"][-1]
+    last = presets_document()["presets"][-1]
     assert last == {"name": "new", "help": "something new", "measured": None}
 
 

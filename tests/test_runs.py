@@ -24,7 +24,8 @@ from kaggleprice.errors import OutputError, RunFolderError, UnknownNameError, Us
 from kaggleprice.files import sha256
 from kaggleprice.metrics.transforms import LOG
 from kaggleprice.preprocessing.state import FittedRecipe
-from kaggleprice.runs import Run
+from kaggleprice.runs import reading, writing
+from kaggleprice.runs.reading import Run
 from kaggleprice.settings import make_settings
 from kaggleprice.voices import Voices
 
@@ -60,7 +61,7 @@ class Made:
         return self.folder / "runs"
 
     def write(self, name: str | None = None, runs_dir: Path | None = None) -> Run:
-        return runs.write_run(
+        return writing.write_run(
             runs_dir or self.runs_dir,
             name,
             self.competition,
@@ -88,7 +89,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def copied(made: Made, tmp_path: Path) -> Made:
     """The same, in a folder of the test's own."""
     shutil.copytree(made.folder, tmp_path, dirs_exist_ok=True)
-    run = runs.read_run(tmp_path / "runs" / "small" / "mlp-001")
+    run = reading.read_run(tmp_path / "runs" / "small" / "mlp-001")
     source = workflow.Source(read_competition(tmp_path / "small.toml"), tmp_path / "data")
     return Made(tmp_path, source, made.data, run, made.result)
 
@@ -198,7 +199,7 @@ def test_weights_and_recipes(made: Made) -> None:
 
 
 def test_a_loaded_run_predicts_the_written_oof_bit_for_bit(made: Made) -> None:
-    run = runs.read_run(made.run.path)
+    run = reading.read_run(made.run.path)
     ensemble = run.ensemble()
     predictions = ensemble.predict(made.data.tables.train.features)
     oof = Voices(ensemble.members, predictions).out_of_fold(made.result.fold_of_row, LOG, None)
@@ -224,7 +225,7 @@ def test_a_run_of_any_network_is_loaded_bit_for_bit(
 ) -> None:
     """Which random start a member is decides what it is; all else is in the weights."""
     made = make(tmp_path, **options)
-    run = runs.read_run(made.run.path)
+    run = reading.read_run(made.run.path)
     assert run.settings == made.result.settings
     ensemble = run.ensemble()
     assert ensemble.members == made.result.ensemble.members
@@ -236,7 +237,7 @@ def test_a_run_of_any_network_is_loaded_bit_for_bit(
 
 def test_a_moved_run_still_loads(copied: Made) -> None:
     moved = copied.run.path.rename(copied.run.path.parent / "best")
-    run = runs.find_run(copied.runs_dir, copied.competition, "best")
+    run = reading.find_run(copied.runs_dir, copied.competition, "best")
     assert run is not None
     assert run.name == "best"
     assert run.path == moved
@@ -303,7 +304,7 @@ def test_a_name_taken_meanwhile_is_not_overwritten(
 ) -> None:
     """Another process takes the name between the choice and the renaming."""
     before, names = files(copied.run.path), iter(["mlp-001", "mlp-001", "mlp-002"])
-    monkeypatch.setattr(runs, "new_name", lambda *_: next(names))
+    monkeypatch.setattr(writing, "new_name", lambda *_: next(names))
     assert copied.write().name == "mlp-002"
     assert files(copied.run.path) == before
 
@@ -316,7 +317,7 @@ def test_a_given_name_taken_meanwhile(copied: Made, monkeypatch: pytest.MonkeyPa
         if len(calls) > 1:
             check(*arguments)
 
-    monkeypatch.setattr(runs, "check_name", blind_at_first)
+    monkeypatch.setattr(writing, "check_name", blind_at_first)
     with pytest.raises(UsageError, match="there is a run 'mlp-001'"):
         copied.write("mlp-001")
     assert files(copied.run.path) == before
@@ -344,7 +345,7 @@ def test_a_failure_leaves_nothing(
     def fail(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr(runs, where, fail)
+    monkeypatch.setattr(writing, where, fail)
     expected = OutputError if isinstance(failure, OSError) else KeyboardInterrupt
     with pytest.raises(expected, match=r"No space left|^$"):
         made.write(runs_dir=tmp_path)
@@ -353,23 +354,23 @@ def test_a_failure_leaves_nothing(
 
 def test_what_a_kill_leaves_is_no_run(copied: Made) -> None:
     """A process killed while it writes leaves a folder under its temporary name."""
-    folder = copied.run.path.rename(copied.run.path.parent / f"{runs._UNFINISHED}k1ll3d")
-    assert runs.find_run(copied.runs_dir, copied.competition, None) is None
+    folder = copied.run.path.rename(copied.run.path.parent / f"{writing.UNFINISHED}k1ll3d")
+    assert reading.find_run(copied.runs_dir, copied.competition, None) is None
     with pytest.raises(UnknownNameError, match="there are none yet"):
-        runs.find_run(copied.runs_dir, copied.competition, folder.name)
+        reading.find_run(copied.runs_dir, copied.competition, folder.name)
     assert copied.write().name == "mlp-001"
 
 
 def test_the_latest_is_the_last_finished(copied: Made) -> None:
     copied.write("zzz")
     copied.write("aaa")
-    latest = runs.find_run(copied.runs_dir, copied.competition, None)
+    latest = reading.find_run(copied.runs_dir, copied.competition, None)
     assert latest is not None
     assert latest.name == "aaa"
 
 
 def test_no_runs_folder_is_no_run(made: Made, tmp_path: Path) -> None:
-    assert runs.find_run(tmp_path / "none", made.competition, None) is None
+    assert reading.find_run(tmp_path / "none", made.competition, None) is None
 
 
 # Damage that a digest of its own would hide.
@@ -377,9 +378,9 @@ def test_no_runs_folder_is_no_run(made: Made, tmp_path: Path) -> None:
 
 def reseal(run: Run, **changes: Any) -> Run:
     record = {**run.record, **changes}
-    record["digest"] = runs._digest(record)
+    record["digest"] = reading.digest_of(record)
     (run.path / "run.json").write_text(json.dumps(record), encoding="utf-8")
-    return runs.read_run(run.path)
+    return reading.read_run(run.path)
 
 
 def test_weights_of_another_shape(copied: Made) -> None:
@@ -400,4 +401,4 @@ def test_every_field_of_the_record_is_sealed(copied: Made) -> None:
         changed = {**copied.run.record, key: [value]}
         file.write_text(json.dumps(changed), encoding="utf-8")
         with pytest.raises(RunFolderError):
-            runs.read_run(copied.run.path)
+            reading.read_run(copied.run.path)

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from rich.console import Console, RenderableType
 
-from kaggleprice import views
-from kaggleprice.runs import Run
+from kaggleprice.runs.reading import Run
+from kaggleprice.views import cv, predict, tables
 from kaggleprice.workflow import Prediction
 
 
@@ -34,13 +34,13 @@ def shown(view: RenderableType, width: int = 120) -> str:
     ],
 )
 def test_fit_sentence(train: float, validation: float, says: str) -> None:
-    sentence = views.fit_sentence(train, validation)
+    sentence = cv.fit_sentence(train, validation)
     assert says in sentence
     assert sentence.endswith(".")
 
 
 def test_fit_sentence_names_the_ratio() -> None:
-    assert "1.50 times training error" in views.fit_sentence(0.1, 0.15)
+    assert "1.50 times training error" in cv.fit_sentence(0.1, 0.15)
 
 
 def record(folds: int = 2, seeds: int = 3) -> dict[str, object]:
@@ -68,7 +68,7 @@ def record(folds: int = 2, seeds: int = 3) -> dict[str, object]:
 
 
 def test_cv_view_names_both_scores() -> None:
-    text = shown(views.cv_view(Run(Path("runs/sample/mlp-007"), record())))
+    text = shown(cv.cv_view(Run(Path("runs/sample/mlp-007"), record())))
     assert "pooled out-of-fold RMSE between logs: 0.1358" in text
     assert "mean of folds: 0.1235 ± 0.0100" in text
     assert "6 members (2 folds x 3) trained together in 12.3 s on cpu (2 threads)" in text
@@ -89,7 +89,7 @@ def test_cv_view_says_what_networks_and_partners_score_alone() -> None:
         "partners": [{"name": "boosting", "oof": 0.13}, {"name": "ridge", "oof": 0.15}],
         "settings": {"partner_share": 0.4},
     }
-    text = shown(views.cv_view(Run(Path("runs/sample/mlp-007"), voted)))
+    text = shown(cv.cv_view(Run(Path("runs/sample/mlp-007"), voted)))
     alone = "networks 0.1400, boosting 0.1300, ridge 0.1500"
     assert f"pooled score of each alone: {alone}; partners have 0.4 of the vote" in text
 
@@ -102,7 +102,7 @@ def prediction(rows: int) -> Prediction:
 
 
 def test_predict_view_says_what_to_expect() -> None:
-    text = shown(views.predict_view(prediction(9)), width=1000)
+    text = shown(predict.predict_view(prediction(9)), width=1000)
     assert "9 rows written to submission.csv, SalePrice from 100,000 to 100,008" in text
     assert "Score to expect: about 0.1358" in text
     assert "averages all 2 folds' and is usually better" in text
@@ -111,11 +111,11 @@ def test_predict_view_says_what_to_expect() -> None:
 
 
 def test_predict_view_of_few_rows_leaves_nothing_out() -> None:
-    assert "..." not in shown(views.predict_view(prediction(5)))
+    assert "..." not in shown(predict.predict_view(prediction(5)))
 
 
 def test_predict_document() -> None:
-    document = views.predict_document(prediction(9))
+    document = predict.predict_document(prediction(9))
     assert document["run"] == "mlp-007"
     assert document["rows"] == 9
     assert (document["smallest"], document["median"], document["largest"]) == (1e5, 100004, 100008)
@@ -123,10 +123,10 @@ def test_predict_document() -> None:
 
 
 def test_a_large_score_is_readable() -> None:
-    assert views._score(0.13579) == "0.1358"
-    assert views._score(31415.9) == "31,416"
+    assert tables.score_text(0.13579) == "0.1358"
+    assert tables.score_text(31415.9) == "31,416"
 
 
 def test_tables_survive_a_narrow_ascii_terminal() -> None:
     console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace"))
-    console.print(views.cv_view(Run(Path("runs/sample/mlp-007"), record())))
+    console.print(cv.cv_view(Run(Path("runs/sample/mlp-007"), record())))

@@ -56,11 +56,13 @@ def cv(
     quiet: QuietOption = False,
 ) -> None:
     """Cross-validate: train all folds and seeds together, score them out of fold, save the run."""
-    from kaggleprice import views, workflow
+    from kaggleprice import workflow
     from kaggleprice.settings import DEFAULT_PRESET
+    from kaggleprice.views.cv import cv_document, cv_view
+    from kaggleprice.views.presets import presets_document, presets_view
 
     if preset == "list":
-        show(as_json, views.presets_document, views.presets_view)
+        show(as_json, presets_document, presets_view)
         return
     settings = workflow.make_settings(preset or DEFAULT_PRESET, options)
     with make_reporter(quiet) as reporter:
@@ -72,4 +74,4 @@ def cv(
             folds=folds,
             progress=reporter,
         )
-    show(as_json, lambda: views.cv_document(made), lambda: views.cv_view(made))
+    show(as_json, lambda: cv_document(made), lambda: cv_view(made))

@@ -41,13 +41,14 @@ def download(
     quiet: QuietOption = False,
 ) -> None:
     """Fetch a competition's CSVs, check their hashes, and keep them in the data folder."""
-    from kaggleprice import views, workflow
+    from kaggleprice import workflow
+    from kaggleprice.views.download import download_document, download_view
 
     source = make_source(competition, data_dir, no_verify=False)
     with make_reporter(quiet) as reporter:
         downloads = workflow.download(source, from_path, reporter)
     show(
         as_json,
-        lambda: views.download_document(source.competition, downloads),
-        lambda: views.download_view(downloads),
+        lambda: download_document(source.competition, downloads),
+        lambda: download_view(downloads),
     )

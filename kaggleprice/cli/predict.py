@@ -66,10 +66,12 @@ def predict(
 
     Without a run yet it trains one first, as [bold]cv[/] does with the same options.
     """
-    from kaggleprice import views, workflow
+    from kaggleprice import workflow
+    from kaggleprice.views.predict import predict_document, predict_view
+    from kaggleprice.views.presets import presets_document, presets_view
 
     if preset == "list":
-        show(as_json, views.presets_document, views.presets_view)
+        show(as_json, presets_document, presets_view)
         return
     with make_reporter(quiet) as reporter:
         prediction = workflow.predict(
@@ -81,6 +83,6 @@ def predict(
         )
     show(
         as_json,
-        lambda: views.predict_document(prediction),
-        lambda: views.predict_view(prediction),
+        lambda: predict_document(prediction),
+        lambda: predict_view(prediction),
     )

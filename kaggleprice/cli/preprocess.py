@@ -68,7 +68,8 @@ def preprocess(
     quiet: QuietOption = False,
 ) -> None:
     """Turn columns into features: fill, scale, one-hot encode; show and write them."""
-    from kaggleprice import views, workflow
+    from kaggleprice import workflow
+    from kaggleprice.views.preprocess import preprocess_document, preprocess_view
 
     if apply is not None and options:
         raise UsageError(
@@ -81,6 +82,6 @@ def preprocess(
         result = workflow.preprocess(source, recipe, output, apply, reporter)
     show(
         as_json,
-        lambda: views.preprocess_document(result),
-        lambda: views.preprocess_view(result, head),
+        lambda: preprocess_document(result),
+        lambda: preprocess_view(result, head),
     )

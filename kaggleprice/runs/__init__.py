@@ -1,0 +1,64 @@
+"""Run folders: `runs/<competition>/<name>/`, everything a run produced.
+
+    run.json              every setting, version, data hash and score; hashes of the other files
+    folds.csv             id, fold (counted from 1)
+    oof.csv               id, true, predicted, fold; in the target's own unit
+    history.csv           member, fold, seed, epoch, train, validation
+    weights.safetensors   every parameter, members first
+    votes.safetensors     what partners predict of training and test rows; only where there are any
+    recipes/fold-K.json   the fitted recipe of each fold
+
+A folder is made under a temporary name and renamed when it is complete. Clock values stand only
+under `timing` in run.json: the same command on the same machine writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kaggleprice.competitions import Competition
+from kaggleprice.errors import UsageError
+from kaggleprice.settings import RunSettings
+
+SCHEMA_VERSION = 2
+RECORD, WEIGHTS, VOTES = "run.json", "weights.safetensors", "votes.safetensors"
+_FILES = (RECORD, WEIGHTS, VOTES, "folds.csv", "oof.csv", "history.csv", "recipes")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def new_name(runs_dir: Path, competition: Competition, settings: RunSettings) -> str:
+    """Return a name that nothing in this competition's folder has: `mlp-001`, `mlp-002`, …."""
+    parent, prefix = runs_dir / competition.name, f"{settings.model.model}-"
+    # Some file systems take MLP-001 and mlp-001 for the same name.
+    numbered = re.compile(re.escape(prefix) + "([0-9]+)", re.IGNORECASE)
+    names = [path.name for path in parent.iterdir()] if parent.is_dir() else []
+    taken = [int(found[1]) for found in map(numbered.fullmatch, names) if found]
+    return f"{prefix}{max(taken, default=0) + 1:03d}"
+
+
+def check_name(runs_dir: Path, competition: Competition, name: str) -> None:
+    """Check, before long work, that a new run may have this name.
+
+    Raises:
+        UsageError: where it cannot be a folder's name, or a run has it already.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"run name {name!r} cannot be: expected letters, digits, '.', '_' and '-', "
+            "beginning with a letter or digit."
+        )
+    if (runs_dir / competition.name / name).exists():
+        raise UsageError(
+            f"there is a run {name!r} in {runs_dir / competition.name} already; choose another "
+            "name, or leave --run away for a new one."
+        )
+
+
+def run_folders(parent: Path) -> list[Path]:
+    """Return the folders of a competition's runs, by name, damaged ones included."""
+    if not parent.is_dir():
+        return []
+    folders = [p for p in parent.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    # A folder with none of a run's files is somebody's own; with some, it is a damaged run.
+    return sorted(p for p in folders if any((p / name).exists() for name in _FILES))

@@ -1,0 +1,184 @@
+"""Writing runs: a complete folder, or none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from safetensors import numpy as numpy_files
+from safetensors.torch import save
+
+from kaggleprice.competitions import Competition
+from kaggleprice.crossval import CrossValidation, history_frame
+from kaggleprice.ensemble import Ensemble
+from kaggleprice.errors import OutputError
+from kaggleprice.files import sha256
+from kaggleprice.runs import RECORD, SCHEMA_VERSION, VOTES, WEIGHTS, check_name, new_name
+from kaggleprice.runs.reading import Run, digest_of, read_run
+from kaggleprice.settings import settings_from_record, settings_to_record
+from kaggleprice.tables import Table
+from kaggleprice.versions import versions
+
+UNFINISHED = ".unfinished-"
+
+
+def write_run(
+    runs_dir: Path,
+    name: str | None,
+    competition: Competition,
+    table: Table,
+    result: CrossValidation,
+    data: Mapping[str, Any],
+) -> Run:
+    """Write a run folder: complete, or not at all.
+
+    Args:
+        runs_dir: folder of all runs.
+        name: None for the next free one.
+        competition: whose run it is.
+        table: the training table.
+        result: what to write.
+        data: what to record of the data files (names, hashes).
+
+    Raises:
+        OutputError: where it cannot be written.
+        UsageError: where a run of this name appeared meanwhile.
+    """
+    parent = runs_dir / competition.name
+    folder: Path | None = None
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=parent))
+        folder.chmod(0o755)
+        _write_tables(folder, competition, table, result)
+        recipes = _write_ensemble(folder, result.ensemble)
+        if result.votes is not None:
+            arrays = {"train": result.votes.train, "test": result.votes.test}
+            (folder / VOTES).write_bytes(numpy_files.save(arrays))
+        record = _make_record(competition, result, data, recipes, folder)
+        return _place(folder, parent, name, runs_dir, competition, record)
+    except OSError as error:
+        raise OutputError(f"cannot write a run to {parent}: {error.strerror or error}.") from None
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place(
+    folder: Path,
+    parent: Path,
+    name: str | None,
+    runs_dir: Path,
+    competition: Competition,
+    record: dict[str, Any],
+) -> Run:
+    """Write run.json and give the folder its name; two processes never get the same."""
+    settings = settings_from_record(record["settings"])
+    while True:
+        if name is not None:
+            check_name(runs_dir, competition, name)
+        chosen = name or new_name(runs_dir, competition, settings)
+        named = {**record, "run": chosen}
+        text = json.dumps({**named, "digest": digest_of(named)}, indent=1, allow_nan=False)
+        (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+        try:
+            # Renaming onto a folder that holds something fails, so a name is given once.
+            folder.rename(parent / chosen)
+        except OSError:
+            # Where the name is taken, it was taken meanwhile: look for another one.
+            if not (parent / chosen).exists():
+                raise
+            continue
+        return read_run(parent / chosen)
+
+
+def _write_tables(
+    folder: Path, competition: Competition, table: Table, result: CrossValidation
+) -> None:
+    column = competition.id_column
+    folds = pd.DataFrame({column: table.ids, "fold": result.fold_of_row + 1})
+    oof = pd.DataFrame(
+        {
+            column: table.ids,
+            "true": table.known_target,
+            "predicted": result.oof,
+            "fold": result.fold_of_row + 1,
+        }
+    )
+    for name, frame in [
+        ("folds.csv", folds),
+        ("oof.csv", oof),
+        ("history.csv", history_frame(result.ensemble)),
+    ]:
+        frame.to_csv(folder / name, index=False, lineterminator="\n")
+
+
+def _write_ensemble(folder: Path, ensemble: Ensemble) -> list[str]:
+    """Write weights and recipes; return the recipes' file names."""
+    state = {name: value.detach().cpu() for name, value in ensemble.network.state_dict().items()}
+    # Not `save_file`, which keeps other users of the folder out.
+    (folder / WEIGHTS).write_bytes(save({n: value.contiguous() for n, value in state.items()}))
+    (folder / "recipes").mkdir()
+    names = [f"recipes/fold-{i + 1}.json" for i in range(len(ensemble.encoding.recipes))]
+    for name, recipe in zip(names, ensemble.encoding.recipes, strict=True):
+        (folder / name).write_text(recipe.to_json(), encoding="utf-8")
+    return names
+
+
+def _make_record(
+    competition: Competition,
+    result: CrossValidation,
+    data: Mapping[str, Any],
+    recipes: list[str],
+    folder: Path,
+) -> dict[str, Any]:
+    ensemble = result.ensemble
+    finished = datetime.now(UTC)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": "",
+        "competition": competition.name,
+        "metric": competition.metric,
+        "columns": describe_columns(competition),
+        "settings": settings_to_record(result.settings),
+        "notes": result.settings.notes,
+        "data": dict(data),
+        "versions": versions(),
+        "device": result.device,
+        "threads": result.threads,
+        "scores": asdict(result.scores),
+        "folds": [asdict(fold) for fold in result.folds],
+        "members": [asdict(member) for member in result.members],
+        "partners": [asdict(partner) for partner in result.partners],
+        "ensemble": {
+            "members": [asdict(member) for member in ensemble.members],
+            "engineering": ensemble.engineering,
+            "recipes": recipes,
+            "target_center": ensemble.fit.target_center.tolist(),
+            "target_scale": ensemble.fit.target_scale.tolist(),
+            "epochs": ensemble.fit.epochs.tolist(),
+        },
+        "files": {
+            path.relative_to(folder).as_posix(): sha256(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
+        "timing": {"finished": finished.isoformat(), "seconds": result.seconds},
+    }
+
+
+def describe_columns(competition: Competition) -> dict[str, Any]:
+    """Return what decides how the CSVs are read, as a run records it."""
+    return {
+        "id_column": competition.id_column,
+        "target_column": competition.target_column,
+        "target_transform": competition.target_transform,
+        "missing_values": list(competition.missing_values),
+    }

@@ -1,0 +1,40 @@
+"""What all views share: one JSON document's head, one look of tables, one way to write numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from kaggleprice.console import SCHEMA_VERSION
+
+
+def document(command: str, **content: Any) -> dict[str, Any]:
+    """Return a JSON document of a command."""
+    return {"schema_version": SCHEMA_VERSION, "command": command, **content}
+
+
+def make_table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """Return an empty table; the columns in `right` hold numbers."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left")
+    return table
+
+
+def path_text(path: Path | None) -> str | None:
+    """Return a path as JSON has it."""
+    return None if path is None else str(path)
+
+
+def threads_text(count: int) -> str:
+    """Return `1 thread`, `2 threads`, ...."""
+    return f"{count} thread{'s' * (count != 1)}"
+
+
+def score_text(value: float) -> str:
+    """Return a score as tables have it."""
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
