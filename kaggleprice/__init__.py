@@ -1,3 +1,37 @@
-"""From a tabular regression competition's CSVs to an ensembled submission, honestly scored."""
+"""From a tabular regression competition's CSVs to an ensembled submission, honestly scored.
+
+What a notebook needs stands here, and is imported when it is first used:
+
+    fetch, preprocess, cross_validate, predict, report   the commands (`kaggleprice.notebook`)
+    KagglePriceRegressor                                 the networks for scikit-learn
+"""
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "KagglePriceRegressor": "kaggleprice.regressor",
+    "cross_validate": "kaggleprice.notebook",
+    "fetch": "kaggleprice.notebook",
+    "predict": "kaggleprice.notebook",
+    "preprocess": "kaggleprice.notebook",
+    "report": "kaggleprice.notebook",
+}
+
+# Typed in `__init__.pyi`: what a type checker reads in place of this file.
+__all__: list[str] = [*_PLACES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what stands elsewhere, so that `import kaggleprice` loads nothing heavy."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

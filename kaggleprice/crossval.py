@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from kaggleprice.competitions import Competition
-from kaggleprice.ensemble import Ensemble, device_rows
+from kaggleprice.ensemble import Ensemble, device_rows, join
 from kaggleprice.errors import DivergenceError
 from kaggleprice.metrics import TARGET_TRANSFORMS
-from kaggleprice.metrics.transforms import TargetTransform
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.partners.fitting import Votes, fit_partners
 from kaggleprice.preprocessing.encoding import Encoding
@@ -25,9 +24,11 @@ from kaggleprice.progress import SILENT, Progress
 from kaggleprice.scores import FoldScore, MemberScore, PartnerScore, Scorer, Scores
 from kaggleprice.settings import RunSettings
 from kaggleprice.tables import Tables
-from kaggleprice.training import Member
-from kaggleprice.training.engine import predict_members, train_members
+from kaggleprice.training import Member, TrainingSettings
+from kaggleprice.training.batches import DeviceRows
+from kaggleprice.training.engine import Fit, predict_members, time_step, train_members
 from kaggleprice.training.randomness import Purpose, member_generator
+from kaggleprice.training.supervision import UNSUPERVISED, Supervisor
 from kaggleprice.voices import Voices
 
 Floats = NDArray[np.float64]
@@ -61,6 +62,18 @@ class CrossValidation:
     device: str
     threads: int
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences that must stand wherever the score is shown."""
+        cut_at = self.ensemble.fit.cut_at
+        if cut_at is None:
+            return self.settings.notes
+        return [
+            *self.settings.notes,
+            f"Ended by the time limit after epoch {cut_at} of {self.settings.training.epochs}: "
+            "the learning rate had not come to rest, more time scores better.",
+        ]
+
 
 def cross_validate(
     competition: Competition,
@@ -69,6 +82,8 @@ def cross_validate(
     settings: RunSettings,
     device: torch.device,
     progress: Progress = SILENT,
+    supervisor: Supervisor = UNSUPERVISED,
+    known: Known | None = None,
 ) -> CrossValidation:
     """Train `settings.seeds` members per fold, all together, and score them out of fold.
 
@@ -79,39 +94,46 @@ def cross_validate(
         settings: everything else.
         device: where to train.
         progress: told after every epoch.
+        supervisor: asked between epochs.
+        known: members of an earlier run of the same settings but for fewer seeds; only those
+            that it lacks are trained, and the result is that of all.
 
     Raises:
         DivergenceError: where members, or their predictions, leave the finite numbers.
     """
     started = time.perf_counter()
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
-    engineering = competition.engineering if settings.recipe.engineering else None
-    tables = tables if engineering is None else tables.engineered(competition)
-    target = tables.train.known_target
     threads = torch.get_num_threads()
     progress.notice(f"training on {device.type} with {threads} thread{'s' * (threads != 1)}")
-    encoding = Encoding(fit_recipes(tables, fold_of_row, settings))
-    members = make_members(fold_of_row, settings)
-    network = _initialized(encoding, members, settings, device)
-    rows = device_rows(encoding, tables.train.features, members, network)
-    training = train_members(
-        network,
-        rows,
-        transform.forward(target),
-        members,
-        fold_of_row,
-        settings.training,
-        settings.seed,
-        progress,
+    progress.advance("preparing", 0, None, "recipes and networks")
+    problem = prepare(competition, tables, fold_of_row, settings, device, known)
+    count = sum(p.numel() for p in problem.network.parameters())
+    progress.aside(
+        f"{len(problem.members)} members of {count // len(problem.members)} parameters each, "
+        f"{len(problem.encoding.features)} features"
     )
-    ensemble = Ensemble(encoding, network, members, training, engineering)
-    votes = _fit_partners(tables, encoding, fold_of_row, target, settings, transform, progress)
-    predictions = predict_members(network, rows, training)
-    networks = voices = Voices(members, predictions)
+    training = problem.train(supervisor, progress)
+    ensemble = Ensemble(
+        problem.encoding, problem.network, problem.members, training, problem.engineering
+    )
+    if known is not None:
+        ensemble = join(
+            known.ensemble, ensemble, make_members(fold_of_row, settings), settings.model
+        )
+        votes = known.votes
+    else:
+        votes = _fit_partners(problem, progress)
+    rows = device_rows(
+        ensemble.encoding, problem.tables.train.features, ensemble.members, ensemble.network
+    )
+    progress.advance("scoring", 0, None, "out of fold")
+    predictions = predict_members(ensemble.network, rows, ensemble.fit)
+    networks = voices = Voices(ensemble.members, predictions)
     if votes is not None:
-        voices = Voices.with_partners(members, predictions, votes.train, settings)
+        voices = Voices.with_partners(ensemble.members, predictions, votes.train, settings)
     oof = voices.out_of_fold(fold_of_row, transform, settings.combine)
     _check_predictions(transform.accepts(oof), settings)
+    target = tables.train.known_target
     scorer = Scorer(competition, target, fold_of_row, settings.combine)
     folds = scorer.folds(voices, oof)
     return CrossValidation(
@@ -121,7 +143,7 @@ def cross_validate(
         oof=oof,
         votes=votes,
         folds=folds,
-        members=scorer.members(members, training.epochs, predictions),
+        members=scorer.members(ensemble.members, ensemble.fit.epochs, predictions),
         partners=scorer.partners(votes),
         scores=scorer.summary(oof, folds, networks),
         seconds=time.perf_counter() - started,
@@ -130,23 +152,104 @@ def cross_validate(
     )
 
 
-def _fit_partners(
+@dataclass(frozen=True)
+class Known:
+    """What an earlier run trained already.
+
+    Attributes:
+        ensemble: its members, with their history.
+        votes: its partners'; None without partners.
+    """
+
+    ensemble: Ensemble
+    votes: Votes | None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that training needs, made and not yet trained.
+
+    Attributes:
+        tables: with engineered features, where the recipe asks for them.
+        engineering: a name in `ENGINEERINGS`; None where no features are engineered.
+        encoding: of K fitted recipes.
+        members: M, those to train.
+        network: theirs, initialized, on the device.
+        target: shape (n,), the transformed target.
+        fold_of_row: shape (n,).
+        settings: as in `cross_validate`.
+    """
+
+    tables: Tables
+    engineering: str | None
+    encoding: Encoding
+    members: list[Member]
+    network: MemberNetwork
+    target: Floats
+    fold_of_row: NDArray[np.int64]
+    settings: RunSettings
+
+    def train(self, supervisor: Supervisor, progress: Progress) -> Fit:
+        """Train the network in place; raises as `train_members`."""
+        return train_members(*self._arguments(), progress, supervisor)
+
+    def time_step(self, seconds: float = 1.0) -> float:
+        """Measure the seconds of one step of all members; the network is spoilt."""
+        return time_step(*self._arguments(), seconds)
+
+    def _arguments(
+        self,
+    ) -> tuple[
+        MemberNetwork,
+        DeviceRows,
+        Floats,
+        list[Member],
+        NDArray[np.int64],
+        TrainingSettings,
+        int,
+    ]:
+        rows = device_rows(self.encoding, self.tables.train.features, self.members, self.network)
+        training, seed = self.settings.training, self.settings.seed
+        return self.network, rows, self.target, self.members, self.fold_of_row, training, seed
+
+
+def prepare(
+    competition: Competition,
     tables: Tables,
-    encoding: Encoding,
     fold_of_row: NDArray[np.int64],
-    target: Floats,
     settings: RunSettings,
-    transform: TargetTransform,
-    progress: Progress,
-) -> Votes | None:
+    device: torch.device,
+    known: Known | None = None,
+) -> Problem:
+    """Fit the recipes and draw initial weights; arguments as in `cross_validate`."""
+    transform = TARGET_TRANSFORMS[competition.target_transform].load()
+    engineering = competition.engineering if settings.recipe.engineering else None
+    tables = tables if engineering is None else tables.engineered(competition)
+    encoding = Encoding(fit_recipes(tables, fold_of_row, settings))
+    trained = set() if known is None else set(known.ensemble.members)
+    members = [m for m in make_members(fold_of_row, settings) if m not in trained]
+    return Problem(
+        tables=tables,
+        engineering=engineering,
+        encoding=encoding,
+        members=members,
+        network=initialized_network(encoding, members, settings, device),
+        target=transform.forward(tables.train.known_target),
+        fold_of_row=fold_of_row,
+        settings=settings,
+    )
+
+
+def _fit_partners(problem: Problem, progress: Progress) -> Votes | None:
+    settings = problem.settings
     if not settings.partners:
         return None
     return fit_partners(
         settings.partners,
-        tables,
-        encoding.recipes,
-        fold_of_row,
-        transform.forward(target),
+        problem.tables,
+        problem.encoding.recipes,
+        problem.fold_of_row,
+        problem.target,
         settings.seed,
         torch.get_num_threads(),
         progress,
@@ -173,9 +276,17 @@ def make_members(fold_of_row: NDArray[np.int64], settings: RunSettings) -> list[
     return sorted(made, key=lambda member: settings.model.turn_of(member.seed))
 
 
-def _initialized(
+def initialized_network(
     encoding: Encoding, members: Sequence[Member], settings: RunSettings, device: torch.device
 ) -> MemberNetwork:
+    """Return a network on the device, with every member's initial weights drawn.
+
+    Args:
+        encoding: of F folds.
+        members: M of them.
+        settings: the architecture, the precision and the seed.
+        device: where the network is to be.
+    """
     dtype: torch.dtype = getattr(torch, settings.training.dtype)
     network = build_network(settings.model, [m.seed for m in members], encoding.inputs, dtype)
     generators = [member_generator(settings.seed, m, Purpose.WEIGHTS) for m in members]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from kaggleprice.engineering import ENGINEERINGS
 from kaggleprice.errors import UsageError
 from kaggleprice.metrics.transforms import TargetTransform
-from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.models import ModelSettings
+from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.settings import COMBINES
 from kaggleprice.training import Member
@@ -120,3 +123,44 @@ class Ensemble:
             frame = ENGINEERINGS[self.engineering].load()(frame)
         rows = device_rows(self.encoding, frame, self.members, self.network)
         return predict_members(self.network, rows, self.fit)
+
+
+def join(
+    first: Ensemble, second: Ensemble, order: Sequence[Member], settings: ModelSettings
+) -> Ensemble:
+    """Return the ensemble of the members of both; those of one run under the same recipes.
+
+    Args:
+        first: of M1 members, with their history.
+        second: of M2 others; the result is on their device.
+        order: all M1 + M2 of them, in the order of the result.
+        settings: the architecture of both.
+    """
+    place = {member: i for i, member in enumerate([*first.members, *second.members])}
+    chosen = [place[member] for member in order]
+    states = [ensemble.network.state_dict() for ensemble in (first, second)]
+    parameter = next(second.network.parameters())
+    network = build_network(
+        settings, [m.seed for m in order], second.encoding.inputs, parameter.dtype
+    )
+    network.load_state_dict(
+        {
+            name: torch.cat([state[name].to(parameter.device) for state in states])[chosen]
+            for name in states[0]
+        }
+    )
+    now = {i: new for new, i in enumerate(chosen)}
+    lines = first.fit.history + [
+        replace(line, member=line.member + len(first.members)) for line in second.fit.history
+    ]
+    lines = [replace(line, member=now[line.member]) for line in lines]
+    both = zip(*[_of_members(e.fit) for e in (first, second)], strict=True)
+    center, scale, epochs = (np.concatenate(parts)[chosen] for parts in both)
+    history = sorted(lines, key=lambda line: (line.epoch, line.member))
+    fit = replace(second.fit, history=history)
+    fit = replace(fit, target_center=center, target_scale=scale, epochs=epochs)
+    return replace(second, network=network.to(parameter.device), members=list(order), fit=fit)
+
+
+def _of_members(fit: Fit) -> tuple[NDArray[Any], ...]:
+    return fit.target_center, fit.target_scale, fit.epochs

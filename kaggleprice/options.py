@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kaggleprice.errors import UsageError
+from kaggleprice.errors import UnknownNameError, UsageError
 from kaggleprice.models import (
     ACTIVATIONS,
     EMBEDDINGS,
@@ -16,7 +16,7 @@ from kaggleprice.models import (
 )
 from kaggleprice.partners import PARTNERS
 from kaggleprice.preprocessing import IMPUTES, RECIPES, SCALES
-from kaggleprice.settings import COMBINES, PRESETS, flat_settings
+from kaggleprice.settings import COMBINES, PRESETS, RunSettings, flat_settings
 from kaggleprice.training import DTYPES, LOSSES, OPTIMIZERS, SCHEDULES, STOP_ON, TARGET_SCALES
 
 
@@ -45,10 +45,19 @@ class Option:
     separator: str = "/"
 
     @property
+    def flag(self) -> str:
+        """How it is typed, as in `--batch-size`."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
     def flags(self) -> list[str]:
-        """How it is typed."""
-        flag = self.name.replace("_", "-")
-        return [f"--{flag}/--no-{flag}"] if self.type is bool else [f"--{flag}"]
+        """How it is declared; one that is on or off has a second flag."""
+        return [f"{self.flag}/--no-{self.flag[2:]}"] if self.type is bool else [self.flag]
+
+    @property
+    def several(self) -> bool:
+        """Whether its value is a list."""
+        return isinstance(_DEFAULTS[self.name], tuple)
 
     @property
     def typed_as(self) -> Any:
@@ -70,23 +79,42 @@ class Option:
 
     def _default_text(self) -> str:
         value = _DEFAULTS[self.name]
-        if isinstance(value, tuple):
-            return show_value(value, self.separator)
         if isinstance(value, bool):
             return self.flags[0].split("/")[0 if value else 1].removeprefix("--")
+        return self.show(value)
+
+    def show(self, value: Any) -> str:
+        """Return a value as a configuration has it, or in words what stands for none."""
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, tuple):
+            return show_value(value, self.separator)
         return _UNSET.get(self.name, "none") if value is None else f"{value}"
 
-    def parse(self, value: Any) -> Any:
+    def parse(self, value: Any, said: str | None = None) -> Any:
         """Turn what typer gives into what the settings take.
+
+        Args:
+            value: a text, or a flag's truth.
+            said: where the text stands, as in `KAGGLEPRICE_LR`; None for the flag. The settings
+                refuse an unknown name that was typed; one that was not typed is refused here, so
+                that the sentence says where it stands.
 
         Raises:
             UsageError: for a text that cannot be read.
+            UnknownNameError: for a name that is not among `names`, where `said` is given.
         """
-        flag = f"--{self.name.replace('_', '-')}"
+        flag = said or self.flag
+        if self.type is bool:
+            return value
         if self.reader is not None:
-            return self.reader(flag, value)
-        if self.type in (int, float):
-            return _number(flag, value, self.type)
+            value = self.reader(flag, value)
+        elif self.type in (int, float):
+            value = _number(flag, value, self.type)
+        if said is not None and self.names:
+            for name in [value] if isinstance(value, str) else value:
+                if name not in self.names:
+                    raise UnknownNameError("value", name, self.names, f" of {said}")
         return value
 
 
@@ -119,7 +147,7 @@ def _numbers(kind: type[int] | type[float]) -> Callable[[str, str], Any]:
             return tuple(kind(part) for part in text.split(",") if part.strip())
         except ValueError:
             raise UsageError(
-                f"{flag} takes numbers separated by commas, as in {flag} "
+                f"{flag} takes numbers separated by commas, as in "
                 f"{'256,128' if kind is int else '0.2,0.1'}; found {text!r}."
             ) from None
 
@@ -131,8 +159,25 @@ def _turns(read: Callable[[str, str], Any]) -> Callable[[str, str], tuple[Any, .
     return lambda flag, text: tuple(read(flag, part) for part in text.split("/"))
 
 
+def _rates(flag: str, text: str) -> tuple[float, ...]:
+    rates: tuple[float, ...] = _numbers(float)(flag, text)
+    if not rates or not all(0 <= rate < 1 for rate in rates):
+        raise UsageError(
+            f"{flag} takes rates from 0 up to, not including, 1, as in 0.3 or 0.3/0.1,0.2; "
+            f"found {text.strip()!r}."
+        )
+    return rates
+
+
 def _names_or_none(flag: str, text: str) -> tuple[str, ...]:
-    return () if text == "none" else tuple(part.strip() for part in text.split(","))
+    names = tuple(part.strip() for part in text.split(","))
+    if names == ("none",):
+        return ()
+    if "none" in names or "" in names:
+        raise UsageError(
+            f"{flag} takes names separated by commas, or `none` alone; found {text!r}."
+        )
+    return names
 
 
 def _or_none(flag: str, text: str) -> float | None:
@@ -160,11 +205,11 @@ def _named(name: str, panel: str, help_text: str, names: Iterable[str]) -> Optio
 _FOLDS, _NETWORK, _TRAINING, _RECIPE = "Folds and members", "Network", "Training", "Recipe"
 
 OPTIONS: tuple[Option, ...] = (
-    Option("k", int, _FOLDS, "Folds."),
+    Option("k", int, _FOLDS, "How many folds, 2 or more."),
     Option("shuffle", bool, _FOLDS, "Shuffle rows into folds; otherwise folds are contiguous."),
     Option("seeds", int, _FOLDS, "Networks per fold, each from its own random start."),
-    Option("seed", int, _FOLDS, "Drives everything random."),
-    Option("fold_seed", int, _FOLDS, "Drives the folds alone."),
+    Option("seed", int, _FOLDS, "Drives everything random; a whole number."),
+    Option("fold_seed", int, _FOLDS, "Drives the folds alone; a whole number."),
     Option(
         "partners",
         str,
@@ -175,7 +220,12 @@ OPTIONS: tuple[Option, ...] = (
         reader=_names_or_none,
         separator=",",
     ),
-    Option("partner_share", float, _FOLDS, "Part of the vote that all partners have together."),
+    Option(
+        "partner_share",
+        float,
+        _FOLDS,
+        "Part of the vote, from 0 to 1, that all partners have together.",
+    ),
     _named("combine", _FOLDS, "How members' predictions are averaged.", COMBINES),
     _named("model", _NETWORK, "Architecture.", MODELS),
     _named("embedding", _NETWORK, "What is made of each number, beside itself.", EMBEDDINGS),
@@ -184,7 +234,7 @@ OPTIONS: tuple[Option, ...] = (
         "frequency_scale",
         float,
         _NETWORK,
-        "Deviation of first frequencies, in periods per standard deviation of the number.",
+        "Spread of the first frequencies, in periods per standard deviation of the number.",
     ),
     Option(
         "soft_bound",
@@ -198,7 +248,7 @@ OPTIONS: tuple[Option, ...] = (
         "hidden",
         str,
         _NETWORK,
-        "Widths of the hidden layers.",
+        "Units of each hidden layer.",
         shown_value="W,W,...",
         reader=_numbers(int),
     ),
@@ -216,41 +266,58 @@ OPTIONS: tuple[Option, ...] = (
         "dropout",
         str,
         _NETWORK,
-        "Rate, one for all hidden layers or one each; as in 0.3/0.1,0.2, in turn.",
+        "Share of units left out: one for all hidden layers or one each; 0.3/0.1,0.2 in turn.",
         shown_value="P,.../...",
-        reader=_turns(_numbers(float)),
+        reader=_turns(_rates),
     ),
     _named("init", _NETWORK, "Initial weights.", INITIALIZATIONS),
-    _named("parametrization", _NETWORK, "How layers scale with width.", PARAMETRIZATIONS),
+    _named(
+        "parametrization", _NETWORK, "How outputs and rates scale with width.", PARAMETRIZATIONS
+    ),
     Option("batch_norm", bool, _NETWORK, "Batch normalization in hidden layers."),
-    Option("lr", float, _TRAINING, "Learning rate."),
+    Option("lr", float, _TRAINING, "Learning rate, the highest of the schedule."),
     Option("epochs", int, _TRAINING, "Passes over the training rows."),
-    Option("batch_size", int, _TRAINING, "Rows per step and member."),
+    Option("batch_size", int, _TRAINING, "Training rows per step, of each network."),
     _named("optimizer", _TRAINING, "Optimizer.", OPTIMIZERS),
     _named("schedule", _TRAINING, "Learning rate over time.", SCHEDULES),
     _named("loss", _TRAINING, "Loss on the scaled target.", LOSSES),
-    Option("weight_decay", float, _TRAINING, "Decoupled with adamw, else L2; weights only."),
-    Option("l1", float, _TRAINING, "L1 penalty on weights."),
+    Option(
+        "weight_decay",
+        float,
+        _TRAINING,
+        "Factor of weight decay, decoupled with adamw, else L2; weights only.",
+    ),
+    Option("l1", float, _TRAINING, "Factor of the L1 penalty on weights."),
     Option(
         "clip_norm",
         str,
         _TRAINING,
-        "Bound of each member's gradient norm.",
+        "Bound of the norm of each network's gradient.",
         shown_value="N|none",
         reader=_or_none,
     ),
-    _named("target_scale", _TRAINING, "Target of a member's own training rows.", TARGET_SCALES),
-    Option("patience", int, _TRAINING, "Epochs without improvement until a member stops."),
+    _named(
+        "target_scale",
+        _TRAINING,
+        "How the target is scaled, by a network's own training rows.",
+        TARGET_SCALES,
+    ),
+    Option("patience", int, _TRAINING, "Epochs without improvement until a network stops."),
     _named(
         "stop_on", _TRAINING, "Rows that stopping watches; `validation` is optimistic.", STOP_ON
     ),
-    Option("stop_share", float, _TRAINING, "Share of training rows held for stopping."),
+    Option(
+        "stop_share",
+        float,
+        _TRAINING,
+        "Share of the training rows, from 0 to 1, held back to decide when to stop.",
+    ),
     Option("history_every", int, _TRAINING, "Epochs between lines of history.csv."),
-    _named("dtype", _TRAINING, "Precision.", DTYPES),
+    _named("dtype", _TRAINING, "Precision of all arithmetic.", DTYPES),
     _named("recipe", _RECIPE, "Preprocessing.", RECIPES),
     Option("engineering", bool, _RECIPE, "Add the competition's own features first."),
-    _named("scale", _RECIPE, "Numeric columns.", SCALES),
-    _named("impute", _RECIPE, "Missing numbers.", IMPUTES),
+    _named("scale", _RECIPE, "How numeric columns are scaled.", SCALES),
+    _named("impute", _RECIPE, "What stands for missing numbers.", IMPUTES),
     Option("indicators", bool, _RECIPE, "A 0/1 feature where a number was missing."),
     Option(
         "clip",
@@ -264,9 +331,60 @@ OPTIONS: tuple[Option, ...] = (
         "log_skew",
         str,
         _RECIPE,
-        "Take log(1+x) of amounts more skewed than this.",
+        "Take log(1+x) of amounts whose skewness exceeds this.",
         shown_value="SKEW|none",
         reader=_or_none,
     ),
-    Option("min_rows", int, _RECIPE, "Categories in fewer rows share one feature."),
+    Option("min_rows", int, _RECIPE, "Categories seen in fewer rows share one feature."),
 )
+
+OPTIONS_BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
+
+_HIDDEN_LAYERS = ("hidden", "activation", "dropout", "batch_norm")
+_NUMBERS = ("embedding", "frequencies", "frequency_scale", "soft_bound", "feature_scales")
+
+
+def without_effect(
+    settings: RunSettings, typed: Collection[str], folds: bool = False
+) -> Iterator[str]:
+    """Return a sentence on each option that was typed and changes nothing.
+
+    Args:
+        settings: with every option.
+        typed: names of the options that somebody typed for this run.
+        folds: whether the folds come from a file.
+    """
+    model, training = settings.model, settings.training
+    idle: list[tuple[tuple[str, ...], bool, str]] = [
+        (("partner_share",), not settings.partners, "without --partners"),
+        (("shuffle", "fold_seed"), folds, "with --folds: the file says which rows are which fold"),
+        (
+            ("fold_seed",),
+            not settings.shuffle and not folds,
+            "with --no-shuffle: folds are contiguous",
+        ),
+        ((*_HIDDEN_LAYERS, *_NUMBERS), model.model == "linear", "with --model linear"),
+        (
+            ("frequencies", "frequency_scale"),
+            model.model != "linear" and model.embedding == "none",
+            "with --embedding none",
+        ),
+        (("stop_on", "stop_share"), training.patience is None, "without --patience"),
+        (
+            ("stop_share",),
+            training.patience is not None and training.stop_on == "validation",
+            "with --stop-on validation",
+        ),
+    ]
+    for names, holds, why in idle:
+        for name in names:
+            if holds and name in typed:
+                yield f"{OPTIONS_BY_NAME[name].flag} has no effect {why}."
+    for name, turns in [("activation", model.activation), ("dropout", model.dropout)]:
+        if name in typed and len(turns) > settings.seeds and model.model != "linear":
+            flag, taken = OPTIONS_BY_NAME[name].flag, show_value(turns[: settings.seeds])
+            starts = "start" if settings.seeds == 1 else "starts"
+            yield (
+                f"{flag} {show_value(turns)}: with {settings.seeds} random {starts} per fold "
+                f"(--seeds), only {taken} is used."
+            )

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
+BYTES = "bytes"
+
+FORMS: dict[str, str] = {
+    "auto": "bars on a terminal, plain lines elsewhere",
+    "plain": "a plain line now and then",
+    "json": "one JSON object per line",
+    "none": "no progress; notices and errors only",
+}
+
 
 class Progress(Protocol):
     """What the library calls; a console draws it, a test records it."""
@@ -11,8 +20,21 @@ class Progress(Protocol):
     def notice(self, message: str) -> None:
         """Say one thing once."""
 
-    def advance(self, stage: str, done: int, total: int, detail: str = "") -> None:
-        """Say how far a stage is; `detail` is a few words on its state."""
+    def aside(self, message: str) -> None:
+        """Say one thing once, to those who asked for more (`--verbose`)."""
+
+    def advance(
+        self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""
+    ) -> None:
+        """Say how far a stage is; another stage, or the end, ends it.
+
+        Args:
+            stage: what is being done, in one word such as `training`.
+            done: how many of its units are done.
+            total: how many there are; None where nobody knows.
+            detail: a few words on its state.
+            unit: what is counted, in the plural; `BYTES` is shown as kB, MB, ....
+        """
 
 
 class Silent:
@@ -21,7 +43,12 @@ class Silent:
     def notice(self, message: str) -> None:
         """Ignore."""
 
-    def advance(self, stage: str, done: int, total: int, detail: str = "") -> None:
+    def aside(self, message: str) -> None:
+        """Ignore."""
+
+    def advance(
+        self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""
+    ) -> None:
         """Ignore."""
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kaggleprice.competitions import Competition
 from kaggleprice.ensemble import Floats
 from kaggleprice.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.metrics.losses import LOSSES
 from kaggleprice.partners.fitting import Votes
 from kaggleprice.training import Member
 from kaggleprice.voices import Voices, partner_voices
@@ -71,6 +72,10 @@ class Scores:
         train_mean: mean of the folds' training scores.
         oof: score of all out-of-fold predictions pooled.
         networks_oof: that of the networks alone; the same without partners.
+        oof_error: standard error of `oof`: how far it would move if other rows were scored, with
+            the networks as they are; s / (2 oof sqrt(n)) for a root mean squared error, s being
+            the standard deviation (ddof 1) of n squared errors, and s / sqrt(n) of absolute ones
+            for their mean (`kaggleprice.metrics.losses`).
         mean_squared_log_error: the book's: mean over folds of the mean squared log error; None
             where the metric is not a root mean squared log error.
     """
@@ -80,7 +85,23 @@ class Scores:
     train_mean: float
     oof: float
     networks_oof: float
+    oof_error: float
     mean_squared_log_error: float | None
+
+
+def expected_error(oof_error: float, rows: int, test_rows: int) -> float:
+    """Return how far the score of a test set may lie from the pooled out-of-fold score.
+
+    The latter is off by its standard error over `rows` rows; the score of other rows by
+    theirs, which is sqrt(rows / test_rows) times as large. They are independent, so their squares
+    add up. It takes test rows to be drawn as training rows were.
+
+    Args:
+        oof_error: standard error of the pooled score.
+        rows: how many training rows it was taken over.
+        test_rows: how many are to be scored.
+    """
+    return oof_error * float(np.sqrt(1 + rows / test_rows))
 
 
 class Scorer:
@@ -161,6 +182,7 @@ class Scorer:
     def summary(self, oof: Floats, folds: Sequence[FoldScore], networks: Voices) -> Scores:
         """Summarize, given everybody's out-of-fold predictions and the networks' voices."""
         validation = np.array([fold.validation for fold in folds])
+        loss = LOSSES[self._name]
         logarithmic = self._name in ("log_rmse", "log1p_rmse")
         return Scores(
             fold_mean=float(validation.mean()),
@@ -168,5 +190,6 @@ class Scorer:
             train_mean=float(np.mean([fold.train for fold in folds])),
             oof=float(self._metric(self.target, oof)),
             networks_oof=self.pooled(networks),
+            oof_error=loss.standard_error(loss.of_rows(self.target, oof)),
             mean_squared_log_error=float(np.mean(validation**2)) if logarithmic else None,
         )

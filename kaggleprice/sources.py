@@ -72,8 +72,15 @@ def load(source: Source, progress: Progress = SILENT) -> Data:
         NetworkError, ChecksumError, MissingFileError, DataError, OutputError: as
             `kaggleprice.download.locate` and `kaggleprice.tables.read_tables`.
     """
-    files = locate(
-        source.competition, source.data_dir, verify=source.verify, notify=progress.notice
-    )
+    files = locate(source.competition, source.data_dir, verify=source.verify, progress=progress)
+    for file in files:
+        known = "as recorded" if file.verified else "not verified"
+        progress.aside(f"{file.path}: {file.bytes:,} bytes, SHA-256 {file.sha256}, {known}")
     paths = {file.role: file.path for file in files}
-    return Data(files, read_tables(source.competition, paths["train"], paths["test"]))
+    tables = read_tables(source.competition, paths["train"], paths["test"], progress)
+    progress.aside(
+        f"{len(tables.train)} training and {len(tables.test)} test rows, "
+        f"{len(tables.train.numeric_columns)} numeric and "
+        f"{len(tables.train.categorical_columns)} categorical columns"
+    )
+    return Data(files, tables)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,9 +18,14 @@ from kaggleprice.competitions import Competition
 from kaggleprice.engineering import ENGINEERINGS
 from kaggleprice.errors import DataError, MissingFileError
 from kaggleprice.metrics import TARGET_TRANSFORMS
+from kaggleprice.progress import BYTES, SILENT, Progress
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 # Of larger numbers the moments overflow.
 _LARGEST = 1e100
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -79,16 +86,24 @@ class Tables:
         return Tables(self.train.engineered(competition), self.test.engineered(competition))
 
 
-def read_tables(competition: Competition, train: Path, test: Path) -> Tables:
+def read_tables(
+    competition: Competition, train: Path, test: Path, progress: Progress = SILENT
+) -> Tables:
     """Read both CSVs of a competition and check them against its record and each other.
+
+    Args:
+        competition: says what the columns are.
+        train: a CSV.
+        test: another one.
+        progress: told of bytes.
 
     Raises:
         MissingFileError: where a file is not there.
         DataError: where a file is not a CSV or its content is not what the competition says;
             the message names the file, the column and what was found.
     """
-    train_frame = _read_csv(train, competition)
-    test_frame = _read_csv(test, competition)
+    train_frame = _read_csv(train, competition, progress)
+    test_frame = _read_csv(test, competition, progress)
     train_ids = _take_ids(train_frame, competition, train)
     test_ids = _take_ids(test_frame, competition, test)
     target = _take_target(train_frame, train_ids, competition, train)
@@ -112,7 +127,7 @@ def read_shape(path: Path) -> tuple[int, int]:
         raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}.") from None
 
 
-def _read_csv(path: Path, competition: Competition) -> pd.DataFrame:
+def _read_csv(path: Path, competition: Competition, progress: Progress) -> pd.DataFrame:
     header = _read_header(path)
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
@@ -121,12 +136,12 @@ def _read_csv(path: Path, competition: Competition) -> pd.DataFrame:
         with warnings.catch_warnings():
             # A row longer than the header loses its last cells with no more than a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = _parse(path, competition, [competition.id_column])
+            frame = _parse(path, competition, [competition.id_column], progress)
             truths = [str(name) for name in frame if _holds_truths(frame[name])]
             if truths:
                 # `TRUE` is a text like any other: as a truth value it would become `True`, but
                 # only where no other text stands in the column.
-                frame = _parse(path, competition, [competition.id_column, *truths])
+                frame = _parse(path, competition, [competition.id_column, *truths], progress)
     except (ValueError, pd.errors.ParserWarning) as error:
         raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}.") from None
     if frame.empty:
@@ -134,18 +149,37 @@ def _read_csv(path: Path, competition: Competition) -> pd.DataFrame:
     return frame
 
 
-def _parse(path: Path, competition: Competition, texts: Sequence[str]) -> pd.DataFrame:
-    return pd.read_csv(
-        path,
-        dtype=dict.fromkeys(texts, str),
-        # Only the competition's own markers mean "missing": pandas would also take `None`, which
-        # is a category of House Prices' MasVnrType.
-        keep_default_na=False,
-        na_values=["", *competition.missing_values],
-        encoding="utf-8-sig",
-        low_memory=False,
-        index_col=False,
-    )
+class _Watched(io.FileIO):
+    """A file that tells how much of it was read."""
+
+    def __init__(self, path: Path, progress: Progress) -> None:
+        super().__init__(path)
+        self._path, self._progress, self._done = path, progress, 0
+        self._size = path.stat().st_size
+
+    def readinto(self, buffer: Buffer) -> int | None:
+        """Read, and tell."""
+        read = super().readinto(buffer)
+        self._done += read or 0
+        self._progress.advance("reading", self._done, self._size, self._path.name, BYTES)
+        return read
+
+
+def _parse(
+    path: Path, competition: Competition, texts: Sequence[str], progress: Progress
+) -> pd.DataFrame:
+    with io.BufferedReader(_Watched(path, progress), _BLOCK) as file:
+        return pd.read_csv(
+            file,
+            dtype=dict.fromkeys(texts, str),
+            # Only the competition's own markers mean "missing": pandas would also take `None`,
+            # which is a category of House Prices' MasVnrType.
+            keep_default_na=False,
+            na_values=["", *competition.missing_values],
+            encoding="utf-8-sig",
+            low_memory=False,
+            index_col=False,
+        )
 
 
 def _read_header(path: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from kaggleprice.errors import DataError, UsageError
 from kaggleprice.features import check_suffix, read_recipe, recipe_beside, write_features
 from kaggleprice.files import check_writable
 from kaggleprice.folds import make_folds, read_folds
+from kaggleprice.gates import Limits
 from kaggleprice.metrics import TARGET_TRANSFORMS
 from kaggleprice.options import show_value
 from kaggleprice.preprocessing import DEFAULT_RECIPE, RECIPES, Recipe
@@ -40,24 +41,10 @@ from kaggleprice.submission import make_submission, write_submission
 from kaggleprice.tables import read_shape
 from kaggleprice.training.devices import choose_device, use_threads
 from kaggleprice.voices import Voices
+from kaggleprice.workplace import Workplace, identify
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
 _ONLY_PREDICTION = {"combine"}
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """Where and on what a run is made.
-
-    Attributes:
-        runs_dir: the folder of all runs.
-        device: `auto`, `cpu`, `cuda` or `mps`.
-        threads: CPU threads; None for torch's choice.
-    """
-
-    runs_dir: Path = Path("runs")
-    device: str = "auto"
-    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,17 +57,29 @@ class Asked:
         options: as for `make_settings`. Preset and options train a run where there is none, and
             must not contradict one that there is.
         folds: a CSV of folds, only where a run is to be trained.
+        configured: which of `options`, `preset` and `folds` stand in a configuration: they train
+            a run where there is none, and say nothing of one that there is.
     """
 
     name: str | None = None
     preset: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     folds: Path | None = None
+    configured: Collection[str] = ()
 
     @property
     def settings(self) -> RunSettings:
         """The preset with the options."""
         return make_settings(self.preset or DEFAULT_PRESET, self.options)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The settings that a run must have, as in `flat_settings`: none that is configured."""
+        said = {n: value for n, value in self.options.items() if n not in self.configured}
+        if self.preset is None or "preset" in self.configured:
+            return said
+        preset, all_of_it = make_settings(self.preset, said), flat_settings(self.settings)
+        return {n: value for n, value in flat_settings(preset).items() if all_of_it[n] == value}
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def download(
         NetworkError, ChecksumError, MissingFileError, DataError, OutputError: as
             `kaggleprice.download.fetch`.
     """
-    files = fetch(source.competition, source.data_dir, source=from_path, notify=progress.notice)
+    files = fetch(source.competition, source.data_dir, source=from_path, progress=progress)
     return [Download(file, *read_shape(file.path)) for file in files]
 
 
@@ -182,6 +181,7 @@ def preprocess(
     data = load(source, progress)
     if output is not None:
         spare_inputs(data, output, recipe_beside(output))
+    progress.advance("preprocessing", 0, None, f"{len(data.tables.train)} rows")
     raw = data.tables
     fitted = None if apply is None else read_recipe(apply)
     engineering = (recipe if fitted is None else fitted.recipe).engineering
@@ -204,6 +204,7 @@ def cross_validate(
     *,
     name: str | None = None,
     folds: Path | None = None,
+    limits: Limits | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Run, CrossValidation]:
     """Cross-validate and write the run folder.
@@ -214,6 +215,8 @@ def cross_validate(
         workplace: where.
         name: of the run; None for the next free one.
         folds: a CSV of folds to use instead of making them.
+        limits: what `kaggleprice.gates.judge` will hold the score against: that it can is
+            checked before training.
         progress: told what happens.
 
     Raises:
@@ -222,23 +225,34 @@ def cross_validate(
     competition = source.competition
     if name is not None:
         runs.check_name(workplace.runs_dir, competition, name)
-    device = choose_device(workplace.device)
-    use_threads(workplace.threads)
-    check_writable(workplace.runs_dir / competition.name / "run")
+    device, threads = choose_device(workplace.device), use_threads(workplace.threads)
+    check_writable(workplace.runs_of(competition) / "run")
     data = load(source, progress)
-    fold_of_row = _folds(competition, data, settings, folds)
-    result = crossval.cross_validate(
-        competition, data.tables, fold_of_row, settings, device, progress
-    )
-    run = writing.write_run(
-        workplace.runs_dir, name, competition, data.tables.train, result, data.record
-    )
+    fold_of_row = fold_rows(competition, data, settings, folds)
+    if limits is not None:
+        train_sha256 = data.record["train"]["sha256"]
+        limits.check(competition, data.tables.train.ids, fold_of_row, train_sha256)
+    identity = identify(competition, data, settings, fold_of_row, device.type, threads)
+    with workplace.keep(competition, identity, progress) as checkpoint:
+        result = crossval.cross_validate(
+            competition, data.tables, fold_of_row, settings, device, progress, checkpoint
+        )
+        progress.advance("writing", 0, None, "the run folder")
+        run = writing.write_run(
+            workplace.runs_dir, name, competition, data.tables.train, result, data.record
+        )
+        progress.aside(f"run {run.name} written to {run.path}")
     return run, result
 
 
-def _folds(
+def fold_rows(
     competition: Competition, data: Data, settings: RunSettings, folds: Path | None
 ) -> NDArray[np.int64]:
+    """Return the fold that validates each training row, counted from 0; shape (n,).
+
+    Raises:
+        UsageError, DataError: as `make_folds` and `read_folds`.
+    """
     train = data.tables.train
     if folds is not None:
         fold_of_row = read_folds(folds, train.ids, competition.id_column)
@@ -279,20 +293,15 @@ def predict(
     check_writable(output)
     device = choose_device(workplace.device)
     use_threads(workplace.threads)
-    run, trained = reading.find_run(workplace.runs_dir, competition, asked.name), None
-    if run is None:
-        settings = asked.settings
-        progress.notice(f"no run of {competition.name} yet: training one first, as `cv` does")
-    else:
-        _check_asked(run, asked)
-        progress.notice(f"using run {run.name} of {run.path.parent}")
+    run, trained = find_asked(competition, workplace, asked, progress), None
     data = load(source, progress)
     spare_inputs(data, output)
     if run is None:
         run, trained = cross_validate(
-            source, settings, workplace, folds=asked.folds, progress=progress
+            source, asked.settings, workplace, folds=asked.folds, progress=progress
         )
     check_data(run, competition, data)
+    progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
     ensemble = run.ensemble()
     ensemble.network.to(device)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
@@ -304,12 +313,33 @@ def predict(
     submission = make_submission(competition, data.tables.test, predictions)
     for path in (run.path / "submission.csv", output):
         write_submission(submission, competition, data.tables.test, path)
+        progress.aside(f"{len(submission)} rows written to {path}")
     return Prediction(run, submission, output, trained)
+
+
+def find_asked(
+    competition: Competition, workplace: Workplace, asked: Asked, progress: Progress
+) -> Run | None:
+    """Return the run that is to predict; None where one is to be trained first.
+
+    Raises:
+        UsageError: where options contradict the run, or no run could be trained with them.
+        UnknownNameError, RunFolderError: as `kaggleprice.runs.reading.find_run`.
+    """
+    run = reading.find_run(workplace.runs_dir, competition, asked.name, progress.notice)
+    if run is None:
+        # Settings that cannot be are refused before anything is read.
+        _ = asked.settings
+        progress.notice(f"no run of {competition.name} yet: training one first, as `cv` does")
+    else:
+        _check_asked(run, asked)
+        progress.notice(f"using run {run.name} of {run.path.parent}")
+    return run
 
 
 def _check_asked(run: Run, asked: Asked) -> None:
     trained = flat_settings(run.settings)
-    wanted = dict(asked.options) if asked.preset is None else flat_settings(asked.settings)
+    wanted = asked.said
     for settings in (trained, wanted):
         # Folds without a seed of their own come from the seed.
         if settings.get("fold_seed", 0) is None:
@@ -322,7 +352,7 @@ def _check_asked(run: Run, asked: Asked) -> None:
                 f"{show_value(value)}{said}; "
                 "leave that option away, or train another run with `kaggleprice cv` first."
             )
-    if asked.folds is not None:
+    if asked.folds is not None and "folds" not in asked.configured:
         raise UsageError(
             f"run {run.name} has its folds already; leave --folds away, or train another run with "
             "`kaggleprice cv --folds` first."

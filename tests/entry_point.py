@@ -7,7 +7,6 @@ than on Linux the installed script runs instead.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -61,6 +60,7 @@ class EntryPoint:
         *arguments: str | Path,
         cwd: Path,
         stdout: str = "",
+        stderr: str = "",
         interrupt: int = 0,
         **environment: str,
     ) -> Finished:
@@ -69,7 +69,9 @@ class EntryPoint:
         Args:
             arguments: what follows `kaggleprice`.
             cwd: the working folder.
-            stdout: a file to print to, or "|" for a pipe whose reader has gone; only on Linux.
+            stdout: a file or terminal to print to, "|" for a pipe whose reader has gone, "-" for a
+                stream that is closed; only on Linux.
+            stderr: likewise.
             interrupt: the signal to send as soon as the command trains; only on Linux.
             environment: variables to set.
         """
@@ -78,7 +80,8 @@ class EntryPoint:
         for path in (out, err):
             path.write_bytes(b"")
         if sys.platform == "linux":  # forking a process with torch in it is safe here
-            request = [interrupt, given, str(cwd), environment, stdout or str(out), str(err)]
+            streams = [stdout or str(out), stderr or str(err)]
+            request = [interrupt, given, str(cwd), environment, *streams]
             code = self._ask(json.dumps(request))
         else:
             with out.open("wb") as output, err.open("wb") as errors:
@@ -155,22 +158,36 @@ def _become(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: 
     os.environ.update(env)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for path, stream in [(out, sys.stdout), (err, sys.stderr)]:
+        if path == "-":
+            # As the interpreter starts where the shell says `>&-`.
+            os.close(stream.fileno())
+            setattr(sys, "stdout" if stream is sys.stdout else "stderr", None)
+            continue
         if path == "|":
             reading, opened = os.pipe()
             os.close(reading)
         else:
             opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(opened, stream.fileno())
-        assert isinstance(stream, io.TextIOWrapper)
-        stream.reconfigure(encoding=env.get("PYTHONIOENCODING", "utf-8"))
+        number, name = (1, "stdout") if stream is sys.stdout else (2, "stderr")
+        os.dup2(opened, number)
+        # As the interpreter makes them, which never saw the server's own streams.
+        by_line = number == 2 or os.isatty(number)
+        encoding = env.get("PYTHONIOENCODING", "utf-8")
+        buffering = 1 if by_line else -1
+        made = open(number, "w", buffering, encoding)  # noqa: PTH123, SIM115
+        setattr(sys, name, made)
     sys.argv = ["kaggleprice", *arguments]
     try:
         main()
     except SystemExit as ended:
         # As the interpreter does, which would also spend a second on freeing torch.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(ended.code if isinstance(ended.code, int) else 0)
+        code = ended.code if isinstance(ended.code, int) else 0
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                code = 120
+        os._exit(code)
 
 
 if __name__ == "__main__":

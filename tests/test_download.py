@@ -64,9 +64,26 @@ def mirror() -> Iterator[Mirror]:
         yield server
 
 
+class Notices(list[str]):
+    """A progress that remembers what was said, and how far bytes came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes: list[tuple[str, int, int | None, str]] = []
+
+    notice = list.append
+    aside = list.append
+
+    def advance(
+        self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""
+    ) -> None:
+        assert unit == "bytes"
+        self.bytes.append((stage, done, total, detail))
+
+
 @pytest.fixture
-def notices() -> list[str]:
-    return []
+def notices() -> Notices:
+    return Notices()
 
 
 @pytest.fixture
@@ -148,9 +165,9 @@ def test_a_cached_file_is_not_fetched_again(mirror: Mirror, data: Path) -> None:
 
 
 def test_nothing_is_printed(
-    mirror: Mirror, data: Path, capfd: pytest.CaptureFixture[str], notices: list[str]
+    mirror: Mirror, data: Path, capfd: pytest.CaptureFixture[str], notices: Notices
 ) -> None:
-    fetch(served(mirror, status(500), whole(TRAIN)), data, settings=SETTINGS, notify=notices.append)
+    fetch(served(mirror, status(500), whole(TRAIN)), data, settings=SETTINGS, progress=notices)
     assert capfd.readouterr() == ("", "")
     assert any("HTTP 500; attempt 2 of 3" in notice for notice in notices)
 
@@ -242,10 +259,10 @@ def test_retry_after_is_respected_up_to_a_limit(
     assert least <= time.monotonic() - started < most
 
 
-def test_waits_grow_exponentially(mirror: Mirror, data: Path, notices: list[str]) -> None:
+def test_waits_grow_exponentially(mirror: Mirror, data: Path, notices: Notices) -> None:
     settings = replace(SETTINGS, attempts=4, backoff=0.1, longest_wait=5.0)
     fetch(served(mirror, *[status(500)] * 3, whole(TRAIN)), data, settings=settings,
-          notify=notices.append)  # fmt: skip
+          progress=notices)  # fmt: skip
     waits = [float(notice.split()[-2]) for notice in notices if "attempt" in notice]
     assert len(waits) == 3
     for wait, least in zip(waits, (0.1, 0.2, 0.4), strict=True):
@@ -368,12 +385,10 @@ def test_a_full_disk_is_not_blamed_on_the_mirror(
 
 
 def test_a_wrong_file_is_replaced_and_kept_beside(
-    mirror: Mirror, data: Path, notices: list[str]
+    mirror: Mirror, data: Path, notices: Notices
 ) -> None:
     put(data / "toy" / "train.csv", WRONG)
-    train, test = fetch(
-        served(mirror, whole(TRAIN)), data, settings=SETTINGS, notify=notices.append
-    )
+    train, test = fetch(served(mirror, whole(TRAIN)), data, settings=SETTINGS, progress=notices)
     backup = data / "toy" / f"train.csv.{sha256(WRONG)[:8]}.bak"
     assert (train.status, train.backup, test.backup) == ("downloaded", backup, None)
     assert (train.path.read_bytes(), backup.read_bytes()) == (TRAIN, WRONG)
@@ -413,11 +428,11 @@ def test_locate_without_verification_takes_the_file_as_it_is(mirror: Mirror, dat
 
 
 def test_locate_fetches_what_is_missing_and_says_so(
-    mirror: Mirror, data: Path, notices: list[str]
+    mirror: Mirror, data: Path, notices: Notices
 ) -> None:
     put(data / "toy" / "test.csv", TEST)
     toy = served(mirror, whole(TRAIN))
-    train, test = locate(toy, data, settings=SETTINGS, notify=notices.append)
+    train, test = locate(toy, data, settings=SETTINGS, progress=notices)
     assert (train.status, test.status) == ("downloaded", "cached")
     host = f"http://127.0.0.1:{mirror.server.server_port}"
     assert notices == [f"getting train.csv of toy from {host}."]
@@ -452,11 +467,11 @@ def test_without_a_recorded_hash_dropped_files_are_left_alone(mirror: Mirror, da
 
 
 def test_a_dropped_file_with_the_right_name_only_is_reported(
-    mirror: Mirror, data: Path, notices: list[str]
+    mirror: Mirror, data: Path, notices: Notices
 ) -> None:
     dropped = put(data / "train.csv", WRONG)
     toy = served(mirror, whole(TRAIN))
-    train, _ = locate(toy, data, settings=SETTINGS, notify=notices.append)
+    train, _ = locate(toy, data, settings=SETTINGS, progress=notices)
     assert train.path.read_bytes() == TRAIN
     assert dropped.read_bytes() == WRONG
     assert notices[0].startswith(f"{dropped} is not the recorded train.csv of toy")
@@ -594,11 +609,11 @@ def test_without_hashes_a_source_is_recognised_by_name(tmp_path: Path, data: Pat
 
 
 def test_without_hashes_a_source_replaces_nothing_and_says_so(
-    tmp_path: Path, data: Path, notices: list[str]
+    tmp_path: Path, data: Path, notices: Notices
 ) -> None:
     kept = put(data / "toy" / "train.csv", WRONG)
     source = archive(tmp_path / "s.zip", {"train.csv": TRAIN, "test.csv": TEST})
-    fetch(offline(hashed=False), data, source=source, notify=notices.append)
+    fetch(offline(hashed=False), data, source=source, progress=notices)
     assert kept.read_bytes() == WRONG
     assert [notice for notice in notices if "is kept" in notice and str(kept) in notice]
 
@@ -736,7 +751,7 @@ def test_a_killed_process_leaves_nothing_unverified(mirror: Mirror, data: Path) 
 
 
 def test_a_lock_that_is_never_released_is_not_waited_for_forever(
-    mirror: Mirror, data: Path, notices: list[str]
+    mirror: Mirror, data: Path, notices: Notices
 ) -> None:
     (data / "toy").mkdir(parents=True)
     with FileLock(data / "toy" / ".train.csv.lock"), pytest.raises(OutputError, match="file lock"):
@@ -744,7 +759,7 @@ def test_a_lock_that_is_never_released_is_not_waited_for_forever(
             served(mirror, whole(TRAIN)),
             data,
             settings=replace(SETTINGS, lock_timeout=0.1),
-            notify=notices.append,
+            progress=notices,
         )
     assert notices == ["waiting for another process that is fetching train.csv of toy."]
     assert not mirror.requests

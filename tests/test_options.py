@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaggleprice.errors import UsageError
+from kaggleprice.errors import UnknownNameError, UsageError
 from kaggleprice.models import ACTIVATIONS
-from kaggleprice.options import OPTIONS, show_value
+from kaggleprice.options import OPTIONS, show_value, without_effect
 from kaggleprice.settings import PRESETS, flat_settings, make_settings
 
 DEFAULTS = flat_settings(PRESETS["default"].settings)
@@ -119,6 +119,11 @@ def test_texts_that_are_read(name: str, text: Any, value: Any) -> None:
         ("clip", "never"),
         ("clip_norm", ""),
         ("log_skew", "1,2"),
+        ("dropout", "1"),
+        ("dropout", "-0.1"),
+        ("dropout", ""),
+        ("partners", "none,ridge"),
+        ("partners", "ridge,"),
     ],
 )
 def test_texts_that_are_refused(name: str, text: str) -> None:
@@ -149,3 +154,85 @@ SHOWN: dict[str, st.SearchStrategy[Any]] = {
 def test_a_value_is_shown_as_it_is_typed(name: str, data: st.DataObject) -> None:
     value = data.draw(SHOWN[name])
     assert BY_NAME[name].parse(show_value(value)) == value
+
+
+def test_a_rate_that_cannot_be_is_told_as_it_is_typed() -> None:
+    with pytest.raises(UsageError) as caught:
+        BY_NAME["dropout"].parse("0.3/2")
+    assert str(caught.value) == (
+        "--dropout takes rates from 0 up to, not including, 1, as in 0.3 or 0.3/0.1,0.2; found '2'."
+    )
+
+
+def test_what_was_not_typed_is_named_by_its_place() -> None:
+    with pytest.raises(UsageError, match=r"^lr in k\.toml takes a number, as in 0\.01; found 'x'"):
+        BY_NAME["lr"].parse("x", "lr in k.toml")
+    with pytest.raises(UnknownNameError) as caught:
+        BY_NAME["activation"].parse("gelu/tahn", "KAGGLEPRICE_ACTIVATION")
+    assert str(caught.value).startswith("unknown value 'tahn' of KAGGLEPRICE_ACTIVATION; there ")
+    assert str(caught.value).endswith("Did you mean 'tanh'?")
+    # A name that was typed is refused by the settings, which know what it is a name of.
+    assert BY_NAME["model"].parse("mpl") == "mpl"
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_value_is_shown_as_a_file_has_it(name: str) -> None:
+    option, value = BY_NAME[name], DEFAULTS[name]
+    shown = option.show(value)
+    assert option.several == isinstance(value, tuple)
+    if option.type is bool:
+        assert shown in ("true", "false")
+    elif value is not None or shown == "none":
+        assert option.parse(shown) == value
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"partner_share": 0.2}, ["--partner-share has no effect without --partners."]),
+        ({"partner_share": 0.2, "partners": ("ridge",)}, []),
+        (
+            {"embedding": "none", "frequencies": 3, "frequency_scale": 0.2},
+            [
+                "--frequencies has no effect with --embedding none.",
+                "--frequency-scale has no effect with --embedding none.",
+            ],
+        ),
+        ({"frequencies": 3}, []),
+        ({"model": "linear", "hidden": (8,)}, ["--hidden has no effect with --model linear."]),
+        ({"model": "linear", "lr": 0.1}, []),
+        ({"stop_on": "validation"}, ["--stop-on has no effect without --patience."]),
+        ({"stop_share": 0.2, "patience": 3}, []),
+        (
+            {"stop_share": 0.2, "patience": 3, "stop_on": "validation"},
+            ["--stop-share has no effect with --stop-on validation."],
+        ),
+        (
+            {"fold_seed": 3, "shuffle": False},
+            ["--fold-seed has no effect with --no-shuffle: folds are contiguous."],
+        ),
+        (
+            {"seeds": 2, "activation": ("gelu", "tanh", "relu")},
+            [
+                "--activation gelu/tanh/relu: with 2 random starts per fold (--seeds), "
+                "only gelu/tanh is used."
+            ],
+        ),
+        (
+            {"seeds": 1, "dropout": ((0.3,), (0.1, 0.2))},
+            ["--dropout 0.3/0.1,0.2: with 1 random start per fold (--seeds), only 0.3 is used."],
+        ),
+        ({"seeds": 1}, []),
+    ],
+)
+def test_options_without_effect_are_told(options: dict[str, Any], said: list[str]) -> None:
+    assert list(without_effect(make_settings(options=options), options)) == said
+    # What nobody typed is nobody's slip.
+    assert list(without_effect(make_settings(options=options), ())) == []
+
+
+def test_a_file_of_folds_decides_the_folds() -> None:
+    said = list(without_effect(make_settings(), ["fold_seed", "k"], folds=True))
+    assert said == [
+        "--fold-seed has no effect with --folds: the file says which rows are which fold."
+    ]

@@ -26,6 +26,7 @@ from kaggleprice.metrics.transforms import LOG
 from kaggleprice.preprocessing.state import FittedRecipe
 from kaggleprice.runs import reading, writing
 from kaggleprice.runs.reading import Run
+from kaggleprice.runs.records import digest_of
 from kaggleprice.settings import make_settings
 from kaggleprice.voices import Voices
 
@@ -378,7 +379,7 @@ def test_no_runs_folder_is_no_run(made: Made, tmp_path: Path) -> None:
 
 def reseal(run: Run, **changes: Any) -> Run:
     record = {**run.record, **changes}
-    record["digest"] = reading.digest_of(record)
+    record["digest"] = digest_of(record)
     (run.path / "run.json").write_text(json.dumps(record), encoding="utf-8")
     return reading.read_run(run.path)
 

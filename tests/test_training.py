@@ -574,3 +574,9 @@ def test_threads_below_one_are_refused() -> None:
         use_threads(0)
     before = torch.get_num_threads()
     assert use_threads(None) == before
+
+
+def test_a_constant_target_has_not_diverged(setting: Setting) -> None:
+    """A network that says nothing is perfect there, so nothing that learns could be as good."""
+    _, _, predicted = replace(setting, target=np.full(ROWS, 5.0)).train(MEMBERS, SMALL, SHORT)
+    assert np.abs(predicted - 5).max() < 5

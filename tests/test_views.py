@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from rich.console import Console, RenderableType
 
+from kaggleprice.history.advice import Step
 from kaggleprice.runs.reading import Run
 from kaggleprice.views import cv, predict, tables
 from kaggleprice.workflow import Prediction
@@ -53,6 +54,7 @@ def record(folds: int = 2, seeds: int = 3) -> dict[str, object]:
             "train_mean": 0.1,
             "oof": 0.13579,
             "networks_oof": 0.13579,
+            "oof_error": 0.006,
             "mean_squared_log_error": 0.0153,
         },
         "folds": [
@@ -62,6 +64,11 @@ def record(folds: int = 2, seeds: int = 3) -> dict[str, object]:
         "partners": [],
         "notes": ["Optimistic: for a reason."],
         "timing": {"seconds": 12.345, "finished": ""},
+        "data": {
+            "train": {"name": "train.csv", "sha256": "a" * 64, "rows": 1600},
+            "test": {"name": "test.csv", "sha256": "b" * 64, "rows": 900},
+        },
+        "files": {"folds.csv": "c" * 64},
         "device": "cpu",
         "threads": 2,
     }
@@ -69,16 +76,20 @@ def record(folds: int = 2, seeds: int = 3) -> dict[str, object]:
 
 def test_cv_view_names_both_scores() -> None:
     text = shown(cv.cv_view(Run(Path("runs/sample/mlp-007"), record())))
-    assert "pooled out-of-fold RMSE between logs: 0.1358" in text
-    assert "mean of folds: 0.1235 ± 0.0100" in text
+    assert "pooled out-of-fold RMSE between logs: 0.1358 ± 0.0060 (standard error)" in text
+    assert "mean of folds: 0.1235 ± 0.0100 (standard deviation)" in text
+    # 0.006 * sqrt(1 + 1600 / 900)
+    assert "to expect on 900 test rows: 0.1358 ± 0.0100, or a little less" in text
     assert "6 members (2 folds x 3) trained together in 12.3 s on cpu (2 threads)" in text
     assert "saved as run mlp-007 in" in text
     assert "Optimistic: for a reason." in text
     lines = [line.split() for line in text.splitlines()]
-    assert ["2", "0.1000", "0.1300"] in lines
-    assert ["mean", "0.1000", "0.1235"] in lines
+    assert ["2", "0.1000", "0.1300", "1.30"] in lines
+    assert ["mean", "0.1000", "0.1235", "1.23"] in lines
     assert ["sd", "0.0100"] in lines
     assert "partner" not in text
+    assert "next:" not in text
+    assert "best run before" not in text
 
 
 def test_cv_view_says_what_networks_and_partners_score_alone() -> None:
@@ -104,10 +115,48 @@ def prediction(rows: int) -> Prediction:
 def test_predict_view_says_what_to_expect() -> None:
     text = shown(predict.predict_view(prediction(9)), width=1000)
     assert "9 rows written to submission.csv, SalePrice from 100,000 to 100,008" in text
-    assert "Score to expect: about 0.1358" in text
-    assert "averages all 2 folds' and is usually better" in text
+    assert "Score to expect: 0.1358 ± 0.0100 (RMSE between logs), or a little less" in text
+    assert "averages all 2 folds'. ± is one standard error" in text
     assert "Optimistic: for a reason." in text
     assert "..." in text
+
+
+def old_record() -> dict[str, object]:
+    """What a run of an earlier version says: nothing of a standard error."""
+    old = record()
+    scores = {k: v for k, v in old["scores"].items() if k != "oof_error"}  # type: ignore[attr-defined]
+    return {**old, "scores": scores}
+
+
+def test_a_run_of_an_earlier_version_has_no_standard_error() -> None:
+    run = Run(Path("runs/sample/mlp-007"), old_record())
+    text = shown(cv.cv_view(run))
+    assert "pooled out-of-fold RMSE between logs: 0.1358\n" in text
+    assert cv.cv_document(run)["expected"] == {"score": 0.13579, "error": None, "rows": 900}
+
+
+def test_a_page_and_next_steps() -> None:
+    steps = [Step("kaggleprice report", "why it errs"), Step("kaggleprice cv -c x", "again")]
+    text = shown(predict.predict_view(prediction(9), steps=steps, page="https://example.com/x"))
+    assert text.splitlines()[-3:] == [
+        "Hand it in at https://example.com/x",
+        "next: kaggleprice report   # why it errs",
+        "      kaggleprice cv -c x  # again",
+    ]
+
+
+def test_next_steps_of_long_commands_are_commands_alone() -> None:
+    steps = [Step("kaggleprice " + "x" * 40, "why " * 6)]
+    assert [line.plain for line in tables.step_lines(steps)] == [f"next: {steps[0].command}"]
+    assert tables.step_lines([]) == []
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_views_keep_to_the_terminal(width: int) -> None:
+    steps = [Step("kaggleprice predict", "writes submission.csv"), Step("kaggleprice cv", "again")]
+    run = Run(Path("runs/sample/mlp-007"), record(folds=10))
+    for view in (cv.cv_view(run, steps=steps), predict.predict_view(prediction(9), steps=steps)):
+        assert max(len(line.rstrip()) for line in shown(view, width).splitlines()) <= width
 
 
 def test_predict_view_of_few_rows_leaves_nothing_out() -> None:

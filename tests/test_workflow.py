@@ -26,13 +26,18 @@ class Recorder:
 
     def __init__(self) -> None:
         self.notices: list[str] = []
-        self.epochs: list[tuple[str, int, int]] = []
+        self.epochs: list[tuple[str, int, int | None]] = []
 
     def notice(self, message: str) -> None:
         self.notices.append(message)
 
-    def advance(self, stage: str, done: int, total: int, detail: str = "") -> None:
-        self.epochs.append((stage, done, total))
+    def aside(self, message: str) -> None: ...
+
+    def advance(
+        self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""
+    ) -> None:
+        if unit == "epochs":
+            self.epochs.append((stage, done, total))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,12 +9,14 @@ from typing import Annotated, Any
 
 import typer
 from typer import TyperException
-from typer.core import TyperGroup
 
 from kaggleprice import __version__
-from kaggleprice.cli import cv, download, predict, preprocess
-from kaggleprice.cli.output import drop_stdout
-from kaggleprice.errors import KagglePriceError, RunError, UnknownNameError, UsageError
+from kaggleprice.cli import config, cv, download, output, predict, preprocess, report, runs
+from kaggleprice.cli.arguments import add_reporting
+from kaggleprice.cli.commands import Command, Commands
+from kaggleprice.cli.configured import with_configuration
+from kaggleprice.console.streams import drop
+from kaggleprice.errors import GateError, KagglePriceError, RunError, UsageError
 
 INTERRUPTED = 130
 # How long a thread of torch's OpenMP (GNU) spins for the others before it sleeps. Its own choice
@@ -25,27 +26,17 @@ INTERRUPTED = 130
 _SPIN_COUNT = "1000"
 
 
-class Commands(TyperGroup):
-    """The commands, of which an unknown one lists the valid ones."""
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the command of this name.
-
-        Raises:
-            UnknownNameError: where there is none.
-        """
-        if cmd_name not in self.commands:
-            raise UnknownNameError("command", cmd_name, self.commands)
-        return super().get_command(ctx, cmd_name)
-
-
 app = typer.Typer(
     name="kaggleprice",
     cls=Commands,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start here: [bold]kaggleprice cv --k 5 --lr 0.01[/]; then [bold]kaggleprice predict[/]",
+    epilog="Start here: [bold]kaggleprice cv --k 5 --lr 0.01[/]\n"
+    "            [bold]kaggleprice predict[/]\n\n"
+    "More on a command: kaggleprice COMMAND --help\n"
+    "Options may also stand in kaggleprice.toml, or in the environment as in\n"
+    "KAGGLEPRICE_LR=0.005; `kaggleprice config` shows what applies.",
 )
 
 
@@ -67,48 +58,82 @@ def root(
     """From a tabular regression competition's CSVs to submission.csv, with an honest score."""
 
 
-def _add(command: Callable[..., None], examples: Sequence[str]) -> None:
-    shown = "; ".join(f"[bold]{example}[/]" for example in examples)
-    app.command(epilog=f"Examples: {shown}")(command)
+def _add(command: Callable[..., None], examples: Sequence[str], **settings: Any) -> None:
+    app.command(epilog=_example_lines(examples), context_settings=settings)(command)
 
 
-for module in (download, preprocess, cv, predict):
-    _add(getattr(module, module.__name__.rpartition(".")[2]), module.EXAMPLES)
+def _example_lines(examples: Sequence[str]) -> str:
+    shown = [f"[bold]{example}[/]" for example in examples]
+    return "Examples: " + "\n          ".join(shown)
+
+
+def _configure(part: typer.Typer) -> None:
+    """Make every command, at any depth, one that reads the configuration."""
+    for info in part.registered_commands:
+        if info.callback is not None:
+            info.cls = Command
+            info.callback = with_configuration(add_reporting(info.callback))
+    for group in part.registered_groups:
+        if group.typer_instance is not None:
+            own = group.typer_instance.info.cls
+            group.cls = own if isinstance(own, type) else Commands
+            _configure(group.typer_instance)
+
+
+for module in (download, preprocess, cv, predict, report, config):
+    command = getattr(module, module.__name__.rpartition(".")[2])
+    _add(command, module.EXAMPLES, **getattr(module, "CONTEXT_SETTINGS", {}))
+for verb in runs.app.registered_commands:
+    verb.epilog = _example_lines(runs.EXAMPLES[str(verb.name)])
+app.add_typer(runs.app)
+_configure(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: the console script's entry point."""
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal or pipe that cannot show a sign gets "?" in its place.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    output.prepare_streams()
+    given = _asked(list(sys.argv[1:] if arguments is None else arguments))
+    output.hear(given)
     try:
-        code = _run(given or ["--help"])
+        code = _run(given)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has gone (`kaggleprice cv | head`): leave without a word, as filters do.
-        drop_stdout()
+        drop(sys.stdout)
         code = 1
     sys.exit(code)
+
+
+def _asked(given: list[str]) -> list[str]:
+    """Return what was asked for; `kaggleprice help cv` is `kaggleprice cv --help`."""
+    if given[:1] == ["help"]:
+        return [*given[1:], "--help"]
+    return given or ["--help"]
 
 
 def _run(arguments: list[str]) -> int:
     try:
         result = app(arguments, prog_name="kaggleprice", standalone_mode=False)
+        output.flush()
+    except BrokenPipeError:
+        raise
+    except GateError as error:
+        # The one document on stdout is the result, which was printed and names the gate.
+        output.manner.as_json = False
+        return output.fail(GateError.__name__, str(error), GateError.exit_code)
     except KagglePriceError as error:
-        return _fail(type(error).__name__, str(error), error.exit_code, arguments)
+        return output.fail(type(error).__name__, str(error), error.exit_code)
     except TyperException as error:
         message = f"{error.format_message().rstrip('.')}."
-        return _fail(UsageError.__name__, message, UsageError.exit_code, arguments)
-    except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
-            raise
-        message = "out of memory; try fewer --seeds, a smaller --hidden or --batch-size."
-        return _fail(RunError.__name__, message, RunError.exit_code, arguments)
+        return output.fail(UsageError.__name__, message, UsageError.exit_code)
+    except Exception as error:
+        if _out_of_memory(error):
+            message = "out of memory; try fewer --seeds, a smaller --hidden or --batch-size."
+            return output.fail(RunError.__name__, message, RunError.exit_code)
+        return output.fail_unexpectedly(error)
     if result == INTERRUPTED:
-        return _fail("Interrupted", "interrupted.", INTERRUPTED, arguments)
+        return output.fail("Interrupted", "interrupted.", INTERRUPTED)
     return result if isinstance(result, int) else 0
 
 
@@ -116,13 +141,5 @@ def _out_of_memory(error: Exception) -> bool:
     words = str(error).lower()
     # torch says the first on a GPU, the second on a CPU.
     signs = ("out of memory", "can't allocate memory", "cannot allocate memory")
-    return isinstance(error, MemoryError) or any(sign in words for sign in signs)
-
-
-def _fail(kind: str, message: str, exit_code: int, arguments: Sequence[str]) -> int:
-    from kaggleprice import console
-
-    if "--json" in arguments:
-        console.print_json(console.error_document(kind, message, exit_code))
-    console.print_error(message)
-    return exit_code
+    said = isinstance(error, RuntimeError) and any(sign in words for sign in signs)
+    return said or isinstance(error, MemoryError)

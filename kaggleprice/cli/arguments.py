@@ -10,9 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
+from kaggleprice.cli.completion import (
+    complete_competitions,
+    complete_devices,
+    complete_presets,
+    completion_of,
+)
+from kaggleprice.cli.configured import origin_of, typed
+from kaggleprice.cli.output import make_reporter, manner
 from kaggleprice.competitions import COMPETITIONS
-from kaggleprice.options import OPTIONS, Option
-from kaggleprice.settings import DEFAULT_PRESET, PRESETS
+from kaggleprice.options import OPTIONS, OPTIONS_BY_NAME, Option, without_effect
+from kaggleprice.progress import FORMS
+from kaggleprice.settings import DEFAULT_PRESET, PRESETS, RunSettings
 
 DATA, RUN, OUTPUT = "Data", "Run", "Output"
 
@@ -24,7 +33,7 @@ CompetitionOption = Annotated[
         metavar="NAME|FILE.toml",
         help=f"Which competition: {', '.join(sorted(COMPETITIONS))}, or a TOML file.",
         rich_help_panel=DATA,
-        autocompletion=lambda: sorted(COMPETITIONS),
+        autocompletion=complete_competitions,
     ),
 ]
 DataDirOption = Annotated[
@@ -73,6 +82,7 @@ DeviceOption = Annotated[
         "--device",
         metavar="NAME",
         help="Where to compute: cpu, cuda, mps, or auto, the first there is of CUDA, MPS, CPU.",
+        autocompletion=complete_devices,
         rich_help_panel=RUN,
     ),
 ]
@@ -86,6 +96,37 @@ ThreadsOption = Annotated[
         show_default=False,
     ),
 ]
+TimeLimitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--time-limit",
+        metavar="TIME",
+        help="End training with the last epoch that fits into this time, such as 90s, 10m or "
+        "1h30m; the run is valid and marked. [dim](default: none)[/]",
+        rich_help_panel=RUN,
+        show_default=False,
+    ),
+]
+CheckpointOption = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint-every",
+        metavar="TIME|none",
+        help="Time between checkpoints, from which the same command goes on after it was "
+        "interrupted.",
+        rich_help_panel=RUN,
+    ),
+]
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        metavar="",
+        help="Show what would be read, trained and written, and how long it would take; "
+        "do nothing.",
+        rich_help_panel=RUN,
+    ),
+]
 PresetOption = Annotated[
     str | None,
     typer.Option(
@@ -95,7 +136,7 @@ PresetOption = Annotated[
         f"measured score and time. [dim](default: {DEFAULT_PRESET})[/]",
         rich_help_panel=RUN,
         show_default=False,
-        autocompletion=lambda: [*PRESETS, "list"],
+        autocompletion=complete_presets,
     ),
 ]
 JsonOption = Annotated[
@@ -105,6 +146,8 @@ JsonOption = Annotated[
         metavar="",
         help="Print one JSON document on stdout instead.",
         rich_help_panel=OUTPUT,
+        callback=manner.hear_json,
+        is_eager=True,
     ),
 ]
 QuietOption = Annotated[
@@ -113,10 +156,64 @@ QuietOption = Annotated[
         "--quiet", "-q", metavar="", help="No progress and no notices.", rich_help_panel=OUTPUT
     ),
 ]
+ProgressOption = Annotated[
+    str,
+    typer.Option(
+        "--progress",
+        metavar="NAME",
+        help=f"How progress is told on stderr. One of {', '.join(FORMS)}.",
+        rich_help_panel=OUTPUT,
+        callback=manner.hear_progress,
+        is_eager=True,
+        autocompletion=lambda: list(FORMS),
+    ),
+]
+VerboseOption = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        metavar="",
+        help="More notices: versions, hashes, settings, seconds per stage, files written.",
+        rich_help_panel=OUTPUT,
+        callback=manner.hear_verbose,
+        is_eager=True,
+    ),
+]
+
+
+def add_reporting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say how it reports; `make_reporter` knows their values."""
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, default, kind in [
+            ("progress", "auto", ProgressOption),
+            ("verbose", False, VerboseOption),
+        ]
+    ]
+    own = list(inspect.signature(command, eval_str=True).parameters.values())
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> Any:
+        return command(**{k: v for k, v in values.items() if k not in ("progress", "verbose")})
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+    return wrapped
+
+
+_CONTEXT = "context"
+_CONTEXT_PARAMETER = inspect.Parameter(
+    _CONTEXT, inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
+)
 
 
 def add_options(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command every option of these panels; it gets those that were set as `options`."""
+    """Give a command every option of these panels; it gets those that were set as `options`.
+
+    A command that takes `context` learns from it which of them were typed.
+    """
     chosen = [option for option in OPTIONS if option.panel in panels]
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,14 +226,21 @@ def add_options(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., An
             )
             for option in chosen
         ]
-        parameters: list[inspect.Parameter] = []
-        for own in inspect.signature(command, eval_str=True).parameters.values():
-            parameters += added if own.name == "options" else [own]
+        own = inspect.signature(command, eval_str=True).parameters
+        parameters = [_CONTEXT_PARAMETER]
+        for parameter in own.values():
+            if parameter.name != _CONTEXT:
+                parameters += added if parameter.name == "options" else [parameter]
 
         @functools.wraps(command)
         def wrapped(**values: Any) -> Any:
+            context = values.pop(_CONTEXT)
             given = {option: values.pop(option.name) for option in chosen}
-            options = {o.name: o.parse(v) for o, v in given.items() if v is not None}
+            options = {
+                o.name: o.parse(v, _said(context, o)) for o, v in given.items() if v is not None
+            }
+            if _CONTEXT in own:
+                values[_CONTEXT] = context
             return command(**values, options=options)
 
         wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -144,6 +248,21 @@ def add_options(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., An
         return wrapped
 
     return decorate
+
+
+def tell_idle(
+    context: typer.Context, settings: RunSettings, folds: Path | None, quiet: bool
+) -> None:
+    """Say which of the options that were typed change nothing, beside the others."""
+    names = [name for name in OPTIONS_BY_NAME if typed(context, name)]
+    with make_reporter(quiet) as reporter:
+        for sentence in without_effect(settings, names, folds is not None):
+            reporter.notice(sentence)
+
+
+def _said(context: typer.Context, option: Option) -> str | None:
+    origin = origin_of(context, option.name)
+    return None if origin.kind == "flag" else origin.where
 
 
 def _annotation(option: Option) -> Any:
@@ -155,6 +274,6 @@ def _annotation(option: Option) -> Any:
             metavar=option.metavar,
             rich_help_panel=option.panel,
             show_default=False,
-            autocompletion=(lambda: list(option.names)) if option.names else None,
+            autocompletion=completion_of(option),
         ),
     ]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggleprice.cli.arguments import (
     RUN,
+    CheckpointOption,
     CompetitionOption,
     DataDirOption,
     DeviceOption,
+    DryRunOption,
     FoldsOption,
     JsonOption,
     NoVerifyOption,
@@ -19,10 +21,29 @@ from kaggleprice.cli.arguments import (
     QuietOption,
     RunsDirOption,
     ThreadsOption,
+    TimeLimitOption,
     add_options,
+    tell_idle,
 )
-from kaggleprice.cli.output import make_reporter, make_source, make_workplace, show
+from kaggleprice.cli.ci import (
+    BaselineOption,
+    Delivery,
+    FailAboveOption,
+    JunitOption,
+    SummaryOption,
+    ToleranceOption,
+    read_limits,
+)
+from kaggleprice.cli.completion import complete_runs
+from kaggleprice.cli.configured import typed
+from kaggleprice.cli.output import make_reporter, make_source, make_workplace, repeated, show, start
 from kaggleprice.competitions import DEFAULT_COMPETITION
+from kaggleprice.errors import UsageError
+
+if TYPE_CHECKING:
+    from kaggleprice.gates import Limits
+    from kaggleprice.progress import Progress
+    from kaggleprice.runs.reading import Run
 
 EXAMPLES = (
     "kaggleprice cv --k 5 --lr 0.01",
@@ -33,6 +54,7 @@ EXAMPLES = (
 @add_options("Folds and members", "Network", "Training", "Recipe")
 def cv(
     *,
+    context: typer.Context,
     competition: CompetitionOption = DEFAULT_COMPETITION,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
@@ -41,7 +63,19 @@ def cv(
         typer.Option(
             "--run",
             metavar="NAME",
-            help="Name of the new run. [dim](default: the next free one)[/]",
+            autocompletion=complete_runs,
+            help="Name of the new run, or with --add-seeds of a finished one. "
+            "[dim](default: the next free one)[/]",
+            rich_help_panel=RUN,
+            show_default=False,
+        ),
+    ] = None,
+    add_seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--add-seeds",
+            metavar="N",
+            help="Train so many more networks per fold for the run that --run names.",
             rich_help_panel=RUN,
             show_default=False,
         ),
@@ -50,28 +84,94 @@ def cv(
     preset: PresetOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    time_limit: TimeLimitOption = None,
+    checkpoint_every: CheckpointOption = "10s",
+    dry_run: DryRunOption = False,
     folds: FoldsOption = None,
     options: dict[str, Any],
+    fail_above: FailAboveOption = None,
+    baseline: BaselineOption = None,
+    tolerance: ToleranceOption = None,
+    junit: JunitOption = None,
+    summary: SummaryOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Cross-validate: train all folds and seeds together, score them out of fold, save the run."""
-    from kaggleprice import workflow
+    start(quiet)
+    from kaggleprice import extension, gates, workflow
+    from kaggleprice.history.wording import typed_settings
+    from kaggleprice.plans import plan
     from kaggleprice.settings import DEFAULT_PRESET
-    from kaggleprice.views.cv import cv_document, cv_view
+    from kaggleprice.views.plan import plan_document, plan_view
     from kaggleprice.views.presets import presets_document, presets_view
 
     if preset == "list":
         show(as_json, presets_document, presets_view)
         return
+    source = make_source(competition, data_dir, no_verify)
+    workplace = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
+    limits = read_limits(fail_above, baseline, tolerance, runs_dir, source.competition.name)
+    delivery = Delivery(source.competition.name, junit, summary)
+    if add_seeds is not None:
+        given = [name for name in ("preset", "folds", *options) if typed(context, name)]
+        _check_add_seeds(run, given + ["dry_run"] * dry_run)
+        if baseline is not None:
+            limits.check_scored(gates.read_scored(str(run), runs_dir, source.competition.name))
+        with make_reporter(quiet) as reporter, delivery.of_failure(reporter):
+            made, _ = extension.add_seeds(source, workplace, str(run), add_seeds, reporter)
+        _finish(context, made, limits, delivery, reporter, as_json)
+        return
     settings = workflow.make_settings(preset or DEFAULT_PRESET, options)
-    with make_reporter(quiet) as reporter:
+    tell_idle(context, settings, folds, quiet)
+    if dry_run:
+        with make_reporter(quiet) as reporter:
+            planned = plan(source, settings, workplace, name=run, folds=folds, progress=reporter)
+        show(as_json, lambda: plan_document(planned), lambda: plan_view(planned))
+        return
+    with make_reporter(quiet) as reporter, delivery.of_failure(reporter):
+        reporter.aside(f"settings: {typed_settings(settings) or 'those of preset default'}")
         made, _ = workflow.cross_validate(
-            make_source(competition, data_dir, no_verify),
+            source,
             settings,
-            make_workplace(runs_dir, device, threads),
+            workplace,
             name=run,
             folds=folds,
+            limits=limits,
             progress=reporter,
         )
-    show(as_json, lambda: cv_document(made), lambda: cv_view(made))
+    _finish(context, made, limits, delivery, reporter, as_json)
+
+
+def _finish(
+    context: typer.Context,
+    made: Run,
+    limits: Limits,
+    delivery: Delivery,
+    progress: Progress,
+    as_json: bool,
+) -> None:
+    """Write what CI is given, show the run, and demand what was to be kept: in this order."""
+    from kaggleprice.comparison import Scored
+    from kaggleprice.gates import judge, require
+    from kaggleprice.history.advice import after_training, compare_with_best
+    from kaggleprice.views.cv import cv_document, cv_view
+
+    gates = judge(limits, Scored.of_run(made.path, made.record))
+    delivery.deliver(made, gates, progress)
+    earlier = compare_with_best(made)
+    steps = [] if context.params["quiet"] else after_training(made, repeated(context))
+    show(
+        as_json,
+        lambda: cv_document(made, gates, earlier),
+        lambda: cv_view(made, gates, earlier, steps),
+    )
+    require(gates)
+
+
+def _check_add_seeds(run: str | None, others: list[str]) -> None:
+    if run is None:
+        raise UsageError("--add-seeds needs --run NAME, the finished run to add them to.")
+    if others:
+        option = f"--{others[0].replace('_', '-')}"
+        raise UsageError(f"--add-seeds trains with the settings of run {run}; leave {option} away.")

@@ -14,7 +14,7 @@ from kaggleprice.cli.arguments import (
     JsonOption,
     QuietOption,
 )
-from kaggleprice.cli.output import make_reporter, make_source, show
+from kaggleprice.cli.output import make_reporter, make_source, show, start
 from kaggleprice.competitions import DEFAULT_COMPETITION
 
 EXAMPLES = (
@@ -41,6 +41,7 @@ def download(
     quiet: QuietOption = False,
 ) -> None:
     """Fetch a competition's CSVs, check their hashes, and keep them in the data folder."""
+    start(quiet)
     from kaggleprice import workflow
     from kaggleprice.views.download import download_document, download_view
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import os
+import io
+import shlex
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggleprice.errors import OutputError
+import typer
+
+from kaggleprice.cli.configured import typed
+from kaggleprice.console import error_document, print_json
+from kaggleprice.console.streams import drop, reopen_closed
+from kaggleprice.errors import OutputError, RunError
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from kaggleprice.console import Reporter
+    from kaggleprice.console.reporting import Reporter
     from kaggleprice.workflow import Source, Workplace
 
 
@@ -26,18 +34,104 @@ def make_source(competition: str, data_dir: Path, no_verify: bool = False) -> So
     return Source(get_competition(competition), data_dir, verify=not no_verify)
 
 
-def make_workplace(runs_dir: Path, device: str, threads: int | None) -> Workplace:
-    """Return where and on what a run is made."""
-    from kaggleprice.workflow import Workplace
+def make_workplace(
+    runs_dir: Path,
+    device: str,
+    threads: int | None,
+    checkpoint_every: str = "none",
+    time_limit: str | None = None,
+) -> Workplace:
+    """Return where and on what a run is made, with times as they are typed.
 
-    return Workplace(runs_dir, device, threads)
+    Raises:
+        UsageError: for a time that is none.
+    """
+    from kaggleprice.workplace import Workplace, read_duration
+
+    every = None
+    if checkpoint_every != "none":
+        every = read_duration("--checkpoint-every", checkpoint_every)
+    limit = None if time_limit is None else read_duration("--time-limit", time_limit)
+    return Workplace(runs_dir, device, threads, every, limit)
+
+
+def repeated(context: typer.Context) -> str:
+    """Return the options that say where data and runs are, as far as they were typed."""
+    flags = {"competition": "-c", "data_dir": "--data-dir", "runs_dir": "--runs-dir"}
+    given = [name for name in flags if name in context.params and typed(context, name)]
+    return " ".join(f"{flags[name]} {shlex.quote(str(context.params[name]))}" for name in given)
+
+
+@dataclass
+class Manner:
+    """How this process was asked to speak, as far as its options were read.
+
+    Attributes:
+        as_json: whether stdout gets JSON.
+        progress: a name in `kaggleprice.progress.FORMS`.
+        verbose: whether more is told than most want to know.
+    """
+
+    as_json: bool = False
+    progress: str = "auto"
+    verbose: bool = False
+
+    def hear_json(self, wanted: bool) -> bool:
+        """Take note of `--json`, wherever its value comes from; return it."""
+        self.as_json = self.as_json or wanted
+        return wanted
+
+    def hear_progress(self, form: str) -> str:
+        """Take note of `--progress`, wherever its value comes from; return it."""
+        self.progress = form
+        return form
+
+    def hear_verbose(self, wanted: bool) -> bool:
+        """Take note of `--verbose`, wherever its value comes from; return it."""
+        self.verbose = wanted
+        return wanted
+
+
+manner = Manner()
+
+
+def prepare_streams() -> None:
+    """Make the standard streams usable, whatever became of them."""
+    reopen_closed()
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or pipe that cannot show a sign gets "?" in its place.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def hear(arguments: Sequence[str]) -> None:
+    """Take note of how to speak before options are read, which may fail."""
+    manner.as_json, manner.progress = "--json" in arguments, "auto"
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, _, value = argument.partition("=")
+        if flag == "--progress":
+            manner.progress = value or following
 
 
 def make_reporter(quiet: bool) -> Reporter:
-    """Return who tells, on stderr, what happens."""
-    from kaggleprice.console import Reporter
+    """Return who tells, on stderr, what happens: in the manner that was asked for.
 
-    return Reporter(quiet=quiet)
+    Raises:
+        UsageError: where it cannot be told so.
+    """
+    from kaggleprice.console.reporting import Reporter
+
+    return Reporter(manner.progress, quiet=quiet, verbose=manner.verbose)
+
+
+def start(quiet: bool) -> None:
+    """Load the library, which takes seconds, with a sign of life."""
+    with make_reporter(quiet) as reporter:
+        reporter.advance("starting", 0, None)
+        import kaggleprice.workflow  # noqa: F401
+        from kaggleprice.versions import versions
+
+        reporter.aside(", ".join(f"{name} {version}" for name, version in versions().items()))
 
 
 def show(
@@ -49,22 +143,79 @@ def show(
         OutputError: where stdout takes nothing more, such as a full disk.
         BrokenPipeError: where its reader has gone.
     """
-    from kaggleprice import console
+    from kaggleprice.console.printing import print_view
 
     shown = document() if as_json else view()
     try:
         if isinstance(shown, dict):
-            console.print_json(shown)
+            print_json(shown)
         else:
-            console.results().print(shown)
+            print_view(shown)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unprintable(error) from None
+    flush()
+
+
+def flush() -> None:
+    """Print what is still to be printed on stdout.
+
+    Raises:
+        OutputError, BrokenPipeError: as `show`.
+    """
+    try:
         sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        drop_stdout()
-        raise OutputError(f"cannot print the result: {error.strerror or error}.") from None
+        raise _unprintable(error) from None
 
 
-def drop_stdout() -> None:
-    """Send to nowhere what is still to be printed: Python tries again while it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _unprintable(error: OSError) -> OutputError:
+    drop(sys.stdout)
+    return OutputError(f"cannot print the result: {error.strerror or error}.")
+
+
+def fail(kind: str, message: str, exit_code: int, trace: str = "") -> int:
+    """Say what went wrong, on stderr and, with `--json`, as the one document on stdout.
+
+    Args:
+        kind: the name of the error's class.
+        message: one sentence.
+        exit_code: returned.
+        trace: where in the program, for errors that nobody expected.
+    """
+    from kaggleprice.console.printing import print_error
+
+    document = error_document(kind, message, exit_code)
+    print_error(document, manner.progress, trace)
+    if manner.as_json:
+        try:
+            print_json(document)
+            sys.stdout.flush()
+        except OSError:
+            # Nobody takes the document; the exit code says that there was an error.
+            drop(sys.stdout)
+    return exit_code
+
+
+def _raised_in(error: Exception) -> str:
+    """Return the package whose code raised an error."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    name = "" if place is None else str(place.tb_frame.f_globals["__name__"])
+    return name.partition(".")[0]
+
+
+def fail_unexpectedly(error: Exception) -> int:
+    """Say what nobody expected, with everything that helps to find out why."""
+    if isinstance(error, OSError) and _raised_in(error) in ("typer", "rich"):
+        # Help and the like are printed by libraries: what failed was stdout, not the program.
+        full = _unprintable(error)
+        return fail(type(full).__name__, str(full), full.exit_code)
+    trace = "".join(traceback.format_exception(error))
+    kind = type(error).__name__
+    message = f"unexpected {kind}: {str(error).rstrip('.')}; this is a fault of kaggleprice."
+    return fail(kind, " ".join(message.split()), RunError.exit_code, trace)

@@ -10,9 +10,11 @@ import typer
 from kaggleprice.cli.arguments import (
     OUTPUT,
     RUN,
+    CheckpointOption,
     CompetitionOption,
     DataDirOption,
     DeviceOption,
+    DryRunOption,
     FoldsOption,
     JsonOption,
     NoVerifyOption,
@@ -20,9 +22,13 @@ from kaggleprice.cli.arguments import (
     QuietOption,
     RunsDirOption,
     ThreadsOption,
+    TimeLimitOption,
     add_options,
+    tell_idle,
 )
-from kaggleprice.cli.output import make_reporter, make_source, make_workplace, show
+from kaggleprice.cli.completion import complete_runs
+from kaggleprice.cli.configured import typed
+from kaggleprice.cli.output import make_reporter, make_source, make_workplace, repeated, show, start
 from kaggleprice.competitions import DEFAULT_COMPETITION
 
 EXAMPLES = (
@@ -34,6 +40,7 @@ EXAMPLES = (
 @add_options("Folds and members", "Network", "Training", "Recipe")
 def predict(
     *,
+    context: typer.Context,
     competition: CompetitionOption = DEFAULT_COMPETITION,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
@@ -42,6 +49,7 @@ def predict(
         typer.Option(
             "--run",
             metavar="NAME",
+            autocompletion=complete_runs,
             help="Which run predicts. [dim](default: the latest; without one, it is trained)[/]",
             rich_help_panel=RUN,
             show_default=False,
@@ -51,6 +59,9 @@ def predict(
     preset: PresetOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    time_limit: TimeLimitOption = None,
+    checkpoint_every: CheckpointOption = "10s",
+    dry_run: DryRunOption = False,
     folds: FoldsOption = None,
     options: dict[str, Any],
     output: Annotated[
@@ -66,23 +77,36 @@ def predict(
 
     Without a run yet it trains one first, as [bold]cv[/] does with the same options.
     """
+    start(quiet)
     from kaggleprice import workflow
+    from kaggleprice.history.advice import after_prediction
+    from kaggleprice.plans import plan_prediction
+    from kaggleprice.views.plan import prediction_plan_document, prediction_plan_view
     from kaggleprice.views.predict import predict_document, predict_view
     from kaggleprice.views.presets import presets_document, presets_view
 
     if preset == "list":
         show(as_json, presets_document, presets_view)
         return
-    with make_reporter(quiet) as reporter:
-        prediction = workflow.predict(
-            make_source(competition, data_dir, no_verify),
-            make_workplace(runs_dir, device, threads),
-            workflow.Asked(name=run, preset=preset, options=options, folds=folds),
-            output=output,
-            progress=reporter,
+    source = make_source(competition, data_dir, no_verify)
+    workplace = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
+    configured = [n for n in ("preset", "folds", *options) if not typed(context, n)]
+    asked = workflow.Asked(run, preset, options, folds, configured)
+    tell_idle(context, asked.settings, folds, quiet)
+    if dry_run:
+        with make_reporter(quiet) as reporter:
+            planned = plan_prediction(source, workplace, asked, output=output, progress=reporter)
+        show(
+            as_json,
+            lambda: prediction_plan_document(planned),
+            lambda: prediction_plan_view(planned),
         )
+        return
+    with make_reporter(quiet) as reporter:
+        prediction = workflow.predict(source, workplace, asked, output=output, progress=reporter)
+    steps = [] if quiet else after_prediction(prediction.run, repeated(context))
     show(
         as_json,
         lambda: predict_document(prediction),
-        lambda: predict_view(prediction),
+        lambda: predict_view(prediction, steps=steps, page=source.competition.page or None),
     )

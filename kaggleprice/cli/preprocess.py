@@ -16,9 +16,11 @@ from kaggleprice.cli.arguments import (
     QuietOption,
     add_options,
 )
-from kaggleprice.cli.output import make_reporter, make_source, show
+from kaggleprice.cli.configured import typed
+from kaggleprice.cli.output import make_reporter, make_source, show, start
 from kaggleprice.competitions import DEFAULT_COMPETITION
 from kaggleprice.errors import UsageError
+from kaggleprice.options import OPTIONS_BY_NAME
 
 EXAMPLES = (
     "kaggleprice preprocess --recipe book --head 4",
@@ -29,6 +31,7 @@ EXAMPLES = (
 @add_options("Recipe")
 def preprocess(
     *,
+    context: typer.Context,
     competition: CompetitionOption = DEFAULT_COMPETITION,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
@@ -60,6 +63,7 @@ def preprocess(
         typer.Option(
             "--head",
             min=0,
+            metavar="N",
             help="Show this many rows of the first and last features instead of the columns.",
             rich_help_panel=OUTPUT,
         ),
@@ -68,13 +72,15 @@ def preprocess(
     quiet: QuietOption = False,
 ) -> None:
     """Turn columns into features: fill, scale, one-hot encode; show and write them."""
+    start(quiet)
     from kaggleprice import workflow
     from kaggleprice.views.preprocess import preprocess_document, preprocess_view
 
-    if apply is not None and options:
+    said = [OPTIONS_BY_NAME[name].flag for name in options if typed(context, name)]
+    if apply is not None and said:
         raise UsageError(
-            f"--apply takes a fitted recipe as it is; leave --{next(iter(options))} away, or fit a "
-            "new recipe without --apply."
+            f"--apply takes a fitted recipe as it is; leave {said[0]} away, or fit a new recipe "
+            "without --apply."
         )
     recipe = workflow.make_settings(options=options).recipe
     with make_reporter(quiet) as reporter:

@@ -24,24 +24,22 @@ from kaggleprice.download.records import (
     DEFAULT_SETTINGS,
     FetchedFile,
     FetchSettings,
-    Notify,
     Origins,
     Role,
     Status,
-    ignore,
     wanted_files,
 )
 from kaggleprice.download.source import open_source
+from kaggleprice.progress import SILENT, Progress
 
 __all__ = [
     "DEFAULT_SETTINGS",
     "FetchSettings",
     "FetchedFile",
-    "Notify",
     "Role",
     "Status",
+    "absent",
     "fetch",
-    "ignore",
     "locate",
 ]
 
@@ -52,7 +50,7 @@ def fetch(
     *,
     source: Path | None = None,
     settings: FetchSettings = DEFAULT_SETTINGS,
-    notify: Notify = ignore,
+    progress: Progress = SILENT,
 ) -> list[FetchedFile]:
     """Make sure that both files are there and right, replacing wrong ones.
 
@@ -61,7 +59,7 @@ def fetch(
         data_dir: the cache; files go to `<data_dir>/<competition>/`.
         source: a folder or a zip archive to take the files from, instead of the mirrors.
         settings: timeouts and retries.
-        notify: called with one line for each thing worth saying meanwhile.
+        progress: told what happens, and of bytes.
 
     Returns:
         The training file and the test file.
@@ -73,20 +71,20 @@ def fetch(
         DataError: where `source`, or a file in the cache, cannot be read.
         OutputError: where a file cannot be written.
     """
-    origins: Origins = partial(mirror_origins, settings=settings, notify=notify)
+    origins: Origins = partial(mirror_origins, settings=settings, progress=progress)
     if source is not None:
-        origins = open_source(source).origins
-    cache = Cache(data_dir, settings, notify, origins, replace=True)
+        origins = open_source(source, progress).origins
+    cache = Cache(data_dir, settings, progress, origins, replace=True)
     files = [cache.get(wanted) for wanted in wanted_files(competition, data_dir)]
     if source is not None:
-        _report_kept(files, source, notify)
+        _report_kept(files, source, progress)
     return files
 
 
-def _report_kept(files: Iterable[FetchedFile], source: Path, notify: Notify) -> None:
+def _report_kept(files: Iterable[FetchedFile], source: Path, progress: Progress) -> None:
     for file in files:
         if file.status == "cached" and not file.verified:
-            notify(
+            progress.notice(
                 f"{file.path} was there already and is kept, since no hash is recorded that "
                 f"could tell it from the one in {source}; move it away to take that one."
             )
@@ -98,7 +96,7 @@ def locate(
     *,
     verify: bool = True,
     settings: FetchSettings = DEFAULT_SETTINGS,
-    notify: Notify = ignore,
+    progress: Progress = SILENT,
 ) -> list[FetchedFile]:
     """Find both files, fetching the ones that are missing and never replacing one.
 
@@ -107,7 +105,7 @@ def locate(
         data_dir: the cache, as in `fetch`.
         verify: whether a present file must have the recorded hash; a fetched one always must.
         settings: as in `fetch`.
-        notify: as in `fetch`.
+        progress: as in `fetch`.
 
     Returns:
         The training file and the test file.
@@ -119,6 +117,16 @@ def locate(
         DataError: where a present file cannot be read.
         OutputError: where a fetched file cannot be written.
     """
-    origins = partial(mirror_origins, settings=settings, notify=notify)
-    cache = Cache(data_dir, settings, notify, origins, replace=False, verify=verify)
+    origins = partial(mirror_origins, settings=settings, progress=progress)
+    cache = Cache(data_dir, settings, progress, origins, replace=False, verify=verify)
     return [cache.get(wanted) for wanted in wanted_files(competition, data_dir)]
+
+
+def absent(competition: Competition, data_dir: Path) -> list[Path]:
+    """Return where files would be put that `locate` would have to fetch; fetches nothing.
+
+    Raises:
+        DataError: where a present file cannot be read.
+    """
+    cache = Cache(data_dir, DEFAULT_SETTINGS, SILENT, lambda _: [], replace=False, verify=False)
+    return [w.target for w in wanted_files(competition, data_dir) if cache.lacks(w)]

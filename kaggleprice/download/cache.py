@@ -17,7 +17,6 @@ from kaggleprice.download.content import Digests, copy, digest_file, open_binary
 from kaggleprice.download.records import (
     FetchedFile,
     FetchSettings,
-    Notify,
     Origin,
     Origins,
     Wanted,
@@ -30,6 +29,7 @@ from kaggleprice.errors import (
     NetworkError,
     OutputError,
 )
+from kaggleprice.progress import Progress
 
 # ValueError: what pooch makes of a Content-Length that is not a number.
 _TRY_THE_NEXT = (requests.RequestException, ValueError, DataError, ChecksumError)
@@ -42,7 +42,7 @@ class Cache:
     Attributes:
         data_dir: the folder.
         settings: of these, how long to wait for another process.
-        notify: called with one line for each thing worth saying.
+        progress: told what happens, and of bytes.
         origins: where a file may come from, best first.
         replace: whether a present file with a wrong hash is replaced, or an error.
         verify: whether present files are held against the recorded hashes.
@@ -50,7 +50,7 @@ class Cache:
 
     data_dir: Path
     settings: FetchSettings
-    notify: Notify
+    progress: Progress
     origins: Origins
     replace: bool
     verify: bool = True
@@ -70,12 +70,21 @@ class Cache:
         with translated(OutputError, f"cannot write {wanted.target}"), self._locked(wanted):
             return self._present(wanted) or self._fetch(wanted)
 
+    def lacks(self, wanted: Wanted) -> bool:
+        """Say whether the file is to be fetched.
+
+        Raises:
+            DataError: where a present file cannot be read.
+        """
+        with translated(DataError, f"{wanted.target} cannot be read"):
+            return self._present(wanted) is None
+
     def _present(self, wanted: Wanted) -> FetchedFile | None:
         """Return the cached file; None where there is none, or one that is to be replaced."""
         path = wanted.target if wanted.target.is_file() else self._dropped(wanted)
         if path is None:
             return None
-        digests = digest_file(path)
+        digests = digest_file(path, self.progress)
         problem = wanted.problem(digests) if self.verify else None
         if problem is None:
             return wanted.result(path, digests, "cached", verified=self.verify)
@@ -103,13 +112,15 @@ class Cache:
         failures: list[tuple[str, Exception]] = []
         try:
             for origin in self._all_origins(wanted, old):
-                self.notify(f"getting {wanted} from {origin.label}.")
+                self.progress.notice(f"getting {wanted} from {origin.label}.")
                 try:
                     origin.save(part)
-                    result = wanted.result(wanted.target, _checked(wanted, part), origin.status)
+                    result = wanted.result(
+                        wanted.target, self._checked(wanted, part), origin.status
+                    )
                 except _TRY_THE_NEXT as error:
                     failures.append((origin.label, error))
-                    self.notify(f"{origin.label} did not give {wanted}: {reason(error)}.")
+                    self.progress.notice(f"{origin.label} did not give {wanted}: {reason(error)}.")
                 else:
                     return replace(result, backup=self._place(part, wanted.target, old))
         finally:
@@ -122,13 +133,14 @@ class Cache:
         for path in dict.fromkeys((wanted.target, stray)):
             if wanted.hashes and path.is_file():
                 problem = wanted.problem(digest_file(path))
-                self.notify(f"{path} is not the recorded {wanted}: {problem}.")
+                self.progress.notice(f"{path} is not the recorded {wanted}: {problem}.")
         return digest_file(wanted.target) if wanted.target.is_file() else None
 
     def _all_origins(self, wanted: Wanted, old: Digests | None) -> Iterator[Origin]:
         # `_present` looks at dropped files only where nothing lies in the file's own place.
         if old and (path := self._dropped(wanted)):
-            yield Origin(str(path), "copied", partial(copy, partial(open_binary, path)))
+            opener = partial(open_binary, path)
+            yield Origin(str(path), "copied", partial(copy, opener, path.name, self.progress))
         yield from self.origins(wanted)
 
     def _place(self, part: Path, target: Path, old: Digests | None) -> Path | None:
@@ -138,9 +150,15 @@ class Cache:
         backup = target.with_name(f"{target.name}.{old.sha256[:8]}.bak") if old else None
         if backup:
             target.replace(backup)
-            self.notify(f"the old {target} is kept as {backup.name}.")
+            self.progress.notice(f"the old {target} is kept as {backup.name}.")
         part.replace(target)
         return backup
+
+    def _checked(self, wanted: Wanted, path: Path) -> Digests:
+        digests = digest_file(path, self.progress)
+        if problem := wanted.problem(digests):
+            raise ChecksumError(problem)
+        return digests
 
     @contextmanager
     def _locked(self, wanted: Wanted) -> Iterator[None]:
@@ -149,19 +167,12 @@ class Cache:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            self.notify(f"waiting for another process that is fetching {wanted}.")
+            self.progress.notice(f"waiting for another process that is fetching {wanted}.")
             lock.acquire(timeout=self.settings.lock_timeout)
         try:
             yield
         finally:
             lock.release()
-
-
-def _checked(wanted: Wanted, path: Path) -> Digests:
-    digests = digest_file(path)
-    if problem := wanted.problem(digests):
-        raise ChecksumError(problem)
-    return digests
 
 
 def _failure(

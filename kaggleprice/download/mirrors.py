@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack
@@ -19,10 +20,12 @@ import tenacity
 
 from kaggleprice.download.complaints import http_status, reason
 from kaggleprice.download.content import copy
-from kaggleprice.download.records import FetchSettings, Notify, Origin, Wanted
+from kaggleprice.download.records import FetchSettings, Origin, Wanted
 from kaggleprice.errors import DataError
+from kaggleprice.progress import BYTES, Progress
 
 _PACKAGE = "package:"
+_SECONDS_BETWEEN = 0.05
 _TRANSIENT = (
     requests.ConnectionError,
     requests.Timeout,
@@ -30,13 +33,14 @@ _TRANSIENT = (
 )
 
 
-def mirror_origins(wanted: Wanted, settings: FetchSettings, notify: Notify) -> Iterator[Origin]:
+def mirror_origins(wanted: Wanted, settings: FetchSettings, progress: Progress) -> Iterator[Origin]:
     """Yield a file's mirrors, in their order."""
     for address in wanted.file.mirrors:
         if address.startswith(_PACKAGE):
-            yield Origin(address, "copied", partial(copy, partial(_open_shipped, address)))
+            opener = partial(_open_shipped, address)
+            yield Origin(address, "copied", partial(copy, opener, wanted.file.name, progress))
         else:
-            mirror = _Mirror(address, settings, notify)
+            mirror = _Mirror(address, settings, wanted.file.name, progress)
             yield Origin(mirror.label, "downloaded", mirror.save)
 
 
@@ -60,7 +64,8 @@ def _open_shipped(address: str) -> AbstractContextManager[IO[bytes]]:
 class _Mirror:
     url: str
     settings: FetchSettings
-    notify: Notify
+    name: str
+    progress: Progress
 
     @property
     def label(self) -> str:
@@ -86,12 +91,15 @@ class _Mirror:
     def _attempt(self, part: Path) -> None:
         # The stream is opened and closed here: an attempt that was given up can write no more.
         with part.open("wb") as stream:
+            counted = _Counted(stream, self.name, self.progress)
             try:
-                work = partial(_stream, self.url, stream, self.settings.timeout)
+                work = partial(_stream, self.url, counted, self.settings.timeout)
                 _within(self.settings.deadline, work)
             except TimeoutError:
                 late = f"not the whole file within {self.settings.deadline:g} s"
                 raise requests.RequestException(late) from None
+            finally:
+                counted.given_up = True
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         backoff = tenacity.wait_exponential(multiplier=self.settings.backoff)
@@ -102,18 +110,50 @@ class _Mirror:
     def _announce(self, state: tenacity.RetryCallState) -> None:
         wait = state.next_action.sleep if state.next_action else 0.0
         attempt = f"attempt {state.attempt_number + 1} of {self.settings.attempts}"
-        self.notify(f"{self.label}: {reason(_error(state))}; {attempt} in {wait:.1f} s.")
+        self.progress.notice(f"{self.label}: {reason(_error(state))}; {attempt} in {wait:.1f} s.")
 
 
-def _stream(url: str, stream: IO[bytes], timeout: float) -> None:
+class _Counted:
+    """A file that tells how much was written to it.
+
+    Attributes:
+        total: how many bytes are to come; None where the server does not say.
+        given_up: whether nobody waits for it any more; then it tells nothing.
+    """
+
+    def __init__(self, stream: IO[bytes], name: str, progress: Progress) -> None:
+        self._stream, self._name, self._progress = stream, name, progress
+        self._done, self._due = 0, 0.0
+        self.total: int | None = None
+        self.given_up = False
+
+    def write(self, block: bytes) -> None:
+        """Write, and tell."""
+        self._stream.write(block)
+        self._done += len(block)
+        now = time.monotonic()
+        # A chunk is a kilobyte, of which there may be millions.
+        if (now >= self._due or self._done == self.total) and not self.given_up:
+            self._due = now + _SECONDS_BETWEEN
+            self._progress.advance("downloading", self._done, self.total, self._name, BYTES)
+
+    def flush(self) -> None:
+        """Flush the file."""
+        self._stream.flush()
+
+
+def _stream(url: str, stream: _Counted, timeout: float) -> None:
     with ExitStack() as stack:
 
-        def close_later(response: requests.Response, **_: Any) -> None:
+        def look(response: requests.Response, **_: Any) -> None:
+            # pooch leaves open what it does not read to the end.
             stack.callback(response.close)
+            length = response.headers.get("Content-Length", "")
+            # What is packed for the way is longer once it has arrived.
+            whole = length.isdecimal() and "Content-Encoding" not in response.headers
+            stream.total = int(length) if whole else None
 
-        # pooch leaves open what it does not read to the end.
-        hooks = {"response": close_later}
-        download = pooch.HTTPDownloader(timeout=(timeout, timeout), hooks=hooks)
+        download = pooch.HTTPDownloader(timeout=(timeout, timeout), hooks={"response": look})
         download(url, stream, None)
 
 

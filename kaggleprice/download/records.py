@@ -12,11 +12,6 @@ from kaggleprice.download.content import Digests
 
 Role = Literal["train", "test"]
 Status = Literal["cached", "downloaded", "copied"]
-Notify = Callable[[str], None]
-
-
-def ignore(message: str) -> None:
-    """Do nothing with a notice."""
 
 
 @dataclass(frozen=True)

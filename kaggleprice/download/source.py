@@ -14,6 +14,7 @@ from kaggleprice.download.complaints import FROM_ARCHIVE, translated
 from kaggleprice.download.content import Digests, Opener, copy, digest, open_binary
 from kaggleprice.download.records import Origin, Wanted
 from kaggleprice.errors import ChecksumError, DataError, MissingFileError
+from kaggleprice.progress import BYTES, SILENT, Progress
 
 _NAMED_IN_MESSAGES = 5
 
@@ -33,6 +34,7 @@ class Source:
 
     path: Path
     entries: tuple[Entry, ...]
+    progress: Progress
     _digests: dict[Entry, Digests] = field(default_factory=dict)
 
     def origins(self, wanted: Wanted) -> Iterator[Origin]:
@@ -46,7 +48,7 @@ class Source:
         entry = self._find(wanted)
         # Read to the end once, so that what fails in the copy itself is the writing.
         self._digest(entry)
-        yield Origin(entry.label, "copied", partial(copy, entry.open))
+        yield Origin(entry.label, "copied", partial(copy, entry.open, entry.name, self.progress))
 
     def _find(self, wanted: Wanted) -> Entry:
         named = [entry for entry in self.entries if entry.name == wanted.file.name]
@@ -66,8 +68,12 @@ class Source:
         if entry not in self._digests:
             sentence = f"{entry.label} cannot be read"
             with translated(DataError, sentence, FROM_ARCHIVE), entry.open() as stream:
-                self._digests[entry] = digest(stream)
+                tell = partial(self._tell, entry)
+                self._digests[entry] = digest(stream, tell)
         return self._digests[entry]
+
+    def _tell(self, entry: Entry, done: int) -> None:
+        self.progress.advance("checking", done, None, entry.name, BYTES)
 
     def _without(self, wanted: Wanted) -> str:
         names = [entry.name for entry in self.entries]
@@ -84,7 +90,7 @@ def _unlikeliness(wanted: Wanted, entry: Entry) -> tuple[bool, bool]:
     return entry.name != wanted.file.name, not entry.name.lower().endswith(".csv")
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, progress: Progress = SILENT) -> Source:
     """List the files of a folder and of the folders in it, or the members of a zip archive.
 
     Raises:
@@ -103,7 +109,7 @@ def open_source(path: Path) -> Source:
                 f"{path} is neither a folder nor a whole zip archive; name the folder that holds "
                 "the files, or the zip as it was served."
             )
-    return Source(path, tuple(entries))
+    return Source(path, tuple(entries), progress)
 
 
 def _files(folder: Path) -> list[Entry]:

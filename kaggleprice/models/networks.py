@@ -62,6 +62,14 @@ class MemberNetwork(nn.Module):
         """Names of the parameters that weight decay and L1 act on."""
         raise NotImplementedError
 
+    def operations(self) -> int:
+        """Multiplications and additions of matrix products, for one member's row in one step.
+
+        Forward, the gradient of the weights, and of a layer's input where something below it
+        is learned; a one-hot feature counts as if it were a number.
+        """
+        raise NotImplementedError
+
 
 class MemberMLP(MemberNetwork):
     """Numbers embedded, features scaled; then linear → batch norm → activation → dropout, repeated.
@@ -147,6 +155,15 @@ class MemberMLP(MemberNetwork):
             for linear in linears:
                 linear.initialize(member, generator, self._deviation, inputs)
                 inputs = np.ones(linear.weight.shape[2], dtype=bool)
+
+    def operations(self) -> int:
+        """Count 2 operations per weight, three times; no gradient of the data themselves."""
+        sizes = [weight.shape[1] * weight.shape[2] for weight in self._weights()]
+        learned_below = self.scale is not None and isinstance(self.scale.factor, nn.Parameter)
+        return 6 * sum(sizes) - (0 if learned_below or self.embedding.outputs else 2 * sizes[0])
+
+    def _weights(self) -> list[Tensor]:
+        return [layer.weight for layer in self.linears if isinstance(layer, MemberLinear)]
 
     def decayed_parameters(self) -> list[str]:
         """Return the weight matrices: all else is left alone."""

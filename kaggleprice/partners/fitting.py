@@ -68,7 +68,7 @@ def fit_partners(
         test = recipe.transform(tables.test.features, np.float32)
         trained = fold_of_row != fold
         for p, name in enumerate(names):
-            progress.advance("partners", fold * len(names) + p, count, name)
+            progress.advance("partners", fold * len(names) + p, count, name, "models")
             state = np.random.SeedSequence((base_seed, fold, p)).generate_state(1)[0]
             # Room above it: an estimator may count on from its state.
             model = PARTNERS[name].load()(int(state >> 1))
@@ -76,5 +76,5 @@ def fit_partners(
                 model.fit(features[trained], target[trained])
                 votes.train[p, fold] = model.predict(features)
                 votes.test[p, fold] = model.predict(test)
-    progress.advance("partners", count, count)
+    progress.advance("partners", count, count, unit="models")
     return votes

@@ -23,7 +23,9 @@ from kaggleprice.settings import RunSettings
 
 SCHEMA_VERSION = 2
 RECORD, WEIGHTS, VOTES = "run.json", "weights.safetensors", "votes.safetensors"
-_FILES = (RECORD, WEIGHTS, VOTES, "folds.csv", "oof.csv", "history.csv", "recipes")
+# A run that is being made: trained, or written.
+UNFINISHED = ".unfinished-"
+FILES = (RECORD, WEIGHTS, VOTES, "folds.csv", "oof.csv", "history.csv", "recipes")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -61,4 +63,4 @@ def run_folders(parent: Path) -> list[Path]:
         return []
     folders = [p for p in parent.iterdir() if p.is_dir() and not p.name.startswith(".")]
     # A folder with none of a run's files is somebody's own; with some, it is a damaged run.
-    return sorted(p for p in folders if any((p / name).exists() for name in _FILES))
+    return sorted(p for p in folders if any((p / name).exists() for name in FILES))

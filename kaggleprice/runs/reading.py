@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as numpy_files
 from safetensors.torch import load_file
@@ -23,10 +23,11 @@ from kaggleprice.models.networks import build_network
 from kaggleprice.partners.fitting import Votes
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.state import FittedRecipe
-from kaggleprice.runs import RECORD, SCHEMA_VERSION, VOTES, WEIGHTS, run_folders
+from kaggleprice.runs import RECORD, VOTES, WEIGHTS, run_folders
+from kaggleprice.runs.records import read_record
 from kaggleprice.settings import RunSettings, settings_from_record
 from kaggleprice.training import Member
-from kaggleprice.training.engine import Fit
+from kaggleprice.training.engine import Fit, HistoryLine
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,29 @@ class Run:
         )
         return Ensemble(encoding, network, members, fit, scales["engineering"])
 
+    def history(self) -> list[HistoryLine]:
+        """Load the training history, by epoch, then member.
+
+        Raises:
+            RunFolderError: where the file is missing, truncated or altered.
+        """
+        _check_files(self)
+        # As text first: pandas may be off by a last bit, and seeds that are added write it again.
+        frame = pd.read_csv(self.path / "history.csv", dtype=str)
+        columns = {"member": int, "epoch": int, "train": float, "validation": float}
+        lines = frame[list(columns)].astype(columns).itertuples(index=False, name=None)
+        return [HistoryLine(*line) for line in lines]
+
+    def fold_of_row(self) -> NDArray[np.int64]:
+        """Load the fold that validated each training row, counted from 0; shape (n,).
+
+        Raises:
+            RunFolderError: where the file is missing, truncated or altered.
+        """
+        _check_files(self)
+        folds = pd.read_csv(self.path / "folds.csv", usecols=["fold"])["fold"]
+        return folds.to_numpy(np.int64) - 1
+
     def votes(self) -> Votes | None:
         """Load what the partners predict; None where the run has none.
 
@@ -117,27 +141,7 @@ def read_run(path: Path) -> Run:
     Raises:
         RunFolderError: where run.json is missing, truncated or altered, or of another version.
     """
-    file = path / RECORD
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        version, digest = record["schema_version"], record["digest"]
-    except FileNotFoundError:
-        raise RunFolderError(f"{path} is not a complete run: {RECORD} is missing.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(f"{file} is damaged: {error!r}; train the run again.") from None
-    if version != SCHEMA_VERSION:
-        raise RunFolderError(
-            f"{file} has schema version {version}; this kaggleprice reads version {SCHEMA_VERSION}."
-        )
-    if digest != digest_of(record):
-        raise RunFolderError(f"{file} was altered after it was written; train the run again.")
-    return Run(path, record)
-
-
-def digest_of(record: Mapping[str, Any]) -> str:
-    """Return a hash of everything in a record but its digest."""
-    rest = {key: value for key, value in record.items() if key != "digest"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    return Run(path, read_record(path))
 
 
 def _check_files(run: Run) -> None:
@@ -152,12 +156,23 @@ def _check_files(run: Run) -> None:
             )
 
 
-def find_run(runs_dir: Path, competition: Competition, name: str | None) -> Run | None:
+def find_run(
+    runs_dir: Path,
+    competition: Competition,
+    name: str | None,
+    notify: Callable[[str], None] = lambda _: None,
+) -> Run | None:
     """Return the run of this name, or the latest finished one; None where there is none yet.
+
+    Args:
+        runs_dir: the folder of all runs.
+        competition: whose run it is.
+        name: its name, or the path that `cv` printed; None for the latest that can be read.
+        notify: told of each run that cannot be read, and so is not the latest.
 
     Raises:
         UnknownNameError: for a name that no run of this competition has.
-        RunFolderError: where a run's record is damaged.
+        RunFolderError: where the named run's record is damaged, or that of every run.
     """
     folders = run_folders(runs_dir / competition.name)
     if name is not None:
@@ -168,5 +183,17 @@ def find_run(runs_dir: Path, competition: Competition, name: str | None) -> Run 
         if name not in by_name:
             raise UnknownNameError(f"run of {competition.name}", name, by_name)
         return read_run(by_name[name])
-    runs = [read_run(folder) for folder in folders]
+    runs, problems = [], []
+    for folder in folders:
+        try:
+            run = read_run(folder)
+            _ = run.settings
+        except RunFolderError as error:
+            problems.append((folder.name, error))
+        else:
+            runs.append(run)
+    if problems and not runs:
+        raise problems[-1][1]
+    for skipped, problem in problems:
+        notify(f"run {skipped} is passed over: {problem}")
     return max(runs, key=lambda run: (run.record["timing"]["finished"], run.name), default=None)

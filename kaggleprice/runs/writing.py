@@ -20,13 +20,20 @@ from kaggleprice.crossval import CrossValidation, history_frame
 from kaggleprice.ensemble import Ensemble
 from kaggleprice.errors import OutputError
 from kaggleprice.files import sha256
-from kaggleprice.runs import RECORD, SCHEMA_VERSION, VOTES, WEIGHTS, check_name, new_name
-from kaggleprice.runs.reading import Run, digest_of, read_run
+from kaggleprice.runs import (
+    RECORD,
+    SCHEMA_VERSION,
+    UNFINISHED,
+    VOTES,
+    WEIGHTS,
+    check_name,
+    new_name,
+)
+from kaggleprice.runs.reading import Run, read_run
+from kaggleprice.runs.records import digest_of
 from kaggleprice.settings import settings_from_record, settings_to_record
 from kaggleprice.tables import Table
 from kaggleprice.versions import versions
-
-UNFINISHED = ".unfinished-"
 
 
 def write_run(
@@ -36,6 +43,7 @@ def write_run(
     table: Table,
     result: CrossValidation,
     data: Mapping[str, Any],
+    replaced: Run | None = None,
 ) -> Run:
     """Write a run folder: complete, or not at all.
 
@@ -46,9 +54,10 @@ def write_run(
         table: the training table.
         result: what to write.
         data: what to record of the data files (names, hashes).
+        replaced: the finished run whose place and name the new one takes.
 
     Raises:
-        OutputError: where it cannot be written.
+        OutputError: where it cannot be written; what was there is there still.
         UsageError: where a run of this name appeared meanwhile.
     """
     parent = runs_dir / competition.name
@@ -63,6 +72,8 @@ def write_run(
             arrays = {"train": result.votes.train, "test": result.votes.test}
             (folder / VOTES).write_bytes(numpy_files.save(arrays))
         record = _make_record(competition, result, data, recipes, folder)
+        if replaced is not None:
+            return _replace(folder, replaced, record)
         return _place(folder, parent, name, runs_dir, competition, record)
     except OSError as error:
         raise OutputError(f"cannot write a run to {parent}: {error.strerror or error}.") from None
@@ -85,9 +96,7 @@ def _place(
         if name is not None:
             check_name(runs_dir, competition, name)
         chosen = name or new_name(runs_dir, competition, settings)
-        named = {**record, "run": chosen}
-        text = json.dumps({**named, "digest": digest_of(named)}, indent=1, allow_nan=False)
-        (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+        _write_record(folder, record, chosen)
         try:
             # Renaming onto a folder that holds something fails, so a name is given once.
             folder.rename(parent / chosen)
@@ -97,6 +106,28 @@ def _place(
                 raise
             continue
         return read_run(parent / chosen)
+
+
+def _replace(folder: Path, old: Run, record: dict[str, Any]) -> Run:
+    """Put the new folder in the old one's place; a failure leaves the old one there."""
+    _write_record(folder, record, old.name)
+    aside = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=old.path.parent))
+    try:
+        old.path.rename(aside / old.name)
+        try:
+            folder.rename(old.path)
+        except OSError:
+            (aside / old.name).rename(old.path)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return read_run(old.path)
+
+
+def _write_record(folder: Path, record: Mapping[str, Any], name: str) -> None:
+    named = {**record, "run": name}
+    text = json.dumps({**named, "digest": digest_of(named)}, indent=1, allow_nan=False)
+    (folder / RECORD).write_text(text + "\n", encoding="utf-8")
 
 
 def _write_tables(
@@ -148,7 +179,8 @@ def _make_record(
         "metric": competition.metric,
         "columns": describe_columns(competition),
         "settings": settings_to_record(result.settings),
-        "notes": result.settings.notes,
+        "notes": result.notes,
+        "cut_at": ensemble.fit.cut_at,
         "data": dict(data),
         "versions": versions(),
         "device": result.device,
@@ -170,7 +202,11 @@ def _make_record(
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         },
-        "timing": {"finished": finished.isoformat(), "seconds": result.seconds},
+        "timing": {
+            "finished": finished.isoformat(),
+            "seconds": result.seconds,
+            "resumed_from": ensemble.fit.resumed_from,
+        },
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -97,3 +98,31 @@ def pad_rows(rows: Sequence[NDArray[np.int64]], length: int | None = None) -> ND
     for line, r in zip(padded, rows, strict=True):
         line[: len(r)] = r
     return padded
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step: columns `start` to `stop` of the row order, and who has rows there.
+
+    Attributes:
+        used: shape (M, B, 1), whether a row is real; None where all are.
+        idle: members without any row in this step.
+    """
+
+    start: int
+    stop: int
+    used: Tensor | None
+    idle: tuple[int, ...]
+
+
+def plan_epoch(counts: Sequence[int], batch_size: int) -> list[Batch]:
+    """Lay out the steps of an epoch, the same in every epoch, for members of `counts` rows."""
+    rows = np.array(counts)
+    steps = []
+    for start in range(0, int(rows.max()), batch_size):
+        stop = min(start + batch_size, int(rows.max()))
+        real = np.arange(start, stop)[None, :] < rows[:, None]
+        used = None if real.all() else torch.from_numpy(real[:, :, None])
+        idle = tuple(np.flatnonzero(~real.any(axis=1)).tolist())
+        steps.append(Batch(start, stop, used, idle))
+    return steps

@@ -7,8 +7,10 @@ rows in a step, or has stopped, takes no optimizer step.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,9 +21,10 @@ from kaggleprice.errors import DivergenceError
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.training import LOSSES, Member, TrainingSettings
-from kaggleprice.training.batches import DeviceRows, pad_rows
+from kaggleprice.training.batches import Batch, DeviceRows, pad_rows, plan_epoch
 from kaggleprice.training.parameters import BestWeights, MemberParameters
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
+from kaggleprice.training.supervision import UNSUPERVISED, Supervisor, TrainingState
 
 # Values per chunk of features in a prediction: bounds memory, and depends on nothing that may
 # differ between two predictions of the same members.
@@ -49,12 +52,16 @@ class Fit:
             center is the transformed target.
         epochs: shape (M,), the epoch (counted from 1) whose weights each member has.
         history: by epoch, then member.
+        cut_at: the epoch after which a supervisor ended training early; None where nobody did.
+        resumed_from: the epoch after which a kept state was taken up; None where training began.
     """
 
     target_center: NDArray[np.float64]
     target_scale: NDArray[np.float64]
     epochs: NDArray[np.int64]
     history: list[HistoryLine] = field(default_factory=list)
+    cut_at: int | None = None
+    resumed_from: int | None = None
 
 
 def predict_members(
@@ -102,6 +109,7 @@ def train_members(
     settings: TrainingSettings,
     base_seed: int,
     progress: Progress = SILENT,
+    supervisor: Supervisor = UNSUPERVISED,
 ) -> Fit:
     """Train all members together; the network's parameters are changed in place.
 
@@ -115,13 +123,42 @@ def train_members(
         settings: how to train.
         base_seed: what `--seed` says.
         progress: told after every epoch.
+        supervisor: asked between epochs.
 
     Raises:
         DivergenceError: where members leave the finite numbers; names them and the epoch.
     """
-    return _Training(
-        network, rows, target, members, fold_of_row, settings, base_seed, progress
-    ).run()
+    training = _Training(network, rows, target, members, fold_of_row, settings, base_seed, progress)
+    return training.run(supervisor)
+
+
+def time_step(
+    network: MemberNetwork,
+    rows: DeviceRows,
+    target: NDArray[np.float64],
+    members: Sequence[Member],
+    fold_of_row: NDArray[np.int64],
+    settings: TrainingSettings,
+    base_seed: int,
+    seconds: float = 1.0,
+) -> float:
+    """Measure how long one step of all members takes; the network is spoilt.
+
+    Args:
+        network: as all but the last, as in `train_members`.
+        rows: likewise.
+        target: likewise.
+        members: likewise.
+        fold_of_row: likewise.
+        settings: likewise.
+        base_seed: likewise.
+        seconds: about how long to measure.
+
+    Returns:
+        Seconds per step, the median of those measured.
+    """
+    training = _Training(network, rows, target, members, fold_of_row, settings, base_seed, SILENT)
+    return training.time_step(seconds)
 
 
 class _Training:
@@ -147,7 +184,7 @@ class _Training:
         scaled = (target - self.fit.target_center[:, None]) / self.fit.target_scale[:, None]
         self.target = torch.from_numpy(scaled).to(rows.device, next(network.parameters()).dtype)
         self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[settings.loss].load()
-        self.batches = _plan_epoch([len(r) for r in self.train_rows], settings.batch_size)
+        self.batches = plan_epoch([len(r) for r in self.train_rows], settings.batch_size)
         self.noise = NoiseSource(base_seed, members, settings.batch_size, network.noise_width)
         self.best = BestWeights(network) if settings.patience else None
 
@@ -181,33 +218,65 @@ class _Training:
                 center[m], scale[m] = self.truth[rows].mean(), self.truth[rows].std() or 1.0
         return Fit(center, scale, np.full(count, self.settings.epochs))
 
-    def run(self) -> Fit:
+    def run(self, supervisor: Supervisor) -> Fit:
         """Train epoch by epoch."""
-        recorded = set(self.settings.recorded_epochs)
-        self.progress.advance("training", 0, self.settings.epochs)
-        for epoch in range(1, self.settings.epochs + 1):
+        recorded, last = set(self.settings.recorded_epochs), self.settings.epochs
+        begun = self._resume(supervisor.resume())
+        self.progress.advance("training", begun, last, self._describe(), "epochs")
+        for epoch in range(begun + 1, last + 1):
             losses = self._train_epoch(epoch)
             self._check_finite(losses, epoch)
-            watching = self._watch(epoch)
-            if epoch in recorded or not watching:
+            going = self._watch(epoch)
+            if epoch in recorded or not going:
                 self._record(epoch)
-            self.progress.advance("training", epoch, self.settings.epochs, self._describe())
-            if not watching:
+            if going and epoch < last and not supervisor.go_on(epoch, partial(self._state, epoch)):
+                self._cut(epoch)
+                going = False
+            self.progress.advance("training", epoch, last, self._describe(), "epochs")
+            if not going:
                 break
         if self.best is not None:
             self.fit.epochs[:] = self.best.restore(self.network)
         self._check_learned()
         return self.fit
 
+    def _state(self, epoch: int) -> TrainingState:
+        """Return all that later epochs, and the result, depend on."""
+        lines = [astuple(line) for line in self.fit.history]
+        history = torch.tensor(lines, dtype=torch.float64).reshape(-1, 4)
+        tensors = {"history": history, **self.parameters.state()}
+        tensors |= {f"network.{n}": value for n, value in self.network.state_dict().items()}
+        tensors |= {} if self.best is None else self.best.state()
+        return TrainingState(epoch, tensors)
+
+    def _resume(self, state: TrainingState | None) -> int:
+        """Take a state up; return how many epochs are finished."""
+        if state is None:
+            return 0
+        network = {
+            name.removeprefix("network."): value
+            for name, value in state.tensors.items()
+            if name.startswith("network.")
+        }
+        self.network.load_state_dict(network)
+        self.parameters.load_state(state.tensors)
+        if self.best is not None:
+            self.parameters.freeze(np.flatnonzero(~self.best.load_state(state.tensors)))
+        for member, epoch, train, validation in state.tensors["history"].tolist():
+            self.fit.history.append(HistoryLine(int(member), int(epoch), train, validation))
+        self.fit = replace(self.fit, resumed_from=state.epoch)
+        return state.epoch
+
+    def _cut(self, epoch: int) -> None:
+        """End training here."""
+        if not self.fit.history or self.fit.history[-1].epoch != epoch:
+            self._record(epoch)
+        self.fit = replace(self.fit, cut_at=epoch)
+        self.fit.epochs[:] = epoch
+
     def _train_epoch(self, epoch: int) -> NDArray[np.float64]:
         """Take one pass over every member's rows; return the summed losses, shape (M,)."""
-        self.network.train()
-        self.noise.start(epoch)
-        orders = [
-            row_order(self.base_seed, member, epoch, rows)
-            for member, rows in zip(self.members, self.train_rows, strict=True)
-        ]
-        order = torch.from_numpy(pad_rows(orders)).to(self.rows.device)
+        order = self._begin(epoch)
         total = torch.zeros(len(self.members), device=self.rows.device)
         for step, batch in enumerate(self.batches):
             self.parameters.set_rates(epoch - 1, step, self.settings)
@@ -215,7 +284,33 @@ class _Training:
             total += self._step(order[:, batch.start : batch.stop], batch, noise)
         return total.double().cpu().numpy()
 
-    def _step(self, index: Tensor, batch: _Batch, noise: Tensor | None) -> Tensor:
+    def _begin(self, epoch: int) -> Tensor:
+        """Return the order in which each member takes its rows in an epoch; shape (M, R)."""
+        self.network.train()
+        self.noise.start(epoch)
+        orders = [
+            row_order(self.base_seed, member, epoch, rows)
+            for member, rows in zip(self.members, self.train_rows, strict=True)
+        ]
+        return torch.from_numpy(pad_rows(orders)).to(self.rows.device)
+
+    def time_step(self, seconds: float) -> float:
+        """Train for about so many seconds; return the median of a step's."""
+        order, took = self._begin(1), list[float]()
+        began = time.perf_counter()
+        # The first steps allocate, and are not counted.
+        while len(took) < 4 or time.perf_counter() - began < seconds:
+            batch = self.batches[len(took) % len(self.batches)]
+            if batch is self.batches[0]:
+                self.noise.start(1)
+            started = time.perf_counter()
+            noise = self.noise.step(self.rows.device)
+            # Reading the losses waits for the device.
+            self._step(order[:, batch.start : batch.stop], batch, noise).sum().item()
+            took.append(time.perf_counter() - started)
+        return float(np.median(took[2:]))
+
+    def _step(self, index: Tensor, batch: Batch, noise: Tensor | None) -> Tensor:
         used = None if batch.used is None else batch.used.to(self.rows.device, non_blocking=True)
         if noise is not None:
             noise = noise[:, : index.shape[1]]
@@ -255,11 +350,12 @@ class _Training:
             self.fit.history.append(line)
 
     def _describe(self) -> str:
+        members = f"{len(self.members)} member{'s' * (len(self.members) != 1)}"
         if not self.fit.history:
-            return ""
+            return members
         last = self.fit.history[-1].epoch
         scores = [line.validation for line in self.fit.history if line.epoch == last]
-        return f"validation RMSE {np.mean(scores):.4f}"
+        return f"validation RMSE {np.mean(scores):.4f}, {members}"
 
     def _check_finite(self, losses: NDArray[np.float64], epoch: int) -> None:
         self._refuse(np.flatnonzero(~np.isfinite(losses)), f"in epoch {epoch}")
@@ -271,7 +367,8 @@ class _Training:
         for m, rows in enumerate(self.train_rows):
             silent = _rmse(self.truth[rows], np.full(len(rows), self.fit.target_center[m]))
             error = _rmse(self.truth[rows], predicted[m, rows])
-            if not error <= _DIVERGED * max(silent, 1e-12):
+            # Saying nothing is perfect where the target is constant; nothing else can be.
+            if not error <= _DIVERGED * max(silent, 0.1 * self.fit.target_scale[m]):
                 worse.append(m)
         self._refuse(np.array(worse, dtype=np.int64), f"by epoch {self.fit.history[-1].epoch}")
 
@@ -294,31 +391,3 @@ def _mean_over(values: Tensor, used: Tensor) -> Tensor:
 
 def _rmse(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.square(predicted - truth))))
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """One step: columns `start` to `stop` of the row order, and who has rows there.
-
-    Attributes:
-        used: shape (M, B, 1), whether a row is real; None where all are.
-        idle: members without any row in this step.
-    """
-
-    start: int
-    stop: int
-    used: Tensor | None
-    idle: tuple[int, ...]
-
-
-def _plan_epoch(counts: Sequence[int], batch_size: int) -> list[_Batch]:
-    """Lay out the steps of an epoch, the same in every epoch, for members of `counts` rows."""
-    rows = np.array(counts)
-    steps = []
-    for start in range(0, int(rows.max()), batch_size):
-        stop = min(start + batch_size, int(rows.max()))
-        real = np.arange(start, stop)[None, :] < rows[:, None]
-        used = None if real.all() else torch.from_numpy(real[:, :, None])
-        idle = tuple(np.flatnonzero(~real.any(axis=1)).tolist())
-        steps.append(_Batch(start, stop, used, idle))
-    return steps

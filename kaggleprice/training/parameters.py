@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,6 +76,27 @@ class MemberParameters:
         self._optimizer.step()
         self._attach(skipped)
 
+    def state(self) -> dict[str, Tensor]:
+        """Return the optimizer's state by name: `optimizer.SLICE.QUANTITY`."""
+        state: Mapping[int, Mapping[str, Any]] = self._optimizer.state_dict()["state"]
+        return {
+            f"optimizer.{index}.{name}": value
+            for index, values in state.items()
+            for name, value in values.items()
+            if isinstance(value, Tensor)
+        }
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up what `state` returned; other names are left alone."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind == "optimizer":
+                index, _, quantity = rest.partition(".")
+                state.setdefault(int(index), {})[quantity] = value
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": state, "param_groups": groups})
+
     def freeze(self, members: Sequence[int] | NDArray[np.int64]) -> None:
         """Let these members take no further step."""
         self._detach(members)
@@ -118,6 +140,21 @@ class BestWeights:
         for name, value in network.state_dict().items():
             self._kept[name][chosen] = value[chosen]
         self._active &= epoch - self._epoch < patience
+        return self._active
+
+    def state(self) -> dict[str, Tensor]:
+        """Return weights, scores, epochs, and who goes on, by name: `best.QUANTITY`."""
+        kept = {f"best.weights.{name}": value for name, value in self._kept.items()}
+        arrays = {"score": self._score, "epoch": self._epoch, "active": self._active}
+        return kept | {f"best.{name}": torch.from_numpy(v) for name, v in arrays.items()}
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> NDArray[np.bool_]:
+        """Take up what `state` returned; return who goes on, shape (M,)."""
+        for name, value in self._kept.items():
+            value.copy_(tensors[f"best.weights.{name}"])
+        self._score[:] = tensors["best.score"].numpy()
+        self._epoch[:] = tensors["best.epoch"].numpy()
+        self._active[:] = tensors["best.active"].numpy()
         return self._active
 
     def restore(self, network: MemberNetwork) -> NDArray[np.int64]:

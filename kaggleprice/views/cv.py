@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
+from rich.table import Table
 from rich.text import Text
 
+from kaggleprice.comparison import Comparison
+from kaggleprice.gates import Gate
+from kaggleprice.history.advice import Step, difference_document, difference_text
 from kaggleprice.metrics import METRICS
 from kaggleprice.runs.reading import Run
-from kaggleprice.views.tables import document, make_table, score_text, threads_text
+from kaggleprice.views.expectation import expected_document, expected_text, pooled_text
+from kaggleprice.views.gates import gate_documents, gate_lines
+from kaggleprice.views.tables import document, make_table, score_text, step_lines, threads_text
 
 # Validation error this many times training error reads as much overfitting, or as none.
 _OVERFITS, _CLOSE = 2.5, 1.1
 
 
-def cv_document(run: Run) -> dict[str, Any]:
-    """Describe a cross-validated run."""
+def cv_document(
+    run: Run, gates: Sequence[Gate] = (), earlier: Comparison | None = None
+) -> dict[str, Any]:
+    """Describe a cross-validated run, the gates it was held against, the best run before it."""
     record = run.record
     return document(
         "cv",
@@ -26,6 +34,7 @@ def cv_document(run: Run) -> dict[str, Any]:
         path=str(run.path),
         metric=record["metric"],
         scores=record["scores"],
+        expected=expected_document(record),
         folds=record["folds"],
         members=len(record["members"]),
         partners=record["partners"],
@@ -33,24 +42,29 @@ def cv_document(run: Run) -> dict[str, Any]:
         device=record["device"],
         threads=record["threads"],
         notes=record["notes"],
+        data=record["data"],
+        folds_sha256=record["files"]["folds.csv"],
+        earlier=difference_document(earlier),
+        gates=gate_documents(gates),
     )
 
 
-def cv_view(run: Run) -> Group:
-    """Show a cross-validated run: folds, mean, pooled score, one sentence, where it is."""
+def cv_view(
+    run: Run,
+    gates: Sequence[Gate] = (),
+    earlier: Comparison | None = None,
+    steps: Sequence[Step] = (),
+) -> Group:
+    """Show a cross-validated run: folds, scores, what they mean, where it is, what to do next."""
     record, scores = run.record, run.record["scores"]
-    table = make_table("fold", "train", "validation", right=("fold", "train", "validation"))
-    for fold in record["folds"]:
-        table.add_row(str(fold["fold"]), score_text(fold["train"]), score_text(fold["validation"]))
-    table.add_section()
-    table.add_row(
-        "mean", score_text(scores["train_mean"]), score_text(scores["fold_mean"]), style="bold"
-    )
-    table.add_row("sd", "", score_text(scores["fold_sd"]))
     folds, members = len(record["folds"]), len(record["members"])
     lines = [
-        f"pooled out-of-fold {METRICS[record['metric']].help}: {score_text(scores['oof'])}",
-        f"mean of folds: {score_text(scores['fold_mean'])} ± {score_text(scores['fold_sd'])}",
+        f"pooled out-of-fold {METRICS[record['metric']].help}: {pooled_text(scores)}",
+        f"mean of folds: {score_text(scores['fold_mean'])} ± {score_text(scores['fold_sd'])} "
+        "(standard deviation)",
+        f"to expect on {record['data']['test']['rows']} test rows: {expected_text(record)}, "
+        "or a little less",
+        *([difference_text(earlier)] if earlier is not None and earlier.by_row else []),
         fit_sentence(scores["train_mean"], scores["fold_mean"]),
         *_partner_lines(record),
         *record["notes"],
@@ -58,8 +72,26 @@ def cv_view(run: Run) -> Group:
         f"{record['timing']['seconds']:.1f} s on {record['device']} "
         f"({threads_text(record['threads'])})",
         f"saved as run {run.name} in {run.path}",
+        *gate_lines(gates),
     ]
-    return Group(table, *[Text(line) for line in lines])
+    return Group(_folds_table(record), *[Text(line) for line in lines], *step_lines(steps))
+
+
+def _folds_table(record: Mapping[str, Any]) -> Table:
+    scores = record["scores"]
+    columns = ("fold", "train", "validation", "ratio")
+    table = make_table(*columns, right=columns)
+    for fold in record["folds"]:
+        table.add_row(str(fold["fold"]), *_fit_cells(fold["train"], fold["validation"]))
+    table.add_section()
+    table.add_row("mean", *_fit_cells(scores["train_mean"], scores["fold_mean"]), style="bold")
+    table.add_row("sd", "", score_text(scores["fold_sd"]))
+    return table
+
+
+def _fit_cells(train: float, validation: float) -> tuple[str, str, str]:
+    ratio = f"{validation / train:.2f}" if train > 0 else ""
+    return score_text(train), score_text(validation), ratio
 
 
 def _partner_lines(record: Mapping[str, Any]) -> list[str]:

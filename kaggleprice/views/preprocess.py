@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -27,9 +28,14 @@ def preprocess_document(result: Preprocessed) -> dict[str, Any]:
         recipe=path_text(result.recipe_output),
         rows=len(result.frame),
         rows_fitted=result.fitted.rows,
-        numeric=[asdict(c) for c in result.fitted.numeric],
+        numeric=[_plain(c) for c in result.fitted.numeric],
         categorical=[asdict(c) for c in result.fitted.categorical],
     )
+
+
+def _plain(state: NumericState) -> dict[str, Any]:
+    """Return a state as JSON has it, which knows no NaN: where neighbours decide, fill is null."""
+    return {**asdict(state), "fill": None if math.isnan(state.fill) else state.fill}
 
 
 def preprocess_view(result: Preprocessed, head: int) -> Group:

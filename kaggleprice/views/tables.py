@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from kaggleprice.console import SCHEMA_VERSION
+
+if TYPE_CHECKING:  # it reads runs, which needs torch; some views are of lighter things
+    from kaggleprice.history.advice import Step
+
+_ROOM = 80
 
 
 def document(command: str, **content: Any) -> dict[str, Any]:
@@ -23,6 +29,21 @@ def make_table(*columns: str, right: Sequence[str] = ()) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left")
     return table
+
+
+def step_lines(steps: Sequence[Step]) -> list[Text]:
+    """Return what to do next, a command in each line; with its purpose where there is room."""
+    width = max((len(step.command) for step in steps), default=0)
+    longest = max((len(step.purpose) for step in steps), default=0)
+    told = len("next:   # ") + width + longest <= _ROOM
+    return [
+        Text.assemble(
+            "next: " if number == 0 else "      ",
+            (step.command.ljust(width if told else 0), "bold"),
+            (f"  # {step.purpose}" if told else "", "dim"),
+        )
+        for number, step in enumerate(steps)
+    ]
 
 
 def path_text(path: Path | None) -> str | None:

@@ -1,0 +1,14 @@
+from kaggleprice.notebook import cross_validate, fetch, predict, preprocess, report
+from kaggleprice.regressor import KagglePriceRegressor
+
+__version__: str
+
+__all__ = [
+    "KagglePriceRegressor",
+    "__version__",
+    "cross_validate",
+    "fetch",
+    "predict",
+    "preprocess",
+    "report",
+]

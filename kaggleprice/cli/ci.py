@@ -1,0 +1,212 @@
+"""What a CI server is given: limits to keep, JUnit XML, a Markdown summary, annotations."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kaggleprice.errors import KagglePriceError, OutputError, UsageError
+from kaggleprice.files import check_writable, replacing
+
+if TYPE_CHECKING:
+    from kaggleprice.gates import Gate, Limits
+    from kaggleprice.progress import Progress
+    from kaggleprice.runs.reading import Run
+
+PANEL = "Gates and reports for CI"
+_ON_GITHUB, _STEP_SUMMARY = "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"
+
+FailAboveOption = Annotated[
+    float | None,
+    typer.Option(
+        "--fail-above",
+        metavar="SCORE",
+        help="Exit with 6 where the pooled score is above this. [dim](default: none)[/]",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+BaselineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="RUN|FILE",
+        help="Exit with 6 where the pooled score is worse than this run's by more than "
+        "--tolerance and noise: the 95 % bound of the paired difference, by rows for a run, by "
+        "folds for a run.json or a saved `cv --json` document. Needs the same folds. "
+        "[dim](default: none)[/]",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+ToleranceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--tolerance",
+        metavar="X",
+        help="How much worse than --baseline may be, beyond noise, in the score's unit. "
+        "[dim](default: 0)[/]",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+JunitOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit",
+        metavar="FILE.xml",
+        help="Write folds and gates as JUnit XML; an earlier file is replaced. "
+        "[dim](default: none)[/]",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+SummaryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--summary",
+        metavar="FILE.md",
+        help="Write a Markdown summary; an earlier file is replaced. In any case it is appended "
+        f"to ${_STEP_SUMMARY} where that is set. [dim](default: none)[/]",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+def read_limits(
+    fail_above: float | None,
+    baseline: str | None,
+    tolerance: float | None,
+    runs_dir: Path,
+    competition: str,
+) -> Limits:
+    """Read what is demanded of the score, before long work.
+
+    Raises:
+        UsageError, DataError: for a number that cannot be, or a baseline that is not one.
+    """
+    from kaggleprice.gates import Limits, read_scored
+
+    if tolerance is not None and baseline is None:
+        raise UsageError("--tolerance says how far a baseline may be missed; give --baseline.")
+    score = None if baseline is None else read_scored(baseline, runs_dir, competition)
+    return Limits(fail_above, score, tolerance or 0.0)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The files of one `cv` command for a CI server, and what is said to it.
+
+    Attributes:
+        competition: its name.
+        junit, summary: where they are written; None for nowhere.
+    """
+
+    competition: str
+    junit: Path | None = None
+    summary: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check, before long work, that the files can be written.
+
+        Raises:
+            OutputError: where one cannot.
+            UsageError: where they are the same.
+        """
+        paths = [path for path in (self.junit, self.summary) if path is not None]
+        for path in paths:
+            check_writable(path)
+        if len({path.resolve() for path in paths}) < len(paths):
+            raise UsageError(f"--junit and --summary are both {self.junit}; name two files.")
+
+    @contextmanager
+    def of_failure(self, progress: Progress) -> Iterator[None]:
+        """Write the files where the block fails, as those of a failure, and go on failing."""
+        try:
+            yield
+        except Exception as error:
+            kind = type(error).__name__ if isinstance(error, KagglePriceError) else "RunError"
+            try:
+                self._deliver_failure(kind, str(error), progress)
+            except OutputError as second:
+                # The first error is the one to end with.
+                progress.notice(str(second))
+            raise
+
+    def _deliver_failure(self, kind: str, message: str, progress: Progress) -> None:
+        from kaggleprice.junit import render_failure
+        from kaggleprice.summary import summarize_failure
+
+        annotate("error", "kaggleprice", message)
+        self._write(
+            render_failure(self.competition, kind, message),
+            summarize_failure(self.competition, message),
+            progress,
+        )
+
+    def deliver(self, run: Run, gates: Sequence[Gate], progress: Progress) -> None:
+        """Write the files of a run, and annotate what is to be seen.
+
+        Raises:
+            OutputError: where one cannot be written.
+        """
+        from kaggleprice.junit import render
+        from kaggleprice.summary import summarize
+
+        self._write(render(run, gates), summarize(run, gates), progress)
+        for note in run.record["notes"]:
+            annotate("warning", f"run {run.name}", note)
+        for gate in gates:
+            if not gate.passed:
+                annotate("error", f"gate {gate.name} missed", gate.reason)
+
+    def _write(self, junit: bytes, summary: str, progress: Progress) -> None:
+        for path, content in [(self.junit, junit), (self.summary, summary.encode())]:
+            if path is not None and not _is_step_summary(path):
+                with replacing(path) as beside:
+                    beside.write_bytes(content)
+        step = os.environ.get(_STEP_SUMMARY)
+        if step:
+            try:
+                with Path(step).open("a", encoding="utf-8", newline="\n") as file:
+                    file.write(f"{summary}\n")
+            except OSError as error:
+                # Nobody asked for it by an option: a server's fault must not cost a score.
+                reason = error.strerror or error
+                progress.notice(f"cannot append the summary to ${_STEP_SUMMARY}: {reason}")
+
+
+def _is_step_summary(path: Path) -> bool:
+    """Tell whether a file is the one to which the summary is appended anyway."""
+    step = os.environ.get(_STEP_SUMMARY)
+    return bool(step) and path.resolve() == Path(str(step)).resolve()
+
+
+def annotate(kind: str, title: str, message: str) -> None:
+    """Say something in GitHub's form, on stderr, where this runs on GitHub Actions.
+
+    Args:
+        kind: `error`, `warning` or `notice`.
+        title: a few words.
+        message: one sentence.
+    """
+    if os.environ.get(_ON_GITHUB) == "true":
+        print(annotation(kind, title, message), file=sys.stderr, flush=True)
+
+
+def annotation(kind: str, title: str, message: str) -> str:
+    """Return GitHub's workflow command, escaped as its toolkit does (packages/core, command.ts)."""
+    escaped = _escaped(title).replace(":", "%3A").replace(",", "%2C")
+    return f"::{kind} title={escaped}::{_escaped(message)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

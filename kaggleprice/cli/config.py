@@ -1,0 +1,151 @@
+"""`kaggleprice config`: what each option is, and who says so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kaggleprice.cli.arguments import OUTPUT, JsonOption
+from kaggleprice.cli.configured import configurable, origin_of, tree_of
+from kaggleprice.cli.help import help_text
+from kaggleprice.cli.output import show
+from kaggleprice.configuration import Defaults, Effective, Origin, unknown_variables
+from kaggleprice.errors import UnknownNameError
+from kaggleprice.options import OPTIONS_BY_NAME, Option
+from kaggleprice.settings import DEFAULT_PRESET, PRESETS, flat_settings, make_settings
+
+EXAMPLES = (
+    "kaggleprice config",
+    "kaggleprice config --command predict --preset best",
+)
+# What is not its own is an option of the command in question.
+CONTEXT_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def _complete_commands(context: typer.Context) -> list[str]:
+    commands = getattr(context.find_root().command, "commands", {})
+    return [name for name, c in commands.items() if name != "config" and not hasattr(c, "commands")]
+
+
+def config(
+    *,
+    context: typer.Context,
+    command: Annotated[
+        str,
+        typer.Option(
+            "--command",
+            metavar="NAME",
+            help="Which command's options.",
+            rich_help_panel=OUTPUT,
+            autocompletion=_complete_commands,
+        ),
+    ] = "cv",
+    as_json: JsonOption = False,
+) -> None:
+    """Show what each option of a command is, and where it came from.
+
+    A flag comes first, then the environment (KAGGLEPRICE_LR for --lr), then kaggleprice.toml or
+    the table tool.kaggleprice of pyproject.toml in this folder, then the preset, then the default.
+    Further options are taken as flags of the command.
+    """
+    from kaggleprice.views.config import config_document, config_view
+
+    arguments = list(context.args)
+    if context.params.get("no_config"):
+        arguments.append("--no-config")
+    elif context.params.get("config_file") is not None:
+        arguments += ["--config", str(context.params["config_file"])]
+    inner = _context_of(context, command.split(), arguments)
+    found = inner.default_map.configuration if isinstance(inner.default_map, Defaults) else None
+    file = None if found is None else str(found)
+    values = effective_values(inner)
+    notes = list(unknown_variables(tree_of(context.find_root().command)))
+    show(
+        as_json,
+        lambda: config_document(command, file, values, notes),
+        lambda: config_view(command, file, values, notes),
+    )
+
+
+def effective_values(context: typer.Context) -> list[Effective]:
+    """Return every option of a command whose arguments were read, settings as the run has them."""
+    parameters = configurable(context.command)
+    settings = _settings(context)
+    found = []
+    for name, parameter in parameters.items():
+        if parameter.name in settings:
+            found.append(settings[parameter.name])
+            continue
+        value = context.params[parameter.name]
+        origin = origin_of(context, parameter.name)
+        found.append(Effective(name, _plain(value), _shown(value, parameter), origin))
+    return found
+
+
+def _context_of(context: typer.Context, names: list[str], arguments: list[str]) -> Any:
+    inner: Any = context.find_root()
+    for depth, name in enumerate(names):
+        commands = getattr(inner.command, "commands", {})
+        if name not in commands:
+            raise UnknownNameError("command", " ".join(names[: depth + 1]), commands)
+        command = commands[name]
+        if hasattr(command, "commands"):
+            inner = type(inner)(command, info_name=name, parent=inner)
+        else:
+            inner = command.make_context(name, arguments, parent=inner)
+    if hasattr(inner.command, "commands"):
+        known = [f"{' '.join(names)} {name}".strip() for name in inner.command.commands]
+        raise UnknownNameError("command", " ".join(names), known)
+    return inner
+
+
+def _settings(context: typer.Context) -> dict[str, Effective]:
+    """Return the options that are settings of a run, as preset, recipe and options make them."""
+    chosen: list[Option] = [
+        OPTIONS_BY_NAME[p.name]
+        for p in configurable(context.command).values()
+        if p.name in OPTIONS_BY_NAME and p.rich_help_panel == OPTIONS_BY_NAME[p.name].panel
+    ]
+    if not chosen:
+        return {}
+    origins = {option.name: origin_of(context, option.name) for option in chosen}
+    given = {
+        o.name: o.parse(context.params[o.name], _said(origins[o.name]))
+        for o in chosen
+        if context.params[o.name] is not None
+    }
+    preset = context.params.get("preset") or DEFAULT_PRESET
+    values = flat_settings(make_settings(preset, given))
+    usual, default = flat_settings(PRESETS[preset].settings), flat_settings(make_settings())
+    found = {}
+    for option in chosen:
+        name, value = option.name, values[option.name]
+        origin = origins[name]
+        if name not in given and value != usual[name]:
+            origin = Origin("preset", f"recipe {values['recipe']}")
+        elif name not in given and value != default[name]:
+            origin = Origin("preset", f"preset {preset}")
+        found[name] = Effective(option.flag[2:], _plain(value), option.show(value), origin)
+    return found
+
+
+def _said(origin: Origin) -> str | None:
+    return None if origin.kind == "flag" else origin.where
+
+
+def _shown(value: Any, parameter: Any) -> str:
+    if value is None:
+        stated = re.search(r"\(default: (.*)\)", help_text(parameter))
+        return stated[1] if stated else "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value

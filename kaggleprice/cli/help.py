@@ -1,0 +1,132 @@
+"""Help as plain text: options in their groups, beside them what they do, at any width.
+
+Option and value stand together in the first column; where they are wider than it, the text begins
+below them, so that long names do not squeeze it. Nothing here imports rich: help is instant.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shutil
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from typer.core import TyperOption
+
+ARGUMENTS, OPTIONS, COMMANDS = "Arguments", "Options", "Commands"
+# What all commands have in common comes last.
+CONFIGURATION = "Configuration"
+_TAG = re.compile(r"\[/?(?:bold|dim|italic|cyan)?\]")
+_SHORT, _FIRM = re.compile(r"\((?:default: )[^ ()]{1,14}\)"), "\N{NO-BREAK SPACE}"
+_NARROWEST = 40
+# The first column takes a third of the line, and no more than its widest entry.
+_SHARE = 3
+
+
+def plain(text: str) -> str:
+    """Return a text without rich's marks, such as `[dim]...[/]`."""
+    return _TAG.sub("", text)
+
+
+def purpose(command: Any) -> str:
+    """Return the first paragraph of a command's help, one line."""
+    return " ".join(plain(inspect.cleandoc(command.help or "").split("\n\n")[0]).split())
+
+
+def declaration(parameter: Any, context: Any) -> str:
+    """Return an option as it is typed: `-c, --competition NAME|FILE.toml`, `--shuffle/--no-…`."""
+    if parameter.param_type_name == "argument":
+        return str(parameter.display_name_raw).upper()
+    names = ", ".join(sorted(parameter.opts, key=len))
+    opposite = "".join(f"/{name}" for name in parameter.secondary_opts)
+    value = "" if parameter.is_flag else parameter.display_type_rich(context)
+    return f"{names}{opposite} {value}".rstrip()
+
+
+def help_text(parameter: Any) -> str:
+    """Return what an option does and what holds without it."""
+    text = " ".join(plain(parameter.help or "").split())
+    if parameter.show_envvar and isinstance(parameter.envvar, str):
+        text += f" [env var: {parameter.envvar}]"
+    default = parameter.default
+    if parameter.show_default and default is not None and default is not False and default != "":
+        text += f" (default: {default})"
+    return text.strip()
+
+
+def long_name(parameter: Any) -> str:
+    """Return an option's longest name, without dashes: what a configuration file calls it."""
+    return str(max(parameter.opts, key=len)).lstrip("-")
+
+
+def panels(command: Any, context: Any) -> dict[str, list[TyperOption]]:
+    """Return a command's parameters by the group in which help shows them; those of all last."""
+    found: dict[str, list[TyperOption]] = {}
+    for parameter in command.get_params(context):
+        kind = ARGUMENTS if parameter.param_type_name == "argument" else OPTIONS
+        if not parameter.hidden:
+            name = getattr(parameter, "rich_help_panel", None) or kind
+            found.setdefault(name, []).append(parameter)
+    last = {name: found.pop(name) for name in (CONFIGURATION, OPTIONS) if name in found}
+    return {**found, **last}
+
+
+def format_help(command: Any, context: typer.Context) -> str:
+    """Return a command's whole help, as wide as the terminal."""
+    width = max(shutil.get_terminal_size().columns, _NARROWEST)
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    blocks = [_wrap(f"Usage: {usage}", width, "       ")]
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    blocks += [_wrap(" ".join(plain(paragraph).split()), width) for paragraph in paragraphs]
+    tables = dict(_tables(command, context))
+    widest = max(len(first) for rows in tables.values() for first, _ in rows)
+    column = min(widest, width // _SHARE)
+    for title, rows in tables.items():
+        blocks.append("\n".join([_strong(title), *_rows(rows, column, width)]))
+    if command.epilog:
+        blocks.append(plain(command.epilog))
+    return "\n\n".join(blocks)
+
+
+def _tables(command: Any, context: typer.Context) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    commands = getattr(command, "commands", None)
+    if commands:
+        yield COMMANDS, [(name, purpose(c)) for name, c in commands.items() if not c.hidden]
+    for title, parameters in panels(command, context).items():
+        yield title, [(declaration(p, context), help_text(p)) for p in parameters]
+
+
+def _rows(rows: list[tuple[str, str]], column: int, width: int) -> Iterator[str]:
+    indent = " " * (column + 4)
+    for first, text in rows:
+        beside = f"  {first:<{column}}  "
+        if len(first) > column:
+            yield f"  {first}"
+            beside = indent
+        yield _wrap(text, width, indent, beside)
+
+
+def _wrap(text: str, width: int, indent: str = "", first: str = "") -> str:
+    # What is in brackets stays on one line where it is as short as `(default: none)`.
+    kept = _SHORT.sub(lambda found: found[0].replace(" ", _FIRM), text)
+    return textwrap.fill(
+        kept,
+        width,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ).replace(_FIRM, " ")
+
+
+def _strong(title: str) -> str:
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return title
+    return typer.style(title, bold=True)
+

@@ -1,0 +1,116 @@
+"""`kaggleprice report`: a run looked at from all sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaggleprice.cli.arguments import (
+    OUTPUT,
+    CompetitionOption,
+    DataDirOption,
+    DeviceOption,
+    JsonOption,
+    NoVerifyOption,
+    QuietOption,
+    RunsDirOption,
+    ThreadsOption,
+)
+from kaggleprice.cli.completion import complete_runs
+from kaggleprice.cli.output import make_reporter, make_source, make_workplace, show, start
+from kaggleprice.competitions import DEFAULT_COMPETITION
+from kaggleprice.errors import UsageError
+from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS
+
+EXAMPLES = (
+    "kaggleprice report",
+    "kaggleprice report mlp-001 --repeats 10 -o mlp-001.html",
+)
+REPORT = "Report"
+
+
+def report(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            help="Which run. [dim](default: the latest)[/]",
+            show_default=False,
+            autocompletion=complete_runs,
+        ),
+    ] = None,
+    competition: CompetitionOption = DEFAULT_COMPETITION,
+    data_dir: DataDirOption = Path("data"),
+    no_verify: NoVerifyOption = False,
+    runs_dir: RunsDirOption = Path("runs"),
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option(
+            "--repeats",
+            metavar="N",
+            min=1,
+            help="Permutations of each column for its importance. "
+            f"[dim](default: {DEFAULT_REPEATS})[/]",
+            show_default=False,
+            rich_help_panel=REPORT,
+        ),
+    ] = None,
+    no_importance: Annotated[
+        bool,
+        typer.Option(
+            "--no-importance",
+            metavar="",
+            help="Leave out the columns' importance, which takes most of the time.",
+            rich_help_panel=REPORT,
+        ),
+    ] = False,
+    columns: Annotated[
+        int,
+        typer.Option(
+            "--columns",
+            metavar="N",
+            min=1,
+            help="Columns shown, at most, where columns are listed.",
+            rich_help_panel=REPORT,
+        ),
+    ] = DEFAULT_COLUMNS,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.html",
+            help="A copy of the page, beside the run folder's report.html. "
+            "[dim](default: no copy)[/]",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Show what a run got right and wrong: one HTML page, and its figures as PNGs.
+
+    Both go to the run folder; the page needs no network and nothing beside it.
+    """
+    if no_importance and repeats is not None:
+        raise UsageError("--no-importance measures nothing to repeat; leave --repeats away.")
+    start(quiet)
+    from kaggleprice.reports.making import make_report
+    from kaggleprice.views.report import report_document, report_view
+
+    with make_reporter(quiet) as reporter:
+        made = make_report(
+            make_source(competition, data_dir, no_verify),
+            make_workplace(runs_dir, device, threads),
+            run,
+            output=output,
+            repeats=0 if no_importance else repeats or DEFAULT_REPEATS,
+            columns=columns,
+            progress=reporter,
+        )
+    show(as_json, lambda: report_document(made), lambda: report_view(made))

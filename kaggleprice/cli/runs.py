@@ -1,0 +1,248 @@
+"""`kaggleprice runs`: list, show, compare, prune."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kaggleprice.cli.arguments import DATA, OUTPUT, JsonOption, QuietOption, RunsDirOption
+from kaggleprice.cli.commands import Commands
+from kaggleprice.cli.completion import complete_competitions
+from kaggleprice.cli.output import show
+from kaggleprice.errors import UsageError
+from kaggleprice.runs import run_folders
+
+if TYPE_CHECKING:
+    from kaggleprice.history.pruning import Pruning
+
+DEFAULT = "list"
+EXAMPLES = {
+    "list": ("kaggleprice runs", "kaggleprice runs list -c sample --json"),
+    "show": ("kaggleprice runs show", "kaggleprice runs show mlp-001 --all"),
+    "compare": (
+        "kaggleprice runs compare mlp-001 mlp-002",
+        "kaggleprice runs compare runs/sample/mlp-001 runs/sample/mlp-002",
+    ),
+    "prune": (
+        "kaggleprice runs prune --keep 3 --dry-run",
+        "kaggleprice runs prune --unfinished --yes",
+    ),
+}
+
+
+class Verbs(Commands):
+    """The commands below `runs`, of which the list is meant where none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read `runs --json` as `runs list --json`."""
+        names_none = not args or (args[0].startswith("-") and args[0] not in ("-h", "--help"))
+        if names_none and not ctx.resilient_parsing:
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    name="runs",
+    cls=Verbs,
+    help="List, show, compare and remove runs; alone it lists them, best first.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+CompetitionsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--competition",
+        "-c",
+        metavar="NAME|FILE.toml",
+        help="Runs of this competition. [dim](default: of all that have runs)[/]",
+        show_default=False,
+        rich_help_panel=DATA,
+        autocompletion=complete_competitions,
+    ),
+]
+
+
+def _complete(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the runs of the competition that the line names, or of all."""
+    runs_dir = Path(str(context.params.get("runs_dir") or "runs"))
+    of = context.params.get("competition")
+    parents = [runs_dir / str(of)] if of else sorted(p for p in runs_dir.glob("*") if p.is_dir())
+    return list(dict.fromkeys(f.name for parent in parents for f in run_folders(parent)))
+
+
+def _named(help_text: str) -> Any:
+    return typer.Argument(
+        metavar="RUN", help=help_text, show_default=False, autocompletion=_complete
+    )
+
+
+@app.command("list")
+def list_(
+    competition: CompetitionsOption = None,
+    runs_dir: RunsDirOption = Path("runs"),
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """List runs by competition, best first: score, members, and what differs from a preset."""
+    from kaggleprice.history.listing import list_runs
+    from kaggleprice.views.runs import list_document, list_view
+
+    runs = list_runs(runs_dir, _whose(runs_dir, competition))
+    show(as_json, lambda: list_document(runs), lambda: list_view(runs))
+
+
+@app.command("show")
+def show_(
+    name: Annotated[
+        str | None,
+        _named("Its name, COMPETITION/NAME or folder. [dim](default: the latest)[/]"),
+    ] = None,
+    competition: CompetitionsOption = None,
+    runs_dir: RunsDirOption = Path("runs"),
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            metavar="",
+            help="Show every setting, not only those that differ from the default preset.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Show one run: scores, folds, members, settings, data, versions, files."""
+    from kaggleprice.history.contents import stored_files
+    from kaggleprice.history.listing import find_listed
+    from kaggleprice.views.runs import show_document, show_view
+
+    run = find_listed(runs_dir, _whose(runs_dir, competition), name)
+    files = stored_files(run)
+    show(
+        as_json,
+        lambda: show_document(run, files),
+        lambda: show_view(run, files, everything=everything),
+    )
+
+
+@app.command("compare")
+def compare_(
+    first: Annotated[str, _named("The one to compare with: name, COMPETITION/NAME or folder.")],
+    second: Annotated[str, _named("The other; a difference above 0 says that it is worse.")],
+    competition: CompetitionsOption = None,
+    runs_dir: RunsDirOption = Path("runs"),
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare two runs: fold by fold, row by row with standard errors, and their settings."""
+    from kaggleprice.comparison import Scored, compare
+    from kaggleprice.history.listing import find_listed
+    from kaggleprice.views.comparison import compare_document, compare_view
+
+    whose = _whose(runs_dir, competition)
+    found = [find_listed(runs_dir, whose, name) for name in (first, second)]
+    compared = compare(*[Scored.of_run(run.path, run.record or {}) for run in found])
+    show(as_json, lambda: compare_document(compared), lambda: compare_view(compared))
+
+
+@app.command("prune")
+def prune_(
+    competition: CompetitionsOption = None,
+    runs_dir: RunsDirOption = Path("runs"),
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            "--keep",
+            metavar="N",
+            help="Remove all but the N best runs of each competition and the latest, which "
+            "`predict` uses. [dim](default: keep all)[/]",
+            show_default=False,
+            rich_help_panel="What goes",
+        ),
+    ] = None,
+    unfinished: Annotated[
+        bool,
+        typer.Option(
+            "--unfinished",
+            metavar="",
+            help="Remove what interrupted runs left; nothing goes on with them then.",
+            rich_help_panel="What goes",
+        ),
+    ] = False,
+    unreadable: Annotated[
+        bool,
+        typer.Option(
+            "--unreadable",
+            metavar="",
+            help="Remove damaged runs and those of another version.",
+            rich_help_panel="What goes",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            metavar="",
+            help="Show what would go; remove nothing.",
+            rich_help_panel="What goes",
+        ),
+    ] = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes",
+            "-y",
+            metavar="",
+            help="Remove without asking; needed without a terminal.",
+            rich_help_panel="What goes",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Remove runs: all but the best, what interrupted ones left, damaged ones."""
+    from kaggleprice.history.listing import list_runs
+    from kaggleprice.history.pruning import plan_pruning, remove
+    from kaggleprice.views.runs import prune_document, prune_view
+
+    runs = list_runs(runs_dir, _whose(runs_dir, competition))
+    pruning = plan_pruning(runs, keep, unfinished=unfinished, unreadable=unreadable)
+    agreed = yes or dry_run or not pruning.remove or _agreed(pruning)
+    removed = list(pruning.remove) if agreed and not dry_run else []
+    for run in removed:
+        remove(run)
+    show(
+        as_json,
+        lambda: prune_document(pruning, removed, dry=dry_run),
+        lambda: prune_view(pruning, removed, dry=dry_run),
+    )
+
+
+def _whose(runs_dir: Path, competition: str | None) -> str | None:
+    from kaggleprice.history.listing import find_competition
+
+    return None if competition is None else find_competition(runs_dir, competition)
+
+
+def _agreed(pruning: Pruning) -> bool:
+    """Show what would go and ask.
+
+    Raises:
+        UsageError: where there is nobody to ask.
+    """
+    from kaggleprice.views.runs import plan_lines
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        many = len(pruning.remove)
+        raise UsageError(
+            f"{many} folder{'s' * (many != 1)} would be removed and there is no terminal to ask; "
+            "look with --dry-run, then give --yes."
+        )
+    for line in plan_lines(pruning):
+        typer.echo(line, err=True)
+    # Not typer's own question, of which a part goes to stdout.
+    typer.echo("Remove for good? [y/N] ", nl=False, err=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,71 @@
+"""Wording: how a run was asked for, as options that differ from a preset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kaggleprice.options import OPTIONS_BY_NAME, show_value
+from kaggleprice.settings import (
+    DEFAULT_PRESET,
+    PRESETS,
+    RunSettings,
+    flat_settings,
+    make_settings,
+)
+
+
+def nearest_preset(settings: RunSettings) -> tuple[str, dict[str, Any]]:
+    """Return the preset and the options that ask for these settings in the fewest words."""
+    ways = [(name, changed_options(settings, name)) for name in PRESETS]
+    # Naming a preset takes as much as an option does.
+    return min(
+        ways,
+        key=lambda way: (len(way[1]) + (way[0] != DEFAULT_PRESET), way[0] != DEFAULT_PRESET),
+    )
+
+
+def changed_options(settings: RunSettings, preset: str = DEFAULT_PRESET) -> dict[str, Any]:
+    """Return the options, name to value, that lead from a preset to these settings.
+
+    Raises:
+        UnknownNameError: where the settings' recipe is not registered.
+    """
+    wanted = flat_settings(settings)
+    start = PRESETS[preset].settings
+    own_recipe = settings.recipe_name != start.recipe_name
+    chosen = {"recipe": settings.recipe_name} if own_recipe else {}
+    had = flat_settings(make_settings(preset, chosen))
+    return {**chosen, **{name: wanted[name] for name in wanted if wanted[name] != had[name]}}
+
+
+def setting_text(name: str, value: Any) -> str:
+    """Return a setting's value as it is typed, in the words of `--help`."""
+    option = OPTIONS_BY_NAME.get(name)
+    return show_value(value, "/" if option is None else option.separator)
+
+
+def short_settings(settings: RunSettings) -> str:
+    """Say in a few words how a run was asked for: `best`; `book: seeds 20, no-shuffle`."""
+    preset, changed = nearest_preset(settings)
+    words = [_short(name, value) for name, value in changed.items()]
+    return f"{preset}: {', '.join(words)}" if words else preset
+
+
+def typed_settings(settings: RunSettings) -> str:
+    """Return the options that ask for these settings: `--preset book --seeds 20`."""
+    preset, changed = nearest_preset(settings)
+    named = "" if preset == DEFAULT_PRESET else f"--preset {preset}"
+    return f"{named} {typed_options(changed)}".strip()
+
+
+def typed_options(options: Mapping[str, Any]) -> str:
+    """Return options, name to value, as they are typed: `--seeds 20 --no-shuffle`."""
+    return " ".join(f"--{_short(name, value)}" for name, value in options.items())
+
+
+def _short(name: str, value: Any) -> str:
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return flag if value else f"no-{flag}"
+    return f"{flag} {setting_text(name, value)}"

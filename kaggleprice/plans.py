@@ -1,0 +1,200 @@
+"""Plans: what a cross-validation would read, train and write, and how long it would take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kaggleprice import crossval, runs
+from kaggleprice.download import FetchedFile, absent
+from kaggleprice.files import check_writable
+from kaggleprice.progress import SILENT, Progress
+from kaggleprice.runs.reading import Run
+from kaggleprice.settings import RunSettings
+from kaggleprice.sources import Source, load
+from kaggleprice.training.devices import choose_device, use_threads
+from kaggleprice.workflow import Asked, check_data, find_asked, fold_rows
+from kaggleprice.workplace import Workplace, identify
+
+# About so many seconds of steps are measured for the estimate.
+_MEASURED = 1.0
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What there is to compute.
+
+    Attributes:
+        rows, test_rows: of the two tables.
+        columns: of the tables, before engineering.
+        features: of each fold, after its recipe.
+        fold_sizes: validation rows of each fold.
+        members: networks.
+        parameters: learned numbers of all members together.
+        steps: of the optimizer, in all epochs; all members step together.
+        operations: multiplications and additions of all matrix products of the training.
+        seconds: estimated, of the training alone: a step's time, measured just now, times
+            steps. Histories, partners and predictions come on top, a few percent but for
+            partners.
+    """
+
+    rows: int
+    test_rows: int
+    columns: int
+    features: list[int]
+    fold_sizes: list[int]
+    members: int
+    parameters: int
+    steps: int
+    operations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A cross-validation that was not done.
+
+    Attributes:
+        competition: its name.
+        settings: what would be trained.
+        files: what would be read, as far as it is there.
+        fetched: files that would be fetched first.
+        workload: None where files are to be fetched, or read, first.
+        device, threads: where it would be trained.
+        folder: the run that would be written.
+        resumes: the folder of the checkpoint that it would go on from; None where there is none.
+    """
+
+    competition: str
+    settings: RunSettings
+    files: list[FetchedFile]
+    fetched: list[Path]
+    workload: Workload | None
+    device: str
+    threads: int
+    folder: Path
+    resumes: Path | None
+
+
+@dataclass(frozen=True)
+class PredictionPlan:
+    """A prediction that was not done.
+
+    Attributes:
+        competition: its name.
+        run: the run that would predict; None where one would be trained first.
+        training: how that one would be trained; None where there is a run.
+        outputs: files that would be written, beside a trained run's own.
+    """
+
+    competition: str
+    run: Run | None
+    training: Plan | None
+    outputs: list[Path]
+
+
+def plan_prediction(
+    source: Source,
+    workplace: Workplace,
+    asked: Asked,
+    *,
+    output: Path,
+    progress: Progress = SILENT,
+) -> PredictionPlan:
+    """Do all of `kaggleprice.workflow.predict` but training, predicting and writing.
+
+    Args:
+        source: the data.
+        workplace: where runs lie.
+        asked: which run, or how one would be trained.
+        output: the submission.
+        progress: told what happens.
+
+    Raises:
+        KagglePriceError: as `predict`.
+    """
+    check_writable(output)
+    run, training = find_asked(source.competition, workplace, asked, progress), None
+    if run is None:
+        training = plan(source, asked.settings, workplace, folds=asked.folds, progress=progress)
+    elif not absent(source.competition, source.data_dir):
+        check_data(run, source.competition, load(source, progress))
+    folders = [training.folder] if training is not None else []
+    folders += [run.path] if run is not None else []
+    outputs = [*(folder / "submission.csv" for folder in folders), output]
+    return PredictionPlan(source.competition.name, run, training, outputs)
+
+
+def plan(
+    source: Source,
+    settings: RunSettings,
+    workplace: Workplace,
+    *,
+    name: str | None = None,
+    folds: Path | None = None,
+    progress: Progress = SILENT,
+) -> Plan:
+    """Do all of `kaggleprice.workflow.cross_validate` but training and writing.
+
+    What would fail before training fails here, with the same error. Files that are not there
+    are not fetched.
+
+    Args:
+        source: the data.
+        settings: what to plan.
+        workplace: where.
+        name: of the run; None for the next free one.
+        folds: a CSV of folds to use instead of making them.
+        progress: told what happens.
+
+    Raises:
+        KagglePriceError: as `cross_validate`.
+    """
+    competition = source.competition
+    if name is not None:
+        runs.check_name(workplace.runs_dir, competition, name)
+    device, threads = choose_device(workplace.device), use_threads(workplace.threads)
+    parent = workplace.runs_of(competition)
+    check_writable(parent / "run")
+    folder = parent / (name or runs.new_name(workplace.runs_dir, competition, settings))
+    fetched = absent(competition, source.data_dir)
+    if fetched:
+        return Plan(
+            competition.name, settings, [], fetched, None, device.type, threads, folder, None
+        )
+    data = load(source, progress)
+    fold_of_row = fold_rows(competition, data, settings, folds)
+    identity = identify(competition, data, settings, fold_of_row, device.type, threads)
+    checkpoint = workplace.keep(competition, identity, progress)
+    problem = crossval.prepare(competition, data.tables, fold_of_row, settings, device)
+    sizes = np.bincount(fold_of_row)
+    training, count = settings.training, len(fold_of_row)
+    trained = np.array([count - sizes[member.fold] for member in problem.members])
+    steps = training.epochs * int(-(-trained.max() // training.batch_size))
+    parameters = sum(p.numel() for p in problem.network.parameters())
+    operations = training.epochs * int(trained.sum()) * problem.network.operations()
+    workload = Workload(
+        rows=count,
+        test_rows=len(data.tables.test),
+        columns=len(data.tables.train.features.columns),
+        features=[int(active.sum()) for active in problem.encoding.active],
+        fold_sizes=sizes.tolist(),
+        members=len(problem.members),
+        parameters=parameters,
+        steps=steps,
+        operations=operations,
+        seconds=problem.time_step(_MEASURED) * steps,
+    )
+    return Plan(
+        competition=competition.name,
+        settings=settings,
+        files=data.files,
+        fetched=[],
+        workload=workload,
+        device=device.type,
+        threads=threads,
+        folder=folder,
+        resumes=checkpoint.folder if checkpoint.kept else None,
+    )

@@ -1,0 +1,236 @@
+"""Permutation importance of the CSV's own columns, on rows that no judged network trained on.
+
+Breiman (2001), "Random Forests", section 10: permute one column among rows that were held out,
+predict again, and see how much worse it gets. What is permuted is a column as it stands in the
+file, so that everything made of it (engineered features, logs, indicators, one-hot levels) moves
+with it. Two columns that say the same cover for each other: both then look unimportant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggleprice.competitions import Competition
+from kaggleprice.engineering import ENGINEERINGS
+from kaggleprice.ensemble import Ensemble, device_rows
+from kaggleprice.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.progress import SILENT, Progress
+from kaggleprice.reports import DEFAULT_REPEATS
+from kaggleprice.tables import Table
+from kaggleprice.training.batches import pad_rows
+from kaggleprice.training.engine import predict_members
+from kaggleprice.voices import Voices
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+# Of a larger table this many rows are drawn; every column is predicted again for each.
+MOST_ROWS = 10_000
+# Values per chunk of features: what a core keeps in its cache is predicted in half the time.
+_CHUNK_VALUES = 2**20
+
+
+@dataclass(frozen=True)
+class ColumnImportance:
+    """One column's importance, in units of the metric; NaN where the metric was undefined.
+
+    Attributes:
+        column: its name in the CSV.
+        increase: of the pooled out-of-fold score of the networks, averaged over repeats.
+        repeat_sd: standard deviation (ddof 1) over repeats; None for a single one.
+        member_mean, member_sd: mean and standard deviation (ddof 1) over the members of each
+            member's own increase on its fold's rows, averaged over repeats; the deviation is None
+            for a single member.
+    """
+
+    column: str
+    increase: float
+    repeat_sd: float | None
+    member_mean: float
+    member_sd: float | None
+
+
+@dataclass(frozen=True)
+class Importance:
+    """The importance of all columns.
+
+    Attributes:
+        baseline: pooled out-of-fold score of the networks, nothing permuted.
+        repeats: permutations of each column.
+        rows: number of out-of-fold rows.
+        columns: the most important first.
+    """
+
+    baseline: float
+    repeats: int
+    rows: int
+    columns: list[ColumnImportance]
+
+
+def measure_importance(
+    ensemble: Ensemble,
+    competition: Competition,
+    table: Table,
+    fold_of_row: NDArray[np.int64],
+    *,
+    how: str | None,
+    repeats: int = DEFAULT_REPEATS,
+    seed: int = 0,
+    most_rows: int = MOST_ROWS,
+    progress: Progress = SILENT,
+) -> Importance:
+    """Measure how much worse the networks predict without each column.
+
+    A row is predicted by the members of its own fold only, which did not train on it, and a
+    value is exchanged only with rows of the same fold.
+
+    Args:
+        ensemble: the members.
+        competition: metric and target transform.
+        table: n training rows, as they stand in the CSV.
+        fold_of_row: shape (n,), counted from 0.
+        how: predictions are combined, as in `combine`.
+        repeats: permutations of each column.
+        seed: of the permutations.
+        most_rows: of a larger table as many rows are drawn.
+        progress: told after every column.
+    """
+    judge = _Judge(ensemble, competition, table, fold_of_row, how, seed, most_rows)
+    names, found = [str(name) for name in table.features], []
+    progress.advance("importance", 0, len(names), unit="columns")
+    for number, name in enumerate(names):
+        scores = [judge.score(lines) for lines in judge.without(number, name, repeats)]
+        pooled = np.array([score for score, _ in scores]) - judge.pooled
+        own = np.array([score for _, score in scores]) - judge.own
+        found.append(_summarize(name, pooled, own.mean(axis=0)))
+        progress.advance("importance", number + 1, len(names), name, "columns")
+    return Importance(
+        baseline=judge.pooled,
+        repeats=repeats,
+        rows=judge.rows,
+        # What cannot be scored is worse than anything that can.
+        columns=sorted(found, key=lambda c: -np.nan_to_num(c.increase, nan=np.inf)),
+    )
+
+
+def _summarize(name: str, increases: Floats, members: Floats) -> ColumnImportance:
+    return ColumnImportance(
+        column=name,
+        increase=float(increases.mean()),
+        repeat_sd=_deviation(increases),
+        member_mean=float(members.mean()),
+        member_sd=_deviation(members),
+    )
+
+
+def _deviation(values: Floats) -> float | None:
+    return float(values.std(ddof=1)) if len(values) > 1 else None
+
+
+class _Judge:
+    """Predicts and scores n out-of-fold rows, as they are and with one column permuted.
+
+    Attributes:
+        pooled: the score of the rows as they are.
+        own: shape (M,), every member's on its fold's rows.
+        rows: n.
+    """
+
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        competition: Competition,
+        table: Table,
+        fold_of_row: NDArray[np.int64],
+        how: str | None,
+        seed: int,
+        most_rows: int,
+    ) -> None:
+        self._ensemble, self._how, self._seed = ensemble, how, seed
+        self._metric: Callable[[Floats, Floats], float] = METRICS[competition.metric].load()
+        self._transform = TARGET_TRANSFORMS[competition.target_transform].load()
+        chosen = np.arange(len(table))
+        if len(table) > most_rows:
+            random = np.random.default_rng(np.random.SeedSequence((seed, 2)))
+            chosen = np.sort(random.choice(len(table), most_rows, replace=False))
+        self.rows = len(chosen)
+        self._frame = table.features.iloc[chosen].reset_index(drop=True)
+        self._target, self._folds = table.known_target[chosen], fold_of_row[chosen]
+        # A row stays NaN for the members that trained on it: nothing may look there.
+        self._lines = np.full((len(ensemble.members), self.rows), np.nan)
+        self._predict(self._frame, np.arange(self.rows), self._lines)
+        self.pooled, self.own = self.score(self._lines)
+
+    def without(self, number: int, name: str, repeats: int) -> list[Floats]:
+        """Predict with a column permuted; one array of shape (M, n) for each repeat.
+
+        Args:
+            number: of the column, for its random numbers.
+            name: of the column.
+            repeats: how many.
+        """
+        orders = np.stack([self._permutation(number, repeat) for repeat in range(repeats)])
+        # A row that got a value like its own is predicted as before; in many columns most do.
+        codes = pd.factorize(self._frame[name], use_na_sentinel=False)[0]
+        repeat_of, changed = np.nonzero(codes[orders] != codes)
+        frame = self._frame.take(changed).reset_index(drop=True)
+        frame[name] = self._frame[name].take(orders[repeat_of, changed]).reset_index(drop=True)
+        lines = np.tile(self._lines, repeats)
+        if len(frame):
+            self._predict(frame, repeat_of * self.rows + changed, lines)
+        return np.split(lines, repeats, axis=1)
+
+    def _permutation(self, number: int, repeat: int) -> NDArray[np.int64]:
+        """Return the row, of the same fold, whose value each row gets; shape (n,)."""
+        random = np.random.default_rng(np.random.SeedSequence((self._seed, 3, number, repeat)))
+        order = np.arange(self.rows)
+        for fold in np.unique(self._folds):
+            own = np.flatnonzero(self._folds == fold)
+            order[own] = random.permutation(own)
+        return order
+
+    def _predict(self, frame: pd.DataFrame, places: NDArray[np.int64], lines: Floats) -> None:
+        """Predict rows, each by the members of its fold, into their places of `lines`.
+
+        Args:
+            frame: r rows of the CSV's columns.
+            places: shape (r,), where each belongs: its row, plus n for each repeat before.
+            lines: shape (M, n * repeats), changed in place.
+        """
+        ensemble = self._ensemble
+        if ensemble.engineering is not None:
+            frame = ENGINEERINGS[ensemble.engineering].load()(frame)
+        folds = self._folds[places % self.rows]
+        wanted = [np.flatnonzero(folds == member.fold) for member in ensemble.members]
+        rows = device_rows(ensemble.encoding, frame, ensemble.members, ensemble.network)
+        index = pad_rows(wanted)
+        chunk = max(1, _CHUNK_VALUES // (len(index) * ensemble.encoding.width))
+        predicted = np.concatenate(
+            [
+                predict_members(
+                    ensemble.network, rows, ensemble.fit, index[:, start : start + chunk]
+                )
+                for start in range(0, index.shape[1], chunk)
+            ],
+            axis=1,
+        )
+        for line, values, own in zip(lines, predicted, wanted, strict=True):
+            line[places[own]] = values[: len(own)]
+
+    def score(self, lines: Floats) -> tuple[float, Floats]:
+        """Score predictions of shape (M, n): pooled, and every member, shape (M,)."""
+        members = self._ensemble.members
+        # A metric of logs is undefined where a permuted row is predicted below its domain.
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            oof = Voices(members, lines).out_of_fold(self._folds, self._transform, self._how)
+            own = []
+            for member, line in zip(members, lines, strict=True):
+                held = self._folds == member.fold
+                predicted = self._transform.inverse(line[held])
+                own.append(self._metric(self._target[held], predicted))
+            return float(self._metric(self._target, oof)), np.array(own)

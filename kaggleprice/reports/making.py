@@ -1,0 +1,147 @@
+"""Making a report: a finished run in; a page and its figures out."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kaggleprice import workflow
+from kaggleprice.errors import UsageError
+from kaggleprice.files import check_writable, replacing
+from kaggleprice.progress import SILENT, Progress
+from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS, FIGURES, PAGE
+from kaggleprice.reports.findings import Findings, find
+from kaggleprice.runs.reading import Run, find_run
+from kaggleprice.sources import Source, load, spare_inputs
+from kaggleprice.training.devices import choose_device, use_threads
+from kaggleprice.workflow import Workplace
+
+if TYPE_CHECKING:
+    from kaggleprice.reports.figures import Drawn
+
+_SUFFIXES = (".html", ".htm")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `make_report` found and wrote.
+
+    Attributes:
+        findings: the numbers.
+        page: the HTML file in the run folder.
+        output: the copy that was asked for; or None.
+        figures: name of a figure, its PNG in the run folder.
+    """
+
+    findings: Findings
+    page: Path
+    output: Path | None
+    figures: dict[str, Path]
+
+
+def make_report(
+    source: Source,
+    workplace: Workplace,
+    name: str | None = None,
+    *,
+    output: Path | None = None,
+    repeats: int = DEFAULT_REPEATS,
+    columns: int = DEFAULT_COLUMNS,
+    progress: Progress = SILENT,
+) -> Report:
+    """Look at a finished run from all sides, and write the page and its figures.
+
+    They go to the run folder: `report.html` and `figures/NAME.png`. The same run gives the same
+    page.
+
+    Args:
+        source: the data that the run was trained on.
+        workplace: where runs lie, and what predicts.
+        name: of the run; None for the latest finished one.
+        output: a copy of the page, beside the one in the run folder.
+        repeats: permutations of each column for its importance; 0 measures none.
+        columns: how many to show, at most, where columns are shown.
+        progress: told what happens.
+
+    Raises:
+        UsageError: where matplotlib is missing, a value cannot be, or there is no run yet.
+        UnknownNameError: for a name that no run has.
+        DataError: where the data changed since the run was trained.
+        RunFolderError: where the run is incomplete or was altered.
+        OutputError: where a file cannot be written.
+    """
+    _check(output, repeats, columns)
+    run = find_run(workplace.runs_dir, source.competition, name)
+    if run is None:
+        raise UsageError(
+            f"there is no run of {source.competition.name} in {workplace.runs_dir} to report; "
+            "train one with `kaggleprice cv` first."
+        )
+    page = run.path / PAGE
+    for path in (page, run.path / FIGURES / PAGE, *([] if output is None else [output])):
+        check_writable(path)
+    device = choose_device(workplace.device)
+    use_threads(workplace.threads)
+    progress.notice(f"reporting run {run.name} of {run.path.parent}")
+    data = load(source, progress)
+    if output is not None:
+        spare_inputs(data, output)
+    workflow.check_data(run, source.competition, data)
+    ensemble = run.ensemble()
+    ensemble.network.to(device)
+    findings = find(run, source.competition, data, ensemble, repeats=repeats, progress=progress)
+    figures, text = _draw(findings, columns)
+    written = _write_figures(run, figures)
+    for path in (page, *([] if output is None else [output])):
+        with replacing(path) as beside:
+            beside.write_text(text, encoding="utf-8", newline="\n")
+    return Report(findings, page, output, written)
+
+
+def _check(output: Path | None, repeats: int, columns: int) -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError(
+            "a report needs matplotlib, which is not installed; install it with "
+            '`pip install "kaggleprice[report]"`.'
+        )
+    if repeats < 0:
+        raise UsageError(f"repeats must be 0 (no importance) or more, found {repeats}.")
+    if columns < 1:
+        raise UsageError(f"columns must be 1 or more, found {columns}.")
+    if output is not None and output.suffix.lower() not in _SUFFIXES:
+        raise UsageError(
+            f"--output {output}: expected a suffix of {' or '.join(_SUFFIXES)}, "
+            f"found {output.suffix or 'none'!r}."
+        )
+
+
+def _draw(findings: Findings, columns: int) -> tuple[Sequence[Drawn], str]:
+    """Return the figures and the page."""
+    # Not above: everything else works where matplotlib is not installed.
+    from kaggleprice.reports.figures import draw
+    from kaggleprice.reports.page import make_page
+
+    figures = draw(findings, columns)
+    return figures, make_page(findings, figures, columns)
+
+
+def _write_figures(run: Run, figures: Sequence[Drawn]) -> dict[str, Path]:
+    from kaggleprice.reports.figures import NAMES
+    from kaggleprice.reports.style import to_png
+
+    folder = run.path / FIGURES
+    written = {}
+    for drawn in figures:
+        written[drawn.name] = folder / f"{drawn.name}.png"
+        with replacing(written[drawn.name]) as beside:
+            beside.write_bytes(to_png(drawn.figure))
+    for name in set(NAMES) - set(written):
+        # What an earlier report drew and this one does not would belong to no page.
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    return written
+
+
+__all__ = ["DEFAULT_COLUMNS", "DEFAULT_REPEATS", "Report", "make_report"]

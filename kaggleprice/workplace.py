@@ -1,0 +1,106 @@
+"""The workplace: where runs lie, on what they are trained, and what an interruption costs."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggleprice.competitions import Competition
+from kaggleprice.errors import UsageError
+from kaggleprice.progress import Progress
+from kaggleprice.runs.checkpoints import Checkpoint
+from kaggleprice.runs.writing import describe_columns
+from kaggleprice.settings import RunSettings, settings_to_record
+from kaggleprice.sources import Data
+from kaggleprice.versions import versions
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where and on what a run is made.
+
+    Attributes:
+        runs_dir: the folder of all runs.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        threads: CPU threads; None for torch's choice.
+        checkpoint_every: seconds between checkpoints, from which the same command goes on after
+            it was interrupted; None for none.
+        time_limit: seconds after which training ends with the epoch that is finished; None for
+            no limit.
+    """
+
+    runs_dir: Path = Path("runs")
+    device: str = "auto"
+    threads: int | None = None
+    checkpoint_every: float | None = 10.0
+    time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            UsageError: for seconds that cannot be.
+        """
+        if self.checkpoint_every is not None and not self.checkpoint_every >= 0:
+            raise UsageError(
+                f"checkpoint_every must be 0 seconds or more, found {self.checkpoint_every:g}."
+            )
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise UsageError(f"time_limit must be above 0 seconds, found {self.time_limit:g}.")
+
+    def runs_of(self, competition: Competition) -> Path:
+        """Return the folder of a competition's runs."""
+        return self.runs_dir / competition.name
+
+    def keep(
+        self, competition: Competition, identity: dict[str, Any], progress: Progress
+    ) -> Checkpoint:
+        """Return what keeps the training of the run of this identity, and ends it in time."""
+        folder = self.runs_of(competition)
+        return Checkpoint(folder, identity, self.checkpoint_every, self.time_limit, progress)
+
+
+def identify(
+    competition: Competition,
+    data: Data,
+    settings: RunSettings,
+    fold_of_row: NDArray[np.int64],
+    device: str,
+    threads: int,
+) -> dict[str, Any]:
+    """Return all that decides what is trained, as plain data."""
+    return {
+        "competition": competition.name,
+        "columns": describe_columns(competition),
+        "engineering": competition.engineering,
+        "data": data.record,
+        "settings": settings_to_record(settings),
+        "folds": hashlib.sha256(fold_of_row.astype("<i8").tobytes()).hexdigest(),
+        "versions": versions(),
+        "device": device,
+        "threads": threads,
+    }
+
+
+def read_duration(flag: str, text: str) -> float:
+    """Read a time such as `90`, `90s`, `10m` or `1h30m`; return seconds.
+
+    Raises:
+        UsageError: for a text that is none.
+    """
+    with suppress(ValueError):
+        return float(text)
+    with suppress(ValueError):
+        found = float(pd.Timedelta(text).total_seconds())
+        # pandas takes an empty text for a time that is not known.
+        if not math.isnan(found):
+            return found
+    raise UsageError(f"{flag} takes a time such as 90s, 10m or 1h30m; found {text!r}.")

@@ -1,0 +1,479 @@
+"""`kaggleprice runs`, and what `cv` gives a CI server: through the real entry point."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from entry_point import SCRIPT, TINY, EntryPoint, Finished
+from forged import forge, noisy
+from small import write_small
+
+from kaggleprice.cli.ci import annotation
+from kaggleprice.runs.records import read_record
+
+SMALL = ["-c", "small.toml"]
+CV = ["cv", *SMALL, *TINY]
+
+
+@pytest.fixture(scope="module")
+def made(entry: EntryPoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Read only: `bad` was trained for an epoch, `good` for 30, `leaky` as `bad` on other folds."""
+    folder = tmp_path_factory.mktemp("made")
+    write_small(folder)
+    for name, *given in [
+        ["bad"],
+        ["good", "--epochs", "30", "--lr", "0.02"],
+        ["leaky", "--k", "3", "--patience", "1", "--stop-on", "validation"],
+    ]:
+        done = entry(*CV, "--run", name, *given, cwd=folder)
+        assert done.code == 0, done.err
+    return folder
+
+
+@pytest.fixture
+def copied(made: Path, tmp_path: Path) -> Path:
+    """The same, in a folder of the test's own."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def oof(folder: Path, name: str) -> float:
+    return float(read_record(folder / "runs" / "small" / name)["scores"]["oof"])
+
+
+def told(done: Finished) -> str:
+    """What a command that went well printed on stdout."""
+    assert (done.code, done.err) == (0, ""), done.err
+    return done.out
+
+
+# The list.
+
+
+def test_runs_alone_lists_them_best_first(entry: EntryPoint, made: Path) -> None:
+    text = told(entry("runs", cwd=made))
+    assert text == told(entry("runs", "list", cwd=made))
+    lines = [line.split() for line in text.splitlines()]
+    rows = [line[0] for line in lines if line and line[0] in ("bad", "good", "leaky")]
+    assert rows == sorted(rows, key=lambda name: oof(made, name))
+    assert rows[0] == "good"
+    assert "small: RMSE between logs, lower is better" in text
+    (leaky,) = [line for line in lines if line[:1] == ["leaky"]]
+    assert leaky[2] == "[1]"
+    assert "[1] Optimistic: members stopped by their validation rows" in text
+    assert "latest: leaky" in text
+    assert "epochs 30" in text
+
+
+def test_the_list_as_a_document(entry: EntryPoint, made: Path) -> None:
+    done = entry("runs", "--json", cwd=made)
+    assert done.code == 0
+    document = done.json
+    assert (document["schema_version"], document["command"]) == (1, "runs list")
+    found = {run["run"]: run for run in document["runs"]}
+    assert set(found) == {"bad", "good", "leaky"}
+    assert found["good"]["scores"]["oof"] == oof(made, "good")
+    assert (found["good"]["state"], found["good"]["problem"]) == ("finished", None)
+    assert found["good"]["changed"]["epochs"] == 30
+    assert found["leaky"]["notes"]
+    assert done.json["runs"] == entry("runs", "list", *SMALL, "--json", cwd=made).json["runs"]
+
+
+def test_damaged_and_unfinished_runs_are_listed_as_such(entry: EntryPoint, copied: Path) -> None:
+    (copied / "runs" / "small" / "bad" / "run.json").write_text("{", encoding="utf-8")
+    (copied / "runs" / "small" / ".unfinished-x").mkdir()
+    text = told(entry("runs", cwd=copied))
+    assert "unreadable: bad, " in text
+    assert "unfinished: .unfinished-x, " in text
+    states = {r["run"]: r["state"] for r in entry("runs", "--json", cwd=copied).json["runs"]}
+    assert states == {
+        "good": "finished",
+        "leaky": "finished",
+        "bad": "unreadable",
+        ".unfinished-x": "unfinished",
+    }
+
+
+def test_names_are_whole_at_80_columns(entry: EntryPoint, tmp_path: Path) -> None:
+    name = "a-name-that-somebody-took-care-to-choose"
+    forge(tmp_path / "runs" / "small" / name, noisy(1), options={"seeds": 20, "epochs": 99})
+    text = told(entry("runs", cwd=tmp_path, COLUMNS="80"))
+    lines = text.splitlines()
+    (head,) = [line for line in lines if "pooled" in line]
+    assert name in "".join(line[: head.index("pooled")].strip() for line in lines[3:])
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_there_are_none_yet(entry: EntryPoint, tmp_path: Path) -> None:
+    assert "no runs yet" in told(entry("runs", cwd=tmp_path))
+    assert entry("runs", "--json", cwd=tmp_path).json["runs"] == []
+
+
+def test_a_competition_that_is_none(entry: EntryPoint, made: Path) -> None:
+    done = entry("runs", "-c", "smal", cwd=made)
+    assert done.code == 2
+    assert "Did you mean 'small'?" in done.error
+
+
+def test_a_verb_that_is_none(entry: EntryPoint, made: Path) -> None:
+    done = entry("runs", "lst", cwd=made)
+    assert done.code == 2
+    assert "list" in done.error
+
+
+@pytest.mark.parametrize("verb", [[], ["list"], ["show"], ["compare"], ["prune"]])
+def test_help(entry: EntryPoint, tmp_path: Path, verb: list[str]) -> None:
+    text = told(entry("runs", *verb, "--help", cwd=tmp_path))
+    assert f"kaggleprice runs {' '.join(verb)}".rstrip() in text
+    if verb:
+        assert text.count(f"  kaggleprice runs {verb[0]}") + text.count("kaggleprice runs\n") >= 1
+    else:
+        assert all(word in text for word in ("list", "show", "compare", "prune"))
+
+
+# One.
+
+
+def test_show(entry: EntryPoint, made: Path) -> None:
+    text = told(entry("runs", "show", "good", cwd=made))
+    assert f"RMSE between logs: {oof(made, 'good'):.4f}" in text
+    assert "--epochs 30" in text
+    assert "oof.csv" in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["epochs", "30"] in rows
+    assert not any(row[:1] == ["batch_size"] for row in rows)
+    more = [
+        line.split() for line in told(entry("runs", "show", "good", "--all", cwd=made)).splitlines()
+    ]
+    assert ["batch_size", "64"] in more or any(row[:1] == ["batch_size"] for row in more)
+    assert ["epochs", "30", "yes"] in more
+
+
+def test_show_is_of_the_latest(entry: EntryPoint, made: Path) -> None:
+    document = entry("runs", "show", "--json", cwd=made).json
+    assert (document["command"], document["run"]) == ("runs show", "leaky")
+    assert document["scores"]["oof"] == oof(made, "leaky")
+    assert {file["state"] for file in document["files"]} == {"ok"}
+    assert document["settings"]["k"] == 3
+
+
+def test_show_by_path(entry: EntryPoint, made: Path) -> None:
+    assert entry("runs", "show", "runs/small/bad", "--json", cwd=made).json["run"] == "bad"
+
+
+def test_show_notices_what_was_altered(entry: EntryPoint, copied: Path) -> None:
+    (copied / "runs" / "small" / "bad" / "oof.csv").unlink()
+    assert "MISSING" in told(entry("runs", "show", "bad", cwd=copied))
+
+
+def test_names_that_no_run_has(entry: EntryPoint, made: Path) -> None:
+    done = entry("runs", "show", "god", cwd=made)
+    assert done.code == 2
+    assert "Did you mean 'good'?" in done.error
+
+
+def test_a_damaged_run_cannot_be_shown(entry: EntryPoint, copied: Path) -> None:
+    (copied / "runs" / "small" / "bad" / "run.json").write_text("{", encoding="utf-8")
+    done = entry("runs", "show", "bad", "--json", cwd=copied)
+    assert done.code == 3
+    assert "damaged" in done.error
+    assert done.json["error"]["exit_code"] == 3
+
+
+def test_a_run_called_list(entry: EntryPoint, copied: Path) -> None:
+    (copied / "runs" / "small" / "bad").rename(copied / "runs" / "small" / "list")
+    assert entry("runs", "show", "list", "--json", cwd=copied).json["run"] == "list"
+    assert "run list of small" not in told(entry("runs", "list", cwd=copied))
+    assert entry("runs", "compare", "list", "good", "--json", cwd=copied).code == 0
+
+
+# Two.
+
+
+def test_compare(entry: EntryPoint, made: Path) -> None:
+    text = told(entry("runs", "compare", "bad", "good", cwd=made))
+    difference = oof(made, "good") - oof(made, "bad")
+    rows = [line.split() for line in text.splitlines()]
+    assert [
+        "pooled",
+        f"{oof(made, 'bad'):.4f}",
+        f"{oof(made, 'good'):.4f}",
+        f"{difference:+.4f}",
+    ] in rows
+    assert ["epochs", "1", "30"] in rows
+    assert "paired over 24 rows" in text
+    assert "paired over 2 folds" in text
+    document = entry("runs", "compare", "bad", "good", "--json", cwd=made).json
+    assert document["command"] == "runs compare"
+    assert (document["same_folds"], document["same_data"]) == (True, True)
+    assert document["by_row"]["difference"] == pytest.approx(difference)
+    assert document["settings"]["epochs"] == {"first": 1, "second": 30}
+    assert [fold["fold"] for fold in document["folds"]] == [1, 2]
+    assert document["versions"] == {}
+
+
+def test_compare_on_other_folds_warns(entry: EntryPoint, made: Path) -> None:
+    text = told(entry("runs", "compare", "bad", "leaky", cwd=made))
+    assert "The folds differ" in text
+    assert "leaky: Optimistic" in text
+    document = entry("runs", "compare", "bad", "leaky", "--json", cwd=made).json
+    assert (document["by_fold"], document["folds"], document["same_folds"]) == (None, [], False)
+    assert document["by_row"]["count"] == 24
+
+
+# Removing.
+
+
+def test_prune_needs_a_yes_where_nobody_can_be_asked(entry: EntryPoint, copied: Path) -> None:
+    done = entry("runs", "prune", "--keep", "1", cwd=copied)
+    assert done.code == 2
+    assert "1 folder would be removed" in done.error
+    assert "--yes" in done.error
+    assert (copied / "runs" / "small" / "bad").is_dir()
+
+
+def test_prune(entry: EntryPoint, copied: Path) -> None:
+    text = told(entry("runs", "prune", "--keep", "1", "--dry-run", cwd=copied))
+    assert f"to remove: runs/small/bad (pooled {oof(copied, 'bad'):.4f})" in text
+    assert (copied / "runs" / "small" / "bad").is_dir()
+    document = entry("runs", "prune", "--keep", "1", "--yes", "--json", cwd=copied).json
+    assert document["command"] == "runs prune"
+    assert [run["run"] for run in document["removed"]] == ["bad"]
+    assert sorted(p.name for p in (copied / "runs" / "small").iterdir()) == ["good", "leaky"]
+    assert "removed nothing" in told(entry("runs", "prune", "--keep", "1", cwd=copied))
+
+
+def test_prune_has_to_know_what(entry: EntryPoint, copied: Path) -> None:
+    done = entry("runs", "prune", "--yes", cwd=copied)
+    assert done.code == 2
+    assert "--keep N" in done.error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+@pytest.mark.parametrize(("answer", "left"), [("y\n", 2), ("\n", 3)])
+def test_prune_asks_on_a_terminal(copied: Path, answer: str, left: int) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [SCRIPT, "runs", "prune", "--keep", "1"],
+        cwd=copied,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    asked = b""
+    while b"[y/N]" not in asked:
+        asked += os.read(ours, 1000)
+    assert b"to remove: runs/small/bad" in asked
+    os.write(ours, answer.encode())
+    out, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0
+    assert out.decode().startswith("removed 1 folder" if left == 2 else "removed nothing")
+    assert len(list((copied / "runs" / "small").iterdir())) == left
+
+
+# A damaged run is in nobody's way.
+
+
+def test_predict_passes_over_a_damaged_run(entry: EntryPoint, copied: Path) -> None:
+    (copied / "runs" / "small" / "leaky" / "run.json").write_text("{", encoding="utf-8")
+    done = entry("predict", *SMALL, "--json", cwd=copied)
+    assert done.code == 0, done.err
+    assert done.json["run"] == "good"
+    assert "run leaky is passed over: " in done.err
+
+
+# Gates.
+
+
+def test_a_missed_limit_ends_with_6_after_everything_else(entry: EntryPoint, copied: Path) -> None:
+    given = ["--fail-above", "0.0001", "--junit", "ci/j.xml", "--summary", "ci/s.md", "--json"]
+    done = entry(*CV, *given, "--run", "new", cwd=copied)
+    assert done.code == 6
+    document = done.json
+    assert (document["command"], document["run"]) == ("cv", "new")
+    score = oof(copied, "new")
+    (gate,) = document["gates"]
+    assert gate == {
+        "name": "fail-above",
+        "limit": 0.0001,
+        "found": score,
+        "passed": False,
+        "reason": f"pooled score {score:.6g} is above --fail-above 0.0001.",
+        "comparison": None,
+    }
+    assert done.error == gate["reason"]
+    record = read_record(copied / "runs" / "small" / "new")
+    assert document["folds_sha256"] == record["files"]["folds.csv"]
+    assert document["data"] == record["data"]
+    root = ElementTree.parse(copied / "ci" / "j.xml").getroot()  # noqa: S314 (it was written here)
+    failure = root.find(".//testcase[@name='fail-above']/failure")
+    assert failure is not None
+    assert failure.attrib["message"] == gate["reason"]
+    assert "gate missed" in (copied / "ci" / "s.md").read_text(encoding="utf-8")
+
+
+def test_a_kept_limit_ends_with_0(entry: EntryPoint, copied: Path) -> None:
+    done = entry(*CV, "--fail-above", "99", cwd=copied)
+    assert done.code == 0, done.err
+    assert "gate fail-above passed: " in done.out
+
+
+def test_the_same_command_is_no_worse_than_its_baseline(entry: EntryPoint, copied: Path) -> None:
+    done = entry(*CV, "--baseline", "bad", "--json", cwd=copied)
+    assert done.code == 0, done.err
+    (gate,) = done.json["gates"]
+    assert (gate["found"], gate["limit"], gate["passed"]) == (0, 0, True)
+    assert gate["comparison"]["unit"] == "row"
+    # The document is a baseline too, by folds.
+    (copied / "base.json").write_text(done.out, encoding="utf-8")
+    again = entry(*CV, "--baseline", "base.json", "--json", cwd=copied)
+    assert again.code == 0, again.err
+    assert again.json["gates"][0]["comparison"]["unit"] == "fold"
+
+
+@pytest.mark.parametrize(("tolerance", "code"), [("0.001", 6), ("0.02", 0)])
+def test_a_missed_baseline_ends_with_6(
+    entry: EntryPoint, copied: Path, tolerance: str, code: int
+) -> None:
+    """A baseline that is better by 0.01 in each fold: by the same everywhere, so without noise."""
+    document = entry(*CV, "--json", cwd=copied).json
+    document["scores"]["oof"] -= 0.01
+    for fold in document["folds"]:
+        fold["validation"] -= 0.01
+    (copied / "base.json").write_text(json.dumps(document), encoding="utf-8")
+    done = entry(*CV, "--baseline", "base.json", "--tolerance", tolerance, cwd=copied)
+    assert done.code == code
+    words = f"of baseline base.json, {'beyond' if code else 'within'} --tolerance {tolerance} and"
+    assert words in done.out
+    assert "saved as run mlp-002" in done.out
+    if code:
+        assert f"gate baseline MISSED: {done.error}" in done.out
+        assert "is 0.01 worse than" in done.error
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "says"),
+    [
+        (["--fail-above", "0"], 2, "--fail-above must be a number above 0"),
+        (["--fail-above", "nan"], 2, "--fail-above must be a number above 0"),
+        (["--fail-above", "low"], 2, "--fail-above"),
+        (["--tolerance", "0.1"], 2, "give --baseline"),
+        (["--tolerance", "-1", "--baseline", "bad"], 2, "--tolerance must be"),
+        (["--baseline", "bed"], 2, "Did you mean 'bad'?"),
+        (["--baseline", "none.json"], 3, "none.json does not exist"),
+        (["--baseline", "train.csv"], 3, "train.csv cannot be read as JSON"),
+        (["--baseline", "bad", "--k", "3"], 2, "give --k 2"),
+        (["--baseline", "bad", "--fold-seed", "1"], 2, "has other folds"),
+        (["--junit", "train.csv/j.xml"], 1, "cannot write"),
+        (["--summary", "runs"], 1, "it is a folder"),
+        (["--junit", "a", "--summary", "./a"], 2, "name two files"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_is_found_before_training(
+    entry: EntryPoint, copied: Path, given: list[str], code: int, says: str
+) -> None:
+    done = entry(*CV, *given, "--json", cwd=copied)
+    assert done.code == code
+    assert says in done.error
+    assert done.json["error"]["exit_code"] == code
+    assert "training on" not in done.err
+    assert len(list((copied / "runs" / "small").iterdir())) == 3
+
+
+def test_a_baseline_of_other_data(entry: EntryPoint, copied: Path) -> None:
+    train = copied / "train.csv"
+    train.write_text(train.read_text(encoding="utf-8").replace(",50000\n", ",50001\n"), "utf-8")
+    done = entry(*CV, "--baseline", "bad", cwd=copied)
+    assert done.code == 3
+    assert "was scored on other training data" in done.error
+    assert "training on" not in done.err
+
+
+def test_more_seeds_are_held_against_fewer(entry: EntryPoint, copied: Path) -> None:
+    """The run that is extended takes the baseline's place, which was read before."""
+    given = ["--add-seeds", "1", "--run", "bad", "--baseline", "bad", "--threads", "1"]
+    done = entry("cv", *SMALL, *given, "--tolerance", "9", "--json", cwd=copied)
+    assert done.code == 0, done.err
+    assert done.json["gates"][0]["comparison"]["baseline"] == "bad"
+    assert done.json["members"] == 4
+
+
+# Files of a failure.
+
+
+def test_a_failure_is_reported_too(entry: EntryPoint, copied: Path) -> None:
+    given = ["--lr", "1e30", "--optimizer", "sgd", "--junit", "j.xml", "--summary", "s.md"]
+    done = entry(*CV, *given, cwd=copied, GITHUB_ACTIONS="true")
+    assert done.code == 1
+    root = ElementTree.parse(copied / "j.xml").getroot()  # noqa: S314 (it was written here)
+    error = root.find(".//error")
+    assert error is not None
+    assert (error.attrib["type"], error.attrib["message"]) == ("DivergenceError", done.error)
+    assert "small, failed" in (copied / "s.md").read_text(encoding="utf-8")
+    assert f"::error title=kaggleprice::{done.error.replace('%', '%25')}" in done.err
+
+
+# On GitHub.
+
+
+@pytest.mark.parametrize(
+    ("kind", "title", "message", "line"),
+    [
+        ("error", "gate", "worse.", "::error title=gate::worse."),
+        ("error", "a: b, c", "d: e, f", "::error title=a%3A b%2C c::d: e, f"),
+        ("warning", "5 %", "x\r\ny %0A", "::warning title=5 %25::x%0D%0Ay %250A"),
+    ],
+)
+def test_annotations_are_escaped(kind: str, title: str, message: str, line: str) -> None:
+    assert annotation(kind, title, message) == line
+
+
+def test_github_gets_annotations_and_a_summary(entry: EntryPoint, copied: Path) -> None:
+    step = copied / "step.md"
+    step.write_text("# Before\n", encoding="utf-8")
+    given = ["--fail-above", "0.0001", "--patience", "1", "--stop-on", "validation", "--json"]
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(step)}
+    done = entry(*CV, *given, "--run", "new", "--summary", "s.md", cwd=copied, **github)
+    assert done.code == 6
+    assert done.json["run"] == "new"
+    said = [line for line in done.err.splitlines() if line.startswith("::")]
+    assert said[0].startswith("::warning title=run new::Optimistic: ")
+    assert said[1] == f"::error title=gate fail-above missed::{done.error}"
+    summary = (copied / "s.md").read_text(encoding="utf-8")
+    assert step.read_text(encoding="utf-8") == f"# Before\n{summary}\n"
+
+
+def test_the_step_summary_is_written_once_and_never_replaced(
+    entry: EntryPoint, copied: Path
+) -> None:
+    step = copied / "step.md"
+    step.write_text("# Before\n", encoding="utf-8")
+    github = {"GITHUB_ACTIONS": "", "GITHUB_STEP_SUMMARY": str(step)}
+    done = entry(*CV, "--summary", str(step), cwd=copied, **github)
+    assert done.code == 0, done.err
+    text = step.read_text(encoding="utf-8")
+    assert text.startswith("# Before\n## kaggleprice: small")
+    assert text.count("## kaggleprice") == 1
+    assert "::" not in done.err, "not on GitHub"
+
+
+def test_a_step_summary_that_cannot_be_written_costs_no_score(
+    entry: EntryPoint, copied: Path
+) -> None:
+    nowhere = str(copied / "none" / "step.md")
+    done = entry(*CV, "--json", cwd=copied, GITHUB_STEP_SUMMARY=nowhere)
+    assert done.code == 0
+    assert "cannot append the summary to $GITHUB_STEP_SUMMARY" in done.err
+    assert json.loads(done.out)["command"] == "cv"

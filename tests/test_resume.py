@@ -1,0 +1,126 @@
+"""The command line when it is killed, cut short, extended or only asked what it would do."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from entry_point import EntryPoint, Finished
+from small import write_small
+
+# Long enough to be killed in, a second or two: thousands of steps of little networks.
+LONG = ["--k", "3", "--seeds", "2", "--epochs", "150", "--hidden", "8", "--batch-size", "4"]
+LONG += ["--threads", "1", "--checkpoint-every", "0"]
+SHORT = ["--k", "3", "--seeds", "1", "--epochs", "2", "--hidden", "8", "--threads", "1"]
+linux = pytest.mark.skipif(sys.platform != "linux", reason="signals are sent to a forked process")
+
+
+def content(run: Path) -> dict[str, bytes]:
+    """Every file of a run; of run.json all but clock values and the digest that has them in it."""
+    found = {
+        path.relative_to(run).as_posix(): path.read_bytes()
+        for path in sorted(run.rglob("*"))
+        if path.is_file()
+    }
+    record = json.loads(found["run.json"])
+    del record["timing"], record["digest"]
+    return {**found, "run.json": json.dumps(record).encode()}
+
+
+def succeeded(done: Finished) -> Finished:
+    assert done.code == 0, done.err
+    return done
+
+
+@pytest.fixture(scope="module")
+def straight(entry: EntryPoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A run that nobody interrupted."""
+    folder = tmp_path_factory.mktemp("straight")
+    succeeded(entry("cv", "-c", write_small(folder), *LONG, cwd=folder))
+    return content(folder / "runs" / "small" / "mlp-001")
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_the_same_command_goes_on_after_an_interruption(
+    entry: EntryPoint, tmp_path: Path, straight: dict[str, bytes], number: signal.Signals
+) -> None:
+    command = ["cv", "-c", write_small(tmp_path), *LONG]
+    ended = entry(*command, cwd=tmp_path, interrupt=number)
+    assert ended.code == (130 if number == signal.SIGINT else -number)
+    if number == signal.SIGINT:
+        assert ended.error == "interrupted."
+        assert "the same command goes on there" in ended.err
+    folder = tmp_path / "runs" / "small"
+    left = [path.name for path in folder.iterdir()]
+    assert len(left) == 1
+    assert left[0].startswith(".unfinished-")
+    again = succeeded(entry(*command, cwd=tmp_path))
+    assert "going on after epoch" in again.err
+    assert [path.name for path in folder.iterdir()] == ["mlp-001"]
+    assert content(folder / "mlp-001") == straight
+
+
+@linux
+def test_other_options_begin_anew(entry: EntryPoint, tmp_path: Path) -> None:
+    command = ["cv", "-c", write_small(tmp_path), *LONG]
+    entry(*command, cwd=tmp_path, interrupt=signal.SIGKILL)
+    other = succeeded(entry(*command, "--epochs", "3", cwd=tmp_path))
+    assert "going on" not in other.err
+
+
+def test_time_limit(entry: EntryPoint, tmp_path: Path) -> None:
+    command = ["cv", "-c", write_small(tmp_path), *SHORT, "--epochs", "900", "--json"]
+    done = succeeded(entry(*command, "--time-limit", "0.2s", cwd=tmp_path))
+    assert any("Ended by the time limit after epoch" in note for note in done.json["notes"])
+    assert "time is up after epoch" in done.err
+    # It is a run like any other.
+    succeeded(entry("predict", "-c", tmp_path / "small.toml", cwd=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--time-limit", "soon"], "--time-limit takes a time such as 90s, 10m or 1h30m"),
+        (["--time-limit", "0"], "time_limit must be above 0 seconds"),
+        (["--checkpoint-every", "often"], "--checkpoint-every takes a time"),
+        (["--add-seeds", "2"], "--add-seeds needs --run NAME"),
+        (["--add-seeds", "2", "--run", "x", "--lr", "0.1"], "leave --lr away"),
+        (["--add-seeds", "2", "--run", "x", "--batch-size", "9"], "leave --batch-size away"),
+        (["--add-seeds", "2", "--run", "x", "--preset", "best"], "leave --preset away"),
+        (["--add-seeds", "2", "--run", "x", "--folds", "f.csv"], "leave --folds away"),
+        (["--add-seeds", "2", "--run", "x", "--dry-run"], "leave --dry-run away"),
+        (["--add-seeds", "2", "--run", "x"], "unknown run of sample 'x'"),
+    ],
+)
+def test_usage_errors(entry: EntryPoint, tmp_path: Path, arguments: list[str], says: str) -> None:
+    done = entry("cv", "-c", "sample", *arguments, cwd=tmp_path)
+    assert done.code == 2
+    assert says in done.error
+
+
+def test_seeds_are_added(entry: EntryPoint, tmp_path: Path) -> None:
+    toml = write_small(tmp_path)
+    succeeded(entry("cv", "-c", toml, *SHORT, "--run", "mine", cwd=tmp_path))
+    done = succeeded(
+        entry("cv", "-c", toml, "--add-seeds", "2", "--run", "mine", "--json", cwd=tmp_path)
+    )
+    assert done.json["run"] == "mine"
+    assert done.json["members"] == 9
+    assert [path.name for path in (tmp_path / "runs" / "small").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("command", ["cv", "predict"])
+def test_a_dry_run_writes_nothing(entry: EntryPoint, tmp_path: Path, command: str) -> None:
+    toml = write_small(tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    done = succeeded(entry(command, "-c", toml, *SHORT, "--dry-run", cwd=tmp_path))
+    assert "3 networks" in done.out
+    assert "(--dry-run)" in done.out
+    shown = succeeded(entry(command, "-c", toml, *SHORT, "--dry-run", "--json", cwd=tmp_path)).json
+    plan = shown if command == "cv" else shown["training"]
+    assert plan["workload"]["members"] == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
