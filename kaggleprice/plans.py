@@ -10,6 +10,7 @@ import numpy as np
 from kaggleprice import crossval, runs
 from kaggleprice.download import FetchedFile, absent
 from kaggleprice.files import check_writable
+from kaggleprice.gates import Limits
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.runs.reading import Run
 from kaggleprice.settings import RunSettings
@@ -134,6 +135,7 @@ def plan(
     *,
     name: str | None = None,
     folds: Path | None = None,
+    limits: Limits | None = None,
     progress: Progress = SILENT,
 ) -> Plan:
     """Do all of `kaggleprice.workflow.cross_validate` but training and writing.
@@ -147,6 +149,7 @@ def plan(
         workplace: where.
         name: of the run; None for the next free one.
         folds: a CSV of folds to use instead of making them.
+        limits: checked, as far as they can be, before training.
         progress: told what happens.
 
     Raises:
@@ -166,6 +169,9 @@ def plan(
         )
     data = load(source, progress)
     fold_of_row = fold_rows(competition, data, settings, folds)
+    if limits is not None:
+        train_sha256 = data.record["train"]["sha256"]
+        limits.check(competition, data.tables.train.ids, fold_of_row, train_sha256)
     identity = identify(competition, data, settings, fold_of_row, device.type, threads)
     checkpoint = workplace.keep(competition, identity, progress)
     problem = crossval.prepare(competition, data.tables, fold_of_row, settings, device)

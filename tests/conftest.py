@@ -20,8 +20,10 @@ from entry_point import EntryPoint
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A wide terminal, so that no message is found broken over two lines.
 os.environ["COLUMNS"] = "200"
-for name in [n for n in os.environ if n.startswith("KAGGLEPRICE_") and "REAL" not in n]:
-    del os.environ[name]
+# Nothing of the user's own settings, nor of the workflow that the tests may run in.
+_OURS = [n for n in os.environ if n.startswith("KAGGLEPRICE_") and "REAL" not in n]
+for name in [*_OURS, "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"]:
+    os.environ.pop(name, None)
 
 ROOT = Path(__file__).resolve().parent.parent
 # The benchmarks are not installed; at the end, so that what is installed comes first.

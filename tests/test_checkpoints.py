@@ -92,6 +92,7 @@ def test_one_process_at_a_time_has_it(tmp_path: Path) -> None:
     heard = Heard()
     with Checkpoint(tmp_path, IDENTITY, 0) as first:
         assert first.go_on(1, lambda: STATE)
+        # One that comes while the first has it, and one that came before the first kept anything.
         with Checkpoint(tmp_path, IDENTITY, 0, progress=heard) as second:
             assert second.resume() is None
             assert second.go_on(2, lambda: pytest.fail("the second keeps nothing"))
@@ -146,11 +147,16 @@ def test_a_damaged_checkpoint_is_told_and_begun_anew(tmp_path: Path, content: by
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with (
-        pytest.raises(OutputError, match="cannot write a checkpoint"),
-        Checkpoint(tmp_path / "file", IDENTITY, 0),
-    ):
-        pytest.fail("it was made")
+    checkpoint = Checkpoint(tmp_path / "file", IDENTITY, 0)
+    with checkpoint, pytest.raises(OutputError, match="cannot write a checkpoint"):
+        checkpoint.go_on(1, lambda: STATE)
+
+
+def test_a_run_shorter_than_the_first_checkpoint_makes_no_folder(tmp_path: Path) -> None:
+    with Checkpoint(tmp_path, IDENTITY, 1000) as checkpoint:
+        assert checkpoint.resume() is None
+        assert checkpoint.go_on(1, lambda: pytest.fail("it is not time"))
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_names_are_those_of_unfinished_runs(tmp_path: Path) -> None:

@@ -315,15 +315,30 @@ def test_out_of_memory_is_an_error_like_others(
     assert shown.err.startswith("error: out of memory; try fewer --seeds")
 
 
-def test_an_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("more", [[], ["--json"], ["--progress", "json"]])
+def test_an_unexpected_error_keeps_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
     from kaggleprice import workflow
 
     def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("a bug")
+        raise RuntimeError("a bug\nof two lines")
 
     monkeypatch.setattr(workflow, "cross_validate", fail)
-    with pytest.raises(RuntimeError, match="a bug"):
-        cli.main(["cv", "-c", "sample"])
+    with pytest.raises(SystemExit, match="1"):
+        cli.main(["cv", "-c", "sample", *more])
+    out, err = capsys.readouterr()
+    message = "unexpected RuntimeError: a bug of two lines; this is a fault of kaggleprice."
+    told = {"type": "RuntimeError", "message": message, "exit_code": 1}
+    if "--progress" in more:
+        error = json.loads(err.splitlines()[-1])["error"]
+        assert "in fail" in error.pop("traceback")
+        assert error == told
+    else:
+        assert err.startswith("Traceback (most recent call last):")
+        assert "in fail" in err
+        assert err.endswith(f"error: {message}\n")
+    assert out == "" if "--json" not in more else json.loads(out)["error"] == told
 
 
 @pytest.mark.parametrize(

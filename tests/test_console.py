@@ -532,6 +532,19 @@ def test_an_error_is_one_line_and_no_markup(stderr: Use) -> None:
     assert not ANSI.search(text)
 
 
+def test_a_terminal_s_sentences_are_broken_between_words(stderr: Use) -> None:
+    path = "/".join(["folder"] * 20)
+    stream = stderr(Terminal())
+    say("word " * 40 + path + " more" * 5)
+    with Reporter() as reporter:
+        reporter.notice("notice " * 30)
+    lines = ANSI.sub("", stream.getvalue()).splitlines()
+    assert path in [line.strip() for line in lines], "a path is not broken"
+    assert max(len(line) for line in lines if path not in line) <= 80
+    words = {word for line in lines for word in line.split()}
+    assert words == {"error:", "word", "more", "notice", path}
+
+
 def test_an_unexpected_error_has_its_trace_first(stderr: Use) -> None:
     stream = stderr(io.StringIO())
     say("unexpected.", trace="Traceback\n  [line] 1\n")

@@ -134,7 +134,8 @@ def test_record(made: Made) -> None:
     assert record["files"] == {
         name: sha256(made.run.path / name) for name in sorted(FILES - {"run.json"})
     }
-    assert set(record["timing"]) == {"finished", "seconds"}
+    assert set(record["timing"]) == {"finished", "seconds", "resumed_from"}
+    assert record["timing"]["resumed_from"] is record["cut_at"] is None
     assert made.run.settings == make_settings(options=OPTIONS)
 
 

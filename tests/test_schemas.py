@@ -124,6 +124,15 @@ def test_an_error_is_a_line_of_progress(entry: EntryPoint, folder: Path, line: l
     assert event["error"] == {**done.json["error"], "traceback": None}
 
 
+def test_the_environment_asks_for_both(entry: EntryPoint, folder: Path) -> None:
+    """An option that there is not is found before any option is read."""
+    for line in (["cv", "--epoch", "3"], ["cv", "--lr", "much"]):
+        done = entry(*line, cwd=folder, KAGGLEPRICE_JSON="1", KAGGLEPRICE_PROGRESS="json")
+        assert done.code == 2
+        check("error", done.json)
+        check("progress", json.loads(done.err))
+
+
 def objects(schema: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every schema of an object, wherever it stands."""
     if isinstance(schema, Mapping):

@@ -126,7 +126,15 @@ def cv(
     tell_idle(context, settings, folds, quiet)
     if dry_run:
         with make_reporter(quiet) as reporter:
-            planned = plan(source, settings, workplace, name=run, folds=folds, progress=reporter)
+            planned = plan(
+                source,
+                settings,
+                workplace,
+                name=run,
+                folds=folds,
+                limits=limits,
+                progress=reporter,
+            )
         show(as_json, lambda: plan_document(planned), lambda: plan_view(planned))
         return
     with make_reporter(quiet) as reporter, delivery.of_failure(reporter):

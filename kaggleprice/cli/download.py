@@ -14,7 +14,7 @@ from kaggleprice.cli.arguments import (
     JsonOption,
     QuietOption,
 )
-from kaggleprice.cli.output import make_reporter, make_source, show, start
+from kaggleprice.cli.output import make_reporter, make_source, repeated, show, start
 from kaggleprice.competitions import DEFAULT_COMPETITION
 
 EXAMPLES = (
@@ -24,6 +24,7 @@ EXAMPLES = (
 
 
 def download(
+    context: typer.Context,
     competition: CompetitionOption = DEFAULT_COMPETITION,
     data_dir: DataDirOption = Path("data"),
     from_path: Annotated[
@@ -43,13 +44,15 @@ def download(
     """Fetch a competition's CSVs, check their hashes, and keep them in the data folder."""
     start(quiet)
     from kaggleprice import workflow
+    from kaggleprice.history.advice import after_download
     from kaggleprice.views.download import download_document, download_view
 
     source = make_source(competition, data_dir, no_verify=False)
     with make_reporter(quiet) as reporter:
         downloads = workflow.download(source, from_path, reporter)
+    steps = [] if quiet else after_download(repeated(context))
     show(
         as_json,
         lambda: download_document(source.competition, downloads),
-        lambda: download_view(downloads),
+        lambda: download_view(downloads, steps),
     )

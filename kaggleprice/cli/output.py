@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shlex
 import sys
 import traceback
@@ -106,7 +107,9 @@ def prepare_streams() -> None:
 
 def hear(arguments: Sequence[str]) -> None:
     """Take note of how to speak before options are read, which may fail."""
-    manner.as_json, manner.progress = "--json" in arguments, "auto"
+    said = os.environ.get("KAGGLEPRICE_JSON", "").lower()
+    manner.as_json = "--json" in arguments or said in ("1", "true", "t", "yes", "y", "on")
+    manner.progress, manner.verbose = os.environ.get("KAGGLEPRICE_PROGRESS", "auto"), False
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         flag, _, value = argument.partition("=")
         if flag == "--progress":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from textwrap import TextWrapper
 from typing import IO, Any, Protocol
 
 from rich.cells import cell_len, set_cell_size
@@ -22,6 +24,14 @@ NEXT_EVENT = 0.5
 SHORTEST_DRAWN = 0.2
 SECONDS_BETWEEN_TURNS = 0.25
 _TURNS = "|/-\\"
+_UNBROKEN = partial(
+    TextWrapper,
+    break_long_words=False,
+    break_on_hyphens=False,
+    replace_whitespace=False,
+    expand_tabs=False,
+    drop_whitespace=True,
+)
 _WIDEST_BAR, _NARROWEST_BAR, _SHORTEST_DETAIL, _GAP = 30, 8, 10, 2
 
 
@@ -47,6 +57,19 @@ class Stage:
     def finished(self) -> bool:
         """Whether all of it is done."""
         return self.total is not None and self.done >= self.total
+
+
+def print_sentence(console: Console, sentence: Text) -> None:
+    """Print a sentence: on a terminal broken between words, in one line everywhere else.
+
+    A path longer than a line stays whole, for whoever copies it; rich would break it.
+    """
+    plain, end = sentence.plain, 0
+    width = console.width if console.file.isatty() else len(plain) + 1
+    for line in _UNBROKEN(width=width).wrap(plain) or [""]:
+        begin = plain.index(line, end)
+        end = begin + len(line)
+        console.print(sentence[begin:end], soft_wrap=True)
 
 
 class Display(Protocol):
@@ -95,7 +118,7 @@ class Notices(Nothing):
 
     def notice(self, message: str, level: str) -> None:
         """Print the sentence."""
-        self._console.print(Text(message, style="dim"), soft_wrap=True)
+        print_sentence(self._console, Text(message, style="dim"))
 
 
 class Lines(Notices):
@@ -124,7 +147,7 @@ class Lines(Notices):
     def _print(self, stage: Stage, rest: str) -> None:
         amount = amount_text(stage.done, stage.total, stage.unit)
         words = ", ".join(part for part in (amount, stage.detail, rest) if part)
-        self._console.print(Text(f"{stage.name}: {words}"), soft_wrap=True)
+        print_sentence(self._console, Text(f"{stage.name}: {words}"))
 
 
 class Bars(Notices):

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from kaggleprice.console.displays import Events
+from kaggleprice.console.displays import Events, print_sentence
 from kaggleprice.console.streams import Forgiving
 
 # Where there is no right edge to see, sentences and tables are not broken at one.
@@ -50,4 +50,4 @@ def print_error(document: dict[str, Any], form: str = "auto", trace: str = "") -
     if trace:
         console.print(Text(trace.rstrip()), soft_wrap=True)
     sentence = Text("error: ", style="bold red") + Text(document["error"]["message"])
-    console.print(sentence, soft_wrap=True)
+    print_sentence(console, sentence)

@@ -63,6 +63,11 @@ def after_training(run: Run, repeated: str = "") -> list[Step]:
     ]
 
 
+def after_download(repeated: str = "") -> list[Step]:
+    """Return what to do with downloaded files; the argument as in `after_training`."""
+    return [_step("cv", repeated, "trains, and says how good it is")]
+
+
 def after_prediction(run: Run, repeated: str = "") -> list[Step]:
     """Return what to do after a prediction; arguments as in `after_training`."""
     return [_another(run, repeated)]

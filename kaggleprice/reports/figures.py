@@ -130,7 +130,7 @@ def _learning_curves(findings: Findings) -> Drawn:
         panel.set_title(f"fold {fold}")
         panel.set_yscale("log")
         panels.plain_log(panel.yaxis, history[["train", "validation"]].to_numpy())
-        number_axis(panel.xaxis, 4)
+        number_axis(panel.xaxis, 4, whole=True)
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel(f"RMSE, {_scale(findings)} (log axis)", fontsize=9)
     labels = ("mean of all folds, validation", "fold, training", "fold, validation")
@@ -209,7 +209,7 @@ def _residuals_by_value(findings: Findings) -> Drawn:
               color=FIRST, alpha=0.6)  # fmt: skip
     side.axhline(0, color=INK, lw=1, ls="--")
     side.set_xlabel("rows")
-    number_axis(side.xaxis, 3)
+    number_axis(side.xaxis, 3, whole=True)
     number_axis(panel.yaxis)
     quarter = np.quantile(rows.residual, [0.25, 0.5, 0.75])
     return Drawn(
@@ -217,9 +217,9 @@ def _residuals_by_value(findings: Findings) -> Drawn:
         f"Residuals against {findings.competition.target_column}",
         f"Residuals against predicted values: half of them lie between {signed(quarter[0], 3)} and "
         f"{signed(quarter[2], 3)}, the median is {signed(quarter[1], 3)}.",
-        "Above 0 the prediction is too high. The orange line joins the medians of ten equally "
-        "large groups: where it leaves 0, predictions are off in one direction. The axis is the "
-        "predicted value, since against the true one residuals slope downwards even where "
+        "Above 0 the prediction is too high. The orange line joins the medians of up to ten "
+        "equally large groups: where it leaves 0, predictions are off in one direction. The axis "
+        "is the predicted value, since against the true one residuals slope downwards even where "
         f"nothing is wrong.{_percent_note(findings)}{note}",
         figure,
     )
@@ -253,9 +253,9 @@ def _residuals_by_column(findings: Findings, columns: int) -> Drawn:
         "residuals-by-column",
         f"Residuals against the {how} columns",
         f"Residuals against {', '.join(names)}, one panel each.",
-        "Orange: the median of each level, or of ten equally large groups of numbers. Levels with "
-        "few rows are pooled as “other”. Positive columns of which the networks get the log have "
-        f"a log axis.{note}",
+        "Orange: the median of each level, or of up to ten equally large groups of numbers. "
+        "Levels with few rows are pooled as “other”. Positive columns of which the "
+        f"networks get the log have a log axis.{note}",
         figure,
     )
 

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from kaggleprice.metrics.transforms import LOG, LOG1P, NONE
 from kaggleprice.reports.style import FIRST, INK, SECOND, value_axis, value_ticks
-from kaggleprice.reports.wording import short
+from kaggleprice.reports.wording import compact, short
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 # A scatter plot of more points is a blot, and a page of them slow.
 MOST_POINTS = 3000
-_GROUPS = 10
+_GROUPS, _LEAST_POINTS = 10, 10
 _MOST_LEVELS = 7
 _FEW_VALUES = 15
 _JITTER = 0.25
@@ -68,8 +68,10 @@ def name_points(panel: Axes, x: Floats, y: Floats, names: Sequence[str]) -> None
 
 
 def middle_line(panel: Axes, x: Floats, y: Floats) -> None:
-    """Join the medians of ten equally large groups of points."""
-    edges = np.unique(np.quantile(x, np.linspace(0, 1, _GROUPS + 1)))
+    """Join the medians of up to ten equally large groups of points."""
+    # The median of a few points says more of chance than of the model.
+    groups = max(1, min(_GROUPS, len(x) // _LEAST_POINTS))
+    edges = np.unique(np.quantile(x, np.linspace(0, 1, groups + 1)))
     group = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, max(len(edges) - 2, 0))
     kept = [group == g for g in np.unique(group)]
     middles = [(np.median(x[own]), np.median(y[own])) for own in kept]
@@ -147,4 +149,4 @@ def plain_log(axis: Axis, values: Floats) -> None:
     ticks = value_ticks(float(known.min()), float(known.max()), LOG) if len(known) else [1.0]
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))

@@ -200,9 +200,9 @@ def value_axis(
     axis.set_tick_params(which="minor", bottom=False, left=False)
 
 
-def number_axis(axis: Axis, most: int = 6) -> None:
-    """Mark a few plain numbers."""
-    axis.set_major_locator(MaxNLocator(most))
+def number_axis(axis: Axis, most: int = 6, *, whole: bool = False) -> None:
+    """Mark a few plain numbers, or only whole ones."""
+    axis.set_major_locator(MaxNLocator(most, integer=whole, min_n_ticks=1))
     axis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
 
 

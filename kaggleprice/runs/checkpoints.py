@@ -76,18 +76,22 @@ class Checkpoint:
         return self._every is not None and (self.folder / _STATE).is_file()
 
     def __enter__(self) -> Checkpoint:
-        """Take the folder.
+        """Take the folder, where there is one; otherwise it is made with the first checkpoint.
 
         Raises:
-            OutputError: where it cannot be made.
+            OutputError: where it cannot be taken.
         """
-        if self._every is None:
-            return self
+        if self._every is not None and self.folder.is_dir():
+            self._take()
+        return self
+
+    def _take(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / "lock")
             lock.acquire(timeout=0)
         except Timeout:
+            self._every = None
             self._progress.notice(
                 "another process trains this very run: this one keeps no checkpoints"
             )
@@ -97,7 +101,6 @@ class Checkpoint:
             ) from None
         else:
             self._lock = lock
-        return self
 
     def __exit__(
         self,
@@ -146,6 +149,8 @@ class Checkpoint:
         now = _clock()
         self._slowest = max(self._slowest, now - self._epoch_at)
         due = self._every is not None and now - self._kept_at >= self._every
+        if due and self._lock is None:
+            self._take()
         if due and self._lock is not None:
             self._keep(state())
             self._kept_at = _clock()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
+from rich.console import Group
 from rich.text import Text
 
 from kaggleprice.competitions import Competition
-from kaggleprice.views.tables import document, make_table
+from kaggleprice.history.advice import Step
+from kaggleprice.views.tables import document, make_table, step_lines
 from kaggleprice.workflow import Download
 
 
@@ -33,15 +34,18 @@ def download_document(competition: Competition, downloads: Sequence[Download]) -
     return document("download", competition=competition.name, files=files)
 
 
-def download_view(downloads: Sequence[Download]) -> Table:
-    """Show downloaded files: file, bytes, rows x columns, hash, status."""
-    table = make_table("file", "bytes", "rows x columns", "SHA-256", "", right=("bytes",))
+def download_view(downloads: Sequence[Download], steps: Sequence[Step] = ()) -> Group:
+    """Show downloaded files: name, size, rows and columns, hash, status; where; what is next."""
+    right = ("bytes", "rows", "columns")
+    table = make_table("file", *right, "SHA-256", "status", right=right)
     for d in downloads:
         table.add_row(
-            Text(str(d.file.path), overflow="fold"),
+            Text(d.file.path.name, overflow="fold"),
             f"{d.file.bytes:,}",
-            f"{d.rows} x {d.columns}",
-            d.file.sha256[:12] + ("" if d.file.verified else " (unverified)"),
-            d.file.status,
+            f"{d.rows:,}",
+            f"{d.columns:,}",
+            d.file.sha256[:8],
+            d.file.status + ("" if d.file.verified else ", no hash"),
         )
-    return table
+    folders = dict.fromkeys(str(d.file.path.parent) for d in downloads)
+    return Group(table, Text(f"in {', '.join(folders)}"), *step_lines(steps))

@@ -27,7 +27,7 @@ def expected_text(record: Mapping[str, Any]) -> str:
 
 
 def pooled_text(scores: Mapping[str, Any]) -> str:
-    """Return the pooled out-of-fold score with its standard error, `0.1184 ± 0.0061 (standard error)`."""
+    """Return the pooled score, with its standard error: `0.1184 ± 0.0061 (standard error)`."""
     error = scores.get("oof_error")
     return _with_error(scores["oof"], error) + ("" if error is None else " (standard error)")
 
