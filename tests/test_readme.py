@@ -118,7 +118,7 @@ def test_configuration_block_is_one(tmp_path: Path) -> None:
     values = {option["option"]: option for option in json.loads(shown)["options"]}
     assert values["hidden"]["value"] == [128, 64]
     assert values["output"]["value"] == "best.csv"
-    assert "kaggleprice.toml" in values["preset"]["source"]
+    assert values["preset"]["source"] == "file"
 
 
 def test_competition_block_is_one(tmp_path: Path) -> None:

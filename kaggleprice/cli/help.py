@@ -129,4 +129,3 @@ def _strong(title: str) -> str:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return title
     return typer.style(title, bold=True)
-

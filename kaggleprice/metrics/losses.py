@@ -42,11 +42,12 @@ class Loss:
         return slope * (losses - np.mean(losses))
 
     def standard_error(self, losses: Floats) -> float:
-        """Return how far the score would move if other rows were drawn, from losses of shape (n,), 2 or more.
+        """Return how far the score would move if other rows were drawn.
 
-        It is s / sqrt(n), s being the standard deviation (ddof 1) of the rows' influences. For a
-        mean absolute error that is the standard error of a mean; for a root mean squared error r
-        of squared errors with standard deviation s', it is s' / (2 r sqrt(n)): the delta method
+        Losses have shape (n,), of 2 or more rows. It is s / sqrt(n), s being the standard
+        deviation (ddof 1) of the rows' influences. For a mean absolute error that is the standard
+        error of a mean; for a root mean squared error r of squared errors with standard deviation
+        s', it is s' / (2 r sqrt(n)): the delta method
         (Wasserman, All of Statistics, 2004, section 5.5).
         """
         return float(np.std(self.influence(losses), ddof=1) / np.sqrt(len(losses)))
