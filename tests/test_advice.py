@@ -53,6 +53,14 @@ def test_the_best_run_before_is_the_one_to_beat(small: Path) -> None:
     assert document["same_folds"] is True
 
 
+def test_the_same_predictions_are_called_so(small: Path) -> None:
+    again = advice.compare_with_best(made(small, "again", noisy(2, 0.1)))
+    assert again is not None
+    assert advice.difference_text(again) == (
+        "the same out-of-fold predictions as best, the best run before"
+    )
+
+
 def test_better_and_no_clear_difference(small: Path) -> None:
     better = advice.compare_with_best(made(small, "better", noisy(7, 0.02)))
     assert better is not None

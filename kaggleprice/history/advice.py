@@ -104,6 +104,8 @@ def difference_text(comparison: Comparison) -> str:
         return ""
     size = f"{abs(paired.difference):.4f} ± {paired.standard_error:.4f}"
     where = "" if comparison.same_folds else ", on other folds"
+    if paired.difference == paired.standard_error == 0:
+        return f"the same out-of-fold predictions as {name}, the best run before{where}"
     if abs(paired.difference) < 2 * paired.standard_error:
         return f"no clear difference to {name}, the best run before: {size}{where}"
     which = "worse" if paired.difference > 0 else "better"

@@ -170,7 +170,7 @@ class ShownReport:
         """The largest errors by id, with the values of the most important columns."""
         lines = [asdict(error) for error in self.report.findings.errors]
         ids = plain_ids(np.array([line.pop("id") for line in lines], dtype=object), "id")
-        return pd.DataFrame([line | line.pop("values") for line in lines], index=ids)
+        return pd.DataFrame([line | line.pop("columns") for line in lines], index=ids)
 
     def __repr__(self) -> str:
         return f"report of run {self.report.findings.run.name} in {self.page}"
