@@ -271,7 +271,7 @@ def test_transcript_is_what_the_real_competition_gives(
         assert done.code == 0, done.err
         said += [f"$ kaggleprice {command}", *told(done.out)]
     # What goes to stderr depends on time: progress, and notices about it.
-    notices = ("training", "using run", "fitting")
+    notices = ("training on ", "training: ", "using run ")
     expected = [line for line in told(transcript) if not line.startswith(notices)]
     expected, said = ([line for line in lines if line] for lines in (expected, said))
     assert [NUMBER.sub("#", line) for line in said] == [NUMBER.sub("#", e) for e in expected]
