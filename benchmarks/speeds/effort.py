@@ -1,0 +1,49 @@
+"""Effort: how long and how large everything is measured."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kaggleprice.competitions import COMPETITIONS
+from kaggleprice.workflow import Data, Source, load
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What every part is told.
+
+    Attributes:
+        pairs: how many times the two sides of a ratio are run in turn.
+        quick: small sizes and short times: whether it runs, not how fast it is.
+        folder: of the results.
+        data_dir: the data folder; generated files go to `speed` in it.
+    """
+
+    pairs: int = 5
+    quick: bool = False
+    folder: Path = Path(__file__).parent.parent
+    data_dir: Path = field(
+        default_factory=lambda: Path(os.environ.get("KAGGLEPRICE_DATA_DIR", "data"))
+    )
+
+    @property
+    def least(self) -> float:
+        """Seconds that one timing takes at least."""
+        return 0.01 if self.quick else 0.5
+
+    @property
+    def source(self) -> Source:
+        """The competition that is trained on: the real one, or the sample where it is quick."""
+        return Source(COMPETITIONS["sample" if self.quick else "house-prices"], self.data_dir)
+
+    def load(self) -> Data:
+        """Read the competition; raises as `kaggleprice.workflow.load`."""
+        return load(self.source)
+
+
+def say(sentence: str) -> None:
+    """Tell progress, beside the result."""
+    print(sentence, file=sys.stderr, flush=True)
