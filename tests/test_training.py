@@ -344,7 +344,7 @@ def train_plainly(
             {"params": others, "weight_decay": 0.0},
         ]
     )
-    noise = NoiseSource(7, [member], training.batch_size, start.noise_width)
+    noise = NoiseSource(7, [member], training.batch_size, start.noise_width, steps=9)
     steps = -(-len(rows) // training.batch_size)
     plain.train()
     for epoch in range(1, training.epochs + 1):
@@ -532,7 +532,7 @@ def test_noise_does_not_depend_on_how_much_is_drawn_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def steps(members: Sequence[Member]) -> torch.Tensor:
-        source = NoiseSource(0, members, batch_size=5, width=7)
+        source = NoiseSource(0, members, batch_size=5, width=7, steps=4)
         source.start(1)
         drawn = [source.step(torch.device("cpu")) for _ in range(9)]
         return torch.stack([d for d in drawn if d is not None])

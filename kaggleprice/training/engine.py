@@ -185,7 +185,9 @@ class _Training:
         self.target = torch.from_numpy(scaled).to(rows.device, next(network.parameters()).dtype)
         self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[settings.loss].load()
         self.batches = plan_epoch([len(r) for r in self.train_rows], settings.batch_size)
-        self.noise = NoiseSource(base_seed, members, settings.batch_size, network.noise_width)
+        self.noise = NoiseSource(
+            base_seed, members, settings.batch_size, network.noise_width, len(self.batches)
+        )
         self.best = BestWeights(network) if settings.patience else None
 
     def _split_rows(self) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
