@@ -24,10 +24,11 @@ from kaggleprice.preprocessing import RECIPES
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit_folds
 from kaggleprice.tables import Table, read_tables
-from kaggleprice.training import LOSSES, OPTIMIZERS, SCHEDULES, Member, TrainingSettings
+from kaggleprice.training import LOSSES, OPTIMIZERS, SCHEDULES, Member, TrainingSettings, batches
 from kaggleprice.training.batches import DeviceRows, pad_rows
 from kaggleprice.training.devices import available_devices, choose_device, use_threads
 from kaggleprice.training.engine import Fit, predict_members, train_members
+from kaggleprice.training.parameters import MemberParameters, SlicedParameters, optimized
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
 
 SAMPLE = Path(__file__).parent.parent / "data" / "sample"
@@ -129,11 +130,46 @@ def assert_alone_equals_together(
     assert np.ptp(predictions[:, 0]) > 1e-3
 
 
+# Folds of 112 and 113 rows: 7 and 8 steps, so that members step by themselves; or 6 and 6.
+@pytest.mark.parametrize("batch_size", [BATCH, 20])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("model", ["mlp", "linear"])
-def test_members_are_trained_as_if_alone(setting: Setting, model: str, optimizer: str) -> None:
-    training = replace(SHORT, optimizer=optimizer, weight_decay=0.05)
+def test_members_are_trained_as_if_alone(
+    setting: Setting, model: str, optimizer: str, batch_size: int
+) -> None:
+    training = replace(SHORT, optimizer=optimizer, weight_decay=0.05, batch_size=batch_size)
     assert_alone_equals_together(setting, replace(SMALL, model=model), training)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, SlicedParameters),
+        ({"batch_size": 20}, MemberParameters),
+        ({"batch_size": 20, "patience": 1}, SlicedParameters),
+    ],
+)
+def test_members_that_always_step_together_are_optimized_as_one(
+    setting: Setting, changes: dict[str, Any], kind: type
+) -> None:
+    counts = [int((setting.folds != member.fold).sum()) for member in MEMBERS]
+    found = optimized(setting.network(MEMBERS, SMALL), replace(SHORT, **changes), counts)
+    assert type(found) is kind
+
+
+@pytest.mark.parametrize("scale", ["standard", "quantile"])
+def test_features_that_are_kept_are_those_that_are_made(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, scale: str
+) -> None:
+    recipe = replace(RECIPES["standard"], scale=scale)
+    recipes = fit_folds(recipe, setting.table, setting.table.features, setting.folds, range(FOLDS))
+    setting = replace(setting, encoding=Encoding(recipes))
+    index = torch.from_numpy(np.random.default_rng(0).integers(0, ROWS, (len(MIXED), 9)))
+    kept = setting.rows(MIXED)
+    monkeypatch.setattr(batches, "_KEPT_BYTES", 0)
+    made = setting.rows(MIXED)
+    assert (kept._features is None, made._features is None) == (False, True)
+    assert torch.equal(kept.assemble(index), made.assemble(index))
 
 
 @pytest.mark.parametrize(
@@ -144,6 +180,7 @@ def test_members_are_trained_as_if_alone(setting: Setting, model: str, optimizer
         (replace(SMALL, parametrization="standard"), SHORT),
         (SMALL, replace(SHORT, l1=0.01)),
         (SMALL, replace(SHORT, clip_norm=0.1)),
+        (SMALL, replace(SHORT, clip_norm=0.1, l1=0.01, batch_size=20)),
         (SMALL, replace(SHORT, loss="huber", schedule="onecycle")),
         (SMALL, replace(SHORT, target_scale="none", optimizer="adam")),
         (SMALL, replace(SHORT, epochs=12, patience=1, lr=0.05)),
@@ -307,7 +344,7 @@ def train_plainly(
             {"params": others, "weight_decay": 0.0},
         ]
     )
-    noise = NoiseSource(7, [member], training.batch_size, start.noise_width)
+    noise = NoiseSource(7, [member], training.batch_size, start.noise_width, steps=9)
     steps = -(-len(rows) // training.batch_size)
     plain.train()
     for epoch in range(1, training.epochs + 1):
@@ -495,7 +532,7 @@ def test_noise_does_not_depend_on_how_much_is_drawn_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def steps(members: Sequence[Member]) -> torch.Tensor:
-        source = NoiseSource(0, members, batch_size=5, width=7)
+        source = NoiseSource(0, members, batch_size=5, width=7, steps=4)
         source.start(1)
         drawn = [source.step(torch.device("cpu")) for _ in range(9)]
         return torch.stack([d for d in drawn if d is not None])

@@ -32,9 +32,20 @@ class MemberLinear(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, members: int, inputs: int, outputs: int, *, ntk: bool = False) -> None:
+    def __init__(
+        self, members: int, inputs: int, outputs: int, *, ntk: bool = False, full: bool = False
+    ) -> None:
+        """Make a layer of zeros.
+
+        Args:
+            members: M.
+            inputs: per row.
+            outputs: per row.
+            ntk: as in the class.
+            full: whether all members use all inputs, and so have the same scale.
+        """
         super().__init__()
-        self.ntk = ntk
+        self.ntk, self.full = ntk, full
         self.weight = nn.Parameter(torch.zeros(members, inputs, outputs))
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
         self.register_buffer("scale", torch.ones(members, 1, 1))
@@ -64,11 +75,18 @@ class MemberLinear(nn.Module):
         self.scale[member] = scale
         self.weight[member] = torch.from_numpy(weight).to(self.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply every member's own layer to its own rows."""
-        if self.ntk:
-            return torch.addcmul(self.bias, torch.bmm(x, self.weight), self.scale)
-        return torch.baddbmm(self.bias, x, self.weight)
+    def forward(self, x: Tensor, *, scaled: bool = False) -> Tensor:
+        """Apply every member's own layer to its own rows.
+
+        Args:
+            x: as in the class.
+            scaled: whether x is multiplied by `scale` already.
+        """
+        if scaled or not self.ntk:
+            return torch.baddbmm(self.bias, x, self.weight)
+        if self.full:
+            return torch.baddbmm(self.bias, x, self.weight, alpha=x.shape[2] ** -0.5)
+        return torch.addcmul(self.bias, torch.bmm(x, self.weight), self.scale)
 
 
 class MemberBatchNorm(nn.Module):
@@ -142,9 +160,9 @@ class MemberScale(nn.Module):
         """
         self.factor[member, 0] = torch.from_numpy(used).to(self.factor)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Scale every member's own features."""
-        return x * self.factor
+    def forward(self, x: Tensor, by: Tensor | None = None) -> Tensor:
+        """Scale every member's own features, and all of them by `by`, shape (M, 1, 1)."""
+        return x * (self.factor if by is None else self.factor * by)
 
 
 class MemberActivation(nn.Module):

@@ -94,8 +94,8 @@ class MemberMLP(MemberNetwork):
         )
         self._deviation = INITIALIZATIONS[settings.init].load()
         self.linears = nn.ModuleList(
-            MemberLinear(self.members, i, o, ntk=settings.parametrization == "ntk")
-            for i, o in pairwise([width, *settings.widths, 1])
+            MemberLinear(self.members, i, o, ntk=settings.parametrization == "ntk", full=layer > 0)
+            for layer, (i, o) in enumerate(pairwise([width, *settings.widths, 1]))
         )
         self.norms = nn.ModuleList(
             MemberBatchNorm(self.members, o) for o in settings.widths if settings.batch_norm
@@ -118,15 +118,19 @@ class MemberMLP(MemberNetwork):
     def forward(self, x: Tensor, noise: Tensor | None, rows_used: Tensor | None) -> Tensor:
         """Map features to one output per row; shapes as in `MemberNetwork.forward`."""
         x = self._embed(x)
-        x = x if self.scale is None else self.scale(x)
+        first = self.linears[0]
+        # One pass over the features instead of two, where both their factors are to be applied.
+        scaled = self.scale is not None and isinstance(first, MemberLinear) and first.ntk
+        if self.scale is not None:
+            x = self.scale(x, first.scale if scaled else None)
         parts = None if noise is None else torch.split(noise, self._noise_widths, dim=2)
         for layer, (activation, dropout) in enumerate(
             zip(self.activations, self.dropouts, strict=True)
         ):
-            x = self.linears[layer](x)
+            x = self.linears[layer](x, scaled=scaled and layer == 0)
             x = activation(self.norms[layer](x, rows_used) if self.norms else x)
             x = dropout(x, parts[layer] if parts and self._noise_widths[layer] else None)
-        output: Tensor = self.linears[-1](x)
+        output: Tensor = self.linears[-1](x, scaled=scaled and len(self.linears) == 1)
         return output.squeeze(2)
 
     def _embed(self, x: Tensor) -> Tensor:

@@ -12,12 +12,17 @@ from torch import Tensor
 
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 
+# Where all folds' features of all rows take no more than this, they are kept as they are.
+_KEPT_BYTES = 2**27
+
 
 class DeviceRows:
     """One table of rows, shared by all members, and each member's way of reading it.
 
     The table is kept once: float32 numbers and small-integer category codes. A batch applies
-    each member's shift and scale to its numbers and switches its one-hot features on.
+    each member's shift and scale to its numbers and switches its one-hot features on. Where the
+    table is small that is done once for each fold, and a batch is copied together from the result:
+    the same numbers in a fifth of the time.
     """
 
     def __init__(
@@ -58,6 +63,20 @@ class DeviceRows:
         self._codes = torch.from_numpy(rows.codes).to(device)
         self._offsets = torch.from_numpy(encoding.offsets).to(device)
         self._level_of_code = torch.from_numpy(encoding.level_of_code[member]).to(device)
+        self._keep_features(folds)
+
+    def _keep_features(self, folds: Sequence[int]) -> None:
+        self._features: Tensor | None = None
+        first = {fold: folds.index(fold) for fold in sorted(set(folds))}
+        values = len(first) * len(self) * self.width
+        if values * self._dtype.itemsize > _KEPT_BYTES:
+            return
+        everything = torch.arange(len(self), device=self.device)[None]
+        parts = [self._assemble(everything, slice(m, m + 1))[0] for m in first.values()]
+        self._features = torch.cat(parts)
+        # Where each member's fold begins in it.
+        place = {fold: i * len(self) for i, fold in enumerate(first)}
+        self._begin = torch.tensor([place[fold] for fold in folds], device=self.device)[:, None]
 
     def __len__(self) -> int:
         return self._count
@@ -68,27 +87,34 @@ class DeviceRows:
         Shape:
             index: (M, B), int64 → (M, B, D).
         """
+        if self._features is None:
+            return self._assemble(index, slice(None))
+        chosen = self._features.index_select(0, (index + self._begin).flatten())
+        return chosen.view(*index.shape, self.width)
+
+    def _assemble(self, index: Tensor, members: slice) -> Tensor:
         p, i = self._numeric_count, self._indicated.shape[2]
         # One column more than there are features takes the codes that a member does not know.
         x = torch.zeros(*index.shape, self.width + 1, dtype=self._dtype, device=self.device)
         if p:
-            x[:, :, :p] = self._numbers(index)
+            x[:, :, :p] = self._numbers(index, members)
         if i:
-            x[:, :, p : p + i] = self._missing[index] * self._indicated
+            x[:, :, p : p + i] = self._missing[index] * self._indicated[members]
         if self._codes.shape[1]:
             codes = (self._codes[index].long() + self._offsets).flatten(1)
-            levels = self._level_of_code.gather(1, codes).view(*index.shape, -1)
+            levels = self._level_of_code[members].gather(1, codes).view(*index.shape, -1)
             x.scatter_(2, levels, 1.0)
         return x[:, :, : self.width]
 
-    def _numbers(self, index: Tensor) -> Tensor:
-        rows = self._numeric[self._fold, index] if self._own_numeric else self._numeric[0][index]
+    def _numbers(self, index: Tensor, members: slice) -> Tensor:
+        own = self._own_numeric
+        rows = self._numeric[self._fold[members], index] if own else self._numeric[0][index]
         x = rows.to(self._dtype)
         if self._has_missing:
-            x = torch.where(x.isnan(), self._fill, x)
+            x = torch.where(x.isnan(), self._fill[members], x)
         if self._clips:
-            x = torch.clamp(x, self._low, self._high)
-        return torch.addcmul(self._shift, x, self._scale)
+            x = torch.clamp(x, self._low[members], self._high[members])
+        return torch.addcmul(self._shift[members], x, self._scale[members])
 
 
 def pad_rows(rows: Sequence[NDArray[np.int64]], length: int | None = None) -> NDArray[np.int64]:

@@ -22,13 +22,13 @@ from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.training import LOSSES, Member, TrainingSettings
 from kaggleprice.training.batches import Batch, DeviceRows, pad_rows, plan_epoch
-from kaggleprice.training.parameters import BestWeights, MemberParameters
+from kaggleprice.training.parameters import BestWeights, optimized
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
 from kaggleprice.training.supervision import UNSUPERVISED, Supervisor, TrainingState
 
 # Values per chunk of features in a prediction: bounds memory, and depends on nothing that may
 # differ between two predictions of the same members.
-_CHUNK_VALUES = 2**23
+_CHUNK_VALUES = 2**20
 # A network with this many times the error of an output of 0 has diverged, though still finite.
 _DIVERGED = 10.0
 
@@ -179,13 +179,15 @@ class _Training:
         self.members, self.base_seed, self.progress = members, base_seed, progress
         self.truth, self.fold_of_row = target, fold_of_row
         self.train_rows, self.stop_rows = self._split_rows()
-        self.parameters = MemberParameters(network, settings, [len(r) for r in self.train_rows])
+        self.parameters = optimized(network, settings, [len(r) for r in self.train_rows])
         self.fit = self._scale_targets()
         scaled = (target - self.fit.target_center[:, None]) / self.fit.target_scale[:, None]
         self.target = torch.from_numpy(scaled).to(rows.device, next(network.parameters()).dtype)
         self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[settings.loss].load()
         self.batches = plan_epoch([len(r) for r in self.train_rows], settings.batch_size)
-        self.noise = NoiseSource(base_seed, members, settings.batch_size, network.noise_width)
+        self.noise = NoiseSource(
+            base_seed, members, settings.batch_size, network.noise_width, len(self.batches)
+        )
         self.best = BestWeights(network) if settings.patience else None
 
     def _split_rows(self) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,30 +15,31 @@ from kaggleprice.training import OPTIMIZERS, SCHEDULES, TrainingSettings
 
 
 class MemberParameters:
-    """Each member's slice of every parameter, as the optimizer sees it.
+    """The parameters of members that always step together, as the optimizer sees them: whole.
 
-    Gradients live in buffers that are zeroed, not replaced, so that a member's slice of a
-    gradient is made once.
+    What is done to a value depends on no other value, in every optimizer of `OPTIMIZERS`, so one
+    call for all members does what a call for each would.
     """
 
     def __init__(
         self, network: MemberNetwork, settings: TrainingSettings, counts: Sequence[int]
     ) -> None:
+        """Make the optimizer.
+
+        Args:
+            network: of M members.
+            settings: optimizer, schedule and penalties.
+            counts: shape (M,), each member's training rows.
+        """
         self._settings = settings
-        parameters = dict(network.named_parameters())
-        decayed = set(network.decayed_parameters())
-        self._gradients = {name: torch.zeros_like(p) for name, p in parameters.items()}
-        for name, parameter in parameters.items():
-            parameter.grad = self._gradients[name]
-        self._weights = [(parameters[name], self._gradients[name]) for name in sorted(decayed)]
-        self._slices: list[list[tuple[Tensor, Tensor]]] = [[] for _ in counts]
+        self._parameters = dict(network.named_parameters())
+        self._decayed = set(network.decayed_parameters())
         # Members with the same number of steps in an epoch share a learning rate throughout.
         steps = [-(-count // settings.batch_size) for count in counts]
         groups: dict[tuple[int, bool], list[Tensor]] = {}
-        for name, parameter in parameters.items():
-            for member, length in enumerate(steps):
-                part = self._slice(member, parameter, self._gradients[name])
-                groups.setdefault((length, name in decayed), []).append(part)
+        for name, parameter in self._parameters.items():
+            for length, part in self._parts(name, parameter, steps):
+                groups.setdefault((length, name in self._decayed), []).append(part)
         self._optimizer = OPTIMIZERS[settings.optimizer].load()(
             [
                 {"params": parts, "weight_decay": settings.weight_decay * decays, "steps": length}
@@ -47,13 +48,12 @@ class MemberParameters:
             settings.lr,
         )
         self._schedule: Callable[[float], float] = SCHEDULES[settings.schedule].load()
-        self._frozen: set[int] = set()
 
-    def _slice(self, member: int, parameter: Tensor, gradient: Tensor) -> Tensor:
-        part, part_gradient = parameter.detach()[member], gradient[member]
-        part.grad = part_gradient
-        self._slices[member].append((part, part_gradient))
-        return part
+    def _parts(
+        self, name: str, parameter: Tensor, steps: Sequence[int]
+    ) -> Iterable[tuple[int, Tensor]]:
+        """Return what the optimizer gets of a parameter, each with its steps per epoch."""
+        return [(steps[0], parameter)]
 
     def set_rates(self, epoch: int, step: int, settings: TrainingSettings) -> None:
         """Set the learning rates of a step (both counted from 0): each by its own epoch length."""
@@ -62,22 +62,38 @@ class MemberParameters:
             group["lr"] = settings.lr * self._schedule(done)
 
     def step(self, loss: Tensor, idle: Sequence[int]) -> None:
-        """Go one step down the gradient of the members' summed loss."""
-        torch._foreach_zero_(list(self._gradients.values()))
+        """Go one step down the gradient of the members' summed loss.
+
+        Args:
+            loss: of all members.
+            idle: members without a row in this step.
+        """
+        # Gradients that are not there yet are written, not added to zeros.
+        self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            if self._settings.l1:
-                for weight, gradient in self._weights:
-                    gradient.add_(weight.sign(), alpha=self._settings.l1)
-            if self._settings.clip_norm is not None:
-                self._clip(self._settings.clip_norm)
-        skipped = [m for m in idle if m not in self._frozen]
-        self._detach(skipped)
+        self._regularize()
         self._optimizer.step()
-        self._attach(skipped)
+
+    @torch.no_grad()
+    def _regularize(self) -> None:
+        if self._settings.l1:
+            for name in sorted(self._decayed):
+                weight = self._parameters[name]
+                _gradient(weight).add_(weight.sign(), alpha=self._settings.l1)
+        if self._settings.clip_norm is not None:
+            self._clip(self._settings.clip_norm)
+
+    def _clip(self, bound: float) -> None:
+        """Scale each member's whole gradient to a norm of at most `bound`."""
+        gradients = [_gradient(parameter) for parameter in self._parameters.values()]
+        squares = [gradient.flatten(1).square().sum(dim=1) for gradient in gradients]
+        norm = torch.stack(squares).sum(dim=0).sqrt()
+        factor = (bound / (norm + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factor.view(-1, *[1] * (gradient.dim() - 1)))
 
     def state(self) -> dict[str, Tensor]:
-        """Return the optimizer's state by name: `optimizer.SLICE.QUANTITY`."""
+        """Return the optimizer's state by name: `optimizer.PART.QUANTITY`."""
         state: Mapping[int, Mapping[str, Any]] = self._optimizer.state_dict()["state"]
         return {
             f"optimizer.{index}.{name}": value
@@ -98,6 +114,50 @@ class MemberParameters:
         self._optimizer.load_state_dict({"state": state, "param_groups": groups})
 
     def freeze(self, members: Sequence[int] | NDArray[np.int64]) -> None:
+        """Let these members take no further step: not these, which always step together."""
+        if len(members):
+            raise NotImplementedError("members that step together are not frozen one by one")
+
+
+class SlicedParameters(MemberParameters):
+    """Those of members that step by themselves: each member's slice of every parameter.
+
+    To the optimizer a slice is a parameter of its own, with its own state and step count, so a
+    member that has no rows in a step, or has stopped, takes none. Gradients live in buffers that
+    are zeroed, not replaced, so that a slice of a gradient is made once.
+    """
+
+    def __init__(
+        self, network: MemberNetwork, settings: TrainingSettings, counts: Sequence[int]
+    ) -> None:
+        """Make the optimizer; arguments as in `MemberParameters`."""
+        self._slices: list[list[tuple[Tensor, Tensor]]] = [[] for _ in counts]
+        self._gradients: list[Tensor] = []
+        self._frozen: set[int] = set()
+        super().__init__(network, settings, counts)
+
+    def _parts(
+        self, name: str, parameter: Tensor, steps: Sequence[int]
+    ) -> Iterable[tuple[int, Tensor]]:
+        parameter.grad = torch.zeros_like(parameter)
+        self._gradients.append(parameter.grad)
+        for member, length in enumerate(steps):
+            part, gradient = parameter.detach()[member], parameter.grad[member]
+            part.grad = gradient
+            self._slices[member].append((part, gradient))
+            yield length, part
+
+    def step(self, loss: Tensor, idle: Sequence[int]) -> None:
+        """Go one step down the gradient; arguments as in `MemberParameters.step`."""
+        torch._foreach_zero_(self._gradients)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._regularize()
+        skipped = [m for m in idle if m not in self._frozen]
+        self._detach(skipped)
+        self._optimizer.step()
+        self._attach(skipped)
+
+    def freeze(self, members: Sequence[int] | NDArray[np.int64]) -> None:
         """Let these members take no further step."""
         self._detach(members)
         self._frozen.update(int(m) for m in members)
@@ -112,13 +172,24 @@ class MemberParameters:
             for part, gradient in self._slices[m]:
                 part.grad = gradient
 
-    def _clip(self, bound: float) -> None:
-        """Scale each member's whole gradient to a norm of at most `bound`."""
-        squares = [g.flatten(1).square().sum(dim=1) for g in self._gradients.values()]
-        norm = torch.stack(squares).sum(dim=0).sqrt()
-        factor = (bound / (norm + 1e-6)).clamp(max=1.0)
-        for gradient in self._gradients.values():
-            gradient.mul_(factor.view(-1, *[1] * (gradient.dim() - 1)))
+
+def optimized(
+    network: MemberNetwork, settings: TrainingSettings, counts: Sequence[int]
+) -> MemberParameters:
+    """Return a network's parameters as the optimizer sees them; arguments as `MemberParameters`.
+
+    Whole where every member takes every step; in slices where one may run out of rows earlier, or
+    stop.
+    """
+    lengths = {-(-count // settings.batch_size) for count in counts}
+    together = settings.patience is None and len(lengths) == 1
+    return (MemberParameters if together else SlicedParameters)(network, settings, counts)
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    if parameter.grad is None:
+        raise RuntimeError("a parameter has no gradient: it takes no part in the output")
+    return parameter.grad
 
 
 class BestWeights:

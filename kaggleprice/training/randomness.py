@@ -59,13 +59,22 @@ class NoiseSource:
     """
 
     def __init__(
-        self, base_seed: int, members: Sequence[Member], batch_size: int, width: int
+        self, base_seed: int, members: Sequence[Member], batch_size: int, width: int, steps: int
     ) -> None:
+        """Prepare; nothing is drawn yet.
+
+        Args:
+            base_seed: what `--seed` says.
+            members: M of them.
+            batch_size: rows per step.
+            width: numbers per row.
+            steps: of an epoch, so that none are drawn in vain.
+        """
         self._base_seed, self._members = base_seed, members
         self._shape = (batch_size, width)
         self._words = -(-batch_size * width // 4)
         step_bytes = max(8 * self._words * len(members), 1)
-        self._block_steps = max(1, _BLOCK_BYTES // step_bytes)
+        self._block_steps = max(1, min(_BLOCK_BYTES // step_bytes, steps))
         self._streams: list[np.random.SFC64] = []
 
     def start(self, epoch: int) -> None:
