@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kaggleprice import blocks
+from kaggleprice import tables as table_module
 from kaggleprice.competitions import COMPETITIONS, Competition
 from kaggleprice.errors import DataError, MissingFileError
 from kaggleprice.tables import Table, Tables, read_shape, read_tables
@@ -27,6 +29,16 @@ TEST = """Id,LotArea,Street,MasVnrType,LotFrontage
 1461,11622,Pave,None,80
 0008,14267,NA,Stone,NA
 """
+
+
+@pytest.fixture(autouse=True, params=["whole", "blocks of 1", "blocks of 2", "one block"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Everything here holds for files that are read whole and for large ones, in blocks."""
+    if request.param != "whole":
+        rows = {"blocks of 1": 1, "blocks of 2": 2}.get(request.param, blocks.ROWS)
+        monkeypatch.setattr(table_module, "LARGE", 0)
+        monkeypatch.setattr(blocks, "ROWS", rows)
+    return str(request.param)
 
 
 def read(
