@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-ROWS = 1 << 15
+ROWS = 1 << 14
 
 # What reads a file from its start in blocks, given the types of columns that pandas is not to find
 # out: `str`, or `category`, which is much faster.
@@ -109,7 +109,7 @@ def compact(values: NDArray[Any]) -> NDArray[Any]:
     for kind in (np.int8, np.int16):
         if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
             return values.astype(kind)
-    if -_EXACT_FLOAT32 <= low and high <= _EXACT_FLOAT32:
+    if low >= -_EXACT_FLOAT32 and high <= _EXACT_FLOAT32:
         return values.astype(np.float32)
     if np.iinfo(np.int32).min <= low and high <= np.iinfo(np.int32).max:
         return values.astype(np.int32)
@@ -145,7 +145,8 @@ def read_blocks(opener: Opener, id_column: str, capacity: int) -> pd.DataFrame:
 
 def _texts(frame: pd.DataFrame, known: Collection[str]) -> list[str]:
     """Return the columns that hold text, but for those that are known to."""
-    return [n for n, kind in frame.dtypes.items() if n not in known and not _is_number(kind)]
+    kinds = {str(name): kind for name, kind in frame.dtypes.items()}
+    return [n for n, kind in kinds.items() if n not in known and not _is_number(kind)]
 
 
 def _is_number(kind: Any) -> bool:
@@ -216,9 +217,7 @@ def expanded(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
         yield frame.iloc[start : start + ROWS].astype(numbers)
 
 
-def add_columns(
-    frame: pd.DataFrame, add: Callable[[pd.DataFrame], pd.DataFrame]
-) -> pd.DataFrame:
+def add_columns(frame: pd.DataFrame, add: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
     """Add to a compact frame what a function of rows adds to each block of its expanded rows."""
     made: dict[str, NumberColumn] = {}
     for block in expanded(frame):
@@ -231,7 +230,7 @@ def add_columns(
 
 
 def _looked_up(table: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
-    """Return `table[codes]`, without the wide indices that numpy would make of all codes at once."""
+    """Return `table[codes]`, without making wide indices of all codes at once."""
     made = np.empty(len(codes), dtype=table.dtype)
     for start in range(0, len(codes), ROWS):
         made[start : start + ROWS] = table[codes[start : start + ROWS].astype(np.intp)]

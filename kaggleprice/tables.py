@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -208,7 +208,7 @@ def _parsed(
     with io.BufferedReader(_Watched(path, progress), _BLOCK) as file:
         # Not the encoding `utf-8-sig`: its decoder is written in Python.
         file.seek(len(_MARK) if file.peek(len(_MARK)).startswith(_MARK) else 0)
-        read = pd.read_csv(
+        read: Any = pd.read_csv(
             file,
             dtype={competition.id_column: "str", **kinds},
             # Only the competition's own markers mean "missing": pandas would also take `None`,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -214,7 +215,8 @@ def _numbered(
     else:
         levels, places = pd.Index(column), None
     texts = pd.api.types.is_string_dtype(levels.dtype)
-    names = pd.Index(known, dtype=levels.dtype if texts else object)
+    dtype: Any = levels.dtype if texts else object
+    names = pd.Index(list(known), dtype=dtype)
     numbered = names.get_indexer(levels)
     # Two codes follow the known categories: missing, and a category nobody knows.
     numbered[numbered < 0] = len(known) + 1

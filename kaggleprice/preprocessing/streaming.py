@@ -37,7 +37,9 @@ def stream_numeric(
     """
     sizes = np.bincount(fold_of_row)
     columns = [
-        _stream_column(recipe, str(name), Sums.of(frame[name].to_numpy(), fold_of_row), sizes, folds)
+        _stream_column(
+            recipe, str(name), Sums.of(frame[name].to_numpy(), fold_of_row), sizes, folds
+        )
         for name in frame
     ]
     return [(tuple(column[i] for column in columns), None, None) for i in range(len(folds))]
@@ -117,11 +119,11 @@ class Tally:
     """The observed values of one fold, each once.
 
     Attributes:
-        values: shape (u,), float64, ascending.
+        numbers: shape (u,), float64, ascending.
         counts: shape (u,), float64, in how many rows each stands.
     """
 
-    values: Floats
+    numbers: Floats
     counts: Floats
 
     @cached_property
@@ -134,8 +136,8 @@ class Tally:
         count = float(self.counts.sum())
         if not count:
             return 0.0, 0.0, 0.0, 0.0, 0.0
-        anchor = float((self.counts * self.values).sum()) / count
-        centered = self.values - anchor
+        anchor = float((self.counts * self.numbers).sum()) / count
+        centered = self.numbers - anchor
         weighted = self.counts * centered
         s1 = float(weighted.sum())
         weighted *= centered
@@ -152,11 +154,11 @@ class Tally:
 
     def up_to(self, value: float) -> float:
         """Return how many rows have this value or a smaller one."""
-        return float(self.ranks[self.values.searchsorted(value, side="right")])
+        return float(self.ranks[self.numbers.searchsorted(value, side="right")])
 
     def mapped(self, function: Callable[[Floats], Floats]) -> Tally:
         """Return the tally of a function, which must not fall, of the values."""
-        return Tally(function(self.values), self.counts)
+        return Tally(function(self.numbers), self.counts)
 
 
 class Sums:
@@ -193,7 +195,9 @@ class Sums:
 
     def lowest(self, fold: int) -> float:
         """Return the smallest value of the training rows; infinity where there is none."""
-        return min((float(t.values[0]) for t in self._others(fold) if len(t.values)), default=np.inf)
+        return min(
+            (float(t.numbers[0]) for t in self._others(fold) if len(t.numbers)), default=np.inf
+        )
 
     def count(self, fold: int) -> int:
         """Observed values among the training rows."""
@@ -221,16 +225,16 @@ class Sums:
         others, found = self._others(fold), np.inf
         for tally in others:
             # Of each fold, the first value that enough rows do not exceed.
-            first, stop = 0, len(tally.values)
+            first, stop = 0, len(tally.numbers)
             while first < stop:
                 middle = (first + stop) // 2
-                value = float(tally.values[middle])
+                value = float(tally.numbers[middle])
                 if sum(other.up_to(value) for other in others) > rank:
                     stop = middle
                 else:
                     first = middle + 1
-            if first < len(tally.values):
-                found = min(found, float(tally.values[first]))
+            if first < len(tally.numbers):
+                found = min(found, float(tally.numbers[first]))
         return found
 
     def clipped(self, fold: int, low: float, high: float) -> Sums:
