@@ -11,13 +11,13 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from kaggleprice.engineering import ENGINEERINGS
 from kaggleprice.errors import UsageError
 from kaggleprice.metrics.transforms import TargetTransform
 from kaggleprice.models import ModelSettings
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.settings import COMBINES
+from kaggleprice.tables import engineer
 from kaggleprice.training import Member
 from kaggleprice.training.batches import DeviceRows
 from kaggleprice.training.engine import Fit, predict_members
@@ -120,7 +120,7 @@ class Ensemble:
             DataError: where a column that the recipes need is missing.
         """
         if self.engineering is not None:
-            frame = ENGINEERINGS[self.engineering].load()(frame)
+            frame = engineer(frame, self.engineering)
         rows = device_rows(self.encoding, frame, self.members, self.network)
         return predict_members(self.network, rows, self.fit)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kaggleprice import blocks
 from kaggleprice.competitions import Competition
 from kaggleprice.engineering import ENGINEERINGS
 from kaggleprice.errors import DataError, MissingFileError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 # Of larger numbers the moments overflow.
 _LARGEST = 1e100
 _BLOCK = 1 << 20
+# From this many bytes on a file is read block by block, into the smallest types.
+LARGE = 1 << 24
+_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class Table:
     Attributes:
         ids: shape (n,), the id column's text exactly as it stands in the file.
         features: n rows; float64 columns are numeric, `str` columns categorical; NaN is missing.
+            Of large files numeric columns have the smallest type that holds them exactly (whole
+            numbers overflow: make them float64 before arithmetic), and categorical ones are
+            pandas categories.
         target: shape (n,), float64, in the target's own unit; None for a test file.
     """
 
@@ -59,19 +66,19 @@ class Table:
     @property
     def numeric_columns(self) -> list[str]:
         """Names of the numeric columns, in the file's order."""
-        return [str(c) for c in self.features if pd.api.types.is_float_dtype(self.features[c])]
+        return [str(name) for name, kind in self.features.dtypes.items() if kind.kind in "fi"]
 
     @property
     def categorical_columns(self) -> list[str]:
         """Names of the categorical columns, in the file's order."""
-        return [c for c in map(str, self.features) if c not in self.numeric_columns]
+        numeric = set(self.numeric_columns)
+        return [c for c in map(str, self.features) if c not in numeric]
 
     def engineered(self, competition: Competition) -> Table:
         """Return this table with the competition's own features added to its columns."""
         if competition.engineering is None:
             return self
-        add = ENGINEERINGS[competition.engineering].load()
-        return replace(self, features=add(self.features))
+        return replace(self, features=engineer(self.features, competition.engineering))
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,15 @@ class Tables:
     def engineered(self, competition: Competition) -> Tables:
         """Return both tables with the competition's own features added to their columns."""
         return Tables(self.train.engineered(competition), self.test.engineered(competition))
+
+
+def engineer(features: pd.DataFrame, engineering: str) -> pd.DataFrame:
+    """Return n rows of features with those of an entry of `ENGINEERINGS` added."""
+    add = ENGINEERINGS[engineering].load()
+    if any(isinstance(kind, pd.CategoricalDtype) or kind.kind == "i" for kind in features.dtypes):
+        return blocks.add_columns(features, add)
+    widened: pd.DataFrame = add(features)
+    return widened
 
 
 def read_tables(
@@ -102,14 +118,16 @@ def read_tables(
         DataError: where a file is not a CSV or its content is not what the competition says;
             the message names the file, the column and what was found.
     """
-    train_frame = _read_csv(train, competition, progress)
-    test_frame = _read_csv(test, competition, progress)
+    large = any(path.is_file() and path.stat().st_size >= LARGE for path in (train, test))
+    train_frame = _read_csv(train, competition, large, progress)
+    test_frame = _read_csv(test, competition, large, progress)
     train_ids = _take_ids(train_frame, competition, train)
     test_ids = _take_ids(test_frame, competition, test)
     target = _take_target(train_frame, train_ids, competition, train)
     _check_same_columns(train_frame, test_frame, competition, train, test)
-    test_frame = test_frame[train_frame.columns]
-    _settle_kinds(train_frame, test_frame, train, test)
+    if list(test_frame) != list(train_frame):
+        test_frame = test_frame[train_frame.columns]
+    _settle_kinds(train_frame, test_frame, train, test, large)
     return Tables(Table(train_ids, train_frame, target), Table(test_ids, test_frame))
 
 
@@ -127,7 +145,9 @@ def read_shape(path: Path) -> tuple[int, int]:
         raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}.") from None
 
 
-def _read_csv(path: Path, competition: Competition, progress: Progress) -> pd.DataFrame:
+def _read_csv(
+    path: Path, competition: Competition, large: bool, progress: Progress
+) -> pd.DataFrame:
     header = _read_header(path)
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
@@ -136,12 +156,7 @@ def _read_csv(path: Path, competition: Competition, progress: Progress) -> pd.Da
         with warnings.catch_warnings():
             # A row longer than the header loses its last cells with no more than a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = _parse(path, competition, [competition.id_column], progress)
-            truths = [str(name) for name in frame if _holds_truths(frame[name])]
-            if truths:
-                # `TRUE` is a text like any other: as a truth value it would become `True`, but
-                # only where no other text stands in the column.
-                frame = _parse(path, competition, [competition.id_column, *truths], progress)
+            frame = (_parse_blocks if large else _parse)(path, competition, progress)
     except (ValueError, pd.errors.ParserWarning) as error:
         raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}.") from None
     if frame.empty:
@@ -165,21 +180,59 @@ class _Watched(io.FileIO):
         return read
 
 
-def _parse(
-    path: Path, competition: Competition, texts: Sequence[str], progress: Progress
-) -> pd.DataFrame:
+def _parse(path: Path, competition: Competition, progress: Progress) -> pd.DataFrame:
+    frame = next(_parsed(path, competition, {}, None, progress))
+    truths = [str(name) for name in frame if _holds_truths(frame[name])]
+    if truths:
+        # `TRUE` is a text like any other: as a truth value it would become `True`, but only where
+        # no other text stands in the column.
+        frame = next(_parsed(path, competition, dict.fromkeys(truths, "str"), None, progress))
+    return frame
+
+
+def _parse_blocks(path: Path, competition: Competition, progress: Progress) -> pd.DataFrame:
+    def opener(kinds: blocks.Kinds) -> Iterator[pd.DataFrame]:
+        return _parsed(path, competition, kinds, blocks.ROWS, progress)
+
+    return blocks.read_blocks(opener, competition.id_column, _most_rows(path))
+
+
+def _parsed(
+    path: Path,
+    competition: Competition,
+    kinds: blocks.Kinds,
+    rows: int | None,
+    progress: Progress,
+) -> Iterator[pd.DataFrame]:
+    """Give a file's rows in blocks of so many rows, or all in one."""
     with io.BufferedReader(_Watched(path, progress), _BLOCK) as file:
-        return pd.read_csv(
+        # Not the encoding `utf-8-sig`: its decoder is written in Python.
+        file.seek(len(_MARK) if file.peek(len(_MARK)).startswith(_MARK) else 0)
+        read: Any = pd.read_csv(
             file,
-            dtype=dict.fromkeys(texts, str),
+            dtype={competition.id_column: "str", **kinds},
             # Only the competition's own markers mean "missing": pandas would also take `None`,
             # which is a category of House Prices' MasVnrType.
             keep_default_na=False,
             na_values=["", *competition.missing_values],
-            encoding="utf-8-sig",
+            encoding="utf-8",
             low_memory=False,
             index_col=False,
+            chunksize=rows,
         )
+        if rows is None:
+            yield read
+        else:
+            yield from read
+
+
+def _most_rows(path: Path) -> int:
+    """Return a number of rows that a CSV does not exceed: a record has a line, or several."""
+    ends = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            ends += block.count(b"\n") + block.count(b"\r")
+    return ends + 1
 
 
 def _read_header(path: Path) -> list[str]:
@@ -229,6 +282,8 @@ def _take_target(
             f"{path}: the target column {column!r} is missing; found {_some(list(frame.columns))}."
         )
     written = frame.pop(column)
+    if isinstance(written.dtype, pd.CategoricalDtype):
+        written = written.astype(object)
     target = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     wrong = ~transform.accepts(target)
@@ -266,9 +321,9 @@ def _check_same_columns(
 
 
 def _settle_kinds(
-    train_frame: pd.DataFrame, test_frame: pd.DataFrame, train: Path, test: Path
+    train_frame: pd.DataFrame, test_frame: pd.DataFrame, train: Path, test: Path, large: bool
 ) -> None:
-    """Make each column float64 or `str` in both frames, in place."""
+    """Make each column float64 or `str` in both frames, or compact in both; in place."""
     for column in train_frame.columns:
         parts = [(train_frame, train), (test_frame, test)]
         texts = [_is_text(frame[column]) for frame, _ in parts]
@@ -276,10 +331,15 @@ def _settle_kinds(
             for (frame, path), text in zip(parts, texts, strict=True):
                 if not text and frame[column].notna().any():
                     raise DataError(_mixed_kinds(column, parts, texts, path))
-                frame[column] = frame[column].astype("str").where(frame[column].notna())
+                if not large:
+                    frame[column] = frame[column].astype("str").where(frame[column].notna())
+            if large:
+                shared = blocks.share_levels(train_frame[column], test_frame[column])
+                train_frame[column], test_frame[column] = shared
         else:
             for frame, path in parts:
-                frame[column] = frame[column].astype(np.float64)
+                if not large:
+                    frame[column] = frame[column].astype(np.float64)
                 _check_finite(frame[column], path)
 
 
@@ -310,7 +370,9 @@ def _mixed_kinds(
 
 
 def _check_finite(column: pd.Series, path: Path) -> None:
-    infinite = np.abs(column.to_numpy()) > _LARGEST
+    if column.dtype.kind == "i":
+        return
+    infinite = np.abs(column.to_numpy(dtype=np.float64)) > _LARGEST
     if infinite.any():
         raise DataError(
             f"{path}: the column {column.name!r} is infinite in {_rows(pd.Series(infinite))}; "

@@ -60,7 +60,7 @@ class Voices:
         own = np.array([member.fold == fold for member in self.members])
         weights = None if self.weights is None else self.weights[own]
         members = [member for member in self.members if member.fold == fold]
-        return Voices(members, self.predictions[own][:, rows], weights)
+        return Voices(members, self.predictions[np.ix_(own, rows)], weights)
 
     def out_of_fold(
         self, fold_of_row: NDArray[np.int64], transform: TargetTransform, how: str | None

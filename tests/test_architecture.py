@@ -32,6 +32,7 @@ ORDER = [
     "files",
     "download",
     "sample",
+    "blocks",
     "tables",
     "sources",
     "folds",

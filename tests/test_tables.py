@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kaggleprice import blocks
+from kaggleprice import tables as table_module
 from kaggleprice.competitions import COMPETITIONS, Competition
 from kaggleprice.errors import DataError, MissingFileError
 from kaggleprice.tables import Table, Tables, read_shape, read_tables
@@ -27,6 +29,17 @@ TEST = """Id,LotArea,Street,MasVnrType,LotFrontage
 1461,11622,Pave,None,80
 0008,14267,NA,Stone,NA
 """
+
+
+@pytest.fixture(autouse=True, params=["whole", "in blocks"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Everything here holds for files that are read whole and for large ones, in blocks."""
+    if request.param == "in blocks":
+        # Two rows a block find what hides between blocks; whole files would take their time.
+        rows = 97 if "whole_files" in request.node.name else 2
+        monkeypatch.setattr(table_module, "LARGE", 0)
+        monkeypatch.setattr(blocks, "ROWS", rows)
+    return str(request.param)
 
 
 def read(
@@ -320,6 +333,58 @@ def test_negative_target_under_log1p(tmp_path: Path) -> None:
     counts = replace(HOUSES, target_transform="log1p")
     with pytest.raises(DataError, match="0 or above in every row; found '-1' for Id 11"):
         read(tmp_path, with_target("0", "-1"), competition=counts)
+
+
+MIXED = """Id,late,truth,digits,few,far,big,SalePrice
+1,NA,NA,x,1,1,7,5
+2,NA,NA,y,2,NA,7,6
+3,007,TRUE,07,3,0.1,7,7
+4,x,FALSE,7,4,1e9,7,8
+5,7,NA,x,300,-2,99999999999,9
+6,NA,true,x,70000,3,7,10
+"""
+
+
+def test_kinds_do_not_depend_on_where_a_block_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text late in a column, truth values, and digits alone in a block of texts, as written."""
+    test = "\n".join(line.rsplit(",", 1)[0] for line in MIXED.splitlines()) + "\n"
+    monkeypatch.setattr(table_module, "LARGE", 10**9)
+    plain = read(tmp_path, MIXED, test).train
+    monkeypatch.setattr(table_module, "LARGE", 0)
+    for rows in (1, 2, 3, 6, 100):
+        monkeypatch.setattr(blocks, "ROWS", rows)
+        table = read(tmp_path, MIXED, test).train
+        assert table.categorical_columns == plain.categorical_columns == ["late", "truth", "digits"]
+        assert table.numeric_columns == plain.numeric_columns
+        for name in plain.categorical_columns:
+            assert table.features[name].astype("str").tolist() == plain.features[name].tolist()
+        for name in plain.numeric_columns:
+            np.testing.assert_array_equal(
+                table.features[name].to_numpy(np.float64), plain.features[name].to_numpy()
+            )
+        assert list(table.ids) == list(plain.ids)
+        assert table.known_target.tolist() == plain.known_target.tolist()
+
+
+def test_engineered_columns_of_large_files_are_those_of_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole numbers of few bits would overflow where areas are multiplied by qualities."""
+    paths = SAMPLE / "train.csv", SAMPLE / "test.csv"
+    ways = []
+    for large in (10**9, 0):
+        monkeypatch.setattr(table_module, "LARGE", large)
+        monkeypatch.setattr(blocks, "ROWS", 97)
+        ways.append(read_tables(HOUSES, *paths).engineered(COMPETITIONS["sample"]))
+    for plain, compact in [(t.train, u.train) for t, u in [ways]] + [(ways[0].test, ways[1].test)]:
+        assert list(compact.features) == list(plain.features)
+        assert compact.features.memory_usage().sum() < plain.features.memory_usage().sum() / 3
+        for name in plain.numeric_columns:
+            np.testing.assert_array_equal(
+                compact.features[name].to_numpy(np.float64), plain.features[name].to_numpy()
+            )
 
 
 def test_kinds_of_a_table_are_its_columns_kinds() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from kaggleprice.models import Inputs
 from kaggleprice.preprocessing.state import CategoricalState, Feature, FittedRecipe
 
 Float32 = NDArray[np.float32]
+
+_ROWS = 1 << 13
 
 
 @dataclass(frozen=True)
@@ -156,20 +159,26 @@ class Encoding:
             DataError: where a column that the recipes need is missing.
         """
         self.recipes[0].check_columns(frame)
-        missing = [frame[feature.column].isna().to_numpy() for feature in self._indicators]
+        missing = np.empty((len(frame), len(self._indicators)), dtype=bool)
+        for i, feature in enumerate(self._indicators):
+            missing[:, i] = frame[feature.column].isna()
         return EncodedRows(
             numeric=self._encode_affine(frame) if self._affine else self._encode_each(frame),
-            missing=np.stack(missing, axis=1) if missing else np.zeros((len(frame), 0), dtype=bool),
+            missing=missing,
             codes=self._encode_codes(frame),
         )
 
     def _encode_affine(self, frame: pd.DataFrame) -> Float32:
         base = np.empty((1, len(frame), len(self._columns)), dtype=np.float32)
-        for j, feature in enumerate(self._columns):
-            values = frame[feature.column].to_numpy(dtype=np.float64)
-            if feature.log:
-                values = np.log1p(np.maximum(values, 0.0))
-            base[0, :, j] = (values - self._base[0, j]) / self._base[1, j]
+        columns = [frame[feature.column].to_numpy() for feature in self._columns]
+        # Few rows at a time: a line of the result then stays near while its columns are written.
+        for start in range(0, len(frame), _ROWS):
+            rows = slice(start, start + _ROWS)
+            for j, (feature, column) in enumerate(zip(self._columns, columns, strict=True)):
+                values = column[rows].astype(np.float64)
+                if feature.log:
+                    values = np.log1p(np.maximum(values, 0.0))
+                base[0, rows, j] = (values - self._base[0, j]) / self._base[1, j]
         return base
 
     def _encode_each(self, frame: pd.DataFrame) -> Float32:
@@ -185,19 +194,37 @@ class Encoding:
         largest = max((len(known) for known in self._known), default=0) + 1
         kind = np.uint8 if largest <= 255 else np.int16 if largest <= 32767 else np.int32
         codes = np.empty((len(frame), len(self._known)), dtype=kind)
-        for j, (known, state) in enumerate(
-            zip(self._known, self.recipes[0].categorical, strict=True)
-        ):
-            column = frame[state.name]
-            # A column of nothing but missing values may come as numbers.
-            texts = pd.api.types.is_string_dtype(column.dtype)
-            names = pd.Index(known, dtype=column.dtype if texts else object)
-            numbered = names.get_indexer(pd.Index(column))
-            # Two codes follow the known categories: missing, and a category nobody knows.
-            numbered[numbered < 0] = len(known) + 1
-            numbered[column.isna().to_numpy()] = len(known)
-            codes[:, j] = numbered
+        numbered = [
+            _numbered(frame[state.name], known, kind)
+            for known, state in zip(self._known, self.recipes[0].categorical, strict=True)
+        ]
+        for start in range(0, len(frame), _ROWS):
+            rows = slice(start, start + _ROWS)
+            for j, (places, table) in enumerate(numbered):
+                codes[rows, j] = places[rows] if table is None else table[places[rows]]
         return codes
+
+
+def _numbered(
+    column: pd.Series, known: Sequence[str], kind: type[np.integer]
+) -> tuple[NDArray[np.integer], NDArray[np.integer] | None]:
+    """Return a column's codes; or, where it is made of categories, its own and a table of codes."""
+    # A column of nothing but missing values may come as numbers.
+    if isinstance(column.array, pd.Categorical):
+        levels, places = column.array.categories, column.array.codes
+    else:
+        levels, places = pd.Index(column), None
+    texts = pd.api.types.is_string_dtype(levels.dtype)
+    dtype: Any = levels.dtype if texts else object
+    names = pd.Index(list(known), dtype=dtype)
+    numbered = names.get_indexer(levels)
+    # Two codes follow the known categories: missing, and a category nobody knows.
+    numbered[numbered < 0] = len(known) + 1
+    if places is not None:
+        # The place of a missing value is -1, the last.
+        return places, np.append(numbered, len(known)).astype(kind)
+    numbered[column.isna().to_numpy()] = len(known)
+    return numbered.astype(kind), None
 
 
 def _ordered_union(lists: Sequence[Sequence[Feature]], columns: Sequence[str]) -> list[Feature]:

@@ -145,7 +145,7 @@ def _choose_log(recipe: Recipe, values: Floats) -> NDArray[np.bool_]:
         observed = column[~np.isnan(column)]
         if len(observed) and observed.min() >= 0:
             everything = np.zeros(len(observed), dtype=np.int64)
-            chosen[j] = Sums(observed, everything).skew(-1) > recipe.log_skew
+            chosen[j] = Sums.of(observed, everything).skew(-1) > recipe.log_skew
     return chosen
 
 
@@ -219,16 +219,21 @@ def _quantiles(values: Floats) -> Floats:
 def _count_levels(
     recipe: Recipe, column: pd.Series, fold_of_row: NDArray[np.int64], folds: Sequence[int]
 ) -> list[CategoricalState]:
-    codes, levels = pd.factorize(column, sort=True)
+    if isinstance(column.array, pd.Categorical):
+        codes, levels = column.array.codes, column.array.categories
+    else:
+        codes, levels = pd.factorize(column, sort=True)
     width = int(fold_of_row.max()) + 1
     # Missing has code -1; one more than the levels keeps it apart as the last row.
-    cells = np.where(codes < 0, len(levels), codes) * width + fold_of_row
+    cells = np.where(codes < 0, np.int64(len(levels)), codes)
+    cells *= width
+    cells += fold_of_row
     counts = np.bincount(cells, minlength=(len(levels) + 1) * width).reshape(-1, width)
     total = counts.sum(axis=1)
+    names = [str(level) for level in levels]
     states = []
     for fold in folds:
         seen = total - counts[:, fold] if fold >= 0 else total
-        names = [str(level) for level in levels]
         rare = [n for n, c in zip(names, seen[:-1], strict=True) if 0 < c < recipe.min_rows]
         kept = [n for n, c in zip(names, seen[:-1], strict=True) if c >= max(recipe.min_rows, 1)]
         states.append(
