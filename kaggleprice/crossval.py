@@ -135,7 +135,11 @@ def cross_validate(
     _check_predictions(transform.accepts(oof), settings)
     target = tables.train.known_target
     scorer = Scorer(competition, target, fold_of_row, settings.combine)
-    folds = scorer.folds(voices, oof)
+    # What cannot be scored is told below, in words.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        folds = scorer.folds(voices, oof)
+        alone = scorer.members(ensemble.members, ensemble.fit.epochs, predictions)
+    _check_scores(competition, [*folds, *alone])
     return CrossValidation(
         settings=settings,
         fold_of_row=fold_of_row,
@@ -143,7 +147,7 @@ def cross_validate(
         oof=oof,
         votes=votes,
         folds=folds,
-        members=scorer.members(ensemble.members, ensemble.fit.epochs, predictions),
+        members=alone,
         partners=scorer.partners(votes),
         scores=scorer.summary(oof, folds, networks),
         seconds=time.perf_counter() - started,
@@ -300,6 +304,15 @@ def _check_predictions(usable: NDArray[np.bool_], settings: RunSettings) -> None
             f"{int((~usable).sum())} of {len(usable)} out-of-fold predictions are not finite "
             f"numbers that the target could be, at learning rate {settings.training.lr:g}; "
             f"try a smaller one, such as --lr {settings.training.lr / 10:g}."
+        )
+
+
+def _check_scores(competition: Competition, scores: Sequence[FoldScore | MemberScore]) -> None:
+    if not np.isfinite([(score.train, score.validation) for score in scores]).all():
+        raise DivergenceError(
+            f"some predictions of {competition.name} lie where the metric {competition.metric} is "
+            f"not defined, with target_transform {competition.target_transform}; train longer, or "
+            "give the competition the target_transform that fits its metric, such as log or log1p."
         )
 
 

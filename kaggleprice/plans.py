@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +37,9 @@ class Workload:
         parameters: learned numbers of all members together.
         steps: of the optimizer, in all epochs; all members step together.
         operations: multiplications and additions of all matrix products of the training.
-        seconds: estimated, of the training alone: a step's time, measured just now, times
-            steps. Histories, partners and predictions come on top, a few percent but for
-            partners.
+        seconds: estimated, of the training alone: a step's time, measured just now, times the
+            steps that a checkpoint leaves to do, or the time limit. Histories, partners and
+            predictions come on top, a few percent but for partners.
     """
 
     rows: int
@@ -191,7 +192,10 @@ def plan(
         parameters=parameters,
         steps=steps,
         operations=operations,
-        seconds=problem.time_step(_MEASURED) * steps,
+        seconds=min(
+            problem.time_step(_MEASURED) * steps * (1 - (checkpoint.kept or 0) / training.epochs),
+            math.inf if workplace.time_limit is None else workplace.time_limit,
+        ),
     )
     return Plan(
         competition=competition.name,
@@ -202,5 +206,5 @@ def plan(
         device=device.type,
         threads=threads,
         folder=folder,
-        resumes=checkpoint.folder if checkpoint.kept else None,
+        resumes=None if checkpoint.kept is None else checkpoint.folder,
     )

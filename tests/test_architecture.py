@@ -73,6 +73,7 @@ ORDER = [
     "summary",
     "junit",
     "cli",
+    "__main__",
 ]
 LIGHT = [name for name in ORDER if name.endswith(".__init__")]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kaggleprice.errors import DivergenceError, OutputError
+from kaggleprice.errors import DivergenceError, OutputError, UsageError
 from kaggleprice.runs import UNFINISHED, checkpoints
 from kaggleprice.runs.checkpoints import Checkpoint, key_of
 from kaggleprice.training.supervision import TrainingState
@@ -61,7 +61,7 @@ def end(checkpoint: Checkpoint, how: BaseException) -> None:
 
 def test_the_same_run_goes_on(tmp_path: Path) -> None:
     left, heard = interrupted(tmp_path), Heard()
-    assert left.kept
+    assert left.kept == 3
     with Checkpoint(tmp_path, IDENTITY, 0, progress=heard) as again:
         state = again.resume()
         assert state is not None
@@ -107,6 +107,17 @@ def test_what_diverged_is_not_gone_on_with(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_command_that_cannot_be_is_not_told_to_be_given_again(tmp_path: Path) -> None:
+    heard = Heard()
+    checkpoint = Checkpoint(tmp_path, IDENTITY, 0, progress=heard)
+    with pytest.raises(UsageError), checkpoint:
+        end(checkpoint, UsageError("there is a run 'mine' already."))
+    assert heard.notices == [
+        "training is kept up to epoch 3: the same command with another --run goes on there"
+    ]
+    assert checkpoint.kept == 3
+
+
 def test_an_interruption_before_the_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), Checkpoint(tmp_path, IDENTITY, 0):
         raise KeyboardInterrupt
@@ -141,6 +152,7 @@ def test_a_damaged_checkpoint_is_told_and_begun_anew(tmp_path: Path, content: by
     (left.folder / "checkpoint.safetensors").write_bytes(content)
     with Checkpoint(tmp_path, IDENTITY, 0, progress=heard) as again:
         assert again.resume() is None
+    assert left.kept is None
     assert "is damaged" in heard.notices[0]
     assert "training begins anew" in heard.notices[0]
 

@@ -14,7 +14,7 @@ from kaggleprice import crossval
 from kaggleprice.competitions import COMPETITIONS
 from kaggleprice.crossval import CrossValidation, make_members
 from kaggleprice.ensemble import combine
-from kaggleprice.errors import UsageError
+from kaggleprice.errors import DivergenceError, UsageError
 from kaggleprice.folds import make_folds
 from kaggleprice.metrics.transforms import LOG, NONE
 from kaggleprice.settings import PRESETS, RunSettings, make_settings
@@ -205,3 +205,15 @@ def test_combinations_are_numpys() -> None:
     assert combine(logs, NONE, None) == pytest.approx(logs.mean(axis=0))
     with pytest.raises(UsageError, match="'geometric' needs a target that is trained on as a log"):
         combine(logs, NONE, "geometric")
+
+
+def test_predictions_that_the_metric_cannot_score_are_told(case: Case) -> None:
+    """The log of 1 + x says nothing of what is below -1, which untransformed networks predict."""
+    competition = replace(SAMPLE, metric="log1p_rmse", target_transform="none")
+    train = case.tables.train
+    wide = np.exp(np.random.default_rng(0).normal(0, 3, len(train)))
+    tables = Tables(replace(train, target=wide), case.tables.test)
+    settings = make_settings(options={**TINY, "epochs": 1})
+    folds = make_folds(len(train), settings.k, shuffle=True, seed=0)
+    with pytest.raises(DivergenceError, match="metric log1p_rmse is not defined"):
+        crossval.cross_validate(competition, tables, folds, settings, torch.device("cpu"))

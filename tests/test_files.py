@@ -110,3 +110,37 @@ def test_sha256_is_hashlibs(tmp_path: Path) -> None:
     content = os.urandom(3_000_000)
     (tmp_path / "a").write_bytes(content)
     assert sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "link.csv"
+    link.symlink_to(tmp_path / "real" / "target.csv")
+    with replacing(link) as beside:
+        beside.write_text("new")
+    assert link.is_symlink()
+    assert (tmp_path / "real" / "target.csv").read_text() == "new"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    check_writable(pipe)
+    # Both ends, so that nobody waits for the other.
+    reading = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        with replacing(pipe) as beside:
+            beside.write_text("said")
+        assert os.read(reading, 10) == b"said"
+    finally:
+        os.close(reading)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_failure_writes_nothing_to_a_device() -> None:
+    with pytest.raises(ValueError, match="no"), replacing(Path(os.devnull)) as beside:
+        int("no")
+    assert not beside.exists()
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)

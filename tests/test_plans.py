@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,13 @@ def test_a_checkpoint_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> 
     assert planned.resumes.is_dir()
     assert "resume" in shown(plan_view(planned))
     assert place.plan(lr=0.02).resumes is None
+
+
+def test_a_time_limit_bounds_the_estimate(place: Place) -> None:
+    settings = make_settings(options={**OPTIONS, "epochs": 100_000})
+    limited = plan(place.source, settings, replace(place.workplace, time_limit=7.0))
+    assert limited.workload is not None
+    assert limited.workload.seconds == 7
 
 
 def test_view_and_document(place: Place) -> None:

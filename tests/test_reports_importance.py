@@ -15,7 +15,7 @@ from reported import Made, make_run
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import permutation_importance
 
-from kaggleprice import ensemble as ensembles
+from kaggleprice import tables
 from kaggleprice.ensemble import Ensemble
 from kaggleprice.metrics.scores import log_rmse
 from kaggleprice.reports.importance import Importance, measure_importance
@@ -216,7 +216,7 @@ def test_engineered_features_move_with_their_column(tmp_path: Path) -> None:
     )
     table = load(source).tables.train
     seen: list[pd.DataFrame] = []
-    original = ensembles.ENGINEERINGS["ames"].load()
+    original = tables.ENGINEERINGS["ames"].load()
 
     class Watching:
         def load(self) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -227,7 +227,7 @@ def test_engineered_features_move_with_their_column(tmp_path: Path) -> None:
             return add
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ensembles.ENGINEERINGS, "ames", Watching())  # type: ignore[arg-type]
+        patch.setitem(tables.ENGINEERINGS, "ames", Watching())  # type: ignore[arg-type]
         measure_importance(
             run.ensemble(),
             source.competition,

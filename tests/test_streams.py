@@ -177,7 +177,7 @@ def terminal(columns: int) -> Iterator[Screen]:
 
 
 # Long enough for bars to be drawn.
-LONG = [*SMALL, "--k", "2", "--seeds", "2", "--threads", "1", "--epochs", "60"]
+LONG = [*SMALL, "--k", "2", "--seeds", "2", "--threads", "1", "--epochs", "400"]
 
 
 def on_terminal(
@@ -196,12 +196,12 @@ def test_a_terminal(
     entry: EntryPoint, small: Path, columns: int, environment: dict[str, str]
 ) -> None:
     screen = on_terminal(entry, small, columns, "cv", *LONG, **environment)
-    assert any(re.match(r"training .*\d+/60 epochs", line) for line in screen.lines)
+    assert any(re.match(r"training .*\d+/400 epochs", line) for line in screen.lines)
     assert max(map(len, screen.lines)) <= columns
     hidden, shown = screen.text.count("\x1b[?25l"), screen.text.count("\x1b[?25h")
     assert hidden == shown > 0, "the cursor comes back"
     # A bar that is left behind would end with the end of its line.
-    assert not re.search(r"/60 epochs[^\r]*\n", screen.text)
+    assert not re.search(r"/400 epochs[^\r]*\n", screen.text)
     assert "saved as run mlp-001" in screen.text
     coloured = re.search(r"\x1b\[[0-9;]*3[0-9]", screen.text)
     assert (coloured is None) == bool(environment)

@@ -36,7 +36,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Everything here holds for files that are read whole and for large ones, in blocks."""
     if request.param == "in blocks":
         # Two rows a block find what hides between blocks; whole files would take their time.
-        rows = 97 if "whole_files" in request.node.name else 2
+        long = any(word in request.node.name for word in ("whole_files", "real_files"))
+        rows = 97 if long else 2
         monkeypatch.setattr(table_module, "LARGE", 0)
         monkeypatch.setattr(blocks, "ROWS", rows)
     return str(request.param)

@@ -40,7 +40,7 @@ BaselineOption = Annotated[
         metavar="RUN|FILE",
         help="Exit with 6 where the pooled score is worse than this run's by more than "
         "--tolerance and noise: the 95 % bound of the paired difference, by rows for a run, by "
-        "folds for a run.json or a saved `cv --json` document. Needs the same folds. "
+        "folds for a copied run.json or a saved `cv --json` document. Needs the same folds. "
         "[dim](default: none)[/]",
         show_default=False,
         rich_help_panel=PANEL,

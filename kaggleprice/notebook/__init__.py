@@ -41,7 +41,7 @@ from kaggleprice.regressor.threads import taking_threads
 from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS
 from kaggleprice.settings import DEFAULT_PRESET, PRESETS, flat_settings, make_settings
 from kaggleprice.sources import Source
-from kaggleprice.workplace import Workplace
+from kaggleprice.workplace import Workplace, read_duration
 
 _SETTINGS = tuple(flat_settings(PRESETS[DEFAULT_PRESET].settings))
 _RECIPE = tuple(name for name in _SETTINGS if name in {"recipe", *(f.name for f in fields(Recipe))})
@@ -171,7 +171,7 @@ def cross_validate(
     verify: bool = True,
     device: str = "auto",
     threads: int | None = None,
-    time_limit: float | None = None,
+    time_limit: float | str | None = None,
     quiet: bool = False,
     **options: Any,
 ) -> ScoredRun:
@@ -187,7 +187,8 @@ def cross_validate(
         verify: whether files must have their recorded hashes.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: CPU threads of this call; None for torch's choice.
-        time_limit: seconds after which training ends with the epoch that is finished.
+        time_limit: seconds, or a time such as "10m", after which training ends with the epoch
+            that is finished.
         quiet: whether to say nothing on stderr.
         **options: as in `kaggleprice cv --help`, with `_` for `-`: `lr=0.01`,
             `hidden=(128, 64)`, `activation="gelu/tanh"`.
@@ -204,7 +205,7 @@ def cross_validate(
         made, _ = workflow.cross_validate(
             _source(competition, data_dir, verify),
             settings,
-            Workplace(_runs_dir(runs_dir), device, None, time_limit=time_limit),
+            Workplace(_runs_dir(runs_dir), device, None, time_limit=_seconds(time_limit)),
             name=run,
             folds=None if folds is None else Path(folds),
             progress=progress,
@@ -332,6 +333,12 @@ def _source(competition: str | Competition, data_dir: str | Path | None, verify:
     if isinstance(competition, str):
         competition = get_competition(competition)
     return Source(competition, _folder(data_dir, "KAGGLEPRICE_DATA_DIR", "data"), verify)
+
+
+def _seconds(time_limit: float | str | None) -> float | None:
+    if isinstance(time_limit, str):
+        return read_duration("time_limit", time_limit)
+    return time_limit
 
 
 def _runs_dir(given: str | Path | None) -> Path:

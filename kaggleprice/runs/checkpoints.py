@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
-from kaggleprice.errors import DivergenceError, OutputError
+from kaggleprice.errors import DivergenceError, OutputError, UsageError
 from kaggleprice.files import replacing
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.runs import UNFINISHED
@@ -29,6 +29,13 @@ from kaggleprice.training.supervision import TrainingState
 _STATE = "checkpoint.safetensors"
 # Between two runs of a program a clock that is set changes nothing: no times are compared.
 _clock = time.monotonic
+
+_DAMAGED = (SafetensorError, OSError, KeyError, TypeError, ValueError)
+
+
+def _epoch_of(file: Path) -> int:
+    with safe_open(file, framework="pt") as kept:
+        return int(kept.metadata()["epoch"])
 
 
 def key_of(identity: Mapping[str, Any]) -> str:
@@ -71,9 +78,15 @@ class Checkpoint:
         self._lock: FileLock | None = None
 
     @property
-    def kept(self) -> bool:
-        """Whether an earlier process left a state to go on from."""
-        return self._every is not None and (self.folder / _STATE).is_file()
+    def kept(self) -> int | None:
+        """The epoch whose state an earlier process left to go on from; None where none did."""
+        file = self.folder / _STATE
+        if self._every is None or not file.is_file():
+            return None
+        try:
+            return _epoch_of(file)
+        except _DAMAGED:
+            return None
 
     def __enter__(self) -> Checkpoint:
         """Take the folder, where there is one; otherwise it is made with the first checkpoint.
@@ -112,12 +125,20 @@ class Checkpoint:
         if self._lock is None:
             return
         # What diverged would diverge again.
-        useless = kind is None or issubclass(kind, DivergenceError)
-        if useless or not (self.folder / _STATE).is_file():
+        if (
+            kind is None
+            or issubclass(kind, DivergenceError)
+            or not (self.folder / _STATE).is_file()
+        ):
             shutil.rmtree(self.folder, ignore_errors=True)
         elif self._kept_epoch:
+            # What is wrong with the command, such as a name that was taken meanwhile, stays so.
+            other = (
+                " with another --run" if kind is not None and issubclass(kind, UsageError) else ""
+            )
             self._progress.notice(
-                f"training is kept up to epoch {self._kept_epoch}: the same command goes on there"
+                f"training is kept up to epoch {self._kept_epoch}: the same command{other} goes "
+                "on there"
             )
         self._lock.release()
         self._lock = None
@@ -129,15 +150,13 @@ class Checkpoint:
         if self._lock is None or not file.is_file():
             return None
         try:
-            with safe_open(file, framework="pt") as kept:
-                epoch = int(kept.metadata()["epoch"])
-            state = TrainingState(epoch, load_file(file))
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            state = TrainingState(_epoch_of(file), load_file(file))
+        except _DAMAGED as error:
             # Nothing is lost but time, and the user is told.
             self._progress.notice(f"{file} is damaged ({error}): training begins anew")
             return None
-        self._kept_epoch = epoch
-        self._progress.notice(f"going on after epoch {epoch}, where this run was left")
+        self._kept_epoch = state.epoch
+        self._progress.notice(f"going on after epoch {state.epoch}, where this run was left")
         return state
 
     def go_on(self, epoch: int, state: Callable[[], TrainingState]) -> bool:

@@ -103,6 +103,5 @@ def _duration(plan: Plan, work: Workload) -> str:
     partners = " and the partners" if plan.settings.partners else ""
     return (
         f"Training would take about {work.seconds:.0f} s on {plan.device} "
-        f"({threads_text(plan.threads)}), by steps measured just now; scoring{partners} come on "
-        "top."
+        f"({threads_text(plan.threads)}), by steps measured just now; then scoring{partners}."
     )

@@ -1,0 +1,5 @@
+"""`python -m kaggleprice`: the command line."""
+
+from kaggleprice.cli import main
+
+main()
