@@ -24,9 +24,8 @@ from kaggleprice.progress import SILENT, Progress
 from kaggleprice.scores import FoldScore, MemberScore, PartnerScore, Scorer, Scores
 from kaggleprice.settings import RunSettings
 from kaggleprice.tables import Tables
-from kaggleprice.training import Member, TrainingSettings
-from kaggleprice.training.batches import DeviceRows
-from kaggleprice.training.engine import Fit, predict_members, time_step, train_members
+from kaggleprice.training import Member
+from kaggleprice.training.engine import Training, predict_members
 from kaggleprice.training.randomness import Purpose, member_generator
 from kaggleprice.training.supervision import UNSUPERVISED, Supervisor
 from kaggleprice.voices import Voices
@@ -112,7 +111,7 @@ def cross_validate(
         f"{len(problem.members)} members of {count // len(problem.members)} parameters each, "
         f"{len(problem.encoding.features)} features"
     )
-    training = problem.train(supervisor, progress)
+    training = problem.training(progress).run(supervisor)
     ensemble = Ensemble(
         problem.encoding, problem.network, problem.members, training, problem.engineering
     )
@@ -193,28 +192,18 @@ class Problem:
     fold_of_row: NDArray[np.int64]
     settings: RunSettings
 
-    def train(self, supervisor: Supervisor, progress: Progress) -> Fit:
-        """Train the network in place; raises as `train_members`."""
-        return train_members(*self._arguments(), progress, supervisor)
-
-    def time_step(self, seconds: float = 1.0) -> float:
-        """Measure the seconds of one step of all members; the network is spoilt."""
-        return time_step(*self._arguments(), seconds)
-
-    def _arguments(
-        self,
-    ) -> tuple[
-        MemberNetwork,
-        DeviceRows,
-        Floats,
-        list[Member],
-        NDArray[np.int64],
-        TrainingSettings,
-        int,
-    ]:
-        rows = device_rows(self.encoding, self.tables.train.features, self.members, self.network)
-        training, seed = self.settings.training, self.settings.seed
-        return self.network, rows, self.target, self.members, self.fold_of_row, training, seed
+    def training(self, progress: Progress = SILENT) -> Training:
+        """Return what trains the network in place."""
+        return Training(
+            self.network,
+            device_rows(self.encoding, self.tables.train.features, self.members, self.network),
+            self.target,
+            self.members,
+            self.fold_of_row,
+            self.settings.training,
+            self.settings.seed,
+            progress,
+        )
 
 
 def prepare(

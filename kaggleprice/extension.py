@@ -7,14 +7,12 @@ from dataclasses import replace
 from kaggleprice import crossval
 from kaggleprice.crossval import CrossValidation, Known
 from kaggleprice.errors import UsageError
-from kaggleprice.files import check_writable
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.runs import reading, writing
 from kaggleprice.runs.reading import Run
 from kaggleprice.sources import Source, load
-from kaggleprice.training.devices import choose_device, use_threads
 from kaggleprice.workflow import check_data
-from kaggleprice.workplace import Workplace, identify
+from kaggleprice.workplace import Workplace, check_start, identify
 
 
 def add_seeds(
@@ -46,7 +44,7 @@ def add_seeds(
     competition = source.competition
     if count < 1:
         raise UsageError(f"--add-seeds must be 1 or more, found {count}.")
-    device, threads = choose_device(workplace.device), use_threads(workplace.threads)
+    compute = check_start(competition, workplace, None)
     run = reading.find_run(workplace.runs_dir, competition, name)
     if run is None:
         raise UsageError("--add-seeds needs --run NAME, the run to add them to.")
@@ -55,7 +53,6 @@ def add_seeds(
             f"run {run.name} was ended by a time limit, so more seeds would be trained for longer "
             "than its own; train a new run."
         )
-    check_writable(workplace.runs_of(competition) / "run")
     data = load(source, progress)
     check_data(run, competition, data)
     ensemble = run.ensemble()
@@ -65,7 +62,7 @@ def add_seeds(
     progress.notice(
         f"run {run.name} has {run.settings.seeds} seeds per fold: training {count} more"
     )
-    identity = identify(competition, data, settings, fold_of_row, device.type, threads)
+    identity = identify(competition, data, settings, fold_of_row, compute)
     identity["known"] = run.record["digest"]
     with workplace.keep(competition, identity, progress) as checkpoint:
         result = crossval.cross_validate(
@@ -73,13 +70,14 @@ def add_seeds(
             data.tables,
             fold_of_row,
             settings,
-            device,
+            compute.device,
             progress,
             checkpoint,
             Known(ensemble, run.votes()),
         )
         seconds = run.record["timing"]["seconds"] + result.seconds
         result = replace(result, seconds=seconds)
+        progress.advance("writing", 0, None, "the run folder")
         extended = writing.write_run(
             workplace.runs_dir,
             run.name,

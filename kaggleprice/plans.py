@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from kaggleprice import crossval, runs
+from kaggleprice.crossval import Problem
 from kaggleprice.download import FetchedFile, absent
 from kaggleprice.files import check_writable
 from kaggleprice.gates import Limits
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.runs.reading import Run
 from kaggleprice.settings import RunSettings
-from kaggleprice.sources import Source, load
-from kaggleprice.training.devices import choose_device, use_threads
+from kaggleprice.sources import Data, Source, load
 from kaggleprice.workflow import Asked, check_data, find_asked, fold_rows
-from kaggleprice.workplace import Workplace, identify
+from kaggleprice.workplace import Workplace, check_start, identify
 
 # About so many seconds of steps are measured for the estimate.
 _MEASURED = 1.0
@@ -157,54 +157,53 @@ def plan(
         KagglePriceError: as `cross_validate`.
     """
     competition = source.competition
-    if name is not None:
-        runs.check_name(workplace.runs_dir, competition, name)
-    device, threads = choose_device(workplace.device), use_threads(workplace.threads)
-    parent = workplace.runs_of(competition)
-    check_writable(parent / "run")
-    folder = parent / (name or runs.new_name(workplace.runs_dir, competition, settings))
-    fetched = absent(competition, source.data_dir)
-    if fetched:
-        return Plan(
-            competition.name, settings, [], fetched, None, device.type, threads, folder, None
-        )
+    compute = check_start(competition, workplace, name)
+    folder = workplace.runs_of(competition) / (
+        name or runs.new_name(workplace.runs_dir, competition, settings)
+    )
+    planned = Plan(
+        competition=competition.name,
+        settings=settings,
+        files=[],
+        fetched=absent(competition, source.data_dir),
+        workload=None,
+        device=compute.device.type,
+        threads=compute.threads,
+        folder=folder,
+        resumes=None,
+    )
+    if planned.fetched:
+        return planned
     data = load(source, progress)
-    fold_of_row = fold_rows(competition, data, settings, folds)
-    if limits is not None:
-        train_sha256 = data.record["train"]["sha256"]
-        limits.check(competition, data.tables.train.ids, fold_of_row, train_sha256)
-    identity = identify(competition, data, settings, fold_of_row, device.type, threads)
+    fold_of_row = fold_rows(competition, data, settings, folds, limits)
+    identity = identify(competition, data, settings, fold_of_row, compute)
     checkpoint = workplace.keep(competition, identity, progress)
-    problem = crossval.prepare(competition, data.tables, fold_of_row, settings, device)
-    sizes = np.bincount(fold_of_row)
-    training, count = settings.training, len(fold_of_row)
+    problem = crossval.prepare(competition, data.tables, fold_of_row, settings, compute.device)
+    return replace(
+        planned,
+        files=data.files,
+        workload=_measure(problem, data, workplace, checkpoint.kept or 0),
+        resumes=None if checkpoint.kept is None else checkpoint.folder,
+    )
+
+
+def _measure(problem: Problem, data: Data, workplace: Workplace, done: int) -> Workload:
+    """Count what there is to compute, of which `done` epochs are done, and time some steps."""
+    sizes, training = np.bincount(problem.fold_of_row), problem.settings.training
+    count = len(problem.fold_of_row)
     trained = np.array([count - sizes[member.fold] for member in problem.members])
     steps = training.epochs * int(-(-trained.max() // training.batch_size))
-    parameters = sum(p.numel() for p in problem.network.parameters())
     operations = training.epochs * int(trained.sum()) * problem.network.operations()
-    workload = Workload(
+    seconds = problem.training().time_step(_MEASURED) * steps * (1 - done / training.epochs)
+    return Workload(
         rows=count,
         test_rows=len(data.tables.test),
         columns=len(data.tables.train.features.columns),
         features=[int(active.sum()) for active in problem.encoding.active],
         fold_sizes=sizes.tolist(),
         members=len(problem.members),
-        parameters=parameters,
+        parameters=sum(p.numel() for p in problem.network.parameters()),
         steps=steps,
         operations=operations,
-        seconds=min(
-            problem.time_step(_MEASURED) * steps * (1 - (checkpoint.kept or 0) / training.epochs),
-            math.inf if workplace.time_limit is None else workplace.time_limit,
-        ),
-    )
-    return Plan(
-        competition=competition.name,
-        settings=settings,
-        files=data.files,
-        fetched=[],
-        workload=workload,
-        device=device.type,
-        threads=threads,
-        folder=folder,
-        resumes=None if checkpoint.kept is None else checkpoint.folder,
+        seconds=min(seconds, workplace.time_limit or math.inf),
     )

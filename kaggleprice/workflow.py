@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice import crossval, runs
+from kaggleprice import crossval
 from kaggleprice.competitions import Competition
 from kaggleprice.crossval import CrossValidation
 from kaggleprice.download import FetchedFile, fetch
@@ -39,9 +39,9 @@ from kaggleprice.settings import (
 from kaggleprice.sources import Data, Source, load, spare_inputs
 from kaggleprice.submission import make_submission, write_submission
 from kaggleprice.tables import read_shape
-from kaggleprice.training.devices import choose_device, use_threads
+from kaggleprice.training.devices import choose_compute
 from kaggleprice.voices import Voices
-from kaggleprice.workplace import Workplace, identify
+from kaggleprice.workplace import Workplace, check_start, identify
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
 _ONLY_PREDICTION = {"combine"}
@@ -223,19 +223,13 @@ def cross_validate(
         KagglePriceError: as `load`, `crossval.cross_validate` and `runs.writing.write_run`.
     """
     competition = source.competition
-    if name is not None:
-        runs.check_name(workplace.runs_dir, competition, name)
-    device, threads = choose_device(workplace.device), use_threads(workplace.threads)
-    check_writable(workplace.runs_of(competition) / "run")
+    compute = check_start(competition, workplace, name)
     data = load(source, progress)
-    fold_of_row = fold_rows(competition, data, settings, folds)
-    if limits is not None:
-        train_sha256 = data.record["train"]["sha256"]
-        limits.check(competition, data.tables.train.ids, fold_of_row, train_sha256)
-    identity = identify(competition, data, settings, fold_of_row, device.type, threads)
+    fold_of_row = fold_rows(competition, data, settings, folds, limits)
+    identity = identify(competition, data, settings, fold_of_row, compute)
     with workplace.keep(competition, identity, progress) as checkpoint:
         result = crossval.cross_validate(
-            competition, data.tables, fold_of_row, settings, device, progress, checkpoint
+            competition, data.tables, fold_of_row, settings, compute.device, progress, checkpoint
         )
         progress.advance("writing", 0, None, "the run folder")
         run = writing.write_run(
@@ -246,22 +240,30 @@ def cross_validate(
 
 
 def fold_rows(
-    competition: Competition, data: Data, settings: RunSettings, folds: Path | None
+    competition: Competition,
+    data: Data,
+    settings: RunSettings,
+    folds: Path | None,
+    limits: Limits | None = None,
 ) -> NDArray[np.int64]:
     """Return the fold that validates each training row, counted from 0; shape (n,).
 
     Raises:
-        UsageError, DataError: as `make_folds` and `read_folds`.
+        UsageError, DataError: as `make_folds` and `read_folds`; where the limits' baseline has
+            other folds or data.
     """
     train = data.tables.train
-    if folds is not None:
+    if folds is None:
+        seed = settings.seed if settings.fold_seed is None else settings.fold_seed
+        fold_of_row = make_folds(len(train), settings.k, shuffle=settings.shuffle, seed=seed)
+    else:
         fold_of_row = read_folds(folds, train.ids, competition.id_column)
         count = int(fold_of_row.max()) + 1
         if settings.k not in (count, RunSettings.k):
             raise UsageError(f"{folds} has {count} folds, not {settings.k}; leave --k away.")
-        return fold_of_row
-    seed = settings.seed if settings.fold_seed is None else settings.fold_seed
-    return make_folds(len(train), settings.k, shuffle=settings.shuffle, seed=seed)
+    if limits is not None:
+        limits.check(competition, train.ids, fold_of_row, data.record["train"]["sha256"])
+    return fold_of_row
 
 
 def predict(
@@ -291,8 +293,7 @@ def predict(
     if how is not None:
         look_up(COMBINES, how, "combination")
     check_writable(output)
-    device = choose_device(workplace.device)
-    use_threads(workplace.threads)
+    device = choose_compute(workplace.device, workplace.threads).device
     run, trained = find_asked(competition, workplace, asked, progress), None
     data = load(source, progress)
     spare_inputs(data, output)

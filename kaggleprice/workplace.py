@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from kaggleprice.competitions import Competition
 from kaggleprice.errors import UsageError
+from kaggleprice.files import check_writable
 from kaggleprice.progress import Progress
+from kaggleprice.runs import check_name
 from kaggleprice.runs.checkpoints import Checkpoint
 from kaggleprice.runs.writing import describe_columns
 from kaggleprice.settings import RunSettings, settings_to_record
 from kaggleprice.sources import Data
+from kaggleprice.training.devices import Compute, choose_compute
 from kaggleprice.versions import versions
 
 
@@ -68,13 +71,27 @@ class Workplace:
         return Checkpoint(folder, identity, self.checkpoint_every, self.time_limit, progress)
 
 
+def check_start(competition: Competition, workplace: Workplace, name: str | None) -> Compute:
+    """Check, before long work, that a run can be made; set the threads.
+
+    Raises:
+        UsageError: where a new run may not have this name; or for threads that cannot be.
+        DeviceError: where this machine does not have the device.
+        OutputError: where no run can be written.
+    """
+    if name is not None:
+        check_name(workplace.runs_dir, competition, name)
+    compute = choose_compute(workplace.device, workplace.threads)
+    check_writable(workplace.runs_of(competition) / "run")
+    return compute
+
+
 def identify(
     competition: Competition,
     data: Data,
     settings: RunSettings,
     fold_of_row: NDArray[np.int64],
-    device: str,
-    threads: int,
+    compute: Compute,
 ) -> dict[str, Any]:
     """Return all that decides what is trained, as plain data."""
     return {
@@ -85,8 +102,8 @@ def identify(
         "settings": settings_to_record(settings),
         "folds": hashlib.sha256(fold_of_row.astype("<i8").tobytes()).hexdigest(),
         "versions": versions(),
-        "device": device,
-        "threads": threads,
+        "device": compute.device.type,
+        "threads": compute.threads,
     }
 
 

@@ -73,15 +73,6 @@ class Cutting:
         return epoch < self.at
 
 
-@dataclass(frozen=True)
-class Silence:
-    """Says nothing, whatever it is told."""
-
-    def notice(self, message: str) -> None: ...
-    def aside(self, message: str) -> None: ...
-    def advance(self, *_: object, **__: object) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def tables() -> Tables:
     whole = read_tables(COMPETITIONS["sample"], SAMPLE / "train.csv", SAMPLE / "test.csv")
@@ -121,12 +112,12 @@ def test_interrupted_training_ends_as_if_it_had_not_been(
 ) -> None:
     settings = make_settings(options={**OPTIONS, **options})
     straight = problem(tables, settings)
-    expected = straight.train(UNSUPERVISED, Silence())
+    expected = straight.training().run(UNSUPERVISED)
     interrupted, keeper = problem(tables, settings), Interrupting(at)
     with pytest.raises(InterruptedTrainingError):
-        interrupted.train(keeper, Silence())
+        interrupted.training().run(keeper)
     resumed = problem(tables, settings)
-    found = resumed.train(Resuming(TrainingState(at, load(keeper.kept[at]))), Silence())
+    found = resumed.training().run(Resuming(TrainingState(at, load(keeper.kept[at]))))
     assert found.resumed_from == at
     assert expected.resumed_from is None
     assert_same(found, expected)
@@ -139,8 +130,8 @@ def test_interrupted_training_ends_as_if_it_had_not_been(
 def test_training_that_is_cut_is_the_beginning_of_the_whole(tables: Tables) -> None:
     settings = make_settings(options={**OPTIONS, "history_every": 1})
     whole, part = problem(tables, settings), problem(tables, settings)
-    expected = whole.train(UNSUPERVISED, Silence())
-    found = part.train(Cutting(2), Silence())
+    expected = whole.training().run(UNSUPERVISED)
+    found = part.training().run(Cutting(2))
     assert found.cut_at == 2
     assert found.epochs.tolist() == [2] * len(part.members)
     assert found.history == [line for line in expected.history if line.epoch <= 2]
@@ -148,11 +139,11 @@ def test_training_that_is_cut_is_the_beginning_of_the_whole(tables: Tables) -> N
 
 def test_a_cut_is_recorded_though_its_epoch_would_not_be(tables: Tables) -> None:
     settings = make_settings(options={**OPTIONS, "history_every": EPOCHS})
-    found = problem(tables, settings).train(Cutting(3), Silence())
+    found = problem(tables, settings).training().run(Cutting(3))
     assert {line.epoch for line in found.history} == {3}
 
 
 def test_nobody_is_asked_after_the_last_epoch(tables: Tables) -> None:
     settings = make_settings(options=OPTIONS)
-    found = problem(tables, settings).train(Cutting(EPOCHS), Silence())
+    found = problem(tables, settings).training().run(Cutting(EPOCHS))
     assert found.cut_at is None

@@ -27,7 +27,7 @@ from kaggleprice.tables import Table, read_tables
 from kaggleprice.training import LOSSES, OPTIMIZERS, SCHEDULES, Member, TrainingSettings, batches
 from kaggleprice.training.batches import DeviceRows, pad_rows
 from kaggleprice.training.devices import available_devices, choose_device, use_threads
-from kaggleprice.training.engine import Fit, predict_members, train_members
+from kaggleprice.training.engine import Fit, Training, predict_members
 from kaggleprice.training.parameters import MemberParameters, SlicedParameters, optimized
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
 
@@ -82,7 +82,7 @@ class Setting:
         self, members: Sequence[Member], model: ModelSettings, training: TrainingSettings
     ) -> tuple[MemberNetwork, Fit, NDArray[np.float64]]:
         network, rows = self.network(members, model), self.rows(members)
-        fit = train_members(network, rows, self.target, members, self.folds, training, 7)
+        fit = Training(network, rows, self.target, members, self.folds, training, 7).run()
         return network, fit, predict_members(network, rows, fit)
 
 

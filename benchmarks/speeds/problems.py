@@ -14,10 +14,8 @@ from kaggleprice import crossval
 from kaggleprice.competitions import Competition, DataFile
 from kaggleprice.crossval import Problem
 from kaggleprice.folds import make_folds
-from kaggleprice.progress import SILENT
 from kaggleprice.settings import make_settings
 from kaggleprice.tables import Table, Tables
-from kaggleprice.training.supervision import UNSUPERVISED
 
 FOLDS = 5
 # As many rows as House Prices has: 1168 of them are a fold's training rows.
@@ -102,7 +100,7 @@ def train(problem: Problem, epochs: int, history_every: int | None = None) -> No
         problem.settings.training, epochs=epochs, history_every=history_every or epochs
     )
     settings = replace(problem.settings, training=training)
-    replace(problem, settings=settings).train(UNSUPERVISED, SILENT)
+    replace(problem, settings=settings).training().run()
 
 
 def operations_per_epoch(problem: Problem) -> float:

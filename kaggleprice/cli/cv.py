@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,41 +114,26 @@ def cv(
     workplace = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
     limits = read_limits(fail_above, baseline, tolerance, runs_dir, source.competition.name)
     delivery = Delivery(source.competition.name, junit, summary)
+    how: dict[str, Any] = {"name": run, "folds": folds, "limits": limits}
     if add_seeds is not None:
         given = [name for name in ("preset", "folds", *options) if typed(context, name)]
         _check_add_seeds(run, given + ["dry_run"] * dry_run)
         if baseline is not None:
             limits.check_scored(gates.read_scored(str(run), runs_dir, source.competition.name))
-        with make_reporter(quiet) as reporter, delivery.of_failure(reporter):
-            made, _ = extension.add_seeds(source, workplace, str(run), add_seeds, reporter)
-        _finish(context, made, limits, delivery, reporter, as_json)
-        return
-    settings = workflow.make_settings(preset or DEFAULT_PRESET, options)
-    tell_idle(context, settings, folds, quiet)
-    if dry_run:
-        with make_reporter(quiet) as reporter:
-            planned = plan(
-                source,
-                settings,
-                workplace,
-                name=run,
-                folds=folds,
-                limits=limits,
-                progress=reporter,
-            )
-        show(as_json, lambda: plan_document(planned), lambda: plan_view(planned))
-        return
+        train = partial(extension.add_seeds, source, workplace, str(run), add_seeds)
+    else:
+        settings = workflow.make_settings(preset or DEFAULT_PRESET, options)
+        tell_idle(context, settings, folds, quiet)
+        if dry_run:
+            with make_reporter(quiet) as reporter:
+                planned = plan(source, settings, workplace, **how, progress=reporter)
+            show(as_json, lambda: plan_document(planned), lambda: plan_view(planned))
+            return
+        train = partial(workflow.cross_validate, source, settings, workplace, **how)
     with make_reporter(quiet) as reporter, delivery.of_failure(reporter):
-        reporter.aside(f"settings: {typed_settings(settings) or 'those of preset default'}")
-        made, _ = workflow.cross_validate(
-            source,
-            settings,
-            workplace,
-            name=run,
-            folds=folds,
-            limits=limits,
-            progress=reporter,
-        )
+        if add_seeds is None:
+            reporter.aside(f"settings: {typed_settings(settings) or 'those of preset default'}")
+        made, _ = train(progress=reporter)
     _finish(context, made, limits, delivery, reporter, as_json)
 
 

@@ -30,7 +30,7 @@ from kaggleprice.regressor.threads import taking_threads
 from kaggleprice.settings import DEFAULT_PRESET, PRESETS, RunSettings, make_settings
 from kaggleprice.tables import Table
 from kaggleprice.training.devices import choose_device
-from kaggleprice.training.engine import Fit, train_members
+from kaggleprice.training.engine import Fit, Training
 
 _DEFAULT = PRESETS[DEFAULT_PRESET].settings
 _MODEL, _TRAINING, _RECIPE = _DEFAULT.model, _DEFAULT.training, _DEFAULT.recipe
@@ -267,7 +267,7 @@ def _train(
         learned = Fit(np.full(count, target[0]), np.ones(count), np.zeros(count, dtype=np.int64))
     else:
         rows = device_rows(encoding, table.features, members, network)
-        learned = train_members(
+        learned = Training(
             network, rows, target, members, fold_of_row, settings.training, settings.seed
-        )
+        ).run()
     return Ensemble(encoding, network.cpu().double(), members, learned)

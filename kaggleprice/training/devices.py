@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from kaggleprice.errors import DeviceError, UsageError
@@ -46,3 +48,21 @@ def use_threads(threads: int | None) -> int:
             raise UsageError(f"threads must be 1 or more, found {threads}.")
         torch.set_num_threads(threads)
     return torch.get_num_threads()
+
+
+@dataclass(frozen=True)
+class Compute:
+    """What computes.
+
+    Attributes:
+        device: where networks are trained.
+        threads: CPU threads in use.
+    """
+
+    device: torch.device
+    threads: int
+
+
+def choose_compute(device: str, threads: int | None) -> Compute:
+    """Choose the device and set the threads; raises as `choose_device` and `use_threads`."""
+    return Compute(choose_device(device), use_threads(threads))

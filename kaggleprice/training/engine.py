@@ -100,69 +100,8 @@ def _outputs(
     return made
 
 
-def train_members(
-    network: MemberNetwork,
-    rows: DeviceRows,
-    target: NDArray[np.float64],
-    members: Sequence[Member],
-    fold_of_row: NDArray[np.int64],
-    settings: TrainingSettings,
-    base_seed: int,
-    progress: Progress = SILENT,
-    supervisor: Supervisor = UNSUPERVISED,
-) -> Fit:
-    """Train all members together; the network's parameters are changed in place.
-
-    Args:
-        network: of M members, on the device of `rows`, initialized.
-        rows: n rows.
-        target: shape (n,), the transformed target.
-        members: M of them.
-        fold_of_row: shape (n,), the fold in which each row is validated; a member trains on the
-            rows of all other folds.
-        settings: how to train.
-        base_seed: what `--seed` says.
-        progress: told after every epoch.
-        supervisor: asked between epochs.
-
-    Raises:
-        DivergenceError: where members leave the finite numbers; names them and the epoch.
-    """
-    training = _Training(network, rows, target, members, fold_of_row, settings, base_seed, progress)
-    return training.run(supervisor)
-
-
-def time_step(
-    network: MemberNetwork,
-    rows: DeviceRows,
-    target: NDArray[np.float64],
-    members: Sequence[Member],
-    fold_of_row: NDArray[np.int64],
-    settings: TrainingSettings,
-    base_seed: int,
-    seconds: float = 1.0,
-) -> float:
-    """Measure how long one step of all members takes; the network is spoilt.
-
-    Args:
-        network: as all but the last, as in `train_members`.
-        rows: likewise.
-        target: likewise.
-        members: likewise.
-        fold_of_row: likewise.
-        settings: likewise.
-        base_seed: likewise.
-        seconds: about how long to measure.
-
-    Returns:
-        Seconds per step, the median of those measured.
-    """
-    training = _Training(network, rows, target, members, fold_of_row, settings, base_seed, SILENT)
-    return training.time_step(seconds)
-
-
-class _Training:
-    """The state of one call of `train_members`."""
+class Training:
+    """All members trained together; the network's parameters are changed in place."""
 
     def __init__(
         self,
@@ -173,8 +112,21 @@ class _Training:
         fold_of_row: NDArray[np.int64],
         settings: TrainingSettings,
         base_seed: int,
-        progress: Progress,
+        progress: Progress = SILENT,
     ) -> None:
+        """Lay out rows, batches and the optimizer; nothing is trained yet.
+
+        Args:
+            network: of M members, on the device of `rows`, initialized.
+            rows: n rows.
+            target: shape (n,), the transformed target.
+            members: M of them.
+            fold_of_row: shape (n,), the fold in which each row is validated; a member trains on
+                the rows of all other folds.
+            settings: how to train.
+            base_seed: what `--seed` says.
+            progress: told after every epoch.
+        """
         self.network, self.rows, self.settings = network, rows, settings
         self.members, self.base_seed, self.progress = members, base_seed, progress
         self.truth, self.fold_of_row = target, fold_of_row
@@ -220,8 +172,15 @@ class _Training:
                 center[m], scale[m] = self.truth[rows].mean(), self.truth[rows].std() or 1.0
         return Fit(center, scale, np.full(count, self.settings.epochs))
 
-    def run(self, supervisor: Supervisor) -> Fit:
-        """Train epoch by epoch."""
+    def run(self, supervisor: Supervisor = UNSUPERVISED) -> Fit:
+        """Train epoch by epoch.
+
+        Args:
+            supervisor: asked between epochs.
+
+        Raises:
+            DivergenceError: where members leave the finite numbers; names them and the epoch.
+        """
         recorded, last = set(self.settings.recorded_epochs), self.settings.epochs
         begun = self._resume(supervisor.resume())
         self.progress.advance("training", begun, last, self._describe(), "epochs")
@@ -297,7 +256,10 @@ class _Training:
         return torch.from_numpy(pad_rows(orders)).to(self.rows.device)
 
     def time_step(self, seconds: float) -> float:
-        """Train for about so many seconds; return the median of a step's."""
+        """Train for about so many seconds; return the median of a step of all members.
+
+        What is trained by it is spoilt: no `run` may follow.
+        """
         order, took = self._begin(1), list[float]()
         began = time.perf_counter()
         # The first steps allocate, and are not counted.
