@@ -42,7 +42,7 @@ from kaggleprice.preprocessing.fitting import fit_folds
 from kaggleprice.registry import Entry, look_up
 from kaggleprice.settings import PRESETS, flat_settings, make_settings
 from kaggleprice.tables import Tables
-from kaggleprice.training.devices import choose_device
+from kaggleprice.training.devices import choose_compute
 from kaggleprice.workflow import Source, load
 
 Floats = NDArray[np.float64]
@@ -154,7 +154,7 @@ class Networks:
     def predict(self, problem: Problem) -> Floats:
         """Return out-of-fold log prices, shape (n,), as `kaggleprice cv` makes them."""
         settings = make_settings(self.preset, {**self.options, "fold_seed": problem.fold_seed})
-        device = choose_device("cpu")
+        device = choose_compute("cpu", None).device
         result = crossval.cross_validate(
             problem.competition, problem.tables, problem.fold_of_row, settings, device
         )

@@ -26,7 +26,7 @@ from kaggleprice.competitions import COMPETITIONS
 from kaggleprice.folds import make_folds
 from kaggleprice.measured import Measured, read_measurements
 from kaggleprice.settings import PRESETS, make_settings
-from kaggleprice.training.devices import choose_device
+from kaggleprice.training.devices import choose_compute
 from kaggleprice.workflow import Source, load
 
 RESULTS = Path(kaggleprice.__file__).parent / "measured.json"
@@ -47,7 +47,9 @@ def measure(preset: str) -> Measured:
     tables = load(Source(competition, data_dir)).tables
     settings = make_settings(preset)
     folds = make_folds(len(tables.train), settings.k, shuffle=settings.shuffle, seed=settings.seed)
-    result = crossval.cross_validate(competition, tables, folds, settings, choose_device("cpu"))
+    result = crossval.cross_validate(
+        competition, tables, folds, settings, choose_compute("cpu", None).device
+    )
     return Measured(
         networks=len(result.members),
         fold_mean=round(result.scores.fold_mean, 4),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -534,8 +537,8 @@ def test_noise_does_not_depend_on_how_much_is_drawn_at_once(
     def steps(members: Sequence[Member]) -> torch.Tensor:
         source = NoiseSource(0, members, batch_size=5, width=7, steps=4)
         source.start(1)
-        drawn = [source.step(torch.device("cpu")) for _ in range(9)]
-        return torch.stack([d for d in drawn if d is not None])
+        drawn = (source.step(torch.device("cpu")) for _ in range(9))
+        return torch.stack([d.clone() for d in drawn if d is not None])
 
     together = steps(MEMBERS)
     monkeypatch.setattr("kaggleprice.training.randomness._BLOCK_BYTES", 200)
@@ -611,6 +614,33 @@ def test_threads_below_one_are_refused() -> None:
         use_threads(0)
     before = torch.get_num_threads()
     assert use_threads(None) == before
+
+
+# Prints how many pages the system gave while a step's worth of arrays came and went.
+_CHURN = """
+import resource, sys, torch
+from kaggleprice.training.devices import keep_freed_memory
+if sys.argv[1] == "kept":
+    assert keep_freed_memory()
+def churn():
+    arrays = [torch.ones(30_000) for _ in range(400)]
+def pages():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+churn()
+before = pages()
+for _ in range(20):
+    churn()
+print(pages() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to")
+def test_freed_memory_is_kept_for_the_next_step() -> None:
+    def pages(how: str) -> int:
+        command = [sys.executable, "-c", _CHURN, how]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert 10 * pages("kept") < pages("left alone")
 
 
 def test_a_constant_target_has_not_diverged(setting: Setting) -> None:

@@ -30,6 +30,7 @@ from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.sample import make_sample, write_sample
 from kaggleprice.settings import make_settings
 from kaggleprice.tables import Table, Tables, read_tables
+from kaggleprice.training.devices import choose_compute
 
 SAMPLE = COMPETITIONS["sample"]
 TEST_ROWS = 1000
@@ -222,7 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure the point that the first argument describes; files lie in the second one."""
     described, folder = sys.argv[1:] if arguments is None else arguments
     point = Point(**json.loads(described))
-    torch.set_num_threads(point.threads)
+    choose_compute("cpu", point.threads)
     found = KINDS[point.kind](point, Path(folder))
     print(json.dumps({"point": asdict(point), **found, "machine": describe()}))
     return 0

@@ -222,4 +222,6 @@ class MemberDropout(nn.Module):
         """Drop and rescale while training; the identity otherwise."""
         if not self.training or noise is None:
             return x
-        return x * ((noise >= self.lowest) * self.factor.to(x.dtype))
+        # Compared right into the type of x: torch multiplies unlike types slowly.
+        kept = torch.ge(noise, self.lowest, out=torch.empty_like(x))
+        return x * kept.mul_(self.factor)

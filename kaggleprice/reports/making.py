@@ -16,7 +16,7 @@ from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS, FIGURES, PAGE
 from kaggleprice.reports.findings import Findings, find
 from kaggleprice.runs.reading import Run, find_run
 from kaggleprice.sources import Source, load, spare_inputs
-from kaggleprice.training.devices import choose_device, use_threads
+from kaggleprice.training.devices import choose_compute
 from kaggleprice.workflow import Workplace
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ def make_report(
     page = run.path / PAGE
     for path in (page, run.path / FIGURES / PAGE, *([] if output is None else [output])):
         check_writable(path)
-    device = choose_device(workplace.device)
-    use_threads(workplace.threads)
+    device = choose_compute(workplace.device, workplace.threads).device
     progress.notice(f"reporting run {run.name} of {run.path.parent}")
     data = load(source, progress)
     if output is not None:

@@ -75,6 +75,8 @@ class NoiseSource:
         self._words = -(-batch_size * width // 4)
         step_bytes = max(8 * self._words * len(members), 1)
         self._block_steps = max(1, min(_BLOCK_BYTES // step_bytes, steps))
+        # By step first: what a step takes lies together.
+        self._block = np.empty((self._block_steps, len(members), self._words), dtype=np.uint64)
         self._streams: list[np.random.SFC64] = []
 
     def start(self, epoch: int) -> None:
@@ -82,18 +84,23 @@ class NoiseSource:
         self._streams = [
             member_bits(self._base_seed, member, Purpose.DROPOUT, epoch) for member in self._members
         ]
-        self._block, self._next = np.empty((len(self._members), 0, self._words), np.uint64), 0
+        self._next = self._block_steps
 
     def step(self, device: torch.device) -> Tensor | None:
-        """Return the next step's numbers, shape (M, batch_size, width), int16; None for width 0."""
+        """Return the next step's numbers; on the CPU they are good until the step after it.
+
+        Shape:
+            (M, batch_size, width), int16; None for width 0.
+        """
         if not self._words:
             return None
-        if self._next == self._block.shape[1]:
-            words = self._block_steps * self._words
-            drawn = np.stack([stream.random_raw(words) for stream in self._streams])
-            self._block, self._next = drawn.reshape(len(drawn), self._block_steps, self._words), 0
+        if self._next == self._block_steps:
+            for member, stream in enumerate(self._streams):
+                drawn = stream.random_raw(self._block_steps * self._words)
+                self._block[:, member] = drawn.reshape(self._block_steps, self._words)
+            self._next = 0
         batch_size, width = self._shape
-        bits = np.ascontiguousarray(self._block[:, self._next]).view(np.int16)
+        bits = self._block[self._next].view(np.int16)
         self._next += 1
         noise = torch.from_numpy(bits[:, : batch_size * width])
         return noise.reshape(-1, batch_size, width).to(device, non_blocking=True)
