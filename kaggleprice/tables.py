@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -149,7 +150,7 @@ def _read_csv(
     path: Path, competition: Competition, large: bool, progress: Progress
 ) -> pd.DataFrame:
     header = _read_header(path)
-    repeated = sorted({name for name in header if header.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(header).items() if times > 1)
     if repeated:
         raise DataError(f"{path}: the column {repeated[0]!r} stands twice in the header.")
     try:
