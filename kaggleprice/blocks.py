@@ -22,30 +22,41 @@ Kinds = dict[str, str]
 Opener = Callable[[Kinds], Iterable[pd.DataFrame]]
 # Up to here float32 holds every whole number, and takes the room of int32.
 _EXACT_FLOAT32 = 1 << 24
+# Up to here 4 bytes per character are less than a text object and the pointer to it.
+_FIXED_WIDTH = 16
 
 
-class NumberColumn:
-    """A numeric column that grows block by block; its type grows with it."""
+class _Column:
+    """An array that grows block by block; its type grows with it."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, smallest: str) -> None:
         # Memory that nothing was written to is only promised.
-        self._values: NDArray[Any] = np.empty(capacity, dtype=np.int8)
+        self._values: NDArray[Any] = np.empty(capacity, dtype=smallest)
         self._rows = 0
 
-    def append(self, block: pd.Series | NDArray[Any]) -> None:
-        """Add values of any numeric type, shape (b,)."""
-        small = compact(np.asarray(block))
-        kind = np.result_type(self._values.dtype, small.dtype)
+    def _add(self, values: NDArray[Any]) -> None:
+        kind = np.result_type(self._values.dtype, values.dtype)
         if kind != self._values.dtype:
             grown = np.empty(len(self._values), dtype=kind)
             grown[: self._rows] = self._values[: self._rows]
             self._values = grown
-        self._values[self._rows : self._rows + len(block)] = small
-        self._rows += len(block)
+        self._values[self._rows : self._rows + len(values)] = values
+        self._rows += len(values)
 
     def finish(self) -> NDArray[Any]:
         """Return all values, shape (n,)."""
         return self._values[: self._rows]
+
+
+class NumberColumn(_Column):
+    """A numeric column that grows block by block."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity, "int8")
+
+    def append(self, block: pd.Series | NDArray[Any]) -> None:
+        """Add values of any numeric type, shape (b,)."""
+        self._add(compact(np.asarray(block)))
 
 
 class LevelColumn:
@@ -73,21 +84,22 @@ class LevelColumn:
         return pd.Categorical.from_codes(_looked_up(places, codes), dtype=kind)
 
 
-class TextColumn:
-    """A column of texts that grows block by block."""
+class TextColumn(_Column):
+    """A column of texts that grows block by block; an empty text is missing.
+
+    Texts of one width take less room than Python's own, unless some are long.
+    """
 
     def __init__(self, capacity: int) -> None:
-        self._texts: NDArray[np.object_] = np.empty(capacity, dtype=object)
-        self._rows = 0
+        super().__init__(capacity, "U1")
 
     def append(self, block: pd.Series) -> None:
         """Add texts; NaN is missing."""
-        self._texts[self._rows : self._rows + len(block)] = block.to_numpy(dtype=object)
-        self._rows += len(block)
-
-    def finish(self) -> NDArray[np.object_]:
-        """Return all texts, shape (n,)."""
-        return self._texts[: self._rows]
+        texts = block.fillna("").to_numpy(dtype=object)
+        width = max(map(len, texts), default=1)
+        # A NUL at the end of a text of fixed width is lost.
+        fixed = width <= _FIXED_WIDTH and not any(text.endswith("\0") for text in texts)
+        self._add(texts.astype(f"U{max(width, 1)}") if fixed else texts)
 
 
 def compact(values: NDArray[Any]) -> NDArray[Any]:
@@ -116,7 +128,9 @@ def compact(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.float64)
 
 
-def read_blocks(opener: Opener, id_column: str, capacity: int) -> pd.DataFrame:
+def read_blocks(
+    opener: Opener, id_column: str, capacity: int
+) -> tuple[pd.DataFrame, NDArray[Any] | None]:
     """Read a file block by block.
 
     A column is numeric where all of it is, as when pandas reads the file whole; one that turns
@@ -128,8 +142,8 @@ def read_blocks(opener: Opener, id_column: str, capacity: int) -> pd.DataFrame:
         capacity: the file has no more rows than this.
 
     Returns:
-        n rows: the id column as objects, numeric columns as `compact` gives them, categorical
-        ones as pandas categories.
+        n rows of all other columns, numeric ones as `compact` gives them, categorical ones as
+        pandas categories; and the id column as `TextColumn` gives it, None where there is none.
     """
     kinds = {}
     for first in opener({}):
@@ -137,9 +151,11 @@ def read_blocks(opener: Opener, id_column: str, capacity: int) -> pd.DataFrame:
         kinds = {n: "str" if _is_bool(first[n]) else "category" for n in _texts(first, [id_column])}
         break
     while True:
-        frame, late = _read_once(opener(kinds), kinds, id_column, capacity)
+        made, late = _read_once(opener(kinds), kinds, id_column, capacity)
         if not late:
-            return frame
+            # Not in the frame, which knows no texts of fixed width.
+            ids = made.pop(id_column, None)
+            return frame_of(made), ids
         kinds |= dict.fromkeys(late, "str")
 
 
@@ -167,8 +183,8 @@ def _is_rewritten(column: pd.Series) -> bool:
 
 def _read_once(
     blocks: Iterable[pd.DataFrame], kinds: Kinds, id_column: str, capacity: int
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return the frame, and the columns that have to be read as text, though they were not."""
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the columns, and the columns that have to be read as text, though they were not."""
     made: dict[str, NumberColumn | LevelColumn | TextColumn] = {}
     late: dict[str, None] = {}
     for block in blocks:
@@ -182,7 +198,7 @@ def _read_once(
             if name not in made:
                 made[name] = _column(name, kinds, id_column)(capacity)
             made[name].append(block[name])
-    return frame_of({name: column.finish() for name, column in made.items()}), list(late)
+    return {name: column.finish() for name, column in made.items()}, list(late)
 
 
 def _column(

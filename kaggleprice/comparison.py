@@ -249,7 +249,7 @@ def check_comparable(first: Scored, second: Scored) -> None:
             )
 
 
-def folds_digest(ids: NDArray[np.object_], fold_of_row: NDArray[np.int64], id_column: str) -> str:
+def folds_digest(ids: NDArray[Any], fold_of_row: NDArray[np.int64], id_column: str) -> str:
     """Return the SHA-256 of the folds.csv that a run with these folds will have.
 
     Args:

@@ -17,7 +17,7 @@ from kaggleprice.errors import DivergenceError
 from kaggleprice.metrics import TARGET_TRANSFORMS
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.partners.fitting import Votes, fit_partners
-from kaggleprice.preprocessing.encoding import Encoding
+from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.preprocessing.fitting import fit, fit_folds
 from kaggleprice.preprocessing.state import FittedRecipe
 from kaggleprice.progress import SILENT, Progress
@@ -122,9 +122,7 @@ def cross_validate(
         votes = known.votes
     else:
         votes = _fit_partners(problem, progress)
-    rows = device_rows(
-        ensemble.encoding, problem.tables.train.features, ensemble.members, ensemble.network
-    )
+    rows = device_rows(ensemble.encoding, problem.rows, ensemble.members, ensemble.network)
     progress.advance("scoring", 0, None, "out of fold")
     predictions = predict_members(ensemble.network, rows, ensemble.fit)
     networks = voices = Voices(ensemble.members, predictions)
@@ -173,9 +171,10 @@ class Problem:
     """Everything that training needs, made and not yet trained.
 
     Attributes:
-        tables: with engineered features, where the recipe asks for them.
-        engineering: a name in `ENGINEERINGS`; None where no features are engineered.
+        competition: whose rows they are.
+        tables: as read.
         encoding: of K fitted recipes.
+        rows: n training rows, encoded once for training and scoring.
         members: M, those to train.
         network: theirs, initialized, on the device.
         target: shape (n,), the transformed target.
@@ -183,20 +182,33 @@ class Problem:
         settings: as in `cross_validate`.
     """
 
+    competition: Competition
     tables: Tables
-    engineering: str | None
     encoding: Encoding
+    rows: EncodedRows
     members: list[Member]
     network: MemberNetwork
     target: Floats
     fold_of_row: NDArray[np.int64]
     settings: RunSettings
 
+    @property
+    def engineering(self) -> str | None:
+        """A name in `ENGINEERINGS`; None where no features are engineered."""
+        return self.competition.engineering if self.settings.recipe.engineering else None
+
+    def engineered(self) -> Tables:
+        """Return the tables with all columns that the recipes need, made anew.
+
+        They are not kept: of many rows they take a third of the room of the encoded ones.
+        """
+        return _engineered(self.competition, self.tables, self.settings)
+
     def training(self, progress: Progress = SILENT) -> Training:
         """Return what trains the network in place."""
         return Training(
             self.network,
-            device_rows(self.encoding, self.tables.train.features, self.members, self.network),
+            device_rows(self.encoding, self.rows, self.members, self.network),
             self.target,
             self.members,
             self.fold_of_row,
@@ -216,15 +228,15 @@ def prepare(
 ) -> Problem:
     """Fit the recipes and draw initial weights; arguments as in `cross_validate`."""
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
-    engineering = competition.engineering if settings.recipe.engineering else None
-    tables = tables if engineering is None else tables.engineered(competition)
-    encoding = Encoding(fit_recipes(tables, fold_of_row, settings))
+    wider = _engineered(competition, tables, settings)
+    encoding = Encoding(fit_recipes(wider, fold_of_row, settings))
     trained = set() if known is None else set(known.ensemble.members)
     members = [m for m in make_members(fold_of_row, settings) if m not in trained]
     return Problem(
+        competition=competition,
         tables=tables,
-        engineering=engineering,
         encoding=encoding,
+        rows=encoding.encode(wider.train.features),
         members=members,
         network=initialized_network(encoding, members, settings, device),
         target=transform.forward(tables.train.known_target),
@@ -233,13 +245,17 @@ def prepare(
     )
 
 
+def _engineered(competition: Competition, tables: Tables, settings: RunSettings) -> Tables:
+    return tables.engineered(competition) if settings.recipe.engineering else tables
+
+
 def _fit_partners(problem: Problem, progress: Progress) -> Votes | None:
     settings = problem.settings
     if not settings.partners:
         return None
     return fit_partners(
         settings.partners,
-        problem.tables,
+        problem.engineered(),
         problem.encoding.recipes,
         problem.fold_of_row,
         problem.target,

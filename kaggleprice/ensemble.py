@@ -15,7 +15,7 @@ from kaggleprice.errors import UsageError
 from kaggleprice.metrics.transforms import TargetTransform
 from kaggleprice.models import ModelSettings
 from kaggleprice.models.networks import MemberNetwork, build_network
-from kaggleprice.preprocessing.encoding import Encoding
+from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings import COMBINES
 from kaggleprice.tables import engineer
 from kaggleprice.training import Member
@@ -87,12 +87,12 @@ def combine(
 
 
 def device_rows(
-    encoding: Encoding, frame: pd.DataFrame, members: Sequence[Member], network: MemberNetwork
+    encoding: Encoding, rows: EncodedRows, members: Sequence[Member], network: MemberNetwork
 ) -> DeviceRows:
-    """Encode n rows and move them to the network's device."""
+    """Move n encoded rows to the network's device; on the CPU they are not copied."""
     parameter = next(network.parameters())
     folds = [member.fold for member in members]
-    return DeviceRows(encoding, encoding.encode(frame), folds, parameter.device, parameter.dtype)
+    return DeviceRows(encoding, rows, folds, parameter.device, parameter.dtype)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,8 @@ class Ensemble:
         """
         if self.engineering is not None:
             frame = engineer(frame, self.engineering)
-        rows = device_rows(self.encoding, frame, self.members, self.network)
+        encoded = self.encoding.encode(frame)
+        rows = device_rows(self.encoding, encoded, self.members, self.network)
         return predict_members(self.network, rows, self.fit)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ def make_folds(rows: int, k: int, *, shuffle: bool, seed: int) -> NDArray[np.int
     return folds
 
 
-def read_folds(path: Path, ids: NDArray[np.object_], id_column: str) -> NDArray[np.int64]:
+def read_folds(path: Path, ids: NDArray[Any], id_column: str) -> NDArray[np.int64]:
     """Read folds from a CSV with the id column and a column `fold`, as a run writes it.
 
     Args:

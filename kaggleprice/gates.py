@@ -73,7 +73,7 @@ class Limits:
     def check(
         self,
         competition: Competition,
-        ids: NDArray[np.object_],
+        ids: NDArray[Any],
         fold_of_row: NDArray[np.int64],
         train_sha256: str,
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +38,8 @@ class Table:
     """One CSV, taken apart. Row order is that of the file.
 
     Attributes:
-        ids: shape (n,), the id column's text exactly as it stands in the file.
+        ids: shape (n,), the id column's text exactly as it stands in the file; objects, or of
+            large files texts of a fixed width.
         features: n rows; float64 columns are numeric, `str` columns categorical; NaN is missing.
             Of large files numeric columns have the smallest type that holds them exactly (whole
             numbers overflow: make them float64 before arithmetic), and categorical ones are
@@ -45,7 +47,7 @@ class Table:
         target: shape (n,), float64, in the target's own unit; None for a test file.
     """
 
-    ids: NDArray[np.object_]
+    ids: NDArray[Any]
     features: pd.DataFrame
     target: NDArray[np.float64] | None = None
 
@@ -119,10 +121,8 @@ def read_tables(
             the message names the file, the column and what was found.
     """
     large = any(path.is_file() and path.stat().st_size >= LARGE for path in (train, test))
-    train_frame = _read_csv(train, competition, large, progress)
-    test_frame = _read_csv(test, competition, large, progress)
-    train_ids = _take_ids(train_frame, competition, train)
-    test_ids = _take_ids(test_frame, competition, test)
+    train_frame, train_ids = _read_csv(train, competition, large, progress)
+    test_frame, test_ids = _read_csv(test, competition, large, progress)
     target = _take_target(train_frame, train_ids, competition, train)
     _check_same_columns(train_frame, test_frame, competition, train, test)
     if list(test_frame) != list(train_frame):
@@ -147,21 +147,23 @@ def read_shape(path: Path) -> tuple[int, int]:
 
 def _read_csv(
     path: Path, competition: Competition, large: bool, progress: Progress
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, NDArray[Any]]:
+    """Return a file's columns, and apart from them its ids."""
     header = _read_header(path)
-    repeated = sorted({name for name in header if header.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(header).items() if times > 1)
     if repeated:
         raise DataError(f"{path}: the column {repeated[0]!r} stands twice in the header.")
     try:
         with warnings.catch_warnings():
             # A row longer than the header loses its last cells with no more than a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = (_parse_blocks if large else _parse)(path, competition, progress)
+            read = (_parse_blocks if large else _parse)(path, competition, progress)
     except (ValueError, pd.errors.ParserWarning) as error:
         raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}.") from None
-    if frame.empty:
+    frame, ids = read
+    if not len(frame) and (ids is None or not len(ids)):
         raise DataError(f"{path} has a header but no rows; expected at least one row of data.")
-    return frame
+    return frame, _check_ids(ids, list(map(str, frame)), competition, path)
 
 
 class _Watched(io.FileIO):
@@ -180,17 +182,23 @@ class _Watched(io.FileIO):
         return read
 
 
-def _parse(path: Path, competition: Competition, progress: Progress) -> pd.DataFrame:
+# Columns, and the ids: texts, empty where missing; None where there is no such column.
+_Read = tuple[pd.DataFrame, NDArray[Any] | None]
+
+
+def _parse(path: Path, competition: Competition, progress: Progress) -> _Read:
     frame = next(_parsed(path, competition, {}, None, progress))
     truths = [str(name) for name in frame if _holds_truths(frame[name])]
     if truths:
         # `TRUE` is a text like any other: as a truth value it would become `True`, but only where
         # no other text stands in the column.
         frame = next(_parsed(path, competition, dict.fromkeys(truths, "str"), None, progress))
-    return frame
+    if competition.id_column not in frame:
+        return frame, None
+    return frame, frame.pop(competition.id_column).fillna("").to_numpy(dtype=object)
 
 
-def _parse_blocks(path: Path, competition: Competition, progress: Progress) -> pd.DataFrame:
+def _parse_blocks(path: Path, competition: Competition, progress: Progress) -> _Read:
     def opener(kinds: blocks.Kinds) -> Iterator[pd.DataFrame]:
         return _parsed(path, competition, kinds, blocks.ROWS, progress)
 
@@ -257,24 +265,25 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def _take_ids(frame: pd.DataFrame, competition: Competition, path: Path) -> NDArray[np.object_]:
+def _check_ids(
+    ids: NDArray[Any] | None, others: Sequence[str], competition: Competition, path: Path
+) -> NDArray[Any]:
     column = competition.id_column
-    if column not in frame:
-        raise DataError(
-            f"{path}: the id column {column!r} is missing; found {_some(list(frame.columns))}."
-        )
-    ids = frame.pop(column)
-    if ids.isna().any():
-        raise DataError(f"{path}: the id column {column!r} is empty in {_rows(ids.isna())}.")
-    if ids.duplicated().any():
-        twice = str(ids[ids.duplicated()].iloc[0])
-        where = _rows(ids == twice)
+    if ids is None:
+        raise DataError(f"{path}: the id column {column!r} is missing; found {_some(others)}.")
+    missing = pd.Series(ids == "")
+    if missing.any():
+        raise DataError(f"{path}: the id column {column!r} is empty in {_rows(missing)}.")
+    repeated = pd.Series(ids).duplicated().to_numpy()
+    if repeated.any():
+        twice = str(ids[repeated][0])
+        where = _rows(pd.Series(ids == twice))
         raise DataError(f"{path}: the id {twice!r} in column {column!r} stands twice, in {where}.")
-    return ids.to_numpy(dtype=object)
+    return ids
 
 
 def _take_target(
-    frame: pd.DataFrame, ids: NDArray[np.object_], competition: Competition, path: Path
+    frame: pd.DataFrame, ids: NDArray[Any], competition: Competition, path: Path
 ) -> NDArray[np.float64]:
     column = competition.target_column
     if column not in frame:

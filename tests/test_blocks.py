@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaggleprice import blocks
-from kaggleprice.blocks import LevelColumn, NumberColumn, add_columns, compact, share_levels
+from kaggleprice.blocks import (
+    LevelColumn,
+    NumberColumn,
+    TextColumn,
+    add_columns,
+    compact,
+    share_levels,
+)
 
 CASES: list[tuple[list[Any], str]] = [
     ([0, 127, -128], "int8"),
@@ -44,6 +51,28 @@ def test_column_of_any_blocks_gives_every_value_back(parts: list[list[float]]) -
         column.append(np.array(part, dtype=np.float64))
     everything = np.array([value for part in parts for value in part], dtype=np.float64)
     np.testing.assert_array_equal(column.finish().astype(np.float64), everything)
+
+
+def texts_of(parts: list[list[str | None]]) -> np.ndarray:
+    column = TextColumn(sum(map(len, parts)))
+    for part in parts:
+        column.append(pd.Series(part, dtype="str"))
+    return column.finish()
+
+
+@given(st.lists(st.lists(st.text(max_size=20) | st.none(), min_size=1, max_size=5), min_size=1))
+def test_texts_of_any_blocks_come_back(parts: list[list[str | None]]) -> None:
+    assert list(texts_of(parts)) == [text or "" for part in parts for text in part]
+
+
+def test_texts_take_the_room_of_a_fixed_width_unless_one_is_long() -> None:
+    short: list[list[str | None]] = [["1", "22"], ["333", None], ["4"]]
+    assert texts_of(short).dtype == "U3"
+    for other in ("x" * 17, "a\0"):
+        mixed = texts_of([*short, [other], ["5"]])
+        assert mixed.dtype == object
+        assert mixed.tolist() == ["1", "22", "333", "", "4", other, "5"]
+        assert {type(text) for text in mixed} == {str}
 
 
 def test_levels_of_blocks_are_sorted_and_missing_stays_missing() -> None:

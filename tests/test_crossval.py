@@ -17,6 +17,7 @@ from kaggleprice.ensemble import combine
 from kaggleprice.errors import DivergenceError, UsageError
 from kaggleprice.folds import make_folds
 from kaggleprice.metrics.transforms import LOG, NONE
+from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings import PRESETS, RunSettings, make_settings
 from kaggleprice.tables import Table, Tables, read_tables
 from kaggleprice.training import Member
@@ -100,6 +101,31 @@ def test_garbage_features_of_validation_rows_reach_nothing_of_their_fold(case: C
         ]
         assert (states[0] == states[1]) is same
         assert any("has seen the features" in note for note in settings.notes) is not same
+
+
+def test_training_rows_are_encoded_once_and_nothing_engineered_is_kept(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a million rows each further copy is seen in the peak of memory."""
+    encoded: list[int] = []
+    encode = Encoding.encode
+
+    def counted(self: Encoding, frame: pd.DataFrame) -> EncodedRows:
+        encoded.append(len(frame))
+        return encode(self, frame)
+
+    monkeypatch.setattr(Encoding, "encode", counted)
+    settings = make_settings(options=TINY)
+    case.run(settings)
+    assert encoded == [200]
+    folds = make_folds(200, settings.k, shuffle=settings.shuffle, seed=0)
+    problem = crossval.prepare(SAMPLE, case.tables, folds, settings, torch.device("cpu"))
+    assert problem.tables is case.tables
+    assert "TotalSF" not in problem.tables.train.features
+    assert "TotalSF" in problem.engineered().train.features
+    # The network's rows are the encoded ones themselves.
+    numeric = problem.training().rows._numeric
+    assert numeric.data_ptr() == problem.rows.numeric.ctypes.data
 
 
 def test_scores_are_the_metrics_of_the_predictions(case: Case) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -240,3 +243,41 @@ def test_any_table_any_recipe(rows: list[tuple[object, ...]], recipe: Recipe) ->
     folds = np.arange(len(rows)) % 3
     recipes = fit_folds(recipe, table, frame, folds, range(3))
     assert_assembled(recipes, frame, members=[2, 0, 1], dtype=torch.float64)
+
+
+def lines_run(work: Callable[[], object]) -> int:
+    """How many lines of Python run, those of loops and comprehensions once per turn."""
+    count, before = 0, sys.gettrace()
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("scale", ["standard", "quantile"])
+def test_work_grows_with_columns_and_not_with_their_square(scale: str) -> None:
+    def counted(columns: int) -> int:
+        generator = np.random.default_rng(0)
+        numbers = generator.exponential(size=(30, columns))
+        numbers[generator.random(numbers.shape) < 0.1] = np.nan
+        texts = generator.choice(["a", "b", "c"], size=(30, columns))
+        table = table_of(
+            **{f"x{j}": list(line) for j, line in enumerate(numbers.T)},
+            **{f"c{j}": list(line) for j, line in enumerate(texts.T)},
+        )
+        recipes = by_fold(Recipe(scale=scale), table)
+        encoding: list[Encoding] = []
+        made = lines_run(lambda: encoding.append(Encoding(recipes)))
+        return made + lines_run(lambda: encoding[0].encode(table.features))
+
+    few, twice, four_times = (counted(columns) for columns in (20, 40, 80))
+    # What twice as many columns add is a part that does not grow faster than they do.
+    assert four_times - twice < 2.2 * (twice - few)

@@ -369,6 +369,30 @@ def test_kinds_do_not_depend_on_where_a_block_ends(
         assert table.known_target.tolist() == plain.known_target.tolist()
 
 
+def test_ids_of_large_files_are_the_texts_of_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not objects, of which each takes many times the room of its digits; faults are named."""
+    rows = [*(f"00{i},7,5" for i in range(95, 105)), "é,7,6"]
+    train = "\n".join(["Id,x,SalePrice", *rows]) + "\n"
+    test = "Id,x\n1,7\n"
+    monkeypatch.setattr(blocks, "ROWS", 3)
+    ways = []
+    for large in (10**9, 0):
+        monkeypatch.setattr(table_module, "LARGE", large)
+        ways.append(read(tmp_path, train, test).train.ids)
+        with pytest.raises(DataError, match="the id column 'Id' is empty in line 4"):
+            read(tmp_path, train.replace("0097,", ","), test)
+        with pytest.raises(DataError, match="the id '0099' in column 'Id' stands twice, in lines"):
+            read(tmp_path, train.replace("é", "0099"), test)
+        with pytest.raises(DataError, match="the id column 'Id' is missing; found 'N', 'x'"):
+            read(tmp_path, train.replace("Id", "N"), test)
+        with pytest.raises(DataError, match="header but no rows"):
+            read(tmp_path, "Id,x,SalePrice\n", test)
+    assert list(ways[0]) == list(ways[1]) == [row.split(",")[0] for row in rows]
+    assert ways[1].dtype == "U5"
+
+
 def test_engineered_columns_of_large_files_are_those_of_small_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,11 +120,12 @@ class Lone:
 def lone_members(problem: Problem) -> list[Lone]:
     """Return a problem's members one by one, by fold, each with the features of its fold."""
     model, found, data = problem.settings.model, [], {}
+    frame = problem.engineered().train.features
     for member in sorted(problem.members):
         recipe = problem.encoding.recipes[member.fold]
         if member.fold not in data:
             rows = problem.fold_of_row != member.fold
-            features = recipe.transform(problem.tables.train.features.loc[rows], np.float32)
+            features = recipe.transform(frame.loc[rows], np.float32)
             target = problem.target[rows]
             target = (target - target.mean()) / target.std()
             data[member.fold] = (

@@ -8,7 +8,7 @@ per fold, except numeric columns whose transform is not affine (`quantile`, `knn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.models import Inputs
-from kaggleprice.preprocessing.state import CategoricalState, Feature, FittedRecipe
+from kaggleprice.preprocessing.state import CategoricalState, Feature, FittedRecipe, NumericState
 
 Float32 = NDArray[np.float32]
 
@@ -59,14 +59,11 @@ class Encoding:
     def __init__(self, recipes: Sequence[FittedRecipe]) -> None:
         self.recipes = list(recipes)
         self._affine = recipes[0].recipe.affine
-        self._columns = _ordered_union(
-            [[f for f in r.features if f.kind == "numeric"] for r in recipes],
-            [c.name for c in recipes[0].numeric],
-        )
+        states = _by_feature(recipes)
+        self._columns = list(states)
+        indicated = {c.name for r in recipes for c in r.numeric if c.indicator}
         self._indicators = [
-            Feature("missing", c.name)
-            for c in recipes[0].numeric
-            if any(Feature("missing", c.name) in r.features for r in recipes)
+            Feature("missing", c.name) for c in recipes[0].numeric if c.name in indicated
         ]
         levels = [f for column in range(len(recipes[0].categorical)) for f in self._levels(column)]
         self.features = [*self._columns, *self._indicators, *levels]
@@ -74,7 +71,7 @@ class Encoding:
         self.active = np.zeros((len(recipes), len(self.features)), dtype=bool)
         for f, recipe in enumerate(recipes):
             self.active[f, [position[feature] for feature in recipe.features]] = True
-        self._place_numeric()
+        self._place_numeric(states)
         self._place_codes(position)
 
     @property
@@ -97,7 +94,7 @@ class Encoding:
         union = {feature for state in states for feature in state.features}
         return sorted(union, key=lambda f: (f.rare, f.level is None, f.level or ""))
 
-    def _place_numeric(self) -> None:
+    def _place_numeric(self, states_of: Mapping[Feature, Mapping[int, NumericState]]) -> None:
         """Write each fold's numeric transform relative to a base that all folds share.
 
         The base is shifted and scaled once in float64, so that nothing is lost when large values
@@ -112,13 +109,7 @@ class Encoding:
         )
         self.shift, self.scale = np.zeros(shape), np.zeros(shape)
         self._base = np.tile([[0.0], [1.0]], len(self._columns))
-        for j, feature in enumerate(self._columns):
-            states = {
-                f: state
-                for f, recipe in enumerate(self.recipes)
-                for state in recipe.numeric
-                if (state.name, state.log) == (feature.column, feature.log)
-            }
+        for j, states in enumerate(states_of.values()):
             if not self._affine:
                 self.scale[list(states), j] = 1.0
                 continue
@@ -183,10 +174,9 @@ class Encoding:
 
     def _encode_each(self, frame: pd.DataFrame) -> Float32:
         made = np.zeros((len(self.recipes), len(frame), len(self._columns)), dtype=np.float32)
+        place = {feature: j for j, feature in enumerate(self._columns)}
         for f, recipe in enumerate(self.recipes):
-            placed = [
-                self._columns.index(Feature("numeric", c.name, log=c.log)) for c in recipe.numeric
-            ]
+            placed = [place[c.feature] for c in recipe.numeric]
             made[f][:, placed] = recipe.scaled(recipe.logged(frame))
         return made
 
@@ -227,10 +217,16 @@ def _numbered(
     return numbered.astype(kind), None
 
 
-def _ordered_union(lists: Sequence[Sequence[Feature]], columns: Sequence[str]) -> list[Feature]:
-    union = {feature for features in lists for feature in features}
-    order = {name: i for i, name in enumerate(columns)}
-    return sorted(union, key=lambda f: (order[f.column], f.log))
+def _by_feature(
+    recipes: Sequence[FittedRecipe],
+) -> dict[Feature, dict[int, NumericState]]:
+    """Return the numeric features that any fold has, in order, and the folds' states of each."""
+    states: dict[Feature, dict[int, NumericState]] = {}
+    for f, recipe in enumerate(recipes):
+        for state in recipe.numeric:
+            states.setdefault(state.feature, {})[f] = state
+    order = {c.name: i for i, c in enumerate(recipes[0].numeric)}
+    return {f: states[f] for f in sorted(states, key=lambda f: (order[f.column], f.log))}
 
 
 def _code_table(

@@ -83,6 +83,11 @@ class NumericState:
     scale: float
     indicator: bool
 
+    @property
+    def feature(self) -> Feature:
+        """The number that this column becomes."""
+        return Feature("numeric", self.name, log=self.log)
+
 
 @dataclass(frozen=True)
 class CategoricalState:
@@ -136,7 +141,7 @@ class FittedRecipe:
     @property
     def features(self) -> list[Feature]:
         """Every feature that `transform` makes, in its order."""
-        made = [Feature("numeric", c.name, log=c.log) for c in self.numeric]
+        made = [c.feature for c in self.numeric]
         made += [Feature("missing", c.name) for c in self.numeric if c.indicator]
         return made + [f for c in self.categorical for f in c.features]
 

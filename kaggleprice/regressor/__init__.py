@@ -266,7 +266,7 @@ def _train(
         count = len(members)
         learned = Fit(np.full(count, target[0]), np.ones(count), np.zeros(count, dtype=np.int64))
     else:
-        rows = device_rows(encoding, table.features, members, network)
+        rows = device_rows(encoding, encoding.encode(table.features), members, network)
         learned = Training(
             network, rows, target, members, fold_of_row, settings.training, settings.seed
         ).run()

@@ -207,7 +207,8 @@ class _Judge:
             frame = ENGINEERINGS[ensemble.engineering].load()(frame)
         folds = self._folds[places % self.rows]
         wanted = [np.flatnonzero(folds == member.fold) for member in ensemble.members]
-        rows = device_rows(ensemble.encoding, frame, ensemble.members, ensemble.network)
+        encoded = ensemble.encoding.encode(frame)
+        rows = device_rows(ensemble.encoding, encoded, ensemble.members, ensemble.network)
         index = pad_rows(wanted)
         chunk = max(1, _CHUNK_VALUES // (len(index) * ensemble.encoding.width))
         predicted = np.concatenate(

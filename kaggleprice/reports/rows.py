@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ class OutOfFold:
         fold_of_row: shape (n,), counted from 0.
     """
 
-    ids: NDArray[np.object_]
+    ids: NDArray[Any]
     true: Floats
     predicted: Floats
     residual: Floats

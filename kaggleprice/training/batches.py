@@ -55,7 +55,8 @@ class DeviceRows:
         self._fill, self._scale = per_member(encoding.fill), per_member(encoding.scale)
         self._shift = per_member(encoding.shift)
         self._low, self._high = per_member(encoding.low), per_member(encoding.high)
-        self._has_missing = bool(np.isnan(rows.numeric).any())
+        # The least of numbers of which one is NaN is NaN: no mask of all rows is made.
+        self._has_missing = bool(np.isnan(rows.numeric.min(initial=0.0)))
         self._clips = bool(np.isfinite(encoding.low).any())
         self._missing = torch.from_numpy(rows.missing).to(device)
         indicators = encoding.active[:, self._numeric_count :][:, : rows.missing.shape[1]]

@@ -78,8 +78,11 @@ def predict_members(
     Returns:
         Shape (M, R) or (M, n), float64.
     """
-    raw = _outputs(network, rows, index)
-    return raw * fit.target_scale[:, None] + fit.target_center[:, None]
+    predicted = _outputs(network, rows, index)
+    # In place: of many rows each array of this shape is as large as a tenth of the data.
+    predicted *= fit.target_scale[:, None]
+    predicted += fit.target_center[:, None]
+    return predicted
 
 
 @torch.inference_mode()
@@ -133,8 +136,7 @@ class Training:
         self.train_rows, self.stop_rows = self._split_rows()
         self.parameters = optimized(network, settings, [len(r) for r in self.train_rows])
         self.fit = self._scale_targets()
-        scaled = (target - self.fit.target_center[:, None]) / self.fit.target_scale[:, None]
-        self.target = torch.from_numpy(scaled).to(rows.device, next(network.parameters()).dtype)
+        self.target = self._scaled(target).to(rows.device)
         self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[settings.loss].load()
         self.batches = plan_epoch([len(r) for r in self.train_rows], settings.batch_size)
         self.noise = NoiseSource(
@@ -171,6 +173,15 @@ class Training:
             for m, rows in enumerate(self.train_rows):
                 center[m], scale[m] = self.truth[rows].mean(), self.truth[rows].std() or 1.0
         return Fit(center, scale, np.full(count, self.settings.epochs))
+
+    def _scaled(self, target: NDArray[np.float64]) -> Tensor:
+        """Return the target as each member learns it, shape (M, n), in the network's precision."""
+        dtype = next(self.network.parameters()).dtype
+        made = torch.empty(len(self.members), len(target), dtype=dtype)
+        scales = zip(self.fit.target_center, self.fit.target_scale, strict=True)
+        for line, (center, scale) in zip(made, scales, strict=True):
+            line.copy_(torch.from_numpy((target - center) / scale))
+        return made
 
     def run(self, supervisor: Supervisor = UNSUPERVISED) -> Fit:
         """Train epoch by epoch.
@@ -249,11 +260,11 @@ class Training:
         """Return the order in which each member takes its rows in an epoch; shape (M, R)."""
         self.network.train()
         self.noise.start(epoch)
-        orders = [
-            row_order(self.base_seed, member, epoch, rows)
-            for member, rows in zip(self.members, self.train_rows, strict=True)
-        ]
-        return torch.from_numpy(pad_rows(orders)).to(self.rows.device)
+        longest = max(len(rows) for rows in self.train_rows)
+        order = np.zeros((len(self.members), longest), dtype=np.int64)
+        for line, member, rows in zip(order, self.members, self.train_rows, strict=True):
+            line[: len(rows)] = row_order(self.base_seed, member, epoch, rows)
+        return torch.from_numpy(order).to(self.rows.device)
 
     def time_step(self, seconds: float) -> float:
         """Train for about so many seconds; return the median of a step of all members.
@@ -302,7 +313,8 @@ class Training:
 
     def _record(self, epoch: int) -> None:
         predicted = predict_members(self.network, self.rows, self.fit)
-        error = np.square(predicted - self.truth)
+        predicted -= self.truth
+        error = np.square(predicted, out=predicted)
         for m, member in enumerate(self.members):
             held = self.fold_of_row == member.fold
             line = HistoryLine(
