@@ -229,7 +229,7 @@ def cross_validate(
     identity = identify(competition, data, settings, fold_of_row, compute)
     with workplace.keep(competition, identity, progress) as checkpoint:
         result = crossval.cross_validate(
-            competition, data.tables, fold_of_row, settings, compute.device, progress, checkpoint
+            competition, data.tables, fold_of_row, settings, compute.devices, progress, checkpoint
         )
         progress.advance("writing", 0, None, "the run folder")
         run = writing.write_run(
