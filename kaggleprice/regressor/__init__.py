@@ -97,9 +97,9 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         log_skew: log(1 + x) is taken of amounts more skewed than this; None for never.
         min_rows: a category in fewer rows shares one feature with the other rare ones.
         device: where to train: `auto`, `cpu`, `cuda`, `mps`, or several such as
-            `cuda:0,cuda:1`. Predictions are made on the CPU,
-            in double precision, so that they do not depend on which rows are asked for together
-            and a fitted regressor can be loaded anywhere.
+            `cuda:0,cuda:1`. Predictions are made on the CPU, in double precision, so that they do
+            not depend on which rows are asked for together and a fitted regressor can be loaded
+            anywhere.
         threads: CPU threads, in `fit` and `predict` alone; None for torch's choice.
 
     Attributes:

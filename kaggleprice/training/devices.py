@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from kaggleprice.errors import DeviceError, UsageError
+from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.progress import Progress
+from kaggleprice.training.memory import lacks_memory, release
 
 DEVICE_NAMES = ("auto", "cpu", "cuda", "mps")
 
@@ -107,3 +110,19 @@ def name_devices(devices: Sequence[torch.device]) -> str:
 def choose_compute(device: str, threads: int | None) -> Compute:
     """Choose devices and set the threads; raises as `choose_devices` and `use_threads`."""
     return Compute(choose_devices(device), use_threads(threads))
+
+
+def settle(network: MemberNetwork, device: torch.device, progress: Progress) -> None:
+    """Move a trained network to the device that is to predict; to the CPU where it does not fit."""
+    try:
+        network.to(device)
+    except Exception as error:
+        if device.type == "cpu" or not lacks_memory(error):
+            raise
+        network.cpu()
+        progress.notice(
+            f"the weights of {network.members} networks do not fit into the memory of {device}: "
+            "predicting on cpu"
+        )
+    if next(network.parameters()).device.type != device.type:
+        release(device)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -20,7 +19,7 @@ from torch import Tensor
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.training.course import Course, Ended, HistoryLine, Passed
-from kaggleprice.training.engine import Training
+from kaggleprice.training.memory import release
 from kaggleprice.training.work import Work
 
 _NETWORK = "network."
@@ -65,14 +64,17 @@ class Groups(Course):
         return [answers[g] for g in range(len(self.spans))]
 
     def train_epoch(self, epoch: int, record: bool) -> Passed:
-        """Let each group that is still training take its pass; as in `Course`."""
-        going = [g for g, active in enumerate(self._active) if active]
+        """Let each group with a member that is still training take its pass; as in `Course`."""
+        # Batch norm's statistics follow the rows of a member that has stopped as well, and the
+        # history sees it.
+        everybody = self.work.settings.model.batch_norm
+        going = [g for g, active in enumerate(self._active) if active or everybody]
         passed = self.ask("train_epoch", dict.fromkeys(going, (epoch, record)))
         diverged = [m for g in going for m in self._named(g, passed[g].diverged)]
         lines = {g: passed[g].lines for g in going}
         if record and not diverged:
-            resting = [g for g, active in enumerate(self._active) if not active]
-            lines |= self.ask("record", dict.fromkeys(resting, (epoch,)))
+            resting = set(range(len(self.spans))) - set(going)
+            lines |= self.ask("record", dict.fromkeys(sorted(resting), (epoch,)))
         for g in going:
             self._active[g] = passed[g].active > 0
         return Passed(
@@ -87,13 +89,19 @@ class Groups(Course):
 
     def tensors(self) -> dict[str, Tensor]:
         """Return those of all groups; as in `Course`."""
-        return join(self._ask_all("tensors"), self.spans)
+        return self._joined(self._ask_all("tensors"))
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Give each group its own; as in `Course`."""
         own = [cut(tensors, span) for span in self.spans]
         self.ask("restore", {g: (kept,) for g, kept in enumerate(own)})
         self._note_active(own)
+
+    def _joined(self, tensors: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """Join the groups' tensors; what a group has no use for is as in the network of all."""
+        state = self.network.state_dict()
+        idle = prefixed(state) | {f"best.weights.{name}": value for name, value in state.items()}
+        return join(tensors, self.spans, idle)
 
     def _note_active(self, own: Sequence[Mapping[str, Tensor]]) -> None:
         """See in each group's restored tensors whether somebody of it is still training."""
@@ -140,46 +148,48 @@ class Turns(Groups):
         super().__init__(work, network, split(len(work.members), turns), progress)
         self.turns, self._device = turns, device
         self._rows = work.rows_on(device)
+        self._tidy = False
         self._kept: list[dict[str, Tensor]] = [{} for _ in self.spans]
 
     def ask(self, what: str, arguments: Mapping[int, Sequence[Any]]) -> dict[int, Any]:
         """Give each group its turn; as in `Groups`."""
         answers = {}
         for g, given in arguments.items():
-            with self._turn(g) as training:
-                answers[g] = getattr(training, what)(*given)
+            answers[g] = self._turn(g, what, given)
+            if not self._tidy:
+                # What torch loads on its first step refers to that step's memory.
+                release(self._device)
+                self._tidy = True
         return answers
 
-    @contextmanager
-    def _turn(self, g: int) -> Iterator[Training]:
-        """Put a group on the device, and what became of it back."""
-        span = self.spans[g]
-        own, network = self.work.of(span), self.work.of(span).blank_network()
-        whole = self.network.state_dict()
+    def _turn(self, g: int, what: str, given: Sequence[Any]) -> Any:
+        """Put a group on the device, let it do what it is asked, and put what became of it back.
+
+        Nothing of the group stays on the device when this returns.
+        """
+        span, own = self.spans[g], self.work.of(self.spans[g])
+        network, whole = own.blank_network(), self.network.state_dict()
         network.load_state_dict({name: whole[name][span] for name in network.state_dict()})
         training = own.training(network, self._rows.of(span))
         if self._kept[g]:
-            training.restore(self._kept[g] | _prefixed(network.state_dict()))
-        yield training
+            training.restore(self._kept[g] | prefixed(network.state_dict()))
+        answer = getattr(training, what)(*given)
         tensors = training.tensors()
-        self._kept[g] = {
-            name: value.detach().cpu()
-            for name, value in tensors.items()
-            if not name.startswith(_NETWORK)
-        }
         put(self.network, span, tensors)
+        self._kept[g] = {name: value.detach().cpu() for name, value in _others(tensors).items()}
+        return answer
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what lies in the CPU's memory: nobody needs a turn for it."""
-        return _prefixed(self.network.state_dict()) | join(self._kept, self.spans)
+        return prefixed(self.network.state_dict()) | self._joined(self._kept)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Put all of it into the CPU's memory."""
         put(self.network, slice(None), tensors)
-        rest = {name: t for name, t in tensors.items() if not name.startswith(_NETWORK)}
         # Copies, so that what was given need not be kept.
         self._kept = [
-            {name: t.clone() for name, t in cut(rest, span).items()} for span in self.spans
+            {name: value.clone() for name, value in cut(_others(tensors), span).items()}
+            for span in self.spans
         ]
         self._note_active(self._kept)
 
@@ -202,14 +212,27 @@ def cut(tensors: Mapping[str, Tensor], span: slice) -> dict[str, Tensor]:
     return {name: value[span] for name, value in tensors.items()}
 
 
-def join(tensors: Sequence[Mapping[str, Tensor]], spans: Sequence[slice]) -> dict[str, Tensor]:
-    """Undo `cut` for all spans, in order; zeros where a group does not have a name."""
+def join(
+    tensors: Sequence[Mapping[str, Tensor]],
+    spans: Sequence[slice],
+    idle: Mapping[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """Undo `cut` for all spans, in order.
+
+    Args:
+        tensors: by group; a group may lack names that others have, such as slopes.
+        spans: members of each group.
+        idle: of all members, what stands for a name that a group lacks; zeros where it has none.
+    """
     like = {name: value for own in tensors for name, value in own.items()}
 
     def parts(name: str) -> Iterator[Tensor]:
         for own, span in zip(tensors, spans, strict=True):
-            blank = like[name].new_zeros(span.stop - span.start, *like[name].shape[1:])
-            yield own.get(name, blank)
+            if name not in own and idle is not None and name in idle:
+                yield idle[name][span]
+            else:
+                blank = like[name].new_zeros(span.stop - span.start, *like[name].shape[1:])
+                yield own.get(name, blank)
 
     return {name: torch.cat(list(parts(name))) for name in like}
 
@@ -221,5 +244,10 @@ def put(network: MemberNetwork, span: slice, tensors: Mapping[str, Tensor]) -> N
             value[span] = tensors[_NETWORK + name].to(value.device)
 
 
-def _prefixed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def prefixed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a network's state under the names that `Course.tensors` has for it."""
     return {_NETWORK + name: value for name, value in state.items()}
+
+
+def _others(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in tensors.items() if not name.startswith(_NETWORK)}

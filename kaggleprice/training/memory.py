@@ -6,9 +6,6 @@ import gc
 
 import torch
 
-from kaggleprice.models.networks import MemberNetwork
-from kaggleprice.progress import Progress
-
 # What torch and the libraries below it say, in lower case: a GPU's allocator, the CPU's, C++, CUDA.
 _SIGNS = ("out of memory", "allocate memory", "bad_alloc", "alloc_failed")
 
@@ -28,19 +25,3 @@ def release(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
-
-
-def settle(network: MemberNetwork, device: torch.device, progress: Progress) -> None:
-    """Move a trained network to the device that is to predict; to the CPU where it does not fit."""
-    try:
-        network.to(device)
-    except Exception as error:
-        if device.type == "cpu" or not lacks_memory(error):
-            raise
-        network.cpu()
-        progress.notice(
-            f"the weights of {network.members} networks do not fit into the memory of {device}: "
-            "predicting on cpu"
-        )
-    if next(network.parameters()).device.type != device.type:
-        release(device)

@@ -13,8 +13,9 @@ from kaggleprice.errors import RunError
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.training.course import Course, Fit, turns_of
-from kaggleprice.training.groups import lay_out, split
-from kaggleprice.training.memory import lacks_memory, release, settle
+from kaggleprice.training.devices import settle
+from kaggleprice.training.groups import lay_out, prefixed, put, split
+from kaggleprice.training.memory import lacks_memory, release
 from kaggleprice.training.supervision import UNSUPERVISED, Supervisor
 from kaggleprice.training.work import Work
 
@@ -115,7 +116,12 @@ def train(
             return course.train(supervisor)
 
     def anew() -> None:
-        network.cpu().load_state_dict(work.network().state_dict())
+        network.zero_grad(set_to_none=True)
+        network.cpu()
+        # One by one: there may be no room for a second network of all.
+        for m in range(len(work.members)):
+            span = slice(m, m + 1)
+            put(network, span, prefixed(work.of(span).network().state_dict()))
 
     fit = layout.first_that_fits(attempt, anew, progress)
     settle(network, devices[0], progress)

@@ -31,7 +31,7 @@ from kaggleprice.errors import RunError
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.training.course import Ended
-from kaggleprice.training.groups import Groups, lay_out, put, split
+from kaggleprice.training.groups import Groups, lay_out, prefixed, put, split
 from kaggleprice.training.work import Work
 
 # Arrays of so many bytes go into a file of their own, which is mapped and not read.
@@ -283,7 +283,7 @@ class _Worker:
 
     def weights(self) -> dict[str, Tensor]:
         """Return the network as it is now."""
-        return {f"network.{name}": value for name, value in self._network.state_dict().items()}
+        return prefixed(self._network.state_dict())
 
     def answer(self, what: str, arguments: Sequence[Any]) -> Any:
         """Do what is asked; return an error instead of raising it."""
