@@ -37,7 +37,7 @@ OPTIONS = {"k": 4, "seeds": 2, "epochs": EPOCHS, "hidden": (8, 4), "batch_size":
 EXACT = {**OPTIONS, "dtype": "float64"}
 # Half of the members have slopes, which the groups of the others lack.
 MIXED = {"activation": ("gelu", "prelu")}
-STOPPING = {"patience": 1, "lr": 0.05, "epochs": 8, "history_every": 1}
+STOPPING = {"patience": 1, "lr": 0.05, "epochs": 30, "history_every": 1}
 
 
 @dataclass

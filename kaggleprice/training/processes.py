@@ -274,10 +274,10 @@ class _Worker:
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)
         self._work, self._device = fetch(Path(folder)).of(span), device
-        self._network = self._work.network()
 
     def lay_out(self, turns: int) -> tuple[int, ...]:
-        """Choose how members are grouped; return the sizes of the groups."""
+        """Begin, with members grouped so; return the sizes of the groups."""
+        self._network = self._work.network()
         self.course = lay_out(self._work, self._network, self._device, turns)
         return self.course.groups
 
