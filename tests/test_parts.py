@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import weakref
@@ -106,7 +107,11 @@ def assert_equal(
         assert mine.train == pytest.approx(theirs.train, abs=within)
         assert mine.validation == pytest.approx(theirs.validation, abs=within)
     assert network.state_dict().keys() == other_network.state_dict().keys()
+    norms = any(name.startswith("norms") for name in network.state_dict())
     for name, value in network.state_dict().items():
+        # Batch norm takes away what a bias before it adds: its gradient is rounding, and no more.
+        if norms and within and re.fullmatch(r"linears\.[01]\.bias", name):
+            continue
         found = other_network.state_dict()[name]
         torch.testing.assert_close(found, value, rtol=0, atol=within, msg=name)
 
@@ -198,7 +203,6 @@ def test_groups_are_cut_after_the_same_epoch(tables: Tables) -> None:
 def test_divergence_names_the_same_members(tables: Tables) -> None:
     def said(make: Callable[[Problem], Any]) -> str:
         with pytest.raises(DivergenceError) as caught:
-            # One fold's targets alone make everybody else diverge.
             make(problem(tables, lr=1e30, clip_norm=1e30, optimizer="sgd")).run()
         return str(caught.value)
 
