@@ -15,7 +15,7 @@ from kaggleprice.competitions import Competition
 from kaggleprice.ensemble import Ensemble, device_rows, join
 from kaggleprice.errors import DivergenceError
 from kaggleprice.metrics import TARGET_TRANSFORMS
-from kaggleprice.models.networks import MemberNetwork, build_network
+from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.partners.fitting import Votes, fit_partners
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.preprocessing.fitting import fit, fit_folds
@@ -24,13 +24,16 @@ from kaggleprice.progress import SILENT, Progress
 from kaggleprice.scores import FoldScore, MemberScore, PartnerScore, Scorer, Scores
 from kaggleprice.settings import RunSettings
 from kaggleprice.tables import Tables
-from kaggleprice.training import Member
-from kaggleprice.training.engine import Training, predict_members
-from kaggleprice.training.randomness import Purpose, member_generator
+from kaggleprice.training import Member, parts
+from kaggleprice.training.devices import name_devices
+from kaggleprice.training.engine import Fit, Training, predict_members
 from kaggleprice.training.supervision import UNSUPERVISED, Supervisor
+from kaggleprice.training.work import CPU, Work, initialized_network
 from kaggleprice.voices import Voices
 
 Floats = NDArray[np.float64]
+# Where to train: members are spread over several devices.
+Devices = torch.device | Sequence[torch.device]
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class CrossValidation:
         votes: what the partners predict; None without partners.
         folds, members, partners, scores: how good it is.
         seconds: of the whole cross-validation, recipes to scores.
-        device, threads: where it was trained.
+        device, threads: where it was trained; several devices are separated by commas.
     """
 
     settings: RunSettings
@@ -79,7 +82,7 @@ def cross_validate(
     tables: Tables,
     fold_of_row: NDArray[np.int64],
     settings: RunSettings,
-    device: torch.device,
+    device: Devices,
     progress: Progress = SILENT,
     supervisor: Supervisor = UNSUPERVISED,
     known: Known | None = None,
@@ -91,7 +94,7 @@ def cross_validate(
         tables: the test table is read only by recipes whose scope is "all".
         fold_of_row: shape (n,), the fold that validates each row, 0 to K - 1.
         settings: everything else.
-        device: where to train.
+        device: where to train; several devices get a process and a part of the members each.
         progress: told after every epoch.
         supervisor: asked between epochs.
         known: members of an earlier run of the same settings but for fewer seeds; only those
@@ -99,11 +102,13 @@ def cross_validate(
 
     Raises:
         DivergenceError: where members, or their predictions, leave the finite numbers.
+        RunError: where memory runs out with one member at a time; where a process died.
     """
     started = time.perf_counter()
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     threads = torch.get_num_threads()
-    progress.notice(f"training on {device.type} with {threads} thread{'s' * (threads != 1)}")
+    where = name_devices(_listed(device))
+    progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
     progress.advance("preparing", 0, None, "recipes and networks")
     problem = prepare(competition, tables, fold_of_row, settings, device, known)
     count = sum(p.numel() for p in problem.network.parameters())
@@ -111,7 +116,7 @@ def cross_validate(
         f"{len(problem.members)} members of {count // len(problem.members)} parameters each, "
         f"{len(problem.encoding.features)} features"
     )
-    training = problem.training(progress).run(supervisor)
+    training = problem.train(supervisor, progress)
     ensemble = Ensemble(
         problem.encoding, problem.network, problem.members, training, problem.engineering
     )
@@ -148,7 +153,7 @@ def cross_validate(
         partners=scorer.partners(votes),
         scores=scorer.summary(oof, folds, networks),
         seconds=time.perf_counter() - started,
-        device=device.type,
+        device=where,
         threads=threads,
     )
 
@@ -176,10 +181,11 @@ class Problem:
         encoding: of K fitted recipes.
         rows: n training rows, encoded once for training and scoring.
         members: M, those to train.
-        network: theirs, initialized, on the device.
+        network: theirs, initialized, on the CPU.
         target: shape (n,), the transformed target.
         fold_of_row: shape (n,).
         settings: as in `cross_validate`.
+        devices: where to train.
     """
 
     competition: Competition
@@ -191,6 +197,23 @@ class Problem:
     target: Floats
     fold_of_row: NDArray[np.int64]
     settings: RunSettings
+    devices: Sequence[torch.device] = (CPU,)
+
+    @property
+    def work(self) -> Work:
+        """What to train, without tables."""
+        return Work(
+            encoding=self.encoding,
+            rows=self.rows,
+            target=self.target,
+            fold_of_row=self.fold_of_row,
+            members=self.members,
+            settings=self.settings,
+        )
+
+    def train(self, supervisor: Supervisor = UNSUPERVISED, progress: Progress = SILENT) -> Fit:
+        """Train the network in place; arguments and errors as in `cross_validate`."""
+        return parts.train(self.work, self.network, self.devices, supervisor, progress)
 
     @property
     def engineering(self) -> str | None:
@@ -205,17 +228,9 @@ class Problem:
         return _engineered(self.competition, self.tables, self.settings)
 
     def training(self, progress: Progress = SILENT) -> Training:
-        """Return what trains the network in place."""
-        return Training(
-            self.network,
-            device_rows(self.encoding, self.rows, self.members, self.network),
-            self.target,
-            self.members,
-            self.fold_of_row,
-            self.settings.training,
-            self.settings.seed,
-            progress,
-        )
+        """Return what trains the network in place, all members at once on the first device."""
+        work = self.work
+        return work.training(self.network, work.rows_on(self.devices[0]), progress)
 
 
 def prepare(
@@ -223,7 +238,7 @@ def prepare(
     tables: Tables,
     fold_of_row: NDArray[np.int64],
     settings: RunSettings,
-    device: torch.device,
+    device: Devices,
     known: Known | None = None,
 ) -> Problem:
     """Fit the recipes and draw initial weights; arguments as in `cross_validate`."""
@@ -238,15 +253,20 @@ def prepare(
         encoding=encoding,
         rows=encoding.encode(wider.train.features),
         members=members,
-        network=initialized_network(encoding, members, settings, device),
+        network=initialized_network(encoding, members, settings, CPU),
         target=transform.forward(tables.train.known_target),
         fold_of_row=fold_of_row,
         settings=settings,
+        devices=_listed(device),
     )
 
 
 def _engineered(competition: Competition, tables: Tables, settings: RunSettings) -> Tables:
     return tables.engineered(competition) if settings.recipe.engineering else tables
+
+
+def _listed(device: Devices) -> Sequence[torch.device]:
+    return (device,) if isinstance(device, torch.device) else tuple(device)
 
 
 def _fit_partners(problem: Problem, progress: Progress) -> Votes | None:
@@ -285,24 +305,6 @@ def make_members(fold_of_row: NDArray[np.int64], settings: RunSettings) -> list[
     return sorted(made, key=lambda member: settings.model.turn_of(member.seed))
 
 
-def initialized_network(
-    encoding: Encoding, members: Sequence[Member], settings: RunSettings, device: torch.device
-) -> MemberNetwork:
-    """Return a network on the device, with every member's initial weights drawn.
-
-    Args:
-        encoding: of F folds.
-        members: M of them.
-        settings: the architecture, the precision and the seed.
-        device: where the network is to be.
-    """
-    dtype: torch.dtype = getattr(torch, settings.training.dtype)
-    network = build_network(settings.model, [m.seed for m in members], encoding.inputs, dtype)
-    generators = [member_generator(settings.seed, m, Purpose.WEIGHTS) for m in members]
-    network.initialize(generators, encoding.active[[m.fold for m in members]])
-    return network.to(device)
-
-
 def _check_predictions(usable: NDArray[np.bool_], settings: RunSettings) -> None:
     if not usable.all():
         raise DivergenceError(
@@ -334,3 +336,16 @@ def history_frame(ensemble: Ensemble) -> pd.DataFrame:
             "validation": [line.validation for line in lines],
         }
     )
+
+
+__all__ = [
+    "CrossValidation",
+    "Known",
+    "Problem",
+    "cross_validate",
+    "fit_recipes",
+    "history_frame",
+    "initialized_network",
+    "make_members",
+    "prepare",
+]

@@ -70,7 +70,7 @@ def add_seeds(
             data.tables,
             fold_of_row,
             settings,
-            compute.device,
+            compute.devices,
             progress,
             checkpoint,
             Known(ensemble, run.votes()),

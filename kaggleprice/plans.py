@@ -17,6 +17,7 @@ from kaggleprice.progress import SILENT, Progress
 from kaggleprice.runs.reading import Run
 from kaggleprice.settings import RunSettings
 from kaggleprice.sources import Data, Source, load
+from kaggleprice.training.parts import time_step
 from kaggleprice.workflow import Asked, check_data, find_asked, fold_rows
 from kaggleprice.workplace import Workplace, check_start, identify
 
@@ -167,7 +168,7 @@ def plan(
         files=[],
         fetched=absent(competition, source.data_dir),
         workload=None,
-        device=compute.device.type,
+        device=compute.name,
         threads=compute.threads,
         folder=folder,
         resumes=None,
@@ -178,7 +179,7 @@ def plan(
     fold_of_row = fold_rows(competition, data, settings, folds, limits)
     identity = identify(competition, data, settings, fold_of_row, compute)
     checkpoint = workplace.keep(competition, identity, progress)
-    problem = crossval.prepare(competition, data.tables, fold_of_row, settings, compute.device)
+    problem = crossval.prepare(competition, data.tables, fold_of_row, settings, compute.devices)
     return replace(
         planned,
         files=data.files,
@@ -194,7 +195,8 @@ def _measure(problem: Problem, data: Data, workplace: Workplace, done: int) -> W
     trained = np.array([count - sizes[member.fold] for member in problem.members])
     steps = training.epochs * int(-(-trained.max() // training.batch_size))
     operations = training.epochs * int(trained.sum()) * problem.network.operations()
-    seconds = problem.training().time_step(_MEASURED) * steps * (1 - done / training.epochs)
+    step = time_step(problem.work, problem.devices, _MEASURED)
+    seconds = step * steps * (1 - done / training.epochs)
     return Workload(
         rows=count,
         test_rows=len(data.tables.test),

@@ -39,7 +39,7 @@ from kaggleprice.settings import (
 from kaggleprice.sources import Data, Source, load, spare_inputs
 from kaggleprice.submission import make_submission, write_submission
 from kaggleprice.tables import read_shape
-from kaggleprice.training.devices import choose_compute
+from kaggleprice.training.devices import choose_compute, settle
 from kaggleprice.voices import Voices
 from kaggleprice.workplace import Workplace, check_start, identify
 
@@ -229,7 +229,7 @@ def cross_validate(
     identity = identify(competition, data, settings, fold_of_row, compute)
     with workplace.keep(competition, identity, progress) as checkpoint:
         result = crossval.cross_validate(
-            competition, data.tables, fold_of_row, settings, compute.device, progress, checkpoint
+            competition, data.tables, fold_of_row, settings, compute.devices, progress, checkpoint
         )
         progress.advance("writing", 0, None, "the run folder")
         run = writing.write_run(
@@ -304,7 +304,7 @@ def predict(
     check_data(run, competition, data)
     progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
     ensemble = run.ensemble()
-    ensemble.network.to(device)
+    settle(ensemble.network, device, progress)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     voices = Voices(ensemble.members, ensemble.predict(data.tables.test.features))
     votes = run.votes()

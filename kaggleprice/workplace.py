@@ -32,7 +32,7 @@ class Workplace:
 
     Attributes:
         runs_dir: the folder of all runs.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        device: as for `kaggleprice.training.devices.choose_devices`.
         threads: CPU threads; None for torch's choice.
         checkpoint_every: seconds between checkpoints, from which the same command goes on after
             it was interrupted; None for none.
@@ -102,7 +102,9 @@ def identify(
         "settings": settings_to_record(settings),
         "folds": hashlib.sha256(fold_of_row.astype("<i8").tobytes()).hexdigest(),
         "versions": versions(),
-        "device": compute.device.type,
+        "device": compute.name,
+        # What checkpoints hold: an older kind is not taken up.
+        "checkpoint": 2,
         "threads": compute.threads,
     }
 

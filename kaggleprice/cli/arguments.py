@@ -81,7 +81,8 @@ DeviceOption = Annotated[
     typer.Option(
         "--device",
         metavar="NAME",
-        help="Where to compute: cpu, cuda, mps, or auto, the first there is of CUDA, MPS, CPU.",
+        help="Where to compute: cpu, cuda, mps, or auto, the first there is of CUDA, MPS, CPU; "
+        "cuda:0,cuda:1 spreads the networks over several.",
         autocompletion=complete_devices,
         rich_help_panel=RUN,
     ),

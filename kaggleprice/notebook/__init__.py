@@ -185,7 +185,7 @@ def cross_validate(
         data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
         runs_dir: the folder of all runs; None for `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
         verify: whether files must have their recorded hashes.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        device: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`.
         threads: CPU threads of this call; None for torch's choice.
         time_limit: seconds, or a time such as "10m", after which training ends with the epoch
             that is finished.
@@ -242,7 +242,7 @@ def predict(
         runs_dir: the folder of all runs; None for that of a run given as an object, for
             `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
         verify: whether files must have their recorded hashes.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        device: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`.
         threads: CPU threads of this call; None for torch's choice.
         quiet: whether to say nothing on stderr.
         **options: as for `cross_validate`, where a run is to be trained; they must not contradict
@@ -303,7 +303,7 @@ def report(
         runs_dir: the folder of all runs; None for that of a run given as an object, for
             `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
         verify: whether files must have their recorded hashes.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        device: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`.
         threads: CPU threads of this call; None for torch's choice.
         quiet: whether to say nothing on stderr.
 

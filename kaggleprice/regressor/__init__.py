@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from kaggleprice import crossval
-from kaggleprice.ensemble import Ensemble, combine, device_rows
+from kaggleprice.ensemble import Ensemble, combine
 from kaggleprice.metrics import TARGET_TRANSFORMS
 from kaggleprice.metrics.transforms import TargetTransform
 from kaggleprice.preprocessing.encoding import Encoding
@@ -29,8 +29,10 @@ from kaggleprice.regressor.literals import read_literals
 from kaggleprice.regressor.threads import taking_threads
 from kaggleprice.settings import DEFAULT_PRESET, PRESETS, RunSettings, make_settings
 from kaggleprice.tables import Table
-from kaggleprice.training.devices import choose_device
-from kaggleprice.training.engine import Fit, Training
+from kaggleprice.training.devices import choose_devices
+from kaggleprice.training.engine import Fit
+from kaggleprice.training.parts import train
+from kaggleprice.training.work import Work
 
 _DEFAULT = PRESETS[DEFAULT_PRESET].settings
 _MODEL, _TRAINING, _RECIPE = _DEFAULT.model, _DEFAULT.training, _DEFAULT.recipe
@@ -94,9 +96,10 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         clip: bound of numbers, in standard deviations from their mean; or None.
         log_skew: log(1 + x) is taken of amounts more skewed than this; None for never.
         min_rows: a category in fewer rows shares one feature with the other rare ones.
-        device: where to train: `auto`, `cpu`, `cuda` or `mps`. Predictions are made on the CPU,
-            in double precision, so that they do not depend on which rows are asked for together
-            and a fitted regressor can be loaded anywhere.
+        device: where to train: `auto`, `cpu`, `cuda`, `mps`, or several such as
+            `cuda:0,cuda:1`. Predictions are made on the CPU, in double precision, so that they do
+            not depend on which rows are asked for together and a fitted regressor can be loaded
+            anywhere.
         threads: CPU threads, in `fit` and `predict` alone; None for torch's choice.
 
     Attributes:
@@ -180,9 +183,9 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self._columns = Columns.learn(values, getattr(self, "feature_names_in_", None))
         ids = np.arange(len(target)).astype(object)
         table = Table(ids, self._columns.read(values), target)
-        device = choose_device(self.device)
+        devices = choose_devices(self.device)
         with taking_threads(self.threads):
-            ensemble = _train(table, transform.forward(target), settings, device)
+            ensemble = _train(table, transform.forward(target), settings, devices)
         history = crossval.history_frame(ensemble)
         self.ensemble_, self.history_ = ensemble, history[["seed", "epoch", "train"]]
         return self
@@ -251,14 +254,16 @@ def _read_target(y: Any, transform: TargetTransform) -> NDArray[np.float64]:
 
 
 def _train(
-    table: Table, target: NDArray[np.float64], settings: RunSettings, device: Any
+    table: Table, target: NDArray[np.float64], settings: RunSettings, devices: Any
 ) -> Ensemble:
     """Train on all rows; target has shape (n,) and is transformed."""
     encoding = Encoding([fit(settings.recipe, table)])
     # Random streams are those of the first fold's members; no row is held out by that fold.
     members = crossval.make_members(np.zeros(1, dtype=np.int64), settings)
     fold_of_row = np.full(len(target), -1)
-    network = crossval.initialized_network(encoding, members, settings, device)
+    rows = encoding.encode(table.features)
+    work = Work(encoding, rows, target, fold_of_row, members, settings)
+    network = work.network()
     if target.min() == target.max():
         # There is nothing to learn: networks of zeros say the constant exactly.
         for parameter in network.parameters():
@@ -266,8 +271,5 @@ def _train(
         count = len(members)
         learned = Fit(np.full(count, target[0]), np.ones(count), np.zeros(count, dtype=np.int64))
     else:
-        rows = device_rows(encoding, encoding.encode(table.features), members, network)
-        learned = Training(
-            network, rows, target, members, fold_of_row, settings.training, settings.seed
-        ).run()
+        learned = train(work, network, devices)
     return Ensemble(encoding, network.cpu().double(), members, learned)

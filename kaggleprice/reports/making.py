@@ -16,7 +16,7 @@ from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS, FIGURES, PAGE
 from kaggleprice.reports.findings import Findings, find
 from kaggleprice.runs.reading import Run, find_run
 from kaggleprice.sources import Source, load, spare_inputs
-from kaggleprice.training.devices import choose_compute
+from kaggleprice.training.devices import choose_compute, settle
 from kaggleprice.workflow import Workplace
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def make_report(
         spare_inputs(data, output)
     workflow.check_data(run, source.competition, data)
     ensemble = run.ensemble()
-    ensemble.network.to(device)
+    settle(ensemble.network, device, progress)
     findings = find(run, source.competition, data, ensemble, repeats=repeats, progress=progress)
     figures, text = _draw(findings, columns)
     written = _write_figures(run, figures)

@@ -185,6 +185,7 @@ def _make_record(
         "versions": versions(),
         "device": result.device,
         "threads": result.threads,
+        "groups": list(ensemble.fit.groups),
         "scores": asdict(result.scores),
         "folds": [asdict(fold) for fold in result.folds],
         "members": [asdict(member) for member in result.members],

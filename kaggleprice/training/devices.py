@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from kaggleprice.errors import DeviceError, UsageError
+from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.progress import Progress
+from kaggleprice.training.memory import lacks_memory, release
 
 DEVICE_NAMES = ("auto", "cpu", "cuda", "mps")
 
@@ -28,18 +32,43 @@ def available_devices() -> list[str]:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of this name; `auto` is CUDA, then MPS, then the CPU.
+    """Return the device of this name, of a list the first; arguments as for `choose_devices`."""
+    return choose_devices(name)[0]
+
+
+def choose_devices(names: str) -> tuple[torch.device, ...]:
+    """Return the devices of this name, or of these, separated by commas.
+
+    Args:
+        names: `auto`, which is CUDA, then MPS, then the CPU; or devices such as `cpu`, `cuda`,
+            `cuda:1`, `mps`. One that is named twice is to do the work of two.
 
     Raises:
-        DeviceError: where this machine does not have it; the message says what there is.
+        DeviceError: where this machine does not have one; the message says what there is.
     """
-    found = available_devices()
+    if names == "auto":
+        return (torch.device(available_devices()[0]),)
+    return tuple(_device(name.strip(), names) for name in names.split(","))
+
+
+def _device(name: str, names: str) -> torch.device:
+    where = "" if name == names else f" in {names!r}"
+    kind, colon, number = name.partition(":")
+    if name not in DEVICE_NAMES and not (kind == "cuda" and colon and number.isdecimal()):
+        raise DeviceError(
+            f"unknown device {name!r}{where}; there are: {', '.join(DEVICE_NAMES)}, and lists such "
+            "as cuda:0,cuda:1."
+        )
     if name == "auto":
-        return torch.device(found[0])
-    if name not in DEVICE_NAMES:
-        raise DeviceError(f"unknown device {name!r}; there are: {', '.join(DEVICE_NAMES)}.")
-    if name not in found:
-        raise DeviceError(f"device {name!r} is not available here; there is: {', '.join(found)}.")
+        raise DeviceError(f"device 'auto' is no part of a list; found {names!r}.")
+    found = available_devices()
+    count = torch.cuda.device_count() if kind == "cuda" and kind in found else 0
+    if kind not in found or (number and int(number) >= count):
+        if count:
+            found = [*(f"cuda:{i}" for i in range(count)), *found[1:]]
+        raise DeviceError(
+            f"device {name!r}{where} is not available here; there is: {', '.join(found)}."
+        )
     return torch.device(name)
 
 
@@ -61,21 +90,36 @@ class Compute:
     """What computes.
 
     Attributes:
-        device: where networks are trained.
+        devices: where networks are trained; members are spread over several.
         threads: CPU threads in use.
     """
 
-    device: torch.device
+    devices: tuple[torch.device, ...]
     threads: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where a trained network predicts."""
+        return self.devices[0]
+
+    @property
+    def name(self) -> str:
+        """The devices as they are recorded: `cpu`, `cuda:0,cuda:1`."""
+        return name_devices(self.devices)
+
+
+def name_devices(devices: Sequence[torch.device]) -> str:
+    """Return the names of devices, separated by commas."""
+    return ",".join(map(str, devices))
 
 
 def choose_compute(device: str, threads: int | None) -> Compute:
-    """Choose the device, set the threads, let freed memory be kept.
+    """Choose devices, set the threads, let freed memory be kept.
 
     Raises:
-        DeviceError, UsageError: as `choose_device` and `use_threads`.
+        DeviceError, UsageError: as `choose_devices` and `use_threads`.
     """
-    compute = Compute(choose_device(device), use_threads(threads))
+    compute = Compute(choose_devices(device), use_threads(threads))
     keep_freed_memory()
     return compute
 
@@ -92,3 +136,19 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     wanted = [(_TRIM_THRESHOLD, _KEPT_BYTES), (_MMAP_THRESHOLD, _MAPPED_BYTES)]
     return mallopt is not None and all(mallopt(*pair) == 1 for pair in wanted)
+
+
+def settle(network: MemberNetwork, device: torch.device, progress: Progress) -> None:
+    """Move a trained network to the device that is to predict; to the CPU where it does not fit."""
+    try:
+        network.to(device)
+    except Exception as error:
+        if device.type == "cpu" or not lacks_memory(error):
+            raise
+        network.cpu()
+        progress.notice(
+            f"the weights of {network.members} networks do not fit into the memory of {device}: "
+            "predicting on cpu"
+        )
+    if next(network.parameters()).device.type != device.type:
+        release(device)

@@ -8,60 +8,26 @@ rows in a step, or has stopped, takes no optimizer step.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, field, replace
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kaggleprice.errors import DivergenceError
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.training import LOSSES, Member, TrainingSettings
 from kaggleprice.training.batches import Batch, DeviceRows, pad_rows, plan_epoch
+from kaggleprice.training.course import Course, Ended, Fit, HistoryLine, Passed
 from kaggleprice.training.parameters import BestWeights, optimized
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
-from kaggleprice.training.supervision import UNSUPERVISED, Supervisor, TrainingState
 
 # Values per chunk of features in a prediction: bounds memory, and depends on nothing that may
 # differ between two predictions of the same members.
 _CHUNK_VALUES = 2**20
 # A network with this many times the error of an output of 0 has diverged, though still finite.
 _DIVERGED = 10.0
-
-
-@dataclass(frozen=True)
-class HistoryLine:
-    """One member after one epoch (counted from 1); RMSEs of the transformed target."""
-
-    member: int
-    epoch: int
-    train: float
-    validation: float
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What training leaves beside the network's own parameters.
-
-    Attributes:
-        target_center, target_scale: shape (M,), float64; a network's output times scale plus
-            center is the transformed target.
-        epochs: shape (M,), the epoch (counted from 1) whose weights each member has.
-        history: by epoch, then member.
-        cut_at: the epoch after which a supervisor ended training early; None where nobody did.
-        resumed_from: the epoch after which a kept state was taken up; None where training began.
-    """
-
-    target_center: NDArray[np.float64]
-    target_scale: NDArray[np.float64]
-    epochs: NDArray[np.int64]
-    history: list[HistoryLine] = field(default_factory=list)
-    cut_at: int | None = None
-    resumed_from: int | None = None
 
 
 def predict_members(
@@ -103,7 +69,7 @@ def _outputs(
     return made
 
 
-class Training:
+class Training(Course):
     """All members trained together; the network's parameters are changed in place."""
 
     def __init__(
@@ -132,6 +98,7 @@ class Training:
         """
         self.network, self.rows, self.settings = network, rows, settings
         self.members, self.base_seed, self.progress = members, base_seed, progress
+        self.groups = (len(members),)
         self.truth, self.fold_of_row = target, fold_of_row
         self.train_rows, self.stop_rows = self._split_rows()
         self.parameters = optimized(network, settings, [len(r) for r in self.train_rows])
@@ -183,71 +150,38 @@ class Training:
             line.copy_(torch.from_numpy((target - center) / scale))
         return made
 
-    def run(self, supervisor: Supervisor = UNSUPERVISED) -> Fit:
-        """Train epoch by epoch.
+    def train_epoch(self, epoch: int, record: bool) -> Passed:
+        """Take one pass over every member's rows; as in `Course`."""
+        losses = self._pass(epoch)
+        diverged = np.flatnonzero(~np.isfinite(losses))
+        if len(diverged):
+            return Passed(0, tuple(diverged.tolist()))
+        active = self._watch(epoch)
+        return Passed(active, lines=self.record(epoch) if record else ())
 
-        Args:
-            supervisor: asked between epochs.
+    def tensors(self) -> dict[str, Tensor]:
+        """Return parameters, the optimizer's state and the best weights; as in `Course`."""
+        weights = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        best = {} if self.best is None else self.best.state()
+        return {**self.parameters.state(), **weights, **best}
 
-        Raises:
-            DivergenceError: where members leave the finite numbers; names them and the epoch.
-        """
-        recorded, last = set(self.settings.recorded_epochs), self.settings.epochs
-        begun = self._resume(supervisor.resume())
-        self.progress.advance("training", begun, last, self._describe(), "epochs")
-        for epoch in range(begun + 1, last + 1):
-            losses = self._train_epoch(epoch)
-            self._check_finite(losses, epoch)
-            going = self._watch(epoch)
-            if epoch in recorded or not going:
-                self._record(epoch)
-            if going and epoch < last and not supervisor.go_on(epoch, partial(self._state, epoch)):
-                self._cut(epoch)
-                going = False
-            self.progress.advance("training", epoch, last, self._describe(), "epochs")
-            if not going:
-                break
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up what `tensors` returned; as in `Course`."""
+        names = self.network.state_dict()
+        self.network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
+        self.parameters.load_state(tensors)
         if self.best is not None:
-            self.fit.epochs[:] = self.best.restore(self.network)
-        self._check_learned()
-        return self.fit
+            self.parameters.freeze(np.flatnonzero(~self.best.load_state(tensors)))
 
-    def _state(self, epoch: int) -> TrainingState:
-        """Return all that later epochs, and the result, depend on."""
-        lines = [astuple(line) for line in self.fit.history]
-        history = torch.tensor(lines, dtype=torch.float64).reshape(-1, 4)
-        tensors = {"history": history, **self.parameters.state()}
-        tensors |= {f"network.{n}": value for n, value in self.network.state_dict().items()}
-        tensors |= {} if self.best is None else self.best.state()
-        return TrainingState(epoch, tensors)
-
-    def _resume(self, state: TrainingState | None) -> int:
-        """Take a state up; return how many epochs are finished."""
-        if state is None:
-            return 0
-        network = {
-            name.removeprefix("network."): value
-            for name, value in state.tensors.items()
-            if name.startswith("network.")
-        }
-        self.network.load_state_dict(network)
-        self.parameters.load_state(state.tensors)
+    def finish(self, epoch: int) -> Ended:
+        """Put each member's best weights in place; as in `Course`."""
+        epochs = np.full(len(self.members), epoch)
         if self.best is not None:
-            self.parameters.freeze(np.flatnonzero(~self.best.load_state(state.tensors)))
-        for member, epoch, train, validation in state.tensors["history"].tolist():
-            self.fit.history.append(HistoryLine(int(member), int(epoch), train, validation))
-        self.fit = replace(self.fit, resumed_from=state.epoch)
-        return state.epoch
+            epochs = self.best.restore(self.network)
+        return Ended(self.fit.target_center, self.fit.target_scale, epochs, self._unlearned())
 
-    def _cut(self, epoch: int) -> None:
-        """End training here."""
-        if not self.fit.history or self.fit.history[-1].epoch != epoch:
-            self._record(epoch)
-        self.fit = replace(self.fit, cut_at=epoch)
-        self.fit.epochs[:] = epoch
-
-    def _train_epoch(self, epoch: int) -> NDArray[np.float64]:
-        """Take one pass over every member's rows; return the summed losses, shape (M,)."""
+    def _pass(self, epoch: int) -> NDArray[np.float64]:
+        """Take every step of an epoch; return the summed losses, shape (M,)."""
         order = self._begin(epoch)
         total = torch.zeros(len(self.members), device=self.rows.device)
         for step, batch in enumerate(self.batches):
@@ -296,10 +230,10 @@ class Training:
         self.parameters.step(losses.sum(), batch.idle)
         return losses.detach()
 
-    def _watch(self, epoch: int) -> bool:
-        """Look at the rows of early stopping; tell whether any member is still training."""
+    def _watch(self, epoch: int) -> int:
+        """Look at the rows of early stopping; return how many members are still training."""
         if self.best is None or self.settings.patience is None:
-            return True
+            return len(self.members)
         predicted = predict_members(self.network, self.rows, self.fit, pad_rows(self.stop_rows))
         scores = np.array(
             [
@@ -309,12 +243,13 @@ class Training:
         )
         active = self.best.update(self.network, epoch, scores, self.settings.patience)
         self.parameters.freeze(np.flatnonzero(~active))
-        return bool(active.any())
+        return int(active.sum())
 
-    def _record(self, epoch: int) -> None:
+    def record(self, epoch: int) -> list[HistoryLine]:
+        """Return the error of each member on its training and validation rows; as in `Course`."""
         predicted = predict_members(self.network, self.rows, self.fit)
         predicted -= self.truth
-        error = np.square(predicted, out=predicted)
+        error, lines = np.square(predicted, out=predicted), []
         for m, member in enumerate(self.members):
             held = self.fold_of_row == member.fold
             line = HistoryLine(
@@ -323,21 +258,11 @@ class Training:
                 train=float(np.sqrt(error[m, ~held].mean())),
                 validation=float(np.sqrt(error[m, held].mean())) if held.any() else float("nan"),
             )
-            self.fit.history.append(line)
+            lines.append(line)
+        return lines
 
-    def _describe(self) -> str:
-        members = f"{len(self.members)} member{'s' * (len(self.members) != 1)}"
-        if not self.fit.history:
-            return members
-        last = self.fit.history[-1].epoch
-        scores = [line.validation for line in self.fit.history if line.epoch == last]
-        return f"validation RMSE {np.mean(scores):.4f}, {members}"
-
-    def _check_finite(self, losses: NDArray[np.float64], epoch: int) -> None:
-        self._refuse(np.flatnonzero(~np.isfinite(losses)), f"in epoch {epoch}")
-
-    def _check_learned(self) -> None:
-        """Refuse members that are finite, but far worse than a network that says nothing."""
+    def _unlearned(self) -> tuple[int, ...]:
+        """Return members that are finite, but far worse than a network that says nothing."""
         predicted = predict_members(self.network, self.rows, self.fit)
         worse = []
         for m, rows in enumerate(self.train_rows):
@@ -346,18 +271,7 @@ class Training:
             # Saying nothing is perfect where the target is constant; nothing else can be.
             if not error <= _DIVERGED * max(silent, 0.1 * self.fit.target_scale[m]):
                 worse.append(m)
-        self._refuse(np.array(worse, dtype=np.int64), f"by epoch {self.fit.history[-1].epoch}")
-
-    def _refuse(self, diverged: NDArray[np.int64], when: str) -> None:
-        if len(diverged) == 0:
-            return
-        named = [f"fold {self.members[m].fold + 1} seed {self.members[m].seed}" for m in diverged]
-        shown = ", ".join(named[:4]) + (f" and {len(named) - 4} more" if len(named) > 4 else "")
-        raise DivergenceError(
-            f"training diverged {when} for {len(named)} of {len(self.members)} members ({shown}) "
-            f"at learning rate {self.settings.lr:g}; try a smaller one, such as "
-            f"--lr {self.settings.lr / 10:g}."
-        )
+        return tuple(worse)
 
 
 def _mean_over(values: Tensor, used: Tensor) -> Tensor:
@@ -367,3 +281,6 @@ def _mean_over(values: Tensor, used: Tensor) -> Tensor:
 
 def _rmse(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.square(predicted - truth))))
+
+
+__all__ = ["Fit", "HistoryLine", "Training", "predict_members"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,9 @@ from torch import Tensor
 
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.training import OPTIMIZERS, SCHEDULES, TrainingSettings
+
+# What optimizers keep once per parameter, not once per value of it.
+_COUNT = "step"
 
 
 class MemberParameters:
@@ -31,15 +33,18 @@ class MemberParameters:
             settings: optimizer, schedule and penalties.
             counts: shape (M,), each member's training rows.
         """
-        self._settings = settings
+        self._settings, self._members = settings, len(counts)
         self._parameters = dict(network.named_parameters())
         self._decayed = set(network.decayed_parameters())
         # Members with the same number of steps in an epoch share a learning rate throughout.
         steps = [-(-count // settings.batch_size) for count in counts]
         groups: dict[tuple[int, bool], list[Tensor]] = {}
+        # What the optimizer gets of each parameter: all of it, or one part per member.
+        self._given: dict[str, list[Tensor]] = {}
         for name, parameter in self._parameters.items():
             for length, part in self._parts(name, parameter, steps):
                 groups.setdefault((length, name in self._decayed), []).append(part)
+                self._given.setdefault(name, []).append(part)
         self._optimizer = OPTIMIZERS[settings.optimizer].load()(
             [
                 {"params": parts, "weight_decay": settings.weight_decay * decays, "steps": length}
@@ -93,25 +98,43 @@ class MemberParameters:
             gradient.mul_(factor.view(-1, *[1] * (gradient.dim() - 1)))
 
     def state(self) -> dict[str, Tensor]:
-        """Return the optimizer's state by name: `optimizer.PART.QUANTITY`."""
-        state: Mapping[int, Mapping[str, Any]] = self._optimizer.state_dict()["state"]
-        return {
-            f"optimizer.{index}.{name}": value
-            for index, values in state.items()
-            for name, value in values.items()
-            if isinstance(value, Tensor)
-        }
+        """Return the optimizer's state by name, `optimizer.QUANTITY.PARAMETER`; members first.
+
+        It is the same whether parameters are optimized whole or in slices.
+        """
+        state: dict[str, Tensor] = {}
+        for name, given in self._given.items():
+            kept = [self._optimizer.state[part] for part in given]
+            for quantity, value in kept[0].items():
+                if isinstance(value, Tensor):
+                    values = [own[quantity] for own in kept]
+                    state[f"optimizer.{quantity}.{name}"] = self._of_members(values)
+        return state
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
         """Take up what `state` returned; other names are left alone."""
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == "optimizer":
-                index, _, quantity = rest.partition(".")
-                state.setdefault(int(index), {})[quantity] = value
+        loaded: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            kind, _, rest = key.partition(".")
+            quantity, _, name = rest.partition(".")
+            if kind == "optimizer" and name in self._given:
+                given = self._given[name]
+                values = self._to_given(value, counts=quantity == _COUNT)
+                for part, own in zip(given, values, strict=True):
+                    loaded.setdefault(id(part), {})[quantity] = own
+        parts = [part for group in self._optimizer.param_groups for part in group["params"]]
+        state = {i: loaded[id(part)] for i, part in enumerate(parts) if id(part) in loaded}
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+    def _of_members(self, values: Sequence[Tensor]) -> Tensor:
+        """Return the optimizer's values of a parameter as one, members first."""
+        (value,) = values
+        return value if value.dim() else value.repeat(self._members)
+
+    def _to_given(self, value: Tensor, *, counts: bool) -> Sequence[Tensor]:
+        """Undo `_of_members`."""
+        return [value[0].clone() if counts else value]
 
     def freeze(self, members: Sequence[int] | NDArray[np.int64]) -> None:
         """Let these members take no further step: not these, which always step together."""
@@ -161,6 +184,13 @@ class SlicedParameters(MemberParameters):
         """Let these members take no further step."""
         self._detach(members)
         self._frozen.update(int(m) for m in members)
+
+    def _of_members(self, values: Sequence[Tensor]) -> Tensor:
+        return torch.stack(list(values))
+
+    def _to_given(self, value: Tensor, *, counts: bool) -> Sequence[Tensor]:
+        # Copies: an optimizer keeps and changes what it is given.
+        return [part.clone() for part in value]
 
     def _detach(self, members: Sequence[int] | NDArray[np.int64]) -> None:
         for m in members:

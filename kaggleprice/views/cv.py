@@ -16,7 +16,15 @@ from kaggleprice.metrics import METRICS
 from kaggleprice.runs.reading import Run
 from kaggleprice.views.expectation import expected_document, expected_text, pooled_text
 from kaggleprice.views.gates import gate_documents, gate_lines
-from kaggleprice.views.tables import document, make_table, score_text, step_lines, threads_text
+from kaggleprice.views.tables import (
+    document,
+    groups_of,
+    groups_text,
+    make_table,
+    score_text,
+    step_lines,
+    threads_text,
+)
 
 # Validation error this many times training error reads as much overfitting, or as none.
 _OVERFITS, _CLOSE = 2.5, 1.1
@@ -41,6 +49,7 @@ def cv_document(
         seconds=record["timing"]["seconds"],
         device=record["device"],
         threads=record["threads"],
+        groups=groups_of(record),
         notes=record["notes"],
         data=record["data"],
         folds_sha256=record["files"]["folds.csv"],
@@ -70,7 +79,7 @@ def cv_view(
         *record["notes"],
         f"{members} members ({folds} folds x {members // folds}) trained together in "
         f"{record['timing']['seconds']:.1f} s on {record['device']} "
-        f"({threads_text(record['threads'])})",
+        f"({threads_text(record['threads'])}){groups_text(record)}",
         f"saved as run {run.name} in {run.path}",
         *gate_lines(gates),
     ]

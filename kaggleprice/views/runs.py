@@ -23,7 +23,14 @@ from kaggleprice.history.wording import (
 )
 from kaggleprice.metrics import METRICS
 from kaggleprice.settings import flat_settings
-from kaggleprice.views.tables import document, make_table, score_text, threads_text
+from kaggleprice.views.tables import (
+    document,
+    groups_of,
+    groups_text,
+    make_table,
+    score_text,
+    threads_text,
+)
 
 _STEPS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 _DAYS_IN_WORDS = 30
@@ -160,6 +167,7 @@ def show_document(run: Listed, files: Sequence[StoredFile]) -> dict[str, Any]:
         versions=record["versions"],
         device=record["device"],
         threads=record["threads"],
+        groups=groups_of(record),
         finished=record["timing"]["finished"],
         seconds=record["timing"]["seconds"],
         files=[{"name": f.name, "bytes": f.size, "state": f.state} for f in files],
@@ -183,7 +191,7 @@ def show_view(run: Listed, files: Sequence[StoredFile], *, everything: bool = Fa
         *_alone_lines(record),
         *record["notes"],
         f"finished {_moment(run.finished)} after {record['timing']['seconds']:.1f} s on "
-        f"{record['device']} ({threads_text(record['threads'])})",
+        f"{record['device']} ({threads_text(record['threads'])}){groups_text(record)}",
     ]
     return Group(
         Text(f"run {run.name} of {record['competition']}, in {run.path}", style="bold"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,20 @@ def path_text(path: Path | None) -> str | None:
 def threads_text(count: int) -> str:
     """Return `1 thread`, `2 threads`, ...."""
     return f"{count} thread{'s' * (count != 1)}"
+
+
+def groups_of(record: Mapping[str, Any]) -> list[int]:
+    """Return how many members were trained at once, group by group; runs of old do not say."""
+    return list(record.get("groups") or [len(record["members"])])
+
+
+def groups_text(record: Mapping[str, Any]) -> str:
+    """Return `, in 2 groups of 32`; nothing where all were trained at once."""
+    groups = groups_of(record)
+    if len(groups) == 1:
+        return ""
+    size = f"up to {max(groups)}" if len(set(groups)) > 1 else str(groups[0])
+    return f", in {len(groups)} groups of {size}"
 
 
 def score_text(value: float) -> str:
