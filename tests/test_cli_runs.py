@@ -286,13 +286,17 @@ def test_every_command_takes_a_run_as_it_is_printed(
     assert "good" in done.out
 
 
-def test_a_run_of_another_competition(entry: EntryPoint, made: Path) -> None:
+def test_a_run_of_another_competition(entry: EntryPoint, made: Path, tmp_path: Path) -> None:
     for name in ("small/good", "runs/small/good"):
         done = entry("predict", "--run", name, cwd=made)
         assert done.code == 2
         assert done.error == (
             f"{name} is a run of small, not of house-prices; say with -c whose it is."
         )
+    # Elsewhere a folder's name says nothing of whose run it is.
+    elsewhere = shutil.copytree(made / "runs" / "small" / "good", tmp_path / "kept" / "moved")
+    done = entry("predict", *SMALL, "--run", elsewhere, cwd=made)
+    assert done.error.startswith(f"unknown run of small '{elsewhere}'; there are: bad, good, leaky")
     done = entry("predict", *SMALL, "--run", "small/god", cwd=made)
     assert done.error.startswith("unknown run of small 'god'; there are: bad, good, leaky. Did")
 

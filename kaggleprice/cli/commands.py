@@ -49,13 +49,9 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Do the work; say first which variables were meant for it, as it seems, and are not."""
+        unknown = list(unknown_variables(tree_of(ctx.find_root().command)))
         # `config` says so in its result.
-        unknown = (
-            []
-            if self.name == "config"
-            else list(unknown_variables(tree_of(ctx.find_root().command)))
-        )
-        if unknown:
+        if unknown and self.name != "config":
             with make_reporter(ctx.params.get("quiet", False)) as reporter:
                 for sentence in unknown:
                     reporter.notice(sentence)

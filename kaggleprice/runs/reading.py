@@ -205,7 +205,11 @@ def _find_folder(runs_dir: Path, competition: Competition, name: str) -> Path:
             name = place.name
     if name in by_name:
         return by_name[name]
-    others = [place.parent.name for place in places if (place / RECORD).is_file()]
+    others = [
+        place.parent.name
+        for place in places
+        if (place / RECORD).is_file() and place.parent.parent.resolve() == runs_dir.resolve()
+    ]
     if others:
         raise UsageError(
             f"{name} is a run of {others[0]}, not of {competition.name}; say with -c whose it is."
