@@ -29,6 +29,11 @@ from kaggleprice.errors import UsageError
 FILE_NAME, PROJECT_FILE, PROJECT_TABLE = "kaggleprice.toml", "pyproject.toml", "tool.kaggleprice"
 PREFIX = "KAGGLEPRICE_"
 
+# Variables that are no keys of a file: which file is read, and where the project's own tests look.
+_OTHER_VARIABLES = frozenset(
+    PREFIX + name for name in ("CONFIG", "NO_CONFIG", "REAL_DATA", "REQUIRE_REAL_DATA")
+)
+
 _WHERE_KEYS_ARE = "; `kaggleprice COMMAND --help` lists the options, which are the keys."
 
 Kind = Literal["flag", "environment", "file", "preset", "default"]
@@ -187,10 +192,12 @@ def environment_name(option: str) -> str:
 
 def unknown_variables(tree: CommandTree) -> Iterator[str]:
     """Return a sentence on each environment variable that looks like an option and is none."""
-    known = {environment_name(option) for option in tree.all_options}
+    known = {environment_name(option) for option in tree.all_options} | _OTHER_VARIABLES
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
-            ending = did_you_mean(name, known) or "."
+            # Without what all of them begin with, which would make any two of them near.
+            bare = {other.removeprefix(PREFIX) for other in known}
+            ending = did_you_mean(name.removeprefix(PREFIX), bare, PREFIX + "{}") or "."
             yield f"the environment variable {name} is of no option{ending}"
 
 

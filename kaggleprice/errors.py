@@ -53,12 +53,14 @@ class UsageError(KagglePriceError):
 class UnknownNameError(UsageError):
     """A name that is in no registry; the message lists the valid ones."""
 
-    def __init__(self, kind: str, name: str, valid: Iterable[str], where: str = "") -> None:
+    def __init__(
+        self, kind: str, name: str, valid: Iterable[str], where: str = "", more: str = ""
+    ) -> None:
         self.kind, self.name, self.valid = kind, name, sorted(valid)
         close = difflib.get_close_matches(name, self.valid, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         known = f"there are: {', '.join(self.valid)}" if self.valid else "there are none yet"
-        super().__init__(f"unknown {kind} {name!r}{where}; {known}.{hint}")
+        super().__init__(f"unknown {kind} {name!r}{where}; {known}{more}.{hint}")
 
 
 class DeviceError(UsageError):

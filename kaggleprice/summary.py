@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kaggleprice.gates import Gate
-from kaggleprice.history.wording import changed_options, setting_text, typed_settings
+from kaggleprice.history.wording import changed_options, setting_text, typed_command
 from kaggleprice.metrics import METRICS
 from kaggleprice.runs.reading import Run
 from kaggleprice.views.tables import score_text, threads_text
@@ -40,7 +40,7 @@ def summarize(run: Run, gates: Sequence[Gate] = ()) -> str:
     if changed:
         rows = [[name, setting_text(name, value)] for name, value in changed.items()]
         parts.append(table(["changed setting", "value"], rows))
-    asked = " ".join(["kaggleprice cv", typed_settings(run.settings)]).rstrip()
+    asked = typed_command(run.settings, record["competition"])
     versions = ", ".join(f"{literal(n)} {literal(v)}" for n, v in record["versions"].items())
     parts += [
         f"Settings as of `{asked}`; {len(record['members'])} members in "

@@ -100,6 +100,7 @@ def identify(
         "engineering": competition.engineering,
         "data": data.record,
         "settings": settings_to_record(settings),
+        "k": int(fold_of_row.max()) + 1,
         "folds": hashlib.sha256(fold_of_row.astype("<i8").tobytes()).hexdigest(),
         "versions": versions(),
         "device": compute.name,

@@ -109,6 +109,7 @@ def test_a_damaged_run_is_no_measure(small: Path) -> None:
         ("default", {"k": 5}, "kaggleprice cv --preset best"),
         ("default", {"k": 4, "lr": 0.02}, "kaggleprice cv --preset best --k 4"),
         ("fast", {"k": 5}, "kaggleprice cv"),
+        ("fast", {"k": 5, "epochs": 90}, "kaggleprice cv --preset best"),
         ("book", {"k": 5, "seeds": 20}, "kaggleprice cv"),
         ("best", {"k": 5}, "kaggleprice report"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,11 @@ from xml.etree import ElementTree
 
 import pytest
 from entry_point import SCRIPT, TINY, EntryPoint, Finished
+from filelock import FileLock
 from forged import forge, noisy
 from small import write_small
 
+from kaggleprice import cli
 from kaggleprice.cli.ci import annotation
 from kaggleprice.runs.records import read_record
 
@@ -69,7 +72,7 @@ def test_runs_alone_lists_them_best_first(entry: EntryPoint, made: Path) -> None
     assert leaky[2] == "[1]"
     assert "[1] Optimistic: members stopped by their validation rows" in text
     assert "latest: leaky" in text
-    assert "epochs 30" in text
+    assert "fast: hidden 8, lr 0.02, k 2, seeds 1" in text
 
 
 def test_the_list_as_a_document(entry: EntryPoint, made: Path) -> None:
@@ -81,7 +84,8 @@ def test_the_list_as_a_document(entry: EntryPoint, made: Path) -> None:
     assert set(found) == {"bad", "good", "leaky"}
     assert found["good"]["scores"]["oof"] == oof(made, "good")
     assert (found["good"]["state"], found["good"]["problem"]) == ("finished", None)
-    assert found["good"]["changed"]["epochs"] == 30
+    assert found["good"]["preset"] == "fast"
+    assert found["good"]["changed"] == {"hidden": [8], "lr": 0.02, "k": 2, "seeds": 1}
     assert found["leaky"]["notes"]
     assert done.json["runs"] == entry("runs", "list", *SMALL, "--json", cwd=made).json["runs"]
 
@@ -99,6 +103,32 @@ def test_damaged_and_unfinished_runs_are_listed_as_such(entry: EntryPoint, copie
         "bad": "unreadable",
         ".unfinished-x": "unfinished",
     }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="signals are sent by the forking server")
+def test_an_unfinished_run_says_how_it_was_asked_for(entry: EntryPoint, copied: Path) -> None:
+    folds = ["--folds", "runs/small/leaky/folds.csv"]
+    given = ["--epochs", "20000", "--seeds", "2", "--lr", "0.02", "--threads", "1", *folds]
+    often = ["--checkpoint-every", "0.01"]
+    ended = entry("cv", *SMALL, *given, *often, cwd=copied, interrupt=signal.SIGINT)
+    assert ended.code == 130
+    text = told(entry("runs", cwd=copied))
+    (row,) = [line for line in text.splitlines() if line.strip().startswith(".unfinished-")]
+    assert row.split()[1:] == ["6", "fast:", "lr", "0.02,", "epochs", "20000", "unfinished"]
+    assert f"unfinished: {row.split()[0]}, just now: in training, or interrupted" in text
+    (left,) = [
+        run
+        for run in entry("runs", "--json", cwd=copied).json["runs"]
+        if run["state"] == "unfinished"
+    ]
+    assert (left["members"], left["preset"]) == (6, "fast")
+    assert left["changed"] == {"lr": 0.02, "epochs": 20000}
+    assert (left["scores"], left["finished"]) == (None, None)
+    for name in ("bad", "good", "leaky"):
+        shutil.rmtree(copied / "runs" / "small" / name)
+    alone = told(entry("runs", cwd=copied))
+    assert "small: no finished run" in alone
+    assert "lr 0.02, epochs 20000" in alone
 
 
 def test_names_are_whole_at_80_columns(entry: EntryPoint, tmp_path: Path) -> None:
@@ -144,7 +174,8 @@ def test_help(entry: EntryPoint, tmp_path: Path, verb: list[str]) -> None:
 def test_show(entry: EntryPoint, made: Path) -> None:
     text = told(entry("runs", "show", "good", cwd=made))
     assert f"RMSE between logs: {oof(made, 'good'):.4f}" in text
-    assert "--epochs 30" in text
+    asked = "kaggleprice cv --preset fast --hidden 8 --lr 0.02 --k 2 --seeds 1 -c FILE.toml"
+    assert f"settings: as `{asked}`" in text
     assert "oof.csv" in text
     rows = [line.split() for line in text.splitlines()]
     assert ["epochs", "30"] in rows
@@ -228,6 +259,48 @@ def test_compare_on_other_folds_warns(entry: EntryPoint, made: Path) -> None:
     assert document["by_row"]["count"] == 24
 
 
+# Naming one.
+
+
+@pytest.mark.parametrize("name", ["good", "small/good", "runs/small/good", "{whole}"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["predict", "--run"],
+        ["predict", "--dry-run", "--run"],
+        ["report", "--no-importance"],
+        [*CV, "--baseline"],
+        ["cv", "--threads", "1", "--add-seeds", "1", "--run"],
+        ["runs", "show"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_takes_a_run_as_it_is_printed(
+    entry: EntryPoint, copied: Path, command: list[str], name: str
+) -> None:
+    name = name.format(whole=copied / "runs" / "small" / "good")
+    if command[0] == "report":
+        pytest.importorskip("matplotlib")
+    done = entry(*command, name, *SMALL, "--quiet", cwd=copied)
+    assert done.code == 0, done.err
+    assert "good" in done.out
+
+
+def test_a_run_of_another_competition(entry: EntryPoint, made: Path, tmp_path: Path) -> None:
+    for name in ("small/good", "runs/small/good"):
+        done = entry("predict", "--run", name, cwd=made)
+        assert done.code == 2
+        assert done.error == (
+            f"{name} is a run of small, not of house-prices; say with -c whose it is."
+        )
+    # Elsewhere a folder's name says nothing of whose run it is.
+    elsewhere = shutil.copytree(made / "runs" / "small" / "good", tmp_path / "kept" / "moved")
+    done = entry("predict", *SMALL, "--run", elsewhere, cwd=made)
+    assert done.error.startswith(f"unknown run of small '{elsewhere}'; there are: bad, good, leaky")
+    done = entry("predict", *SMALL, "--run", "small/god", cwd=made)
+    assert done.error.startswith("unknown run of small 'god'; there are: bad, good, leaky. Did")
+
+
 # Removing.
 
 
@@ -248,6 +321,38 @@ def test_prune(entry: EntryPoint, copied: Path) -> None:
     assert [run["run"] for run in document["removed"]] == ["bad"]
     assert sorted(p.name for p in (copied / "runs" / "small").iterdir()) == ["good", "leaky"]
     assert "removed nothing" in told(entry("runs", "prune", "--keep", "1", cwd=copied))
+
+
+def test_prune_says_what_stays_and_why(entry: EntryPoint, copied: Path) -> None:
+    (copied / "runs" / "small" / "bad" / "notes.txt").write_text("mine", encoding="utf-8")
+    text = told(entry("runs", "prune", "--keep", "1", "--yes", cwd=copied))
+    assert text.splitlines() == [
+        "removed nothing",
+        "stays: runs/small/bad: it holds notes.txt, which no command wrote",
+    ]
+
+
+def test_prune_where_nothing_can_be_removed(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: no folder is closed to an administrator, as whom tests may run."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    left = copied / "runs" / "small" / ".unfinished-x"
+    left.mkdir()
+    (left / "lock").write_bytes(b"")
+    monkeypatch.chdir(copied)
+    monkeypatch.setattr(FileLock, "acquire", fail)
+    with pytest.raises(SystemExit) as exited:
+        cli.main(["runs", "prune", "--unfinished", "--yes"])
+    said = capsys.readouterr()
+    assert (exited.value.code, said.out) == (1, "")
+    assert said.err == (
+        "error: cannot remove runs/small/.unfinished-x: its lock cannot be taken: "
+        "Permission denied.\n"
+    )
 
 
 def test_prune_has_to_know_what(entry: EntryPoint, copied: Path) -> None:

@@ -307,6 +307,97 @@ def test_variables_that_are_refused(
     assert seen("cv").startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("k = 1", "k must be 2 folds or more, found 1; from k in kaggleprice.toml."),
+        ("[cv]\nk = 1\nseeds = 0", "k must be 2 folds or more, found 1; from k in [cv] of kag"),
+        ("epochs = 0", "epochs must be 1 or more, found 0; from epochs in kaggleprice.toml."),
+        ("hidden = 0", "found [0]; from hidden in kaggleprice.toml."),
+        ('preset = "lsit"', "unknown preset 'lsit' from preset in kaggleprice.toml; there are: "),
+    ],
+)
+def test_settings_that_cannot_be_say_where_they_stand(
+    seen: Callable[..., Any], folder: Path, line: str, sentence: str
+) -> None:
+    write(folder, line)
+    said = seen("cv")
+    assert sentence in said
+    if "[cv]" not in line:
+        assert seen("predict") == said
+    assert isinstance(seen("cv", "--no-config"), dict)
+
+
+def test_only_the_value_that_is_refused_is_named(
+    seen: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, "lr = 0.02\nk = 1\n")
+    assert seen("cv", "--seeds", "0", "--k", "3") == (
+        "seeds must be 1 or more networks per fold, found 0."
+    )
+    assert seen("cv", "--k", "0") == "k must be 2 folds or more, found 0."
+    monkeypatch.setenv("KAGGLEPRICE_K", "-1")
+    assert seen("cv") == "k must be 2 folds or more, found -1; from KAGGLEPRICE_K."
+    assert seen("config") == seen("cv")
+    write(folder, "clip = 0\n")
+    assert seen("preprocess", "-c", "sample") == (
+        "clip must be above 0 standard deviations, found 0.0; from clip in kaggleprice.toml."
+    )
+
+
+def test_a_preset_that_is_none_says_how_to_see_them(seen: Callable[..., Any]) -> None:
+    for command in ("cv", "predict", "config"):
+        assert seen(command, "--preset", "lsit") == (
+            "unknown preset 'lsit'; there are: best, book, default, fast, list; "
+            "`--preset list` shows them. Did you mean 'list'?"
+        )
+
+
+# Variables that are of no option.
+
+
+UNKNOWN = "the environment variable KAGGLEPRICE_EPOCH is of no option; did you mean KAGGLEPRICE_EPO"
+
+
+@pytest.mark.parametrize(
+    "command", [["cv", *TINY], ["runs"], ["runs", "list", "--json"], ["cv", "--preset", "list"]]
+)
+def test_a_misspelled_variable_is_told_once(
+    entry: EntryPoint, tmp_path: Path, command: list[str]
+) -> None:
+    write_small(tmp_path)
+    if "--k" in command:
+        command = [*command, "-c", "small.toml"]
+    done = entry(*command, cwd=tmp_path, KAGGLEPRICE_EPOCH="3")
+    assert done.code == 0, done.err
+    assert done.err.count("KAGGLEPRICE_EPOCH ") == 1
+    assert done.err.startswith(UNKNOWN)
+    assert "KAGGLEPRICE" not in done.out
+    quiet = entry(*command, "--quiet", cwd=tmp_path, KAGGLEPRICE_EPOCH="3")
+    assert (quiet.code, quiet.err) == (0, "")
+
+
+def test_a_misspelled_variable_is_an_event(entry: EntryPoint, tmp_path: Path) -> None:
+    done = entry("runs", "--progress", "json", cwd=tmp_path, KAGGLEPRICE_EPOCH="3")
+    (event,) = [json.loads(line) for line in done.err.splitlines()]
+    assert (event["event"], event["level"]) == ("notice", "notice")
+    assert event["message"].startswith(UNKNOWN)
+
+
+def test_variables_that_are_known_are_not_told(entry: EntryPoint, tmp_path: Path) -> None:
+    write(tmp_path, "", "other.toml")
+    known = ["DATA_DIR", "RUNS_DIR", "EPOCHS", "REAL_DATA", "REQUIRE_REAL_DATA", "NO_VERIFY"]
+    variables = {f"KAGGLEPRICE_{name}": "1" for name in known}
+    variables["KAGGLEPRICE_CONFIG"] = "other.toml"
+    done = entry("runs", cwd=tmp_path, **variables)
+    assert (done.code, done.err) == (0, "")
+    assert entry("config", "--json", cwd=tmp_path, **variables).json["notes"] == []
+    # Nothing is near: the sentence ends there.
+    told = entry("runs", cwd=tmp_path, KAGGLEPRICE_XYZZY="1").err
+    assert told == "the environment variable KAGGLEPRICE_XYZZY is of no option.\n"
+    assert entry("cv", "--help", cwd=tmp_path, KAGGLEPRICE_XYZZY="1").err == ""
+
+
 def test_a_named_file(
     seen: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -374,6 +374,28 @@ def test_bars_end_with_an_error(stderr: Use) -> None:
     assert "\x1b[?25h" in stream.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("total", "line"),
+    [(9, "training: 3 of 9 epochs, stopped after 8 s"), (None, "training: 3 epochs, stopped")],
+)
+def test_a_line_says_that_a_stage_was_left(
+    clock: Clock, stderr: Use, total: int | None, line: str
+) -> None:
+    stream = stderr(io.StringIO())
+
+    def interrupted() -> None:
+        with Reporter(clock=clock) as reporter:
+            for epoch in range(4):
+                reporter.advance("training", epoch, total, unit="epochs")
+                clock.now += 2
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert stream.getvalue().splitlines()[-1].startswith(line)
+    assert "in all" not in stream.getvalue()
+
+
 def test_a_second_stage_takes_the_bar_s_place(clock: Clock, stderr: Use) -> None:
     stream = stderr(Terminal())
     with Reporter(clock=clock) as reporter:

@@ -123,6 +123,15 @@ def test_unfinished_runs_are_told_apart(runs_dir: Path) -> None:
     assert names(listing.list_runs(runs_dir))[-1] == "third/.unfinished-x"
 
 
+@pytest.mark.parametrize("content", ["{", "{}", '{"k": 2, "settings": {}}'])
+def test_an_unfinished_run_may_say_nothing_of_itself(runs_dir: Path, content: str) -> None:
+    left = runs_dir / "small" / ".unfinished-x"
+    left.mkdir()
+    (left / "identity.json").write_text(content, encoding="utf-8")
+    run = listing.list_runs(runs_dir, "small")[-1]
+    assert (run.state, run.settings, run.members) == (INTERRUPTED, None, None)
+
+
 # Finding one.
 
 
@@ -207,12 +216,15 @@ def test_a_preset_is_called_by_its_name(name: str) -> None:
     [
         ("default", {"k": 3}, "default: k 3"),
         ("default", {"shuffle": False}, "default: no-shuffle"),
-        ("default", {"seeds": 2, "epochs": 2}, "default: epochs 2, seeds 2"),
+        ("default", {"seeds": 2, "epochs": 2}, "fast: epochs 2"),
+        ("default", {"lr": 0.02, "epochs": 9}, "default: lr 0.02, epochs 9"),
+        # Two presets need as many options beside them: the default, which need not be typed.
+        ("fast", {"seeds": 1, "epochs": 9}, "default: epochs 9, seeds 1"),
         ("default", {"seeds": 2, "epochs": 30, "k": 3}, "fast: k 3"),
         ("book", {"seeds": 20, "engineering": True}, "book: engineering, seeds 20"),
         ("default", {"recipe": "book"}, "default: recipe book"),
         ("best", {"k": 3}, "best: k 3"),
-        ("best", {"partners": ("boosting", "ridge")}, "default: seeds 10, partners boosting,ridge"),
+        ("best", {"partners": ("boosting", "ridge")}, "best: partners boosting,ridge"),
         (
             "default",
             {"activation": ("gelu",), "dropout": ((0.3, 0.1), (0.2,)), "clip": None},
@@ -242,6 +254,18 @@ def read_back(typed: str) -> RunSettings:
         value = not flag.startswith("no-") if option.type is bool else option.parse(words.pop(0))
         options[name] = value
     return make_settings(preset, options)
+
+
+@pytest.mark.parametrize(
+    ("competition", "command"),
+    [
+        ("house-prices", "kaggleprice cv --preset book --seeds 20"),
+        ("sample", "kaggleprice cv --preset book --seeds 20 -c sample"),
+        ("small", "kaggleprice cv --preset book --seeds 20 -c FILE.toml"),
+    ],
+)
+def test_a_command_says_whose_run_it_makes(competition: str, command: str) -> None:
+    assert wording.typed_command(make_settings("book", {"seeds": 20}), competition) == command
 
 
 def test_an_old_runs_settings_differ_from_the_default_by_what_changed() -> None:
@@ -403,6 +427,18 @@ def test_a_folder_that_cannot_be_renamed(runs_dir: Path, monkeypatch: pytest.Mon
     monkeypatch.undo()
     assert names(listing.list_runs(runs_dir)) == ["other/a", "small/b", "small/a", "small/c"]
     assert sorted(p.name for p in (runs_dir / "small").iterdir()) == ["a", "b", "c"]
+
+
+def test_a_lock_that_cannot_be_taken(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    left = unfinished(runs_dir)
+    (left / "lock").write_bytes(b"")
+    monkeypatch.setattr(FileLock, "acquire", fail)
+    with pytest.raises(OutputError, match=r"-x: its lock cannot be taken: Permission denied\.$"):
+        plan(runs_dir, unfinished=True)
+    assert left.is_dir()
 
 
 # Files.

@@ -54,7 +54,7 @@ def test_a_plain_summary(tmp_path: Path) -> None:
     text = summarize(made(tmp_path, options={"k": 5}, fold=[1, 2, 3, 4, 5] * 8))
     assert "gate" not in text
     assert "changed setting" not in text
-    assert "Settings as of `kaggleprice cv`;" in text
+    assert "Settings as of `kaggleprice cv -c FILE.toml`;" in text
 
 
 def test_a_failure() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +19,10 @@ from kaggleprice.cli.completion import (
 from kaggleprice.cli.configured import origin_of, typed
 from kaggleprice.cli.output import make_reporter, manner
 from kaggleprice.competitions import COMPETITIONS
+from kaggleprice.errors import UnknownNameError, UsageError
 from kaggleprice.options import OPTIONS, OPTIONS_BY_NAME, Option, without_effect
 from kaggleprice.progress import FORMS
-from kaggleprice.settings import DEFAULT_PRESET, PRESETS, RunSettings
+from kaggleprice.settings import DEFAULT_PRESET, PRESETS, RunSettings, make_settings
 
 DATA, RUN, OUTPUT = "Data", "Run", "Output"
 
@@ -238,7 +239,9 @@ def add_options(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., An
             context = values.pop(_CONTEXT)
             given = {option: values.pop(option.name) for option in chosen}
             options = {
-                o.name: o.parse(v, _said(context, o)) for o, v in given.items() if v is not None
+                o.name: o.parse(v, _untyped(context, o.name))
+                for o, v in given.items()
+                if v is not None
             }
             if _CONTEXT in own:
                 values[_CONTEXT] = context
@@ -251,6 +254,53 @@ def add_options(*panels: str) -> Callable[[Callable[..., Any]], Callable[..., An
     return decorate
 
 
+def chosen_settings(
+    context: typer.Context, options: Mapping[str, Any], preset: str | None = None
+) -> RunSettings:
+    """Return the settings that a preset and options make.
+
+    Args:
+        context: knows where each of them came from.
+        options: as for `make_settings`.
+        preset: the same; None for the default one.
+
+    Raises:
+        UsageError: for what cannot be; of what was not typed, the sentence says where it stands.
+    """
+    if preset is not None and preset not in PRESETS:
+        said = _untyped(context, "preset")
+        where, more = f" from {said}" if said else "", "; `--preset list` shows them"
+        raise UnknownNameError("preset", preset, [*PRESETS, "list"], where, more)
+    try:
+        return make_settings(preset or DEFAULT_PRESET, options)
+    except UsageError as error:
+        places = _places(context, options, preset, str(error))
+        if not places:
+            raise
+        raise UsageError(f"{str(error).rstrip('.')}; from {' and '.join(places)}.") from None
+
+
+def _places(
+    context: typer.Context, options: Mapping[str, Any], preset: str | None, refusal: str
+) -> list[str]:
+    """Return where those values stand that nobody typed and without which all is not refused so."""
+    without = {
+        name: _refusal({n: v for n, v in options.items() if n != name}, preset) for name in options
+    }
+    if preset is not None:
+        without["preset"] = _refusal(options, None)
+    places = [_untyped(context, name) for name, other in without.items() if other != refusal]
+    return [place for place in places if place is not None]
+
+
+def _refusal(options: Mapping[str, Any], preset: str | None) -> str:
+    try:
+        make_settings(preset or DEFAULT_PRESET, options)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
 def tell_idle(
     context: typer.Context, settings: RunSettings, folds: Path | None, quiet: bool
 ) -> None:
@@ -261,8 +311,9 @@ def tell_idle(
             reporter.notice(sentence)
 
 
-def _said(context: typer.Context, option: Option) -> str | None:
-    origin = origin_of(context, option.name)
+def _untyped(context: typer.Context, name: str) -> str | None:
+    """Return where a value stands that is no flag's."""
+    origin = origin_of(context, name)
     return None if origin.kind == "flag" else origin.where
 
 

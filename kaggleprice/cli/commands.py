@@ -10,8 +10,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from kaggleprice.cli import help as helping
-from kaggleprice.cli.configured import name_variables, origin_of
-from kaggleprice.configuration import did_you_mean
+from kaggleprice.cli.configured import name_variables, origin_of, tree_of
+from kaggleprice.cli.output import make_reporter
+from kaggleprice.configuration import did_you_mean, unknown_variables
 from kaggleprice.errors import UnknownNameError, UsageError
 
 _SURPLUS = re.compile(r"Got unexpected extra argument\(?s?\)? \((.+)\)\.?")
@@ -45,6 +46,16 @@ class Command(TyperCommand):
             raise UsageError(_refusal(error, parameter, ctx)) from None
         except typer.TyperException as error:
             raise _meant(error, ctx, given) from None
+
+    def invoke(self, ctx: Any) -> Any:
+        """Do the work; say first which variables were meant for it, as it seems, and are not."""
+        unknown = list(unknown_variables(tree_of(ctx.find_root().command)))
+        # `config` says so in its result.
+        if unknown and self.name != "config":
+            with make_reporter(ctx.params.get("quiet", False)) as reporter:
+                for sentence in unknown:
+                    reporter.notice(sentence)
+        return super().invoke(ctx)
 
 
 class Commands(TyperGroup):

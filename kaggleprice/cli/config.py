@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kaggleprice.cli.arguments import OUTPUT, JsonOption
+from kaggleprice.cli.arguments import OUTPUT, JsonOption, chosen_settings
 from kaggleprice.cli.configured import configurable, origin_of, tree_of
 from kaggleprice.cli.help import help_text
 from kaggleprice.cli.output import show
@@ -118,7 +118,7 @@ def _settings(context: typer.Context) -> dict[str, Effective]:
         if context.params[o.name] is not None
     }
     preset = context.params.get("preset") or DEFAULT_PRESET
-    values = flat_settings(make_settings(preset, given))
+    values = flat_settings(chosen_settings(context, given, preset))
     usual, default = flat_settings(PRESETS[preset].settings), flat_settings(make_settings())
     found = {}
     for option in chosen:

@@ -24,6 +24,7 @@ from kaggleprice.cli.arguments import (
     ThreadsOption,
     TimeLimitOption,
     add_options,
+    chosen_settings,
     tell_idle,
 )
 from kaggleprice.cli.ci import (
@@ -103,7 +104,6 @@ def cv(
     from kaggleprice import extension, gates, workflow
     from kaggleprice.history.wording import typed_settings
     from kaggleprice.plans import plan
-    from kaggleprice.settings import DEFAULT_PRESET
     from kaggleprice.views.plan import plan_document, plan_view
     from kaggleprice.views.presets import presets_document, presets_view
 
@@ -122,7 +122,7 @@ def cv(
             limits.check_scored(gates.read_scored(str(run), runs_dir, source.competition.name))
         train = partial(extension.add_seeds, source, workplace, str(run), add_seeds)
     else:
-        settings = workflow.make_settings(preset or DEFAULT_PRESET, options)
+        settings = chosen_settings(context, options, preset)
         tell_idle(context, settings, folds, quiet)
         if dry_run:
             with make_reporter(quiet) as reporter:

@@ -24,6 +24,7 @@ from kaggleprice.cli.arguments import (
     ThreadsOption,
     TimeLimitOption,
     add_options,
+    chosen_settings,
     tell_idle,
 )
 from kaggleprice.cli.completion import complete_runs
@@ -50,7 +51,8 @@ def predict(
             "--run",
             metavar="NAME",
             autocompletion=complete_runs,
-            help="Which run predicts. [dim](default: the latest; without one, it is trained)[/]",
+            help="Which run predicts: its name, COMPETITION/NAME or folder. "
+            "[dim](default: the latest; without one, it is trained)[/]",
             rich_help_panel=RUN,
             show_default=False,
         ),
@@ -92,7 +94,7 @@ def predict(
     workplace = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
     configured = [n for n in ("preset", "folds", *options) if not typed(context, n)]
     asked = workflow.Asked(run, preset, options, folds, configured)
-    tell_idle(context, asked.settings, folds, quiet)
+    tell_idle(context, chosen_settings(context, options, preset), folds, quiet)
     if dry_run:
         with make_reporter(quiet) as reporter:
             planned = plan_prediction(source, workplace, asked, output=output, progress=reporter)

@@ -15,6 +15,7 @@ from kaggleprice.cli.arguments import (
     NoVerifyOption,
     QuietOption,
     add_options,
+    chosen_settings,
 )
 from kaggleprice.cli.configured import typed
 from kaggleprice.cli.output import make_reporter, make_source, show, start
@@ -82,7 +83,7 @@ def preprocess(
             f"--apply takes a fitted recipe as it is; leave {said[0]} away, or fit a new recipe "
             "without --apply."
         )
-    recipe = workflow.make_settings(options=options).recipe
+    recipe = chosen_settings(context, options).recipe
     with make_reporter(quiet) as reporter:
         source = make_source(competition, data_dir, no_verify)
         result = workflow.preprocess(source, recipe, output, apply, reporter)

@@ -36,7 +36,7 @@ def report(
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="Which run. [dim](default: the latest)[/]",
+            help="Its name, COMPETITION/NAME or folder. [dim](default: the latest)[/]",
             show_default=False,
             autocompletion=complete_runs,
         ),

@@ -43,6 +43,7 @@ class Stage:
         name, done, total, detail, unit: as `Progress.advance` was told.
         began: when, in seconds of some clock.
         pace: its speed.
+        stopped: whether it was left by an error or an interruption.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Stage:
     total: int | None = None
     detail: str = ""
     unit: str = ""
+    stopped: bool = False
 
     @property
     def finished(self) -> bool:
@@ -142,7 +144,8 @@ class Lines(Notices):
         """Print how it ended."""
         took = now - stage.began
         if took >= FIRST_LINE:
-            self._print(stage, f"{duration_text(took)} in all")
+            time = duration_text(took)
+            self._print(stage, f"stopped after {time}" if stage.stopped else f"{time} in all")
 
     def _print(self, stage: Stage, rest: str) -> None:
         amount = amount_text(stage.done, stage.total, stage.unit)

@@ -70,9 +70,11 @@ class Reporter:
             warnings.showwarning = self._warn
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._over.set()
         with self._lock:
+            if self._stage is not None:
+                self._stage.stopped = kind is not None
             self._end_stage()
             self._display.close()
         warnings.showwarning = self._showwarning

@@ -11,6 +11,7 @@ from kaggleprice.errors import RunFolderError
 from kaggleprice.history.listing import FINISHED, list_runs
 from kaggleprice.history.wording import nearest_preset, typed_options, typed_settings
 from kaggleprice.runs.reading import Run
+from kaggleprice.settings import DEFAULT_PRESET, PRESETS
 
 # What makes the folds: kept in the next run, so that the two can be compared.
 _FOLDS = ("k", "shuffle", "seed", "fold_seed")
@@ -80,7 +81,10 @@ def _another(run: Run, repeated: str) -> Step:
     if run.record.get("cut_at") is not None:
         words = f"cv {typed_settings(settings)}".rstrip()
         return _step(words, repeated, "the same, with all the time it needs")
-    if preset in ("fast", "book"):
+    usual = PRESETS[DEFAULT_PRESET].settings
+    # Settings may be named after `fast` and be more than the default nevertheless.
+    less = settings.seeds <= usual.seeds and settings.training.epochs <= usual.training.epochs
+    if preset == "book" or (preset == "fast" and less):
         return _step("cv", repeated, "the default: more networks, longer")
     if not settings.partners:
         same_folds = typed_options({n: changed[n] for n in _FOLDS if n in changed})

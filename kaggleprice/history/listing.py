@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from kaggleprice.competitions import COMPETITIONS, read_competition
 from kaggleprice.errors import RunFolderError, UnknownNameError, UsageError
 from kaggleprice.history.wording import nearest_preset
-from kaggleprice.runs import RECORD, UNFINISHED, run_folders
+from kaggleprice.runs import IDENTITY, RECORD, UNFINISHED, run_folders
 from kaggleprice.runs.records import read_record
 from kaggleprice.settings import RunSettings, settings_from_record
 
@@ -28,7 +29,8 @@ class Listed:
         path: the folder.
         state: `finished`, `unreadable` (damaged, or of another version) or `unfinished`.
         record: the content of run.json; None unless it is finished.
-        settings: what was asked for; None unless it is finished.
+        settings: what was asked for; None where nothing says it.
+        members: how many networks it has, or will have; None where nothing says it.
         problem: one sentence; empty where it is finished.
         changed: of what is not finished, when its content last changed, seconds since 1970.
     """
@@ -37,6 +39,7 @@ class Listed:
     state: str
     record: Mapping[str, Any] | None = None
     settings: RunSettings | None = None
+    members: int | None = None
     problem: str = ""
     changed: float = 0.0
 
@@ -116,7 +119,7 @@ def read_listed(folder: Path) -> Listed:
     try:
         record = read_record(folder)
         settings = settings_from_record(record["settings"])
-        listed = Listed(folder, FINISHED, record, settings)
+        listed = Listed(folder, FINISHED, record, settings, len(record["members"]))
         # What the listing will ask for: a record without it is found here.
         _ = listed.finished, listed.oof, nearest_preset(settings)
     except RunFolderError as error:
@@ -134,7 +137,20 @@ def describe_unfinished(folder: Path) -> Listed:
         if folder.name.startswith(PRUNED)
         else "in training, or interrupted: the same `kaggleprice cv` command goes on with it."
     )
-    return Listed(folder, INTERRUPTED, problem=what, changed=_changed(folder))
+    settings, members = _read_identity(folder)
+    return Listed(folder, INTERRUPTED, None, settings, members, what, _changed(folder))
+
+
+def _read_identity(folder: Path) -> tuple[RunSettings | None, int | None]:
+    """Return the settings that are trained and the number of networks, as far as they are known."""
+    try:
+        identity = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+        settings = settings_from_record(identity["settings"])
+        _ = nearest_preset(settings)  # which the listing will ask for
+        return settings, int(identity["k"]) * settings.seeds
+    except (OSError, KeyError, TypeError, ValueError, UsageError):
+        # Such as a run that was being written, or is removed now: its line says what it is.
+        return None, None
 
 
 def _changed(folder: Path) -> float:

@@ -61,6 +61,7 @@ def plan_pruning(
 
     Raises:
         UsageError: where nothing was asked for, or `keep` is less than 1.
+        OutputError: where a folder's lock cannot be taken, so that nobody knows who trains in it.
     """
     if keep is None and not unfinished and not unreadable:
         raise UsageError(
@@ -112,7 +113,9 @@ def _in_use(run: Listed) -> str:
         except Timeout:
             return "a process is training it"
         except OSError as error:
-            return f"its lock cannot be taken: {error.strerror or error}"
+            raise OutputError(
+                f"cannot remove {run.path}: its lock cannot be taken: {error.strerror or error}."
+            ) from None
     fresh = not run.name.startswith(PRUNED) and time.time() - run.changed < _SECONDS_OF_WRITING
     return "a process may be writing it" if fresh else ""
 

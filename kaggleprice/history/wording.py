@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kaggleprice.competitions import COMPETITIONS, DEFAULT_COMPETITION
 from kaggleprice.options import OPTIONS_BY_NAME, show_value
 from kaggleprice.settings import (
     DEFAULT_PRESET,
@@ -16,13 +17,12 @@ from kaggleprice.settings import (
 
 
 def nearest_preset(settings: RunSettings) -> tuple[str, dict[str, Any]]:
-    """Return the preset and the options that ask for these settings in the fewest words."""
+    """Return the preset that needs the fewest options beside it, and these.
+
+    Of several such presets the default, which need not be typed, else the first.
+    """
     ways = [(name, changed_options(settings, name)) for name in PRESETS]
-    # Naming a preset takes as much as an option does.
-    return min(
-        ways,
-        key=lambda way: (len(way[1]) + (way[0] != DEFAULT_PRESET), way[0] != DEFAULT_PRESET),
-    )
+    return min(ways, key=lambda way: (len(way[1]), way[0] != DEFAULT_PRESET))
 
 
 def changed_options(settings: RunSettings, preset: str = DEFAULT_PRESET) -> dict[str, Any]:
@@ -57,6 +57,18 @@ def typed_settings(settings: RunSettings) -> str:
     preset, changed = nearest_preset(settings)
     named = "" if preset == DEFAULT_PRESET else f"--preset {preset}"
     return f"{named} {typed_options(changed)}".strip()
+
+
+def typed_command(settings: RunSettings, competition: str) -> str:
+    """Return what asks for such a run: `kaggleprice cv --preset book --seeds 20 -c sample`.
+
+    Args:
+        settings: of the run.
+        competition: its name; what file describes one that is not registered, no run knows.
+    """
+    named = competition if competition in COMPETITIONS else "FILE.toml"
+    whose = "" if competition == DEFAULT_COMPETITION else f"-c {named}"
+    return " ".join(part for part in ("kaggleprice cv", typed_settings(settings), whose) if part)
 
 
 def typed_options(options: Mapping[str, Any]) -> str:

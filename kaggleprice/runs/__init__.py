@@ -25,6 +25,8 @@ SCHEMA_VERSION = 2
 RECORD, WEIGHTS, VOTES = "run.json", "weights.safetensors", "votes.safetensors"
 # A run that is being made: trained, or written.
 UNFINISHED = ".unfinished-"
+# In the folder of one that is trained: what is trained, as plain data.
+IDENTITY = "identity.json"
 FILES = (RECORD, WEIGHTS, VOTES, "folds.csv", "oof.csv", "history.csv", "recipes")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

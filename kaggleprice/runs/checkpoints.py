@@ -2,7 +2,8 @@
 
 A checkpoint is a folder `.unfinished-KEY` beside the runs of its competition. KEY is a hash of
 everything that decides what is trained, so the same command finds it again, and no other does.
-One process at a time has it: a lock that the operating system drops with its owner.
+One process at a time has it: a lock that the operating system drops with its owner. For the list of
+runs, what decides lies in it as identity.json.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from safetensors.torch import load_file, save
 from kaggleprice.errors import DivergenceError, OutputError, UsageError
 from kaggleprice.files import replacing
 from kaggleprice.progress import SILENT, Progress
-from kaggleprice.runs import UNFINISHED
+from kaggleprice.runs import IDENTITY, UNFINISHED
 from kaggleprice.training.supervision import TrainingState
 
 _STATE = "checkpoint.safetensors"
@@ -71,7 +72,7 @@ class Checkpoint:
             progress: told where training goes on.
         """
         self.folder = parent / f"{UNFINISHED}{key_of(identity)}"
-        self._every, self._progress = every, progress
+        self._identity, self._every, self._progress = identity, every, progress
         self._kept_at = self._epoch_at = _clock()
         self._deadline = None if time_limit is None else self._epoch_at + time_limit
         self._slowest, self._kept_epoch = 0.0, 0
@@ -103,6 +104,8 @@ class Checkpoint:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / "lock")
             lock.acquire(timeout=0)
+            with replacing(self.folder / IDENTITY) as beside:
+                beside.write_text(json.dumps(self._identity, allow_nan=False), encoding="utf-8")
         except Timeout:
             self._every = None
             self._progress.notice(

@@ -167,22 +167,18 @@ def find_run(
     Args:
         runs_dir: the folder of all runs.
         competition: whose run it is.
-        name: its name, or the path that `cv` printed; None for the latest that can be read.
+        name: `NAME`, `COMPETITION/NAME`, or its folder's path; None for the latest that can be
+            read.
         notify: told of each run that cannot be read, and so is not the latest.
 
     Raises:
         UnknownNameError: for a name that no run of this competition has.
+        UsageError: for a run of another competition.
         RunFolderError: where the named run's record is damaged, or that of every run.
     """
     folders = run_folders(runs_dir / competition.name)
     if name is not None:
-        by_name = {folder.name: folder for folder in folders}
-        # `cv` says where a run is saved; that path names it as well.
-        if Path(name).parent == runs_dir / competition.name:
-            name = Path(name).name
-        if name not in by_name:
-            raise UnknownNameError(f"run of {competition.name}", name, by_name)
-        return read_run(by_name[name])
+        return read_run(_find_folder(runs_dir, competition, name))
     runs, problems = [], []
     for folder in folders:
         try:
@@ -197,3 +193,25 @@ def find_run(
     for skipped, problem in problems:
         notify(f"run {skipped} is passed over: {problem}")
     return max(runs, key=lambda run: (run.record["timing"]["finished"], run.name), default=None)
+
+
+def _find_folder(runs_dir: Path, competition: Competition, name: str) -> Path:
+    parent = runs_dir / competition.name
+    by_name = {folder.name: folder for folder in run_folders(parent)}
+    # `runs` names a run with its competition, and `cv` says in which folder it is saved.
+    places = [runs_dir / name, Path(name)]
+    for place in places:
+        if place.parent.resolve() == parent.resolve():
+            name = place.name
+    if name in by_name:
+        return by_name[name]
+    others = [
+        place.parent.name
+        for place in places
+        if (place / RECORD).is_file() and place.parent.parent.resolve() == runs_dir.resolve()
+    ]
+    if others:
+        raise UsageError(
+            f"{name} is a run of {others[0]}, not of {competition.name}; say with -c whose it is."
+        )
+    raise UnknownNameError(f"run of {competition.name}", name, by_name)

@@ -19,7 +19,7 @@ from kaggleprice.history.wording import (
     nearest_preset,
     setting_text,
     short_settings,
-    typed_settings,
+    typed_command,
 )
 from kaggleprice.metrics import METRICS
 from kaggleprice.settings import flat_settings
@@ -52,17 +52,14 @@ def _listed_document(run: Listed) -> dict[str, Any]:
         "state": run.state,
         "problem": run.problem or None,
     }
-    record, settings = run.record, run.settings
-    if record is None or settings is None:
-        empty = ("metric", "scores", "members", "preset", "changed", "notes", "finished")
-        return described | dict.fromkeys((*empty, "seconds"))
-    preset, changed = nearest_preset(settings)
+    settings, record = run.settings, run.record
+    preset, changed = (None, None) if settings is None else nearest_preset(settings)
+    described |= {"members": run.members, "preset": preset, "changed": changed}
+    if record is None:
+        return described | dict.fromkeys(("metric", "scores", "notes", "finished", "seconds"))
     return described | {
         "metric": record["metric"],
         "scores": record["scores"],
-        "members": len(record["members"]),
-        "preset": preset,
-        "changed": changed,
         "notes": record["notes"],
         "finished": run.finished,
         "seconds": record["timing"]["seconds"],
@@ -87,14 +84,16 @@ def _competition_parts(name: str, runs: Sequence[Listed], now: datetime) -> list
     if finished:
         metric = METRICS[finished[0].record["metric"]].help if finished[0].record else ""
         parts.append(Text(f"{name}: {metric}, lower is better", style="bold"))
-        notes = list(dict.fromkeys(note for run in finished for note in _notes(run)))
-        parts.append(_list_table(finished, notes, now))
-        parts += [Text(f"[{number}] {note}") for number, note in enumerate(notes, start=1)]
-        last = latest(finished)
-        if last is not None and len(finished) > 1:
-            parts.append(Text(f"latest: {last.name}, which `kaggleprice predict` uses"))
     else:
         parts.append(Text(f"{name}: no finished run", style="bold"))
+    notes = list(dict.fromkeys(note for run in finished for note in _notes(run)))
+    known = [run for run in runs if run.settings is not None]
+    if known:
+        parts.append(_list_table(known, notes, now))
+    parts += [Text(f"[{number}] {note}") for number, note in enumerate(notes, start=1)]
+    last = latest(finished)
+    if last is not None and len(finished) > 1:
+        parts.append(Text(f"latest: {last.name}, which `kaggleprice predict` uses"))
     for run in runs:
         if run.state != FINISHED:
             when = age_text(datetime.fromtimestamp(run.changed, UTC), now)
@@ -116,19 +115,27 @@ def _list_table(runs: Sequence[Listed], notes: Sequence[str], now: datetime) -> 
     for column in (table.columns[0], table.columns[4]):
         column.overflow = "fold"
     for run in runs:
-        if run.record is None or run.settings is None:
-            continue
-        scores = run.record["scores"]
-        marks = "".join(f"[{notes.index(note) + 1}]" for note in _notes(run))
+        members = "" if run.members is None else str(run.members)
+        settings = "" if run.settings is None else short_settings(run.settings)
         table.add_row(
-            Text(run.name),
-            Text(f"{score_text(scores['oof'])} {marks}".rstrip()),
-            f"{score_text(scores['fold_mean'])} ± {score_text(scores['fold_sd'])}",
-            str(len(run.record["members"])),
-            Text(short_settings(run.settings)),
-            age_text(datetime.fromisoformat(run.finished), now),
+            Text(run.name), *_score_cells(run, notes), members, Text(settings), _when(run, now)
         )
     return table
+
+
+def _score_cells(run: Listed, notes: Sequence[str]) -> tuple[Text, str]:
+    if run.record is None:
+        return Text(), ""
+    scores = run.record["scores"]
+    marks = "".join(f"[{notes.index(note) + 1}]" for note in _notes(run))
+    return (
+        Text(f"{score_text(scores['oof'])} {marks}".rstrip()),
+        f"{score_text(scores['fold_mean'])} ± {score_text(scores['fold_sd'])}",
+    )
+
+
+def _when(run: Listed, now: datetime) -> str:
+    return age_text(datetime.fromisoformat(run.finished), now) if run.finished else run.state
 
 
 def age_text(then: datetime, now: datetime) -> str:
@@ -236,7 +243,9 @@ def _members_table(record: Mapping[str, Any]) -> Table:
 def _settings_parts(run: Listed, everything: bool) -> list[Table | Text]:
     if run.settings is None:
         return []
-    asked = " ".join(["kaggleprice cv", typed_settings(run.settings)]).rstrip()
+    asked = typed_command(
+        run.settings, run.competition if run.record is None else run.record["competition"]
+    )
     changed = changed_options(run.settings)
     shown = flat_settings(run.settings) if everything else changed
     parts: list[Table | Text] = [Text(f"settings: as `{asked}`")]
@@ -294,7 +303,7 @@ def prune_view(pruning: Pruning, removed: Sequence[Listed], *, dry: bool) -> Gro
         lines = plan_lines(pruning) or ["nothing to remove"]
     else:
         many = f"{len(removed)} folder{'s' * (len(removed) != 1)}"
-        lines = [f"removed {many}" if removed else "removed nothing"]
+        lines = [f"removed {many}" if removed else "removed nothing", *spared_lines(pruning)]
     return Group(*[Text(line) for line in lines])
 
 
@@ -304,4 +313,9 @@ def plan_lines(pruning: Pruning) -> list[str]:
     for run in pruning.remove:
         what = f"pooled {score_text(run.oof)}" if run.state == FINISHED else run.state
         lines.append(f"to remove: {run.path} ({what})")
-    return lines + [f"stays: {run.path}: {reason}" for run, reason in pruning.spared]
+    return lines + spared_lines(pruning)
+
+
+def spared_lines(pruning: Pruning) -> list[str]:
+    """Say which folders stay though they were meant, and why."""
+    return [f"stays: {run.path}: {reason}" for run, reason in pruning.spared]
