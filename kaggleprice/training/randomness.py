@@ -44,8 +44,8 @@ def member_generator(
 
 
 def row_order(
-    base_seed: int, member: Member, epoch: int, rows: NDArray[np.int64]
-) -> NDArray[np.int64]:
+    base_seed: int, member: Member, epoch: int, rows: NDArray[np.integer]
+) -> NDArray[np.integer]:
     """Return the member's training rows in the order in which this epoch takes them."""
     generator = member_generator(base_seed, member, Purpose.ORDER, epoch)
     return rows[generator.permutation(len(rows))]
