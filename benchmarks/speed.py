@@ -27,7 +27,6 @@ from benchmarks.speeds.results import Outcome, markdown
 from kaggleprice.errors import DataError, KagglePriceError, UsageError
 from kaggleprice.files import replacing
 from kaggleprice.registry import look_up
-from kaggleprice.training.devices import keep_freed_memory
 
 RESULTS, REPORT = "speed.json", "speed.md"
 FOLDER = Path(__file__).parent
@@ -134,8 +133,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UsageError("--quick measures nothing worth keeping; name another --folder.")
         # Each once, also where it is named twice.
         parts = list(dict.fromkeys(asked.parts or PARTS))
-        # As every command that trains does.
-        keep_freed_memory()
         run(parts, Effort(asked.pairs, asked.quick, folder))
     except KagglePriceError as error:
         print(f"error: {error}", file=sys.stderr)

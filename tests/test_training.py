@@ -619,18 +619,19 @@ def test_threads_below_one_are_refused() -> None:
 # Prints how many pages the system gave while a step's worth of arrays came and went.
 _CHURN = """
 import resource, sys, torch
-from kaggleprice.training.devices import keep_freed_memory
-if sys.argv[1] == "kept":
-    assert keep_freed_memory()
+from contextlib import nullcontext
+from kaggleprice.training.memory import freed_memory_kept
 def churn():
     arrays = [torch.ones(30_000) for _ in range(400)]
 def pages():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-churn()
-before = pages()
-for _ in range(20):
+with freed_memory_kept() if sys.argv[1] == "kept" else nullcontext(True) as kept:
+    assert kept
     churn()
-print(pages() - before)
+    before = pages()
+    for _ in range(20):
+        churn()
+    print(pages() - before)
 """
 
 

@@ -100,7 +100,7 @@ def train(problem: Problem, epochs: int, history_every: int | None = None) -> No
         problem.settings.training, epochs=epochs, history_every=history_every or epochs
     )
     settings = replace(problem.settings, training=training)
-    replace(problem, settings=settings).training().run()
+    replace(problem, settings=settings).train()
 
 
 def operations_per_epoch(problem: Problem) -> float:

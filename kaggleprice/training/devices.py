@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,10 +13,6 @@ from kaggleprice.progress import Progress
 from kaggleprice.training.memory import lacks_memory, release
 
 DEVICE_NAMES = ("auto", "cpu", "cuda", "mps")
-
-# Parameters of glibc's mallopt(3), and the highest threshold that it takes for mappings.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_KEPT_BYTES, _MAPPED_BYTES = 2**30, 2**25
 
 
 def available_devices() -> list[str]:
@@ -114,28 +108,8 @@ def name_devices(devices: Sequence[torch.device]) -> str:
 
 
 def choose_compute(device: str, threads: int | None) -> Compute:
-    """Choose devices, set the threads, let freed memory be kept.
-
-    Raises:
-        DeviceError, UsageError: as `choose_devices` and `use_threads`.
-    """
-    compute = Compute(choose_devices(device), use_threads(threads))
-    keep_freed_memory()
-    return compute
-
-
-def keep_freed_memory() -> bool:
-    """Let the C library keep freed memory for what comes next; tell whether it can be told.
-
-    Every step of training makes and frees arrays the size of all members' weights. glibc returns
-    them to the system and is given them back page by page, which takes a tenth of the time. Other
-    C libraries have ways of their own.
-    """
-    if sys.platform != "linux":
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    wanted = [(_TRIM_THRESHOLD, _KEPT_BYTES), (_MMAP_THRESHOLD, _MAPPED_BYTES)]
-    return mallopt is not None and all(mallopt(*pair) == 1 for pair in wanted)
+    """Choose devices and set the threads; raises as `choose_devices` and `use_threads`."""
+    return Compute(choose_devices(device), use_threads(threads))
 
 
 def settle(network: MemberNetwork, device: torch.device, progress: Progress) -> None:

@@ -8,7 +8,7 @@ rows in a step, or has stopped, takes no optimizer step.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -46,29 +46,29 @@ def predict_members(
     Returns:
         Shape (M, R) or (M, n), float64.
     """
-    predicted = _outputs(network, rows, index)
-    # In place: of many rows each array of this shape is as large as a tenth of the data.
-    predicted *= fit.target_scale[:, None]
-    predicted += fit.target_center[:, None]
-    return predicted
+    count = len(rows) if index is None else index.shape[1]
+    made = np.empty((network.members, count), dtype=np.float64)
+    for part, predicted in _predictions(network, rows, fit, index):
+        made[:, part] = predicted
+    return made
 
 
-@torch.inference_mode()
-def _outputs(
-    network: MemberNetwork, rows: DeviceRows, index: NDArray[np.int64] | None
-) -> NDArray[np.float64]:
+def _predictions(
+    network: MemberNetwork, rows: DeviceRows, fit: Fit, index: NDArray[np.int64] | None = None
+) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Predict chunk by chunk: yield which columns of the result, and what stands in them."""
     network.eval()
     count = len(rows) if index is None else index.shape[1]
     chunk = max(1, _CHUNK_VALUES // (network.members * rows.width))
-    made = np.empty((network.members, count), dtype=np.float64)
     for start in range(0, count, chunk):
         stop = min(start + chunk, count)
         if index is None:
             part = torch.arange(start, stop, device=rows.device).expand(network.members, -1)
         else:
             part = torch.from_numpy(index[:, start:stop]).to(rows.device)
-        made[:, start:stop] = network(rows.assemble(part), None, None).double().cpu().numpy()
-    return made
+        with torch.inference_mode():
+            output = network(rows.assemble(part), None, None).double().cpu().numpy()
+        yield slice(start, stop), output * fit.target_scale[:, None] + fit.target_center[:, None]
 
 
 class Training(Course):
@@ -188,7 +188,7 @@ class Training(Course):
         for step, batch in enumerate(self.batches):
             self.parameters.set_rates(epoch - 1, step, self.settings)
             noise = self.noise.step(self.rows.device)
-            total += self._step(order[:, batch.start : batch.stop], batch, noise)
+            total += self._step(order, batch, noise)
         return total.double().cpu().numpy()
 
     def _begin(self, epoch: int) -> Tensor:
@@ -196,7 +196,8 @@ class Training(Course):
         self.network.train()
         self.noise.start(epoch)
         longest = max(len(rows) for rows in self.train_rows)
-        order = np.zeros((len(self.members), longest), dtype=np.int64)
+        # In half the bytes of torch's indices, which are made of a step's rows only.
+        order = np.zeros((len(self.members), longest), dtype=np.int32)
         for line, member, rows in zip(order, self.members, self.train_rows, strict=True):
             line[: len(rows)] = row_order(self.base_seed, member, epoch, rows)
         return torch.from_numpy(order).to(self.rows.device)
@@ -216,11 +217,12 @@ class Training(Course):
             started = time.perf_counter()
             noise = self.noise.step(self.rows.device)
             # Reading the losses waits for the device.
-            self._step(order[:, batch.start : batch.stop], batch, noise).sum().item()
+            self._step(order, batch, noise).sum().item()
             took.append(time.perf_counter() - started)
         return float(np.median(took[2:]))
 
-    def _step(self, index: Tensor, batch: Batch, noise: Tensor | None) -> Tensor:
+    def _step(self, order: Tensor, batch: Batch, noise: Tensor | None) -> Tensor:
+        index = order[:, batch.start : batch.stop].long()
         used = None if batch.used is None else batch.used.to(self.rows.device, non_blocking=True)
         if noise is not None:
             noise = noise[:, : index.shape[1]]
@@ -248,27 +250,34 @@ class Training(Course):
 
     def record(self, epoch: int) -> list[HistoryLine]:
         """Return the error of each member on its training and validation rows; as in `Course`."""
-        predicted = predict_members(self.network, self.rows, self.fit)
-        predicted -= self.truth
-        error, lines = np.square(predicted, out=predicted), []
-        for m, member in enumerate(self.members):
-            held = self.fold_of_row == member.fold
-            line = HistoryLine(
-                member=m,
-                epoch=epoch,
-                train=float(np.sqrt(error[m, ~held].mean())),
-                validation=float(np.sqrt(error[m, held].mean())) if held.any() else float("nan"),
-            )
-            lines.append(line)
-        return lines
+        train, validation = self._errors().tolist()
+        return [
+            HistoryLine(member=m, epoch=epoch, train=train[m], validation=validation[m])
+            for m in range(len(self.members))
+        ]
+
+    def _errors(self) -> NDArray[np.float64]:
+        """Return each member's RMSE on its training and on its validation rows, shape (2, M).
+
+        Summed up chunk by chunk: predictions of many rows are as large as a tenth of the data.
+        """
+        folds = np.array([member.fold for member in self.members])[:, None]
+        sums, counts = np.zeros((2, 2, len(self.members)))
+        for part, predicted in _predictions(self.network, self.rows, self.fit):
+            square = np.square(predicted - self.truth[part])
+            held = self.fold_of_row[part] == folds
+            for side, chosen in enumerate((~held, held)):
+                sums[side] += np.where(chosen, square, 0.0).sum(axis=1)
+                counts[side] += chosen.sum(axis=1)
+        # Where nothing is held out there is no error of it.
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.sqrt(sums / counts))
 
     def _unlearned(self) -> tuple[int, ...]:
         """Return members that are finite, but far worse than a network that says nothing."""
-        predicted = predict_members(self.network, self.rows, self.fit)
         worse = []
-        for m, rows in enumerate(self.train_rows):
+        for m, (rows, error) in enumerate(zip(self.train_rows, self._errors()[0], strict=True)):
             silent = _rmse(self.truth[rows], np.full(len(rows), self.fit.target_center[m]))
-            error = _rmse(self.truth[rows], predicted[m, rows])
             # Saying nothing is perfect where the target is constant; nothing else can be.
             if not error <= _DIVERGED * max(silent, 0.1 * self.fit.target_scale[m]):
                 worse.append(m)

@@ -15,7 +15,7 @@ from kaggleprice.progress import SILENT, Progress
 from kaggleprice.training.course import Course, Fit, turns_of
 from kaggleprice.training.devices import settle
 from kaggleprice.training.groups import lay_out, prefixed, put, split
-from kaggleprice.training.memory import lacks_memory, release
+from kaggleprice.training.memory import freed_memory_kept, lacks_memory, release
 from kaggleprice.training.supervision import UNSUPERVISED, Supervisor
 from kaggleprice.training.work import Work
 
@@ -123,7 +123,8 @@ def train(
             span = slice(m, m + 1)
             put(network, span, prefixed(work.of(span).network().state_dict()))
 
-    fit = layout.first_that_fits(attempt, anew, progress)
+    with freed_memory_kept():
+        fit = layout.first_that_fits(attempt, anew, progress)
     settle(network, devices[0], progress)
     return fit
 
@@ -161,6 +162,7 @@ def time_step(work: Work, devices: Sequence[torch.device], seconds: float) -> fl
 
     torch.set_num_threads(max(1, threads // len(layout.devices)))
     try:
-        return layout.first_that_fits(attempt, lambda: None, SILENT)
+        with freed_memory_kept():
+            return layout.first_that_fits(attempt, lambda: None, SILENT)
     finally:
         torch.set_num_threads(threads)

@@ -31,8 +31,8 @@ from kaggleprice.errors import RunError
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.training.course import Ended
-from kaggleprice.training.devices import keep_freed_memory
 from kaggleprice.training.groups import Groups, lay_out, prefixed, put, split
+from kaggleprice.training.memory import freed_memory_kept
 from kaggleprice.training.work import Work
 
 _starting = Lock()
@@ -239,7 +239,6 @@ class _Worker:
     def load(self, folder: str, span: slice, device: torch.device, threads: int) -> None:
         """Take some members' work from a folder."""
         torch.set_num_threads(threads)
-        keep_freed_memory()
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)
         self._work, self._device = fetch(Path(folder)).of(span), device
@@ -279,12 +278,13 @@ def serve(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     worker = _Worker()
-    while True:
-        try:
-            what, arguments = pipe.recv()
-            pipe.send(worker.answer(what, arguments))
-        except (EOFError, OSError):
-            return
+    with freed_memory_kept():
+        while True:
+            try:
+                what, arguments = pipe.recv()
+                pipe.send(worker.answer(what, arguments))
+            except (EOFError, OSError):
+                return
 
 
 def _end_with_parent() -> None:
