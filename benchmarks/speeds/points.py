@@ -8,6 +8,7 @@ prints one JSON document. Peak memory is that of the whole process, which is why
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -27,7 +28,7 @@ from kaggleprice.competitions import COMPETITIONS
 from kaggleprice.errors import UsageError
 from kaggleprice.folds import make_folds
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
-from kaggleprice.sample import make_sample, write_sample
+from kaggleprice.sample import make_sample
 from kaggleprice.settings import make_settings
 from kaggleprice.tables import Table, Tables, read_tables
 from kaggleprice.training.devices import choose_compute
@@ -68,7 +69,10 @@ def sample_files(folder: Path, rows: int) -> tuple[Path, Path]:
     """Return the files of a sample of so many rows, made where they are not there."""
     paths = folder / f"{rows}" / "train.csv", folder / f"{rows}" / "test.csv"
     if not all(path.exists() for path in paths):
-        write_sample(paths[0].parent, rows, TEST_ROWS)
+        # In a process of its own: this one's peak is what is measured.
+        command = [sys.executable, "-m", "kaggleprice.sample", str(paths[0].parent)]
+        sizes = ["--train", str(rows), "--test", str(TEST_ROWS)]
+        subprocess.run([*command, *sizes], check=True, stdout=subprocess.DEVNULL)
     return paths
 
 
@@ -78,13 +82,17 @@ def peak_memory() -> float:
     Raises:
         UsageError: where the system does not tell.
     """
+    if sys.platform == "linux":
+        # Not `getrusage`: what it tells begins with what the process was started from.
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return 1024.0 * float(status.partition("VmHWM:")[2].split()[0])
     try:
         import resource
     except ImportError:
         raise UsageError(
             "peak memory is known on Linux and macOS only; leave the part scaling away."
         ) from None
-    # Linux counts in units of 1024 bytes, macOS in bytes.
+    # macOS counts in bytes, others in units of 1024.
     unit = 1 if sys.platform == "darwin" else 1024
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 

@@ -47,6 +47,7 @@ class Rule(NamedTuple):
 # The first that fits counts.
 RULES = (
     Rule("kaggleprice/", "predict_members", "scoring"),
+    Rule("kaggleprice/training/engine", "_errors", "scoring"),
     Rule("kaggleprice/", "backward", "backward"),
     Rule("torch/autograd/", "backward", "backward"),
     Rule("torch/_tensor.py", "backward", "backward"),
