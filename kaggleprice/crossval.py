@@ -17,7 +17,7 @@ from kaggleprice.errors import DivergenceError
 from kaggleprice.metrics import TARGET_TRANSFORMS
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.partners.fitting import Votes, fit_partners
-from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
+from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit, fit_folds
 from kaggleprice.preprocessing.state import FittedRecipe
 from kaggleprice.progress import SILENT, Progress
@@ -28,7 +28,7 @@ from kaggleprice.training import Member, parts
 from kaggleprice.training.devices import name_devices
 from kaggleprice.training.engine import Fit, Training, predict_members
 from kaggleprice.training.supervision import UNSUPERVISED, Supervisor
-from kaggleprice.training.work import CPU, Work, initialized_network
+from kaggleprice.training.work import Work
 from kaggleprice.voices import Voices
 
 Floats = NDArray[np.float64]
@@ -111,23 +111,8 @@ def cross_validate(
     progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
     progress.advance("preparing", 0, None, "recipes and networks")
     problem = prepare(competition, tables, fold_of_row, settings, device, known)
-    count = sum(p.numel() for p in problem.network.parameters())
-    progress.aside(
-        f"{len(problem.members)} members of {count // len(problem.members)} parameters each, "
-        f"{len(problem.encoding.features)} features"
-    )
-    training = problem.train(supervisor, progress)
-    ensemble = Ensemble(
-        problem.encoding, problem.network, problem.members, training, problem.engineering
-    )
-    if known is not None:
-        ensemble = join(
-            known.ensemble, ensemble, make_members(fold_of_row, settings), settings.model
-        )
-        votes = known.votes
-    else:
-        votes = _fit_partners(problem, progress)
-    rows = device_rows(ensemble.encoding, problem.rows, ensemble.members, ensemble.network)
+    ensemble, votes = _train(problem, supervisor, progress, known)
+    rows = device_rows(ensemble.encoding, problem.work.rows, ensemble.members, ensemble.network)
     progress.advance("scoring", 0, None, "out of fold")
     predictions = predict_members(ensemble.network, rows, ensemble.fit)
     networks = voices = Voices(ensemble.members, predictions)
@@ -158,6 +143,24 @@ def cross_validate(
     )
 
 
+def _train(
+    problem: Problem, supervisor: Supervisor, progress: Progress, known: Known | None
+) -> tuple[Ensemble, Votes | None]:
+    """Train networks and partners, those that are not known."""
+    work = problem.work
+    count = sum(p.numel() for p in problem.network.parameters())
+    progress.aside(
+        f"{len(work.members)} members of {count // len(work.members)} parameters each, "
+        f"{len(work.encoding.features)} features"
+    )
+    fit = problem.train(supervisor, progress)
+    ensemble = Ensemble(work.encoding, problem.network, work.members, fit, problem.engineering)
+    if known is None:
+        return ensemble, _fit_partners(problem, progress)
+    everybody = make_members(work.fold_of_row, work.settings)
+    return join(known.ensemble, ensemble, everybody, work.settings.model), known.votes
+
+
 @dataclass(frozen=True)
 class Known:
     """What an earlier run trained already.
@@ -178,38 +181,16 @@ class Problem:
     Attributes:
         competition: whose rows they are.
         tables: as read.
-        encoding: of K fitted recipes.
-        rows: n training rows, encoded once for training and scoring.
-        members: M, those to train.
-        network: theirs, initialized, on the CPU.
-        target: shape (n,), the transformed target.
-        fold_of_row: shape (n,).
-        settings: as in `cross_validate`.
+        work: members, recipes, encoded training rows; no tables.
+        network: the members', initialized, on the CPU.
         devices: where to train.
     """
 
     competition: Competition
     tables: Tables
-    encoding: Encoding
-    rows: EncodedRows
-    members: list[Member]
+    work: Work
     network: MemberNetwork
-    target: Floats
-    fold_of_row: NDArray[np.int64]
-    settings: RunSettings
-    devices: Sequence[torch.device] = (CPU,)
-
-    @property
-    def work(self) -> Work:
-        """What to train, without tables."""
-        return Work(
-            encoding=self.encoding,
-            rows=self.rows,
-            target=self.target,
-            fold_of_row=self.fold_of_row,
-            members=self.members,
-            settings=self.settings,
-        )
+    devices: Sequence[torch.device]
 
     def train(self, supervisor: Supervisor = UNSUPERVISED, progress: Progress = SILENT) -> Fit:
         """Train the network in place; arguments and errors as in `cross_validate`."""
@@ -218,19 +199,19 @@ class Problem:
     @property
     def engineering(self) -> str | None:
         """A name in `ENGINEERINGS`; None where no features are engineered."""
-        return self.competition.engineering if self.settings.recipe.engineering else None
+        wanted = self.work.settings.recipe.engineering
+        return self.competition.engineering if wanted else None
 
     def engineered(self) -> Tables:
         """Return the tables with all columns that the recipes need, made anew.
 
         They are not kept: of many rows they take a third of the room of the encoded ones.
         """
-        return _engineered(self.competition, self.tables, self.settings)
+        return _engineered(self.competition, self.tables, self.work.settings)
 
     def training(self, progress: Progress = SILENT) -> Training:
         """Return what trains the network in place, all members at once on the first device."""
-        work = self.work
-        return work.training(self.network, work.rows_on(self.devices[0]), progress)
+        return self.work.training(self.network, self.work.rows_on(self.devices[0]), progress)
 
 
 def prepare(
@@ -247,18 +228,15 @@ def prepare(
     encoding = Encoding(fit_recipes(wider, fold_of_row, settings))
     trained = set() if known is None else set(known.ensemble.members)
     members = [m for m in make_members(fold_of_row, settings) if m not in trained]
-    return Problem(
-        competition=competition,
-        tables=tables,
+    work = Work(
         encoding=encoding,
         rows=encoding.encode(wider.train.features),
-        members=members,
-        network=initialized_network(encoding, members, settings, CPU),
         target=transform.forward(tables.train.known_target),
         fold_of_row=fold_of_row,
+        members=members,
         settings=settings,
-        devices=_listed(device),
     )
+    return Problem(competition, tables, work, work.network(), _listed(device))
 
 
 def _engineered(competition: Competition, tables: Tables, settings: RunSettings) -> Tables:
@@ -270,16 +248,16 @@ def _listed(device: Devices) -> Sequence[torch.device]:
 
 
 def _fit_partners(problem: Problem, progress: Progress) -> Votes | None:
-    settings = problem.settings
-    if not settings.partners:
+    work = problem.work
+    if not work.settings.partners:
         return None
     return fit_partners(
-        settings.partners,
+        work.settings.partners,
         problem.engineered(),
-        problem.encoding.recipes,
-        problem.fold_of_row,
-        problem.target,
-        settings.seed,
+        work.encoding.recipes,
+        work.fold_of_row,
+        work.target,
+        work.settings.seed,
         torch.get_num_threads(),
         progress,
     )
@@ -345,7 +323,6 @@ __all__ = [
     "cross_validate",
     "fit_recipes",
     "history_frame",
-    "initialized_network",
     "make_members",
     "prepare",
 ]

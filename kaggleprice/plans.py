@@ -190,9 +190,9 @@ def plan(
 
 def _measure(problem: Problem, data: Data, workplace: Workplace, done: int) -> Workload:
     """Count what there is to compute, of which `done` epochs are done, and time some steps."""
-    sizes, training = np.bincount(problem.fold_of_row), problem.settings.training
-    count = len(problem.fold_of_row)
-    trained = np.array([count - sizes[member.fold] for member in problem.members])
+    sizes, training = np.bincount(problem.work.fold_of_row), problem.work.settings.training
+    count = len(problem.work.fold_of_row)
+    trained = np.array([count - sizes[member.fold] for member in problem.work.members])
     steps = training.epochs * int(-(-trained.max() // training.batch_size))
     operations = training.epochs * int(trained.sum()) * problem.network.operations()
     step = time_step(problem.work, problem.devices, _MEASURED)
@@ -201,9 +201,9 @@ def _measure(problem: Problem, data: Data, workplace: Workplace, done: int) -> W
         rows=count,
         test_rows=len(data.tables.test),
         columns=len(data.tables.train.features.columns),
-        features=[int(active.sum()) for active in problem.encoding.active],
+        features=[int(active.sum()) for active in problem.work.encoding.active],
         fold_sizes=sizes.tolist(),
-        members=len(problem.members),
+        members=len(problem.work.members),
         parameters=sum(p.numel() for p in problem.network.parameters()),
         steps=steps,
         operations=operations,

@@ -75,9 +75,8 @@ def make_problem(
     fold_of_row = make_folds(len(tables.train), settings.k, shuffle=True, seed=0)
     device = torch.device("cpu")
     problem = crossval.prepare(competition, tables, fold_of_row, settings, device)
-    chosen = problem.members[:members]
-    network = crossval.initialized_network(problem.encoding, chosen, settings, device)
-    return replace(problem, members=chosen, network=network)
+    work = problem.work.of(slice(members))
+    return replace(problem, work=work, network=work.network())
 
 
 def dense_problem(
@@ -96,14 +95,13 @@ def train(problem: Problem, epochs: int, history_every: int | None = None) -> No
         epochs: of one training, with its schedule.
         history_every: epochs between two looks at all rows; None for one at the end.
     """
-    training = replace(
-        problem.settings.training, epochs=epochs, history_every=history_every or epochs
-    )
-    settings = replace(problem.settings, training=training)
-    replace(problem, settings=settings).train()
+    settings, every = problem.work.settings, history_every or epochs
+    training = replace(settings.training, epochs=epochs, history_every=every)
+    work = replace(problem.work, settings=replace(settings, training=training))
+    replace(problem, work=work).train()
 
 
 def operations_per_epoch(problem: Problem) -> float:
     """Return the operations of matrix products in one epoch of all members."""
-    rows = sum(int((problem.fold_of_row != m.fold).sum()) for m in problem.members)
+    rows = sum(int((problem.work.fold_of_row != m.fold).sum()) for m in problem.work.members)
     return float(problem.network.operations()) * rows

@@ -18,8 +18,6 @@ from kaggleprice.training.batches import DeviceRows
 from kaggleprice.training.engine import Training
 from kaggleprice.training.randomness import Purpose, member_generator
 
-CPU = torch.device("cpu")
-
 
 @dataclass(frozen=True)
 class Work:
@@ -47,11 +45,18 @@ class Work:
 
     def network(self) -> MemberNetwork:
         """Return the members' network as training begins with it, on the CPU."""
-        return initialized_network(self.encoding, self.members, self.settings, CPU)
+        network = self.blank_network()
+        generators = [
+            member_generator(self.settings.seed, member, Purpose.WEIGHTS) for member in self.members
+        ]
+        network.initialize(generators, self.encoding.active[[m.fold for m in self.members]])
+        return network
 
     def blank_network(self) -> MemberNetwork:
         """Return a network of the members on the CPU, whose weights are yet to be loaded."""
-        return _build(self.encoding, self.members, self.settings)
+        dtype: torch.dtype = getattr(torch, self.settings.training.dtype)
+        seeds = [member.seed for member in self.members]
+        return build_network(self.settings.model, seeds, self.encoding.inputs, dtype)
 
     def rows_on(self, device: torch.device) -> DeviceRows:
         """Move the rows to a device."""
@@ -73,25 +78,3 @@ class Work:
             self.settings.seed,
             progress,
         )
-
-
-def initialized_network(
-    encoding: Encoding, members: Sequence[Member], settings: RunSettings, device: torch.device
-) -> MemberNetwork:
-    """Return a network on the device, with every member's initial weights drawn.
-
-    Args:
-        encoding: of F folds.
-        members: M of them.
-        settings: the architecture, the precision and the seed.
-        device: where the network is to be.
-    """
-    network = _build(encoding, members, settings)
-    generators = [member_generator(settings.seed, m, Purpose.WEIGHTS) for m in members]
-    network.initialize(generators, encoding.active[[m.fold for m in members]])
-    return network.to(device)
-
-
-def _build(encoding: Encoding, members: Sequence[Member], settings: RunSettings) -> MemberNetwork:
-    dtype: torch.dtype = getattr(torch, settings.training.dtype)
-    return build_network(settings.model, [m.seed for m in members], encoding.inputs, dtype)
