@@ -77,9 +77,9 @@ def test_early_stopping_ends_when_nobody_trains(tables: Tables) -> None:
 def test_divergence_names_members_of_the_second_process(tables: Tables) -> None:
     """Their targets alone are too large for the numbers."""
     given = problem(tables, target_scale="none", optimizer="sgd", lr=1e-3)
-    spoilt = given.target.copy()
-    spoilt[given.fold_of_row == 3] = 1e200
-    given = replace(given, target=spoilt)
+    spoilt = given.work.target.copy()
+    spoilt[given.work.fold_of_row == 3] = 1e200
+    given = replace(given, work=replace(given.work, target=spoilt))
     with pytest.raises(DivergenceError) as alone:
         given.training().run()
     with pytest.raises(DivergenceError) as spread:

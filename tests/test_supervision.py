@@ -133,7 +133,7 @@ def test_training_that_is_cut_is_the_beginning_of_the_whole(tables: Tables) -> N
     expected = whole.training().run(UNSUPERVISED)
     found = part.training().run(Cutting(2))
     assert found.cut_at == 2
-    assert found.epochs.tolist() == [2] * len(part.members)
+    assert found.epochs.tolist() == [2] * len(part.work.members)
     assert found.history == [line for line in expected.history if line.epoch <= 2]
 
 
