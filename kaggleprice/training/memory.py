@@ -14,8 +14,12 @@ import torch
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES, _MAPPED_BYTES = 2**30, 2**25
 
-# What torch and the libraries below it say, in lower case: a GPU's allocator, the CPU's, C++, CUDA.
-_SIGNS = ("out of memory", "allocate memory", "bad_alloc", "alloc_failed")
+# What torch and the libraries below it say, in lower case: a GPU's allocator, the CPU's, C++, CUDA,
+# oneDNN (which says no more where there is no room for the code that it makes).
+_SIGNS = (
+    *("out of memory", "allocate memory", "bad_alloc", "alloc_failed"),
+    *("could not create a primitive", "could not create a memory"),
+)
 
 
 def lacks_memory(error: BaseException) -> bool:
@@ -33,6 +37,8 @@ def release(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+    elif (library := _glibc()) is not None:
+        library.malloc_trim(0)
 
 
 @contextmanager
@@ -43,13 +49,17 @@ def freed_memory_kept() -> Iterator[bool]:
     them to the system and is given them back page by page, which takes a tenth of the time. What
     is free before and after is returned. Other C libraries have ways of their own.
     """
-    if platform.libc_ver()[0] != "glibc":
+    library = _glibc()
+    if library is None:
         yield False
         return
-    library = ctypes.CDLL(None)
     library.malloc_trim(0)
     wanted = [(_TRIM_THRESHOLD, _KEPT_BYTES), (_MMAP_THRESHOLD, _MAPPED_BYTES)]
     try:
         yield all(library.mallopt(*pair) == 1 for pair in wanted)
     finally:
         library.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
