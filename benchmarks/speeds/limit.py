@@ -78,6 +78,11 @@ def _measure_with(count: int, outcome: Outcome, effort: Effort) -> None:
     what = f"a member of {many}, batch 64"
     reach = at_most(0.5) if many == 20 else None
     add(Line(what, "1 member alone", "times the cost", costs, count, reach))
+    if count > 1:
+        apart, one = epoch(several, effort), epoch(several, effort, together=True)
+        faster = alternate(one, apart, effort.pairs).faster()
+        what = f"{_named(many)}, batch 64, a group for each thread"
+        add(Line(what, "all in one batch", "times as fast", faster, count))
     outcome.tables.append(_table(problems, count, effort))
 
 
@@ -92,13 +97,23 @@ def product(effort: Effort) -> Timer:
     return timed(lambda: torch.mm(first, second, out=result), least=effort.least)
 
 
-def epoch(problem: Problem, effort: Effort) -> Timer:
-    """Return the timer of one epoch of all members, without what is done once per training."""
-    train(problem, 1)
+def epoch(problem: Problem, effort: Effort, *, together: bool = False) -> Timer:
+    """Return the timer of one epoch of all members, without what is done once per training.
+
+    Args:
+        problem: its network is changed in place.
+        effort: how hard to try.
+        together: as for `train`.
+    """
+
+    def go(epochs: int) -> None:
+        train(problem, epochs, together=together)
+
+    go(1)
     # Enough of them for the clock, however few members there are.
-    seconds = timed(lambda: train(problem, 1))()
+    seconds = timed(lambda: go(1))()
     many = 4 if effort.quick else max(6, min(200, round(2.0 / seconds)))
-    return timed_between(lambda epochs: train(problem, epochs), 1, 1 + many)
+    return timed_between(go, 1, 1 + many)
 
 
 def _epoch_of_loop(loop: Callable[[Lone, int], None], lone: Lone, effort: Effort) -> Timer:

@@ -16,6 +16,7 @@ from kaggleprice.crossval import Problem
 from kaggleprice.folds import make_folds
 from kaggleprice.settings import make_settings
 from kaggleprice.tables import Table, Tables
+from kaggleprice.training.memory import freed_memory_kept
 
 FOLDS = 5
 # As many rows as House Prices has: 1168 of them are a fold's training rows.
@@ -87,18 +88,26 @@ def dense_problem(
     return make_problem(NUMBERS, random_tables(rows, columns), members, options)
 
 
-def train(problem: Problem, epochs: int, history_every: int | None = None) -> None:
+def train(
+    problem: Problem, epochs: int, history_every: int | None = None, *, together: bool = False
+) -> None:
     """Train a problem's networks for so many epochs, going on with the weights they have.
 
     Args:
         problem: its network is changed in place.
         epochs: of one training, with its schedule.
         history_every: epochs between two looks at all rows; None for one at the end.
+        together: whether all are one batch; otherwise it is as `cv` does it.
     """
     settings, every = problem.work.settings, history_every or epochs
     training = replace(settings.training, epochs=epochs, history_every=every)
     work = replace(problem.work, settings=replace(settings, training=training))
-    replace(problem, work=work).train()
+    planned = replace(problem, work=work)
+    if not together:
+        planned.train()
+        return
+    with freed_memory_kept():
+        planned.training().run()
 
 
 def operations_per_epoch(problem: Problem) -> float:

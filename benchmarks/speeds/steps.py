@@ -34,7 +34,7 @@ class Rule(NamedTuple):
     Attributes:
         path: stands in its file's path.
         name: stands in its name.
-        part: one of `PARTS`.
+        part: one of `PARTS`, or what counts nowhere.
         inner: whether what it calls may belong to another part.
     """
 
@@ -46,6 +46,8 @@ class Rule(NamedTuple):
 
 # The first that fits counts.
 RULES = (
+    # Of a thread for those that train.
+    Rule("concurrent/futures/", "wait", _OTHER),
     Rule("kaggleprice/", "predict_members", "scoring"),
     Rule("kaggleprice/training/engine", "_errors", "scoring"),
     Rule("kaggleprice/", "backward", "backward"),

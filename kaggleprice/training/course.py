@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from functools import partial
+from threading import Event
 
 import numpy as np
 import torch
@@ -87,6 +88,10 @@ class Ended:
     diverged: tuple[int, ...]
 
 
+class HaltedError(Exception):
+    """Training was ended from another thread."""
+
+
 class Course(ABC):
     """M members trained epoch by epoch.
 
@@ -96,6 +101,7 @@ class Course(ABC):
         groups: how many members are trained at once, group by group.
         turns: how many groups share a device.
         progress: told after every epoch.
+        halted: set by another thread to end training at the next step.
     """
 
     members: Sequence[Member]
@@ -103,6 +109,7 @@ class Course(ABC):
     groups: tuple[int, ...]
     turns: int = 1
     progress: Progress = SILENT
+    halted: Event
 
     _history: list[HistoryLine]
     _begun: int | None = None
@@ -139,6 +146,16 @@ class Course(ABC):
         Args:
             epoch: the last one that was trained.
         """
+
+    @abstractmethod
+    def time_step(self, seconds: float) -> float:
+        """Train for about so many seconds; return the median of a step of all members.
+
+        What is trained by it is spoilt: no `run` may follow.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to end
+        """End what only training needs, such as threads; nothing may be asked afterwards."""
 
     def run(self, supervisor: Supervisor = UNSUPERVISED) -> Fit:
         """Train from where the supervisor says; arguments and errors as in `train`."""

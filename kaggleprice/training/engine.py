@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Event
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.training import LOSSES, Member, TrainingSettings
 from kaggleprice.training.batches import Batch, DeviceRows, pad_rows, plan_epoch
-from kaggleprice.training.course import Course, Ended, Fit, HistoryLine, Passed
+from kaggleprice.training.course import Course, Ended, Fit, HaltedError, HistoryLine, Passed
 from kaggleprice.training.parameters import BestWeights, optimized
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
 
@@ -33,7 +34,11 @@ _DIVERGED = 10.0
 
 
 def predict_members(
-    network: MemberNetwork, rows: DeviceRows, fit: Fit, index: NDArray[np.int64] | None = None
+    network: MemberNetwork,
+    rows: DeviceRows,
+    fit: Fit,
+    index: NDArray[np.int64] | None = None,
+    between: Callable[[], object] | None = None,
 ) -> NDArray[np.float64]:
     """Predict the transformed target, in chunks of rows.
 
@@ -42,6 +47,7 @@ def predict_members(
         rows: the table.
         fit: says how outputs are scaled.
         index: shape (M, R), the row numbers that each member predicts; None for all n rows.
+        between: called after each chunk.
 
     Returns:
         Shape (M, R) or (M, n), float64.
@@ -50,6 +56,8 @@ def predict_members(
     made = np.empty((network.members, count), dtype=np.float64)
     for part, predicted in _predictions(network, rows, fit, index):
         made[:, part] = predicted
+        if between is not None:
+            between()
     return made
 
 
@@ -100,7 +108,7 @@ class Training(Course):
         """
         self.network, self.rows, self.settings = network, rows, settings
         self.members, self.base_seed, self.progress = members, base_seed, progress
-        self.groups = (len(members),)
+        self.groups, self.halted = (len(members),), Event()
         self.truth, self.fold_of_row = target, fold_of_row
         self.train_rows, self.stop_rows = self._split_rows()
         self.parameters = optimized(network, settings, [len(r) for r in self.train_rows])
@@ -186,6 +194,7 @@ class Training(Course):
         order = self._begin(epoch)
         total = torch.zeros(len(self.members), device=self.rows.device)
         for step, batch in enumerate(self.batches):
+            self._heed()
             self.parameters.set_rates(epoch - 1, step, self.settings)
             noise = self.noise.step(self.rows.device)
             total += self._step(order, batch, noise)
@@ -203,14 +212,12 @@ class Training(Course):
         return torch.from_numpy(order).to(self.rows.device)
 
     def time_step(self, seconds: float) -> float:
-        """Train for about so many seconds; return the median of a step of all members.
-
-        What is trained by it is spoilt: no `run` may follow.
-        """
+        """Return the median of a step; as in `Course`."""
         order, took = self._begin(1), list[float]()
         began = time.perf_counter()
         # The first steps allocate, and are not counted.
         while len(took) < 4 or time.perf_counter() - began < seconds:
+            self._heed()
             batch = self.batches[len(took) % len(self.batches)]
             if batch is self.batches[0]:
                 self.noise.start(1)
@@ -220,6 +227,10 @@ class Training(Course):
             self._step(order, batch, noise).sum().item()
             took.append(time.perf_counter() - started)
         return float(np.median(took[2:]))
+
+    def _heed(self) -> None:
+        if self.halted.is_set():
+            raise HaltedError
 
     def _step(self, order: Tensor, batch: Batch, noise: Tensor | None) -> Tensor:
         index = order[:, batch.start : batch.stop].long()
@@ -237,7 +248,8 @@ class Training(Course):
         """Look at the rows of early stopping; return how many members are still training."""
         if self.best is None or self.settings.patience is None:
             return len(self.members)
-        predicted = predict_members(self.network, self.rows, self.fit, pad_rows(self.stop_rows))
+        index = pad_rows(self.stop_rows)
+        predicted = predict_members(self.network, self.rows, self.fit, index, self._heed)
         scores = np.array(
             [
                 _rmse(self.truth[rows], line[: len(rows)])
@@ -264,6 +276,7 @@ class Training(Course):
         folds = np.array([member.fold for member in self.members])[:, None]
         sums, counts = np.zeros((2, 2, len(self.members)))
         for part, predicted in _predictions(self.network, self.rows, self.fit):
+            self._heed()
             square = np.square(predicted - self.truth[part])
             held = self.fold_of_row[part] == folds
             for side, chosen in enumerate((~held, held)):

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class Groups(Course):
         self.work, self.network, self.spans, self.progress = work, network, list(spans), progress
         self.members, self.settings = work.members, work.settings.training
         self.groups = tuple(span.stop - span.start for span in spans)
+        self.halted = Event()
         self._active = [True] * len(self.spans)
 
     @abstractmethod
@@ -99,6 +101,8 @@ class Groups(Course):
 
     def _joined(self, tensors: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """Join the groups' tensors; what a group has no use for is as in the network of all."""
+        if len(tensors) == 1:
+            return dict(tensors[0])
         state = self.network.state_dict()
         idle = prefixed(state) | {f"best.weights.{name}": value for name, value in state.items()}
         return join(tensors, self.spans, idle)
@@ -173,11 +177,16 @@ class Turns(Groups):
         training = own.training(network, self._rows.of(span))
         if self._kept[g]:
             training.restore(self._kept[g] | prefixed(network.state_dict()))
+        training.halted = self.halted
         answer = getattr(training, what)(*given)
         tensors = training.tensors()
         put(self.network, span, tensors)
         self._kept[g] = {name: value.detach().cpu() for name, value in _others(tensors).items()}
         return answer
+
+    def time_step(self, seconds: float) -> float:
+        """Return the time of all turns; as in `Course`."""
+        return float(sum(self._ask_all("time_step", seconds / len(self.spans))))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what lies in the CPU's memory: nobody needs a turn for it."""
@@ -192,19 +201,6 @@ class Turns(Groups):
             for span in self.spans
         ]
         self._note_active(self._kept)
-
-
-def lay_out(
-    work: Work,
-    network: MemberNetwork,
-    device: torch.device,
-    turns: int,
-    progress: Progress = SILENT,
-) -> Course:
-    """Return what trains members on one device, in so many groups that take turns."""
-    if turns == 1:
-        return work.training(network, work.rows_on(device), progress)
-    return Turns(work, network.cpu(), device, turns, progress)
 
 
 def cut(tensors: Mapping[str, Tensor], span: slice) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -14,7 +14,8 @@ from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.progress import SILENT, Progress
 from kaggleprice.training.course import Course, Fit, turns_of
 from kaggleprice.training.devices import settle
-from kaggleprice.training.groups import lay_out, prefixed, put, split
+from kaggleprice.training.groups import prefixed, put, split
+from kaggleprice.training.layout import lay_out
 from kaggleprice.training.memory import freed_memory_kept, lacks_memory, release
 from kaggleprice.training.supervision import UNSUPERVISED, Supervisor
 from kaggleprice.training.work import Work
@@ -110,10 +111,10 @@ def train(
             state = supervisor.resume()
             # A kept state knows how much fits; with other groups it would end with other bits.
             layout.turns = max(layout.turns, turns_of(state))
-            course = laid_out(layout.turns)
-            course.begin(state)
-            del state
-            return course.train(supervisor)
+            with closing(laid_out(layout.turns)) as course:
+                course.begin(state)
+                del state
+                return course.train(supervisor)
 
     def anew() -> None:
         network.zero_grad(set_to_none=True)
@@ -153,12 +154,11 @@ def time_step(work: Work, devices: Sequence[torch.device], seconds: float) -> fl
     """
     layout = _Layout(len(work.members), devices)
     threads = torch.get_num_threads()
+    own, device = work.of(split(len(work.members), len(layout.devices))[0]), layout.devices[0]
 
     def attempt() -> float:
-        span = split(layout.groups[0], 1)[0]
-        own = work.of(span)
-        training = own.training(own.network(), own.rows_on(layout.devices[0]))
-        return layout.turns * training.time_step(seconds)
+        with closing(lay_out(own, own.network(), device, layout.turns)) as course:
+            return course.time_step(seconds)
 
     torch.set_num_threads(max(1, threads // len(layout.devices)))
     try:

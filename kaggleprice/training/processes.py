@@ -30,8 +30,9 @@ from torch import multiprocessing as processes
 from kaggleprice.errors import RunError
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.progress import SILENT, Progress
-from kaggleprice.training.course import Ended
-from kaggleprice.training.groups import Groups, lay_out, prefixed, put, split
+from kaggleprice.training.course import Course, Ended
+from kaggleprice.training.groups import Groups, prefixed, put, split
+from kaggleprice.training.layout import lay_out
 from kaggleprice.training.memory import freed_memory_kept
 from kaggleprice.training.work import Work
 
@@ -136,6 +137,10 @@ class Processes(Groups):
             "--batch-size help."
         )
 
+    def time_step(self, seconds: float) -> float:
+        """Return the time of the slowest; as in `Course`."""
+        return float(max(self._ask_all("time_step", seconds)))
+
     def finish(self, epoch: int) -> Ended:
         """Let all groups finish, and take their weights over; as in `Groups`."""
         ended = super().finish(epoch)
@@ -236,6 +241,8 @@ def fetch(folder: Path) -> Work:
 class _Worker:
     """What a process does when it is asked."""
 
+    course: Course | None = None
+
     def load(self, folder: str, span: slice, device: torch.device, threads: int) -> None:
         """Take some members' work from a folder."""
         torch.set_num_threads(threads)
@@ -245,6 +252,8 @@ class _Worker:
 
     def lay_out(self, turns: int) -> tuple[int, ...]:
         """Begin, with members grouped so; return the sizes of the groups."""
+        if self.course is not None:
+            self.course.close()
         self._network = self._work.network()
         self.course = lay_out(self._work, self._network, self._device, turns)
         return self.course.groups

@@ -1,0 +1,61 @@
+"""Layout: how members are trained on one device."""
+
+from __future__ import annotations
+
+import torch
+
+from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.progress import SILENT, Progress
+from kaggleprice.training.course import Course
+from kaggleprice.training.groups import Turns, split
+from kaggleprice.training.threads import Threads
+from kaggleprice.training.work import Work
+
+# Groups at once on the CPU. More of them wait for each other in Python; of fewer members than
+# these, two threads are no faster apart than together.
+MOST_GROUPS, LEAST_MEMBERS = 4, 2
+
+
+def lay_out(
+    work: Work,
+    network: MemberNetwork,
+    device: torch.device,
+    turns: int,
+    progress: Progress = SILENT,
+) -> Course:
+    """Return what trains members on one device; whoever asks closes it.
+
+    Args:
+        work: of M members.
+        network: theirs, changed in place.
+        device: where to.
+        turns: in how many groups that take turns; 1 for all at once, on the CPU in groups with
+            threads of their own where there are several.
+        progress: told after every epoch.
+    """
+    if device.type == "cpu":
+        return _in_threads(work, network.cpu(), device, turns, progress)
+    if turns == 1:
+        return work.training(network, work.rows_on(device), progress)
+    return Turns(work, network.cpu(), device, turns, progress)
+
+
+def _in_threads(
+    work: Work, network: MemberNetwork, device: torch.device, turns: int, progress: Progress
+) -> Course:
+    count = len(work.members)
+    if turns > 1:
+
+        def take_turns(_: slice, whole: MemberNetwork) -> Course:
+            return Turns(work, whole, device, turns)
+
+        return Threads(work, network, split(count, 1), take_turns, progress)
+
+    # Kept once for all groups.
+    rows = work.rows_on(device)
+
+    def at_once(span: slice, part: MemberNetwork) -> Course:
+        return work.of(span).training(part, rows.of(span))
+
+    groups = min(torch.get_num_threads(), MOST_GROUPS, count // LEAST_MEMBERS)
+    return Threads(work, network, split(count, max(1, groups)), at_once, progress)
