@@ -271,7 +271,10 @@ def test_every_setting_has_a_variable_and_a_key(
         ("k = 2.5", "k in kaggleprice.toml takes a whole number; found '2.5'."),
         ("k = [2]", "k in kaggleprice.toml takes one value, as it is typed; found [2]."),
         ('shuffle = "yes"', "shuffle in kaggleprice.toml takes true or false; found 'yes'."),
-        ("[cv]\nthreads = 2.5", "threads in [cv] of kaggleprice.toml takes a whole number; found"),
+        (
+            "[cv]\nthreads = 2.5",
+            "threads in [cv] of kaggleprice.toml takes a whole number from 1 up to 1024; found",
+        ),
         ("data-dir = true", "data-dir in kaggleprice.toml takes one value, as it is typed; found"),
         ("hidden = [1.5]", "hidden in kaggleprice.toml takes numbers separated by commas, as in"),
         ('loss = "hubr"', "unknown value 'hubr' of loss in kaggleprice.toml; there are: huber,"),
@@ -291,7 +294,7 @@ def test_values_that_are_refused(
     ("variable", "text", "sentence"),
     [
         ("LR", "x", "KAGGLEPRICE_LR takes a number, as in 0.01; found 'x'."),
-        ("THREADS", "x", "KAGGLEPRICE_THREADS takes a whole number; found 'x'."),
+        ("THREADS", "x", "KAGGLEPRICE_THREADS takes a whole number from 1 up to 1024; found 'x'."),
         ("SHUFFLE", "maybe", "KAGGLEPRICE_SHUFFLE takes true or false; found 'maybe'."),
         ("MODEL", "mpl", "unknown value 'mpl' of KAGGLEPRICE_MODEL; there are: linear, mlp. Did"),
     ],

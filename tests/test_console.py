@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
+from rich.table import Table
 from rich.text import Text
 
 from kaggleprice.console import displays, error_document, print_json
@@ -631,3 +632,21 @@ def test_error_document() -> None:
         "schema_version": 1,
         "error": {"type": "DataError", "message": "x.", "exit_code": 3},
     }
+
+
+def test_lines_of_a_result_in_a_file_end_with_their_last_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = Table(box=None)
+    for name in ("left", "right"):
+        table.add_column(name)
+    table.add_row("a long cell, first", "1")
+    table.add_row("b", "2")
+    print_view(Group(table, Text(" "), Text("[x] and so on")))
+    lines = capsys.readouterr().out.split("\n")
+    assert [line.split() for line in lines[1:3]] == [
+        ["a", "long", "cell,", "first", "1"],
+        ["b", "2"],
+    ]
+    assert lines[3:] == ["", "[x] and so on", ""]
+    assert lines == [line.rstrip() for line in lines]

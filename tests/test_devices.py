@@ -34,13 +34,13 @@ def test_numbered_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("names", "says"),
     [
+        ("cpu,", "the name of a device is missing in 'cpu,'."),
+        ("", "the name of a device is missing in ''."),
         (
             "gpu",
             "unknown device 'gpu'; there are: auto, cpu, cuda, mps, and lists such as cuda:0,c",
         ),
         ("cpu,gpu", "unknown device 'gpu' in 'cpu,gpu'; there are"),
-        ("cpu,", "unknown device '' in 'cpu,'; there are"),
-        ("", "unknown device ''; there are"),
         ("cpu,auto", "device 'auto' is no part of a list; found 'cpu,auto'."),
         ("cpu:0", "unknown device 'cpu:0'"),
         ("cuda:x", "unknown device 'cuda:x'"),

@@ -192,7 +192,7 @@ def test_help_is_light(arguments: list[str]) -> None:
             "No such option: --xyzzy; `kaggleprice cv --help` lists those there are.",
         ),
         ("cv --k two", "--k takes a whole number; found 'two'."),
-        ("cv --threads two", "--threads takes a whole number; found 'two'."),
+        ("cv --threads two", "--threads takes a whole number from 1 up to 1024; found 'two'."),
         ("preprocess --head -3", "--head takes a whole number from 0; found '-3'."),
         (
             "predict mlp-001",

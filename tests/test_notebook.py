@@ -345,7 +345,7 @@ def test_a_time_limit_is_the_commands(tmp_path: Path) -> None:
         ({"activation": "gleu/tanh"}, "unknown value 'gleu' of activation.* Did you mean 'gelu'"),
         ({"shuffle": "yes"}, "shuffle takes True or False; found 'yes'"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
-        ({"threads": 0}, "threads must be 1 or more"),
+        ({"threads": 0}, "threads must be from 1 to 1024"),
         ({"run": "a/b"}, "run name 'a/b' cannot be"),
     ],
 )

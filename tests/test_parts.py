@@ -298,7 +298,7 @@ def test_a_step_is_timed_in_groups_where_memory_runs_out(
     monkeypatch.setattr(Training, "time_step", lambda t, _: seen.append(len(t.members)) or 1.0)
     assert parts.time_step(problem(tables).work, [CPU], 0.01) == 1.0
     assert parts.time_step(problem(tables).work, [CPU, CPU], 0.01) == 1.0
-    assert seen == [8, 4]
+    assert seen == [8, 8]
     monkeypatch.undo()
     lacking(monkeypatch, 3)
     assert parts.time_step(problem(tables).work, [CPU], 0.01) > 0

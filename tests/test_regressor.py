@@ -325,7 +325,7 @@ def test_threads_are_taken_and_given_back(monkeypatch: pytest.MonkeyPatch) -> No
         KagglePriceRegressor(**TINY, threads=threads).fit(x, y).predict(x)
         assert torch.get_num_threads() == before
     assert seen == [before + 1, before]
-    with pytest.raises(UsageError, match="threads must be 1 or more, found 0"):
+    with pytest.raises(UsageError, match="threads must be from 1 to 1024, found 0"):
         KagglePriceRegressor(**TINY, threads=0).fit(x, y)
 
 

@@ -609,9 +609,11 @@ def test_devices() -> None:
             choose_device(name)
 
 
-def test_threads_below_one_are_refused() -> None:
-    with pytest.raises(UsageError, match="threads must be 1 or more, found 0"):
+def test_threads_that_cannot_be_are_refused() -> None:
+    with pytest.raises(UsageError, match="threads must be from 1 to 1024, found 0"):
         use_threads(0)
+    with pytest.raises(UsageError, match="threads must be from 1 to 1024, found 99999"):
+        use_threads(99999)
     before = torch.get_num_threads()
     assert use_threads(None) == before
 

@@ -138,8 +138,8 @@ def _run(arguments: list[str]) -> int:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    words = str(error).lower()
-    # torch says the first on a GPU, the second on a CPU.
-    signs = ("out of memory", "can't allocate memory", "cannot allocate memory")
-    said = isinstance(error, RuntimeError) and any(sign in words for sign in signs)
-    return said or isinstance(error, MemoryError)
+    if isinstance(error, MemoryError):
+        return True
+    # Only torch says it in other words, and is not loaded for this.
+    memory = sys.modules.get("kaggleprice.training.memory")
+    return memory is not None and bool(memory.lacks_memory(error))

@@ -93,6 +93,8 @@ ThreadsOption = Annotated[
     typer.Option(
         "--threads",
         metavar="N",
+        min=1,
+        max=1024,
         help="CPU threads. [dim](default: as torch chooses)[/]",
         rich_help_panel=RUN,
         show_default=False,

@@ -25,8 +25,15 @@ def results() -> Console:
 
 
 def print_view(view: RenderableType) -> None:
-    """Print a result for a person on stdout."""
-    results().print(view)
+    """Print a result for a person on stdout; in a file, lines end with their last word."""
+    console = results()
+    if console.is_terminal:
+        console.print(view)
+        return
+    with console.capture() as captured:
+        console.print(view)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def messages(clock: Callable[[], float] = time.monotonic) -> Console:

@@ -131,7 +131,7 @@ class TrainingSettings:
     @property
     def recorded_epochs(self) -> list[int]:
         """Epochs, counted from 1, after which the history gets a line; always the last one."""
-        every = self.history_every or max(1, self.epochs // 12)
+        every = self.history_every or max(1, round(self.epochs / 12))
         return sorted({*range(every, self.epochs + 1, every), self.epochs})
 
     @property

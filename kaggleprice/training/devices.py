@@ -13,6 +13,8 @@ from kaggleprice.progress import Progress
 from kaggleprice.training.memory import lacks_memory, release
 
 DEVICE_NAMES = ("auto", "cpu", "cuda", "mps")
+# More than any machine has; what a system cannot start ends the process without a word.
+MOST_THREADS = 1024
 
 
 def available_devices() -> list[str]:
@@ -46,6 +48,8 @@ def choose_devices(names: str) -> tuple[torch.device, ...]:
 
 
 def _device(name: str, names: str) -> torch.device:
+    if not name:
+        raise DeviceError(f"the name of a device is missing in {names!r}.")
     where = "" if name == names else f" in {names!r}"
     kind, colon, number = name.partition(":")
     if name not in DEVICE_NAMES and not (kind == "cuda" and colon and number.isdecimal()):
@@ -70,11 +74,11 @@ def use_threads(threads: int | None) -> int:
     """Set the number of CPU threads (None leaves torch's choice) and return it.
 
     Raises:
-        UsageError: for less than one.
+        UsageError: for less than one, or more than `MOST_THREADS`.
     """
     if threads is not None:
-        if threads < 1:
-            raise UsageError(f"threads must be 1 or more, found {threads}.")
+        if not 1 <= threads <= MOST_THREADS:
+            raise UsageError(f"threads must be from 1 to {MOST_THREADS}, found {threads}.")
         torch.set_num_threads(threads)
     return torch.get_num_threads()
 

@@ -149,10 +149,11 @@ def _opened(
 def time_step(work: Work, devices: Sequence[torch.device], seconds: float) -> float:
     """Return the time of a step of all members, measured for about so many seconds.
 
-    The members of one device are measured, in this process; groups that take turns take as many
-    times as long.
+    It is measured in this process, with the members of the first device; with those of all where
+    there are only CPUs, which share the threads.
     """
-    layout = _Layout(len(work.members), devices)
+    shared = all(device.type == "cpu" for device in devices)
+    layout = _Layout(len(work.members), devices[:1] if shared else devices)
     threads = torch.get_num_threads()
     own, device = work.of(split(len(work.members), len(layout.devices))[0]), layout.devices[0]
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
+from kaggleprice.console.pace import duration_text
 from kaggleprice.plans import Plan, PredictionPlan, Workload
 from kaggleprice.settings import settings_to_record
 from kaggleprice.views.tables import document, make_table, path_text, threads_text
@@ -99,9 +100,13 @@ def _range(ends: list[int]) -> str:
     return " to ".join(f"{end:,}" for end in ends)
 
 
+def _about(seconds: float) -> str:
+    return f"about {duration_text(seconds)}" if seconds >= 1 else "less than 1 s"
+
+
 def _duration(plan: Plan, work: Workload) -> str:
     partners = " and the partners" if plan.settings.partners else ""
     return (
-        f"Training would take about {work.seconds:.0f} s on {plan.device} "
+        f"Training would take {_about(work.seconds)} on {plan.device} "
         f"({threads_text(plan.threads)}), by steps measured just now; then scoring{partners}."
     )
