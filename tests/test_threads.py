@@ -17,6 +17,7 @@ from test_parts import CPU, MIXED, STOPPING, Keeping, assert_equal, problem, tab
 from kaggleprice.crossval import Problem
 from kaggleprice.errors import DivergenceError
 from kaggleprice.tables import Tables
+from kaggleprice.training import layout
 from kaggleprice.training.course import HaltedError
 from kaggleprice.training.engine import Training
 from kaggleprice.training.layout import MOST_GROUPS, lay_out
@@ -58,24 +59,35 @@ def test_threads_train_what_one_batch_does(tables: Tables, options: dict[str, An
 
 
 @pytest.mark.parametrize(
-    ("threads", "seeds", "turns", "groups"),
+    ("threads", "turns", "groups", "expected"),
     [
-        (1, 2, 1, [8]),
-        (2, 2, 1, [4, 4]),
-        (3, 2, 1, [3, 2, 3]),
-        (99, 2, 1, [2] * MOST_GROUPS),
-        (2, 2, 3, [8]),
+        (1, 1, [8], [1]),
+        (2, 1, [4, 4], [1, 1]),
+        (3, 1, [3, 2, 3], [1, 1, 1]),
+        (9, 1, [2] * MOST_GROUPS, [3, 2, 2, 2]),
+        (2, 3, [8], [2]),
     ],
 )
+@pytest.mark.parametrize("worth", [True, False], ids=["large", "small"])
 def test_how_members_are_laid_out(
-    tables: Tables, threads: int, seeds: int, turns: int, groups: list[int]
+    tables: Tables,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
+    turns: int,
+    groups: list[int],
+    expected: list[int],
+    worth: bool,
 ) -> None:
+    given = problem(tables)
+    if worth:
+        monkeypatch.setattr(layout, "LEAST_OPERATIONS", 1)
     torch.set_num_threads(threads)
-    with closing(laid_out(problem(tables, seeds=seeds), turns)) as course:
+    with closing(laid_out(given, turns)) as course:
         assert [span.stop - span.start for span in course.spans] == groups
         shares = [pool.submit(torch.get_num_threads).result() for pool in course._pools]
         assert len(course.groups) == course.turns == turns
-    assert (sum(shares), torch.get_num_threads()) == (threads, threads)
+    assert shares == (expected if worth else [1] * len(groups))
+    assert torch.get_num_threads() == threads
     torch.set_num_threads(2)
 
 

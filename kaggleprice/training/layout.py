@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from kaggleprice.models.networks import MemberNetwork
@@ -14,6 +16,8 @@ from kaggleprice.training.work import Work
 # Groups at once on the CPU. More of them wait for each other in Python; of fewer members than
 # these, two threads are no faster apart than together.
 MOST_GROUPS, LEAST_MEMBERS = 4, 2
+# Of fewer operations per step a second thread costs more time than it saves.
+LEAST_OPERATIONS = 1e8
 
 
 def lay_out(
@@ -49,7 +53,9 @@ def _in_threads(
         def take_turns(_: slice, whole: MemberNetwork) -> Course:
             return Turns(work, whole, device, turns)
 
-        return Threads(work, network, split(count, 1), take_turns, progress)
+        whole = split(count, 1)
+        threads = _threads(work, network, whole)
+        return Threads(work, network, whole, threads, take_turns, progress)
 
     # Kept once for all groups.
     rows = work.rows_on(device)
@@ -58,4 +64,16 @@ def _in_threads(
         return work.of(span).training(part, rows.of(span))
 
     groups = min(torch.get_num_threads(), MOST_GROUPS, count // LEAST_MEMBERS)
-    return Threads(work, network, split(count, max(1, groups)), at_once, progress)
+    spans = split(count, max(1, groups))
+    return Threads(work, network, spans, _threads(work, network, spans), at_once, progress)
+
+
+def _threads(work: Work, network: MemberNetwork, spans: Sequence[slice]) -> list[int]:
+    """Share torch's threads out among groups, as evenly as can be, as far as they are worth it."""
+    total, row = torch.get_num_threads(), network.operations()
+    shares = [total // len(spans) + (g < total % len(spans)) for g in range(len(spans))]
+    steps = [(s.stop - s.start) * work.settings.training.batch_size * row for s in spans]
+    return [
+        max(1, min(share, 1 + int(step // LEAST_OPERATIONS)))
+        for share, step in zip(shares, steps, strict=True)
+    ]

@@ -38,6 +38,7 @@ class Threads(Groups):
         work: Work,
         network: MemberNetwork,
         spans: Sequence[slice],
+        threads: Sequence[int],
         begin: Begin,
         progress: Progress = SILENT,
     ) -> None:
@@ -47,6 +48,7 @@ class Threads(Groups):
             work: of all members.
             network: of all members, on the CPU; the groups' networks are parts of it.
             spans: which members each group has.
+            threads: how many of torch's threads each group computes with.
             begin: makes a group's course, of which members it has and their network.
             progress: told after every epoch.
         """
@@ -56,7 +58,7 @@ class Threads(Groups):
             for g in range(len(spans))
         ]
         try:
-            self._share_threads(torch.get_num_threads())
+            self._hand_out(threads)
             self._courses = self._side_by_side(
                 {g: partial(begin, span, self._part(span)) for g, span in enumerate(spans)}
             )
@@ -70,15 +72,14 @@ class Threads(Groups):
         else:
             self.groups = (len(self.members),)
 
-    def _share_threads(self, total: int) -> None:
-        """Share torch's threads out as evenly as can be, at least one for each group."""
-        groups = len(self._pools)
+    def _hand_out(self, threads: Sequence[int]) -> None:
+        before = torch.get_num_threads()
         try:
             # One by one: what one thread says counts for all that have not asked yet.
-            for g, pool in enumerate(self._pools):
-                pool.submit(_use_threads, max(1, total // groups + (g < total % groups))).result()
+            for pool, count in zip(self._pools, threads, strict=True):
+                pool.submit(_use_threads, count).result()
         finally:
-            torch.set_num_threads(total)
+            torch.set_num_threads(before)
 
     def _part(self, span: slice) -> MemberNetwork:
         """Return the network of some members, whose values are those of the network of all."""
