@@ -23,6 +23,7 @@ from kaggleprice.errors import UnknownNameError, UsageError
 from kaggleprice.options import OPTIONS, OPTIONS_BY_NAME, Option, without_effect
 from kaggleprice.progress import FORMS
 from kaggleprice.settings import DEFAULT_PRESET, PRESETS, RunSettings, make_settings
+from kaggleprice.training import MOST_THREADS
 
 DATA, RUN, OUTPUT = "Data", "Run", "Output"
 
@@ -94,7 +95,7 @@ ThreadsOption = Annotated[
         "--threads",
         metavar="N",
         min=1,
-        max=1024,
+        max=MOST_THREADS,
         help="CPU threads. [dim](default: as torch chooses)[/]",
         rich_help_panel=RUN,
         show_default=False,

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from kaggleprice.errors import UsageError
 from kaggleprice.registry import Entry, look_up
 
+# CPU threads: more than any machine has. What a system cannot start ends as a lack of memory.
+MOST_THREADS = 1024
+
 OPTIMIZERS: dict[str, Entry] = {
     "sgd": Entry("stochastic gradient descent", "kaggleprice.training.optimizers:sgd"),
     "momentum": Entry("sgd with momentum 0.9", "kaggleprice.training.optimizers:momentum"),

@@ -10,11 +10,10 @@ import torch
 from kaggleprice.errors import DeviceError, UsageError
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.progress import Progress
+from kaggleprice.training import MOST_THREADS
 from kaggleprice.training.memory import lacks_memory, release
 
 DEVICE_NAMES = ("auto", "cpu", "cuda", "mps")
-# More than any machine has; what a system cannot start ends the process without a word.
-MOST_THREADS = 1024
 
 
 def available_devices() -> list[str]:

@@ -122,6 +122,10 @@ class Groups(Course):
             diverged=tuple(m for members in named for m in members),
         )
 
+    def time_step(self, seconds: float) -> float:
+        """Return the time of the slowest group; as in `Course`."""
+        return float(max(self._ask_all("time_step", seconds)))
+
     def _named(self, group: int, members: Sequence[int]) -> list[int]:
         return [self.spans[group].start + m for m in members]
 

@@ -137,10 +137,6 @@ class Processes(Groups):
             "--batch-size help."
         )
 
-    def time_step(self, seconds: float) -> float:
-        """Return the time of the slowest; as in `Course`."""
-        return float(max(self._ask_all("time_step", seconds)))
-
     def finish(self, epoch: int) -> Ended:
         """Let all groups finish, and take their weights over; as in `Groups`."""
         ended = super().finish(epoch)

@@ -116,10 +116,6 @@ class Threads(Groups):
             raise
         return {g: future.result() for g, future in futures.items()}
 
-    def time_step(self, seconds: float) -> float:
-        """Return the time of the slowest; as in `Course`."""
-        return float(max(self._ask_all("time_step", seconds)))
-
     def close(self) -> None:
         """End all threads; as in `Course`."""
         self.halted.set()
