@@ -32,18 +32,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kaggleprice import crossval
-from kaggleprice.competitions import COMPETITIONS, Competition
-from kaggleprice.errors import DataError, KagglePriceError
-from kaggleprice.files import replacing
-from kaggleprice.folds import make_folds
-from kaggleprice.preprocessing import Recipe
+from kaggleprice.api.workflow import Source, load
+from kaggleprice.competitions.catalog import COMPETITIONS, Competition
+from kaggleprice.competitions.tables import Tables
+from kaggleprice.core.errors import DataError, KagglePriceError
+from kaggleprice.core.files import replacing
+from kaggleprice.core.registry import Entry, look_up
+from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.preprocessing.fitting import fit_folds
-from kaggleprice.registry import Entry, look_up
-from kaggleprice.settings import PRESETS, flat_settings, make_settings
-from kaggleprice.tables import Tables
+from kaggleprice.settings.recipe import Recipe
+from kaggleprice.settings.run import PRESETS, flat_settings, make_settings
 from kaggleprice.training.devices import choose_compute
-from kaggleprice.workflow import Source, load
 
 Floats = NDArray[np.float64]
 T = TypeVar("T")
@@ -155,7 +155,7 @@ class Networks:
         """Return out-of-fold log prices, shape (n,), as `kaggleprice cv` makes them."""
         settings = make_settings(self.preset, {**self.options, "fold_seed": problem.fold_seed})
         device = choose_compute("cpu", None).device
-        result = crossval.cross_validate(
+        result = cross_validation.cross_validate(
             problem.competition, problem.tables, problem.fold_of_row, settings, device
         )
         return np.log(result.oof)

@@ -4,9 +4,9 @@
     python -m benchmarks.presets fast       # this one again
     python -m benchmarks.presets table      # prints what is measured, as README has it
 
-Writes kaggleprice/measured.json, which `kaggleprice cv --preset list` shows. Each preset is
-cross-validated once with its own folds and seed, as `kaggleprice cv --preset NAME` does. Seconds
-mean something on a machine that does nothing else.
+Writes kaggleprice/settings/preset_benchmarks.json, which `kaggleprice cv --preset list` shows.
+Each preset is cross-validated once with its own folds and seed, as `kaggleprice cv --preset NAME`
+does. Seconds mean something on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from pathlib import Path
 import torch
 
 import kaggleprice
-from kaggleprice import crossval
-from kaggleprice.competitions import COMPETITIONS
-from kaggleprice.folds import make_folds
-from kaggleprice.measured import Measured, read_measurements
-from kaggleprice.settings import PRESETS, make_settings
+from kaggleprice.api.workflow import Source, load
+from kaggleprice.competitions.catalog import COMPETITIONS
+from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.folds import make_folds
+from kaggleprice.settings.preset_benchmarks import Measured, read_measurements
+from kaggleprice.settings.run import PRESETS, make_settings
 from kaggleprice.training.devices import choose_compute
-from kaggleprice.workflow import Source, load
 
-RESULTS = Path(kaggleprice.__file__).parent / "measured.json"
+RESULTS = Path(kaggleprice.__file__).parent / "settings" / "preset_benchmarks.json"
 
 
 def processor() -> str:
@@ -47,7 +47,7 @@ def measure(preset: str) -> Measured:
     tables = load(Source(competition, data_dir)).tables
     settings = make_settings(preset)
     folds = make_folds(len(tables.train), settings.k, shuffle=settings.shuffle, seed=settings.seed)
-    result = crossval.cross_validate(
+    result = cross_validation.cross_validate(
         competition, tables, folds, settings, choose_compute("cpu", None).device
     )
     return Measured(

@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from kaggleprice import crossval
-from kaggleprice.competitions import COMPETITIONS
-from kaggleprice.folds import make_folds
-from kaggleprice.settings import make_settings
+from kaggleprice.api.workflow import Source, load
+from kaggleprice.competitions.catalog import COMPETITIONS
+from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.folds import make_folds
+from kaggleprice.settings.run import make_settings
 from kaggleprice.training.devices import choose_compute
-from kaggleprice.workflow import Source, load
 
 FOLDER = Path(__file__).parent
 RESULTS, REPORT = FOLDER / "score.jsonl", FOLDER / "score.md"
@@ -106,7 +106,7 @@ def measure(variant: str, fold_seed: int) -> dict[str, Any]:
     tables = load(Source(competition, data_dir)).tables
     settings = make_settings(options={**VARIANTS[variant], "fold_seed": fold_seed})
     folds = make_folds(len(tables.train), settings.k, shuffle=True, seed=fold_seed)
-    result = crossval.cross_validate(
+    result = cross_validation.cross_validate(
         competition, tables, folds, settings, choose_compute("cpu", None).device
     )
     error = np.log(result.oof) - np.log(tables.train.known_target)

@@ -24,9 +24,9 @@ from typing import Any
 from benchmarks.speeds.effort import Effort, say
 from benchmarks.speeds.machine import describe
 from benchmarks.speeds.results import Outcome, markdown
-from kaggleprice.errors import DataError, KagglePriceError, UsageError
-from kaggleprice.files import replacing
-from kaggleprice.registry import look_up
+from kaggleprice.core.errors import DataError, KagglePriceError, UsageError
+from kaggleprice.core.files import replacing
+from kaggleprice.core.registry import look_up
 
 RESULTS, REPORT = "speed.json", "speed.md"
 FOLDER = Path(__file__).parent

@@ -2,7 +2,7 @@
 
 What a notebook needs stands here, and is imported when it is first used:
 
-    fetch, preprocess, cross_validate, predict, report   the commands (`kaggleprice.notebook`)
+    fetch, preprocess, cross_validate, predict, report   the commands (`kaggleprice.api.notebook`)
     KagglePriceRegressor                                 the networks for scikit-learn
 """
 
@@ -12,12 +12,12 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PLACES = {
-    "KagglePriceRegressor": "kaggleprice.regressor",
-    "cross_validate": "kaggleprice.notebook",
-    "fetch": "kaggleprice.notebook",
-    "predict": "kaggleprice.notebook",
-    "preprocess": "kaggleprice.notebook",
-    "report": "kaggleprice.notebook",
+    "KagglePriceRegressor": "kaggleprice.api.regressor",
+    "cross_validate": "kaggleprice.api.notebook",
+    "fetch": "kaggleprice.api.notebook",
+    "predict": "kaggleprice.api.notebook",
+    "preprocess": "kaggleprice.api.notebook",
+    "report": "kaggleprice.api.notebook",
 }
 
 # Typed in `__init__.pyi`: what a type checker reads in place of this file.

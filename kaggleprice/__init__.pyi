@@ -1,5 +1,5 @@
-from kaggleprice.notebook import cross_validate, fetch, predict, preprocess, report
-from kaggleprice.regressor import KagglePriceRegressor
+from kaggleprice.api.notebook import cross_validate, fetch, predict, preprocess, report
+from kaggleprice.api.regressor import KagglePriceRegressor
 
 __version__: str
 

@@ -123,11 +123,8 @@ def _serve() -> None:
     import sklearn.impute  # noqa: F401
     import torch._dynamo  # noqa: F401
 
-    import kaggleprice.preprocessing.fitting
-    import kaggleprice.training.losses
-    import kaggleprice.training.schedules
-    import kaggleprice.views.cv
-    import kaggleprice.views.predict  # noqa: F401
+    import kaggleprice.cli.views.cv
+    import kaggleprice.cli.views.predict  # noqa: F401
 
     for line in sys.stdin:
         interrupt, *request = json.loads(line)

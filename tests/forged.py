@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from kaggleprice.files import sha256
-from kaggleprice.metrics import METRICS
+from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.core.files import sha256
 from kaggleprice.runs import SCHEMA_VERSION
 from kaggleprice.runs.records import digest_of
-from kaggleprice.settings import make_settings
+from kaggleprice.settings.run import make_settings
 
 ROWS, FOLDS = 40, 4
 

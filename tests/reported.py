@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kaggleprice import workflow
-from kaggleprice.competitions import read_competition
+from kaggleprice.api import workflow
+from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.runs.reading import Run
-from kaggleprice.settings import make_settings
+from kaggleprice.settings.run import make_settings
 
 # Names and values that are markup, mathematics or nothing, wherever they are not taken as text.
 EVIL = "<script>alert(1)</script>"

@@ -12,7 +12,7 @@ from benchmarks.speeds.machine import threads
 from benchmarks.speeds.problems import dense_problem, make_problem, train
 from benchmarks.speeds.ratios import Timer, alternate, timed
 from benchmarks.speeds.results import Line, Outcome, at_least
-from kaggleprice.crossval import Problem
+from kaggleprice.evaluation.cross_validation import Problem
 
 TITLE = "Against the book's way"
 MEANING = (

@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kaggleprice.competitions import COMPETITIONS
-from kaggleprice.workflow import Data, Source, load
+from kaggleprice.api.workflow import Data, Source, load
+from kaggleprice.competitions.catalog import COMPETITIONS
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Effort:
         return Source(COMPETITIONS["sample" if self.quick else "house-prices"], self.data_dir)
 
     def load(self) -> Data:
-        """Read the competition; raises as `kaggleprice.workflow.load`."""
+        """Read the competition; raises as `kaggleprice.api.workflow.load`."""
         return load(self.source)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kaggleprice.errors import UsageError
+from kaggleprice.core.errors import UsageError
 
 
 @dataclass(frozen=True)

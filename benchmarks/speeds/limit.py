@@ -13,7 +13,7 @@ from benchmarks.speeds.problems import dense_problem, operations_per_epoch, trai
 from benchmarks.speeds.ratios import Timer, alternate, timed, timed_between
 from benchmarks.speeds.results import Line, Outcome, Table, at_least, at_most
 from benchmarks.speeds.steps import PARTS, PartClock
-from kaggleprice.crossval import Problem
+from kaggleprice.evaluation.cross_validation import Problem
 
 TITLE = "Against the limit"
 MEANING = (

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from kaggleprice.crossval import Problem
-from kaggleprice.models import ACTIVATIONS, Inputs, ModelSettings
-from kaggleprice.training import TrainingSettings
+from kaggleprice.evaluation.cross_validation import Problem
+from kaggleprice.settings.model import ACTIVATIONS, Inputs, ModelSettings
+from kaggleprice.settings.training import TrainingSettings
 
 
 class Front(nn.Module):

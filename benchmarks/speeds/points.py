@@ -20,17 +20,17 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.sample import make_sample
 from benchmarks.speeds.machine import describe
 from benchmarks.speeds.problems import NUMBERS, make_problem, random_tables, train
 from benchmarks.speeds.ratios import alternate, timed, timed_between
-from kaggleprice import crossval
-from kaggleprice.competitions import COMPETITIONS
-from kaggleprice.errors import UsageError
-from kaggleprice.folds import make_folds
+from kaggleprice.competitions.catalog import COMPETITIONS
+from kaggleprice.competitions.tables import Table, Tables, read_tables
+from kaggleprice.core.errors import UsageError
+from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
-from kaggleprice.sample import make_sample
-from kaggleprice.settings import make_settings
-from kaggleprice.tables import Table, Tables, read_tables
+from kaggleprice.settings.run import make_settings
 from kaggleprice.training.devices import choose_compute
 
 SAMPLE = COMPETITIONS["sample"]
@@ -70,7 +70,7 @@ def sample_files(folder: Path, rows: int) -> tuple[Path, Path]:
     paths = folder / f"{rows}" / "train.csv", folder / f"{rows}" / "test.csv"
     if not all(path.exists() for path in paths):
         # In a process of its own: this one's peak is what is measured.
-        command = [sys.executable, "-m", "kaggleprice.sample", str(paths[0].parent)]
+        command = [sys.executable, "-m", "benchmarks.sample", str(paths[0].parent)]
         sizes = ["--train", str(rows), "--test", str(TEST_ROWS)]
         subprocess.run([*command, *sizes], check=True, stdout=subprocess.DEVNULL)
     return paths
@@ -131,7 +131,7 @@ def measure_rows(point: Point, folder: Path) -> dict[str, Any]:
     settings = make_settings(options=options)
     fold_of_row = make_folds(len(tables.train), settings.k, shuffle=True, seed=0)
     clock = StageClock()
-    crossval.cross_validate(
+    cross_validation.cross_validate(
         SAMPLE, tables, fold_of_row, settings, torch.device("cpu"), progress=clock
     )
     clock.advance("done", 0, None)
@@ -207,7 +207,7 @@ def measure_reading(point: Point, folder: Path) -> dict[str, Any]:
         tables = read_tables(SAMPLE, *files)
         if settings.recipe.engineering:
             tables = tables.engineered(SAMPLE)
-        encoding = Encoding(crossval.fit_recipes(tables, folds, settings))
+        encoding = Encoding(cross_validation.fit_recipes(tables, folds, settings))
         return encoding.encode(tables.train.features)
 
     def base() -> list[pd.DataFrame]:

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kaggleprice import crossval
-from kaggleprice.competitions import Competition, DataFile
-from kaggleprice.crossval import Problem
-from kaggleprice.folds import make_folds
-from kaggleprice.settings import make_settings
-from kaggleprice.tables import Table, Tables
-from kaggleprice.training.memory import freed_memory_kept
+from kaggleprice.competitions.catalog import Competition, DataFile
+from kaggleprice.competitions.tables import Table, Tables
+from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.cross_validation import Problem
+from kaggleprice.evaluation.folds import make_folds
+from kaggleprice.settings.run import make_settings
+from kaggleprice.training.devices import freed_memory_kept
 
 FOLDS = 5
 # As many rows as House Prices has: 1168 of them are a fold's training rows.
@@ -75,7 +75,7 @@ def make_problem(
     settings = make_settings(options=wanted)
     fold_of_row = make_folds(len(tables.train), settings.k, shuffle=True, seed=0)
     device = torch.device("cpu")
-    problem = crossval.prepare(competition, tables, fold_of_row, settings, device)
+    problem = cross_validation.prepare(competition, tables, fold_of_row, settings, device)
     work = problem.work.of(slice(members))
     return replace(problem, work=work, network=work.network())
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from kaggleprice.errors import RunError
+from kaggleprice.core.errors import RunError
 
 # Something that does its work and says how many seconds a unit of it took.
 Timer = Callable[[], float]

@@ -16,8 +16,8 @@ from benchmarks.speeds.machine import cores
 from benchmarks.speeds.points import MIB, Point
 from benchmarks.speeds.ratios import Pairs
 from benchmarks.speeds.results import Cell, Line, Outcome, Reach, Table, at_most, shown
-from kaggleprice.errors import DataError, RunError
-from kaggleprice.files import replacing
+from kaggleprice.core.errors import DataError, RunError
+from kaggleprice.core.files import replacing
 
 TITLE = "Scaling"
 MEANING = (

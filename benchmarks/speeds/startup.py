@@ -17,7 +17,7 @@ from benchmarks.speeds.ratios import Timer, alternate, timed
 from benchmarks.speeds.results import Line, Outcome, Reach, Table, at_most
 from benchmarks.speeds.twin import source
 from kaggleprice.cli import app
-from kaggleprice.errors import RunError
+from kaggleprice.core.errors import RunError
 
 TITLE = "Starting up"
 MEANING = (

@@ -21,13 +21,13 @@ from benchmarks.speeds.effort import Effort, say
 from benchmarks.speeds.machine import threads
 from benchmarks.speeds.ratios import alternate
 from benchmarks.speeds.results import Cell, Line, Outcome, Reach, Table, at_least
-from kaggleprice import crossval
-from kaggleprice.competitions import Competition
-from kaggleprice.folds import make_folds
-from kaggleprice.preprocessing import Recipe
+from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.tables import Tables
+from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.preprocessing.fitting import fit_folds
-from kaggleprice.settings import make_settings
-from kaggleprice.tables import Tables
+from kaggleprice.settings.recipe import Recipe
+from kaggleprice.settings.run import make_settings
 
 Floats = NDArray[np.float64]
 
@@ -177,7 +177,7 @@ def kaggleprice(task: Task, epochs: int) -> Floats:
     options: dict[str, Any] = {"k": K, "seeds": task.seeds, "epochs": epochs}
     settings = make_settings(options=options | ({"hidden": (8,)} if task.quick else {}))
     device = torch.device("cpu")
-    result = crossval.cross_validate(
+    result = cross_validation.cross_validate(
         task.competition, task.tables, task.fold_of_row, settings, device
     )
     return np.log(result.oof)

@@ -15,8 +15,8 @@ from kaggleprice.cli import config, cv, download, output, predict, preprocess, r
 from kaggleprice.cli.arguments import add_reporting
 from kaggleprice.cli.commands import Command, Commands
 from kaggleprice.cli.configured import with_configuration
-from kaggleprice.console.streams import drop
-from kaggleprice.errors import GateError, KagglePriceError, RunError, UsageError
+from kaggleprice.cli.console.streams import drop
+from kaggleprice.core.errors import GateError, KagglePriceError, RunError, UsageError
 
 INTERRUPTED = 130
 # How long a thread of torch's OpenMP (GNU) spins for the others before it sleeps. Its own choice
@@ -141,5 +141,5 @@ def _out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError):
         return True
     # Only torch says it in other words, and is not loaded for this.
-    memory = sys.modules.get("kaggleprice.training.memory")
+    memory = sys.modules.get("kaggleprice.training.devices")
     return memory is not None and bool(memory.lacks_memory(error))

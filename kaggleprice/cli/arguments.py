@@ -18,12 +18,12 @@ from kaggleprice.cli.completion import (
 )
 from kaggleprice.cli.configured import origin_of, typed
 from kaggleprice.cli.output import make_reporter, manner
-from kaggleprice.competitions import COMPETITIONS
-from kaggleprice.errors import UnknownNameError, UsageError
-from kaggleprice.options import OPTIONS, OPTIONS_BY_NAME, Option, without_effect
-from kaggleprice.progress import FORMS
-from kaggleprice.settings import DEFAULT_PRESET, PRESETS, RunSettings, make_settings
-from kaggleprice.training import MOST_THREADS
+from kaggleprice.competitions.catalog import COMPETITIONS
+from kaggleprice.core.errors import UnknownNameError, UsageError
+from kaggleprice.core.progress import FORMS
+from kaggleprice.settings.options import OPTIONS, OPTIONS_BY_NAME, Option, without_effect
+from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, RunSettings, make_settings
+from kaggleprice.settings.training import MOST_THREADS
 
 DATA, RUN, OUTPUT = "Data", "Run", "Output"
 

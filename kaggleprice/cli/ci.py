@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggleprice.errors import KagglePriceError, OutputError, UsageError
-from kaggleprice.files import check_writable, replacing
+from kaggleprice.core.errors import KagglePriceError, OutputError, UsageError
+from kaggleprice.core.files import check_writable, replacing
 
 if TYPE_CHECKING:
-    from kaggleprice.gates import Gate, Limits
-    from kaggleprice.progress import Progress
+    from kaggleprice.core.progress import Progress
+    from kaggleprice.runs.gates import Gate, Limits
     from kaggleprice.runs.reading import Run
 
 PANEL = "Gates and reports for CI"
@@ -93,7 +93,7 @@ def read_limits(
     Raises:
         UsageError, DataError: for a number that cannot be, or a baseline that is not one.
     """
-    from kaggleprice.gates import Limits, read_scored
+    from kaggleprice.runs.gates import Limits, read_scored
 
     if tolerance is not None and baseline is None:
         raise UsageError("--tolerance says how far a baseline may be missed; give --baseline.")
@@ -142,8 +142,8 @@ class Delivery:
             raise
 
     def _deliver_failure(self, kind: str, message: str, progress: Progress) -> None:
-        from kaggleprice.junit import render_failure
-        from kaggleprice.summary import summarize_failure
+        from kaggleprice.cli.junit import render_failure
+        from kaggleprice.cli.summary import summarize_failure
 
         annotate("error", "kaggleprice", message)
         self._write(
@@ -158,8 +158,8 @@ class Delivery:
         Raises:
             OutputError: where one cannot be written.
         """
-        from kaggleprice.junit import render
-        from kaggleprice.summary import summarize
+        from kaggleprice.cli.junit import render
+        from kaggleprice.cli.summary import summarize
 
         self._write(render(run, gates), summarize(run, gates), progress)
         for note in run.record["notes"]:

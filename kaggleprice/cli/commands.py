@@ -10,10 +10,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from kaggleprice.cli import help as helping
+from kaggleprice.cli.config_file import did_you_mean, unknown_variables
 from kaggleprice.cli.configured import name_variables, origin_of, tree_of
 from kaggleprice.cli.output import make_reporter
-from kaggleprice.configuration import did_you_mean, unknown_variables
-from kaggleprice.errors import UnknownNameError, UsageError
+from kaggleprice.core.errors import UnknownNameError, UsageError
 
 _SURPLUS = re.compile(r"Got unexpected extra argument\(?s?\)? \((.+)\)\.?")
 _TYPES = {int: "a whole number", float: "a number", bool: "true or false"}

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import typer
 
-from kaggleprice.competitions import COMPETITIONS, DEFAULT_COMPETITION, get_competition
-from kaggleprice.errors import KagglePriceError
-from kaggleprice.options import Option
+from kaggleprice.competitions.catalog import COMPETITIONS, DEFAULT_COMPETITION, get_competition
+from kaggleprice.core.errors import KagglePriceError
 from kaggleprice.runs import run_folders
-from kaggleprice.settings import PRESETS
+from kaggleprice.settings.options import Option
+from kaggleprice.settings.run import PRESETS
 
 DEVICES = {
     "auto": "the first there is of CUDA, MPS, CPU",

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from kaggleprice.cli.arguments import OUTPUT, JsonOption, chosen_settings
+from kaggleprice.cli.config_file import Defaults, Effective, Origin, unknown_variables
 from kaggleprice.cli.configured import configurable, origin_of, tree_of
 from kaggleprice.cli.help import help_text
 from kaggleprice.cli.output import show
-from kaggleprice.configuration import Defaults, Effective, Origin, unknown_variables
-from kaggleprice.errors import UnknownNameError
-from kaggleprice.options import OPTIONS_BY_NAME, Option
-from kaggleprice.settings import DEFAULT_PRESET, PRESETS, flat_settings, make_settings
+from kaggleprice.core.errors import UnknownNameError
+from kaggleprice.settings.options import OPTIONS_BY_NAME, Option
+from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, flat_settings, make_settings
 
 EXAMPLES = (
     "kaggleprice config",
@@ -51,7 +51,7 @@ def config(
     the table tool.kaggleprice of pyproject.toml in this folder, then the preset, then the default.
     Further options are taken as flags of the command.
     """
-    from kaggleprice.views.config import config_document, config_view
+    from kaggleprice.cli.views.config import config_document, config_view
 
     arguments = list(context.args)
     if context.params.get("no_config"):

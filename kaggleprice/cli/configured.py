@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggleprice.cli.help import CONFIGURATION, long_name
-from kaggleprice.configuration import (
+from kaggleprice.cli.config_file import (
     FILE_NAME,
     PROJECT_FILE,
     CommandTree,
@@ -22,8 +21,9 @@ from kaggleprice.configuration import (
     find_configuration,
     read_configuration,
 )
-from kaggleprice.errors import UsageError
-from kaggleprice.options import OPTIONS_BY_NAME, show_value
+from kaggleprice.cli.help import CONFIGURATION, long_name
+from kaggleprice.core.errors import UsageError
+from kaggleprice.settings.options import OPTIONS_BY_NAME, show_value
 
 if TYPE_CHECKING:
     from typer.core import TyperOption

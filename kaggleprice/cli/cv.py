@@ -38,13 +38,20 @@ from kaggleprice.cli.ci import (
 )
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import typed
-from kaggleprice.cli.output import make_reporter, make_source, make_workplace, repeated, show, start
-from kaggleprice.competitions import DEFAULT_COMPETITION
-from kaggleprice.errors import UsageError
+from kaggleprice.cli.output import (
+    make_reporter,
+    make_source,
+    make_workplace,
+    repeated,
+    show,
+    start,
+)
+from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
+from kaggleprice.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from kaggleprice.gates import Limits
-    from kaggleprice.progress import Progress
+    from kaggleprice.core.progress import Progress
+    from kaggleprice.runs.gates import Limits
     from kaggleprice.runs.reading import Run
 
 EXAMPLES = (
@@ -101,11 +108,13 @@ def cv(
 ) -> None:
     """Cross-validate: train all folds and seeds together, score them out of fold, save the run."""
     start(quiet)
-    from kaggleprice import extension, gates, workflow
-    from kaggleprice.history.wording import typed_settings
-    from kaggleprice.plans import plan
-    from kaggleprice.views.plan import plan_document, plan_view
-    from kaggleprice.views.presets import presets_document, presets_view
+    from kaggleprice.api import add_seeds as adding
+    from kaggleprice.api import workflow
+    from kaggleprice.api.dry_run import plan
+    from kaggleprice.cli.views.plan import plan_document, plan_view
+    from kaggleprice.cli.views.presets import presets_document, presets_view
+    from kaggleprice.runs import gates
+    from kaggleprice.runs.describe import typed_settings
 
     if preset == "list":
         show(as_json, presets_document, presets_view)
@@ -120,7 +129,7 @@ def cv(
         _check_add_seeds(run, given + ["dry_run"] * dry_run)
         if baseline is not None:
             limits.check_scored(gates.read_scored(str(run), runs_dir, source.competition.name))
-        train = partial(extension.add_seeds, source, workplace, str(run), add_seeds)
+        train = partial(adding.add_seeds, source, workplace, str(run), add_seeds)
     else:
         settings = chosen_settings(context, options, preset)
         tell_idle(context, settings, folds, quiet)
@@ -146,10 +155,10 @@ def _finish(
     as_json: bool,
 ) -> None:
     """Write what CI is given, show the run, and demand what was to be kept: in this order."""
-    from kaggleprice.comparison import Scored
-    from kaggleprice.gates import judge, require
-    from kaggleprice.history.advice import after_training, compare_with_best
-    from kaggleprice.views.cv import cv_document, cv_view
+    from kaggleprice.cli.views.cv import cv_document, cv_view
+    from kaggleprice.runs.advice import after_training, compare_with_best
+    from kaggleprice.runs.comparison import Scored
+    from kaggleprice.runs.gates import judge, require
 
     gates = judge(limits, Scored.of_run(made.path, made.record))
     delivery.deliver(made, gates, progress)

@@ -15,7 +15,7 @@ from kaggleprice.cli.arguments import (
     QuietOption,
 )
 from kaggleprice.cli.output import make_reporter, make_source, repeated, show, start
-from kaggleprice.competitions import DEFAULT_COMPETITION
+from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 
 EXAMPLES = (
     "kaggleprice download",
@@ -43,9 +43,9 @@ def download(
 ) -> None:
     """Fetch a competition's CSVs, check their hashes, and keep them in the data folder."""
     start(quiet)
-    from kaggleprice import workflow
-    from kaggleprice.history.advice import after_download
-    from kaggleprice.views.download import download_document, download_view
+    from kaggleprice.api import workflow
+    from kaggleprice.cli.views.download import download_document, download_view
+    from kaggleprice.runs.advice import after_download
 
     source = make_source(competition, data_dir, no_verify=False)
     with make_reporter(quiet) as reporter:

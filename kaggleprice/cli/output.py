@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from kaggleprice.cli.configured import typed
-from kaggleprice.console import error_document, print_json
-from kaggleprice.console.streams import drop, reopen_closed
-from kaggleprice.errors import OutputError, RunError
+from kaggleprice.cli.console import error_document, print_json
+from kaggleprice.cli.console.streams import drop, reopen_closed
+from kaggleprice.core.errors import OutputError, RunError
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from kaggleprice.console.reporting import Reporter
-    from kaggleprice.workflow import Source, Workplace
+    from kaggleprice.api.workflow import Source, Workplace
+    from kaggleprice.cli.console.reporting import Reporter
 
 
 def make_source(competition: str, data_dir: Path, no_verify: bool = False) -> Source:
     """Return which competition's files are meant, and where they are."""
-    from kaggleprice.competitions import get_competition
-    from kaggleprice.workflow import Source
+    from kaggleprice.api.workflow import Source
+    from kaggleprice.competitions.catalog import get_competition
 
     return Source(get_competition(competition), data_dir, verify=not no_verify)
 
@@ -47,7 +47,7 @@ def make_workplace(
     Raises:
         UsageError: for a time that is none.
     """
-    from kaggleprice.workplace import Workplace, read_duration
+    from kaggleprice.runs.runtime import Workplace, read_duration
 
     every = None
     if checkpoint_every != "none":
@@ -69,7 +69,7 @@ class Manner:
 
     Attributes:
         as_json: whether stdout gets JSON.
-        progress: a name in `kaggleprice.progress.FORMS`.
+        progress: a name in `kaggleprice.core.progress.FORMS`.
         verbose: whether more is told than most want to know.
     """
 
@@ -122,7 +122,7 @@ def make_reporter(quiet: bool) -> Reporter:
     Raises:
         UsageError: where it cannot be told so.
     """
-    from kaggleprice.console.reporting import Reporter
+    from kaggleprice.cli.console.reporting import Reporter
 
     return Reporter(manner.progress, quiet=quiet, verbose=manner.verbose)
 
@@ -131,8 +131,8 @@ def start(quiet: bool) -> None:
     """Load the library, which takes seconds, with a sign of life."""
     with make_reporter(quiet) as reporter:
         reporter.advance("starting", 0, None)
-        import kaggleprice.workflow  # noqa: F401
-        from kaggleprice.versions import versions
+        import kaggleprice.api.workflow  # noqa: F401
+        from kaggleprice.core.versions import versions
 
         reporter.aside(", ".join(f"{name} {version}" for name, version in versions().items()))
 
@@ -146,7 +146,7 @@ def show(
         OutputError: where stdout takes nothing more, such as a full disk.
         BrokenPipeError: where its reader has gone.
     """
-    from kaggleprice.console.printing import print_view
+    from kaggleprice.cli.console.printing import print_view
 
     shown = document() if as_json else view()
     try:
@@ -189,7 +189,7 @@ def fail(kind: str, message: str, exit_code: int, trace: str = "") -> int:
         exit_code: returned.
         trace: where in the program, for errors that nobody expected.
     """
-    from kaggleprice.console.printing import print_error
+    from kaggleprice.cli.console.printing import print_error
 
     document = error_document(kind, message, exit_code)
     print_error(document, manner.progress, trace)

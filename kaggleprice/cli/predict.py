@@ -29,8 +29,15 @@ from kaggleprice.cli.arguments import (
 )
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import typed
-from kaggleprice.cli.output import make_reporter, make_source, make_workplace, repeated, show, start
-from kaggleprice.competitions import DEFAULT_COMPETITION
+from kaggleprice.cli.output import (
+    make_reporter,
+    make_source,
+    make_workplace,
+    repeated,
+    show,
+    start,
+)
+from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 
 EXAMPLES = (
     "kaggleprice predict",
@@ -80,12 +87,12 @@ def predict(
     Without a run yet it trains one first, as [bold]cv[/] does with the same options.
     """
     start(quiet)
-    from kaggleprice import workflow
-    from kaggleprice.history.advice import after_prediction
-    from kaggleprice.plans import plan_prediction
-    from kaggleprice.views.plan import prediction_plan_document, prediction_plan_view
-    from kaggleprice.views.predict import predict_document, predict_view
-    from kaggleprice.views.presets import presets_document, presets_view
+    from kaggleprice.api import workflow
+    from kaggleprice.api.dry_run import plan_prediction
+    from kaggleprice.cli.views.plan import prediction_plan_document, prediction_plan_view
+    from kaggleprice.cli.views.predict import predict_document, predict_view
+    from kaggleprice.cli.views.presets import presets_document, presets_view
+    from kaggleprice.runs.advice import after_prediction
 
     if preset == "list":
         show(as_json, presets_document, presets_view)

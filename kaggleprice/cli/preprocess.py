@@ -19,9 +19,9 @@ from kaggleprice.cli.arguments import (
 )
 from kaggleprice.cli.configured import typed
 from kaggleprice.cli.output import make_reporter, make_source, show, start
-from kaggleprice.competitions import DEFAULT_COMPETITION
-from kaggleprice.errors import UsageError
-from kaggleprice.options import OPTIONS_BY_NAME
+from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
+from kaggleprice.core.errors import UsageError
+from kaggleprice.settings.options import OPTIONS_BY_NAME
 
 EXAMPLES = (
     "kaggleprice preprocess --recipe book --head 4",
@@ -74,8 +74,8 @@ def preprocess(
 ) -> None:
     """Turn columns into features: fill, scale, one-hot encode; show and write them."""
     start(quiet)
-    from kaggleprice import workflow
-    from kaggleprice.views.preprocess import preprocess_document, preprocess_view
+    from kaggleprice.api import workflow
+    from kaggleprice.cli.views.preprocess import preprocess_document, preprocess_view
 
     said = [OPTIONS_BY_NAME[name].flag for name in options if typed(context, name)]
     if apply is not None and said:

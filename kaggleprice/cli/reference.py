@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from kaggleprice import errors
 from kaggleprice.cli.configured import configurable
 from kaggleprice.cli.help import declaration, help_text, panels, plain
+from kaggleprice.core import errors
 
 _HEAD = """\
 # Command reference

@@ -20,8 +20,8 @@ from kaggleprice.cli.arguments import (
 )
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.output import make_reporter, make_source, make_workplace, show, start
-from kaggleprice.competitions import DEFAULT_COMPETITION
-from kaggleprice.errors import UsageError
+from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
+from kaggleprice.core.errors import UsageError
 from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS
 
 EXAMPLES = (
@@ -100,8 +100,8 @@ def report(
     if no_importance and repeats is not None:
         raise UsageError("--no-importance measures nothing to repeat; leave --repeats away.")
     start(quiet)
+    from kaggleprice.cli.views.report import report_document, report_view
     from kaggleprice.reports.making import make_report
-    from kaggleprice.views.report import report_document, report_view
 
     with make_reporter(quiet) as reporter:
         made = make_report(

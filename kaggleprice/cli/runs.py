@@ -12,11 +12,11 @@ from kaggleprice.cli.arguments import DATA, OUTPUT, JsonOption, QuietOption, Run
 from kaggleprice.cli.commands import Commands
 from kaggleprice.cli.completion import complete_competitions
 from kaggleprice.cli.output import show
-from kaggleprice.errors import UsageError
+from kaggleprice.core.errors import UsageError
 from kaggleprice.runs import run_folders
 
 if TYPE_CHECKING:
-    from kaggleprice.history.pruning import Pruning
+    from kaggleprice.runs.pruning import Pruning
 
 DEFAULT = "list"
 EXAMPLES = {
@@ -87,8 +87,8 @@ def list_(
     quiet: QuietOption = False,
 ) -> None:
     """List runs by competition, best first: score, members, and what differs from a preset."""
-    from kaggleprice.history.listing import list_runs
-    from kaggleprice.views.runs import list_document, list_view
+    from kaggleprice.cli.views.runs import list_document, list_view
+    from kaggleprice.runs.listing import list_runs
 
     runs = list_runs(runs_dir, _whose(runs_dir, competition))
     show(as_json, lambda: list_document(runs), lambda: list_view(runs))
@@ -115,9 +115,8 @@ def show_(
     quiet: QuietOption = False,
 ) -> None:
     """Show one run: scores, folds, members, settings, data, versions, files."""
-    from kaggleprice.history.contents import stored_files
-    from kaggleprice.history.listing import find_listed
-    from kaggleprice.views.runs import show_document, show_view
+    from kaggleprice.cli.views.runs import show_document, show_view
+    from kaggleprice.runs.listing import find_listed, stored_files
 
     run = find_listed(runs_dir, _whose(runs_dir, competition), name)
     files = stored_files(run)
@@ -138,9 +137,9 @@ def compare_(
     quiet: QuietOption = False,
 ) -> None:
     """Compare two runs: fold by fold, row by row with standard errors, and their settings."""
-    from kaggleprice.comparison import Scored, compare
-    from kaggleprice.history.listing import find_listed
-    from kaggleprice.views.comparison import compare_document, compare_view
+    from kaggleprice.cli.views.comparison import compare_document, compare_view
+    from kaggleprice.runs.comparison import Scored, compare
+    from kaggleprice.runs.listing import find_listed
 
     whose = _whose(runs_dir, competition)
     found = [find_listed(runs_dir, whose, name) for name in (first, second)]
@@ -204,9 +203,9 @@ def prune_(
     quiet: QuietOption = False,
 ) -> None:
     """Remove runs: all but the best, what interrupted ones left, damaged ones."""
-    from kaggleprice.history.listing import list_runs
-    from kaggleprice.history.pruning import plan_pruning, remove
-    from kaggleprice.views.runs import prune_document, prune_view
+    from kaggleprice.cli.views.runs import prune_document, prune_view
+    from kaggleprice.runs.listing import list_runs
+    from kaggleprice.runs.pruning import plan_pruning, remove
 
     runs = list_runs(runs_dir, _whose(runs_dir, competition))
     pruning = plan_pruning(runs, keep, unfinished=unfinished, unreadable=unreadable)
@@ -222,7 +221,7 @@ def prune_(
 
 
 def _whose(runs_dir: Path, competition: str | None) -> str | None:
-    from kaggleprice.history.listing import find_competition
+    from kaggleprice.runs.listing import find_competition
 
     return None if competition is None else find_competition(runs_dir, competition)
 
@@ -233,7 +232,7 @@ def _agreed(pruning: Pruning) -> bool:
     Raises:
         UsageError: where there is nobody to ask.
     """
-    from kaggleprice.views.runs import plan_lines
+    from kaggleprice.cli.views.runs import plan_lines
 
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         many = len(pruning.remove)

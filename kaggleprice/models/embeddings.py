@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kaggleprice.models import ModelSettings
+from kaggleprice.settings.model import ModelSettings
 
 
 class MemberEmbedding(nn.Module):

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kaggleprice.models import ACTIVATIONS
 from kaggleprice.models.initialization import Deviation
+from kaggleprice.settings.model import ACTIVATIONS
 
 
 class MemberLinear(nn.Module):

@@ -10,13 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kaggleprice.models import (
-    EMBEDDINGS,
-    INITIALIZATIONS,
-    MODELS,
-    Inputs,
-    ModelSettings,
-)
 from kaggleprice.models.embeddings import MemberEmbedding
 from kaggleprice.models.layers import (
     MemberActivation,
@@ -25,6 +18,7 @@ from kaggleprice.models.layers import (
     MemberLinear,
     MemberScale,
 )
+from kaggleprice.settings.model import EMBEDDINGS, INITIALIZATIONS, MODELS, Inputs, ModelSettings
 
 
 class MemberNetwork(nn.Module):

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice.models import Inputs
-from kaggleprice.preprocessing.state import CategoricalState, Feature, FittedRecipe, NumericState
+from kaggleprice.preprocessing.fitted import CategoricalState, Feature, FittedRecipe, NumericState
+from kaggleprice.settings.model import Inputs
 
 Float32 = NDArray[np.float32]
 

@@ -14,15 +14,10 @@ from numpy.typing import NDArray
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
 
-from kaggleprice.preprocessing import Recipe
-from kaggleprice.preprocessing.state import (
-    CategoricalState,
-    FittedRecipe,
-    Floats,
-    NumericState,
-)
-from kaggleprice.preprocessing.streaming import Numeric, Sums, stream_numeric
-from kaggleprice.tables import Table
+from kaggleprice.competitions.tables import Table
+from kaggleprice.preprocessing.fitted import CategoricalState, FittedRecipe, Floats, NumericState
+from kaggleprice.preprocessing.fitting_large import Numeric, Sums, stream_numeric
+from kaggleprice.settings.recipe import Recipe
 
 STREAM_ROWS = 100_000
 _MAX_QUANTILES = 1000

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from kaggleprice.tables import Tables
+from kaggleprice.competitions.tables import Tables
 
 Floats = NDArray[np.float64]
 

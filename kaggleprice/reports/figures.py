@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from kaggleprice.metrics import METRICS
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.reports import panels
 from kaggleprice.reports.findings import Findings
 from kaggleprice.reports.importance import ColumnImportance

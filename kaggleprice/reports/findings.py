@@ -9,23 +9,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice.competitions import Competition
-from kaggleprice.ensemble import Ensemble
-from kaggleprice.errors import RunFolderError
-from kaggleprice.metrics import TARGET_TRANSFORMS
-from kaggleprice.metrics.transforms import TargetTransform
-from kaggleprice.options import show_value
-from kaggleprice.progress import SILENT, Progress
-from kaggleprice.reports.association import by_association
+from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.data import Data
+from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
+from kaggleprice.competitions.tables import Table
+from kaggleprice.competitions.transforms import TargetTransform
+from kaggleprice.core.errors import RunFolderError
+from kaggleprice.core.progress import SILENT, Progress
+from kaggleprice.evaluation.ensemble import Ensemble, Voices
 from kaggleprice.reports.drift import Drift, measure_drift
-from kaggleprice.reports.expected import Expected, expect
-from kaggleprice.reports.importance import Importance, measure_importance
-from kaggleprice.reports.rows import OutOfFold, read_out_of_fold
+from kaggleprice.reports.importance import Importance, by_association, measure_importance
+from kaggleprice.reports.out_of_fold import Expected, OutOfFold, expect, read_out_of_fold
 from kaggleprice.runs.reading import Run
-from kaggleprice.settings import DEFAULT_PRESET, flat_settings, make_settings
-from kaggleprice.sources import Data
-from kaggleprice.tables import Table
-from kaggleprice.voices import Voices
+from kaggleprice.settings.options import show_value
+from kaggleprice.settings.run import DEFAULT_PRESET, flat_settings, make_settings
 
 Floats = NDArray[np.float64]
 

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kaggleprice import workflow
-from kaggleprice.errors import UsageError
-from kaggleprice.files import check_writable, replacing
-from kaggleprice.progress import SILENT, Progress
+from kaggleprice.competitions.data import Source, load, spare_inputs
+from kaggleprice.core.errors import UsageError
+from kaggleprice.core.files import check_writable, replacing
+from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS, FIGURES, PAGE
 from kaggleprice.reports.findings import Findings, find
 from kaggleprice.runs.reading import Run, find_run
-from kaggleprice.sources import Source, load, spare_inputs
+from kaggleprice.runs.runtime import Workplace, check_data
 from kaggleprice.training.devices import choose_compute, settle
-from kaggleprice.workflow import Workplace
 
 if TYPE_CHECKING:
     from kaggleprice.reports.figures import Drawn
@@ -88,7 +87,7 @@ def make_report(
     data = load(source, progress)
     if output is not None:
         spare_inputs(data, output)
-    workflow.check_data(run, source.competition, data)
+    check_data(run, source.competition, data)
     ensemble = run.ensemble()
     settle(ensemble.network, device, progress)
     findings = find(run, source.competition, data, ensemble, repeats=repeats, progress=progress)

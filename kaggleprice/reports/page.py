@@ -12,13 +12,13 @@ from html import escape
 from importlib import resources
 from string import Template
 
-from kaggleprice.metrics import METRICS
-from kaggleprice.options import show_value
-from kaggleprice.reports.expected import SHARE, Expected
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.reports.figures import Drawn
 from kaggleprice.reports.findings import Findings
+from kaggleprice.reports.out_of_fold import SHARE, Expected
 from kaggleprice.reports.style import PALETTE, to_svg
 from kaggleprice.reports.wording import amount, cell, listed, score, share, signed
+from kaggleprice.settings.options import show_value
 
 _NARROW = {"predictions"}
 

@@ -11,7 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from kaggleprice.metrics.transforms import LOG, LOG1P, NONE
+from kaggleprice.competitions.transforms import LOG, LOG1P, NONE
 from kaggleprice.reports.style import FIRST, INK, SECOND, value_axis, value_ticks
 from kaggleprice.reports.wording import compact, short
 

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from kaggleprice.metrics.transforms import TargetTransform
+from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.reports.wording import compact
 
 Floats = NDArray[np.float64]

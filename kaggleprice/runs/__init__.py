@@ -17,9 +17,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kaggleprice.competitions import Competition
-from kaggleprice.errors import UsageError
-from kaggleprice.settings import RunSettings
+from kaggleprice.competitions.catalog import Competition
+from kaggleprice.core.errors import UsageError
+from kaggleprice.settings.run import RunSettings
 
 SCHEMA_VERSION = 2
 RECORD, WEIGHTS, VOTES = "run.json", "weights.safetensors", "votes.safetensors"

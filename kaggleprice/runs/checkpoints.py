@@ -21,11 +21,11 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
-from kaggleprice.errors import DivergenceError, OutputError, UsageError
-from kaggleprice.files import replacing
-from kaggleprice.progress import SILENT, Progress
+from kaggleprice.core.errors import DivergenceError, OutputError, UsageError
+from kaggleprice.core.files import replacing
+from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.runs import IDENTITY, UNFINISHED
-from kaggleprice.training.supervision import TrainingState
+from kaggleprice.training.loop import TrainingState
 
 _STATE = "checkpoint.safetensors"
 # Between two runs of a program a clock that is set changes nothing: no times are compared.

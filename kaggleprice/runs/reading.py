@@ -15,18 +15,18 @@ from safetensors import SafetensorError
 from safetensors import numpy as numpy_files
 from safetensors.torch import load_file
 
-from kaggleprice.competitions import Competition
-from kaggleprice.ensemble import Ensemble
-from kaggleprice.errors import DataError, RunFolderError, UnknownNameError, UsageError
-from kaggleprice.files import sha256
+from kaggleprice.competitions.catalog import Competition
+from kaggleprice.core.errors import DataError, RunFolderError, UnknownNameError, UsageError
+from kaggleprice.core.files import sha256
+from kaggleprice.evaluation.base_models import Votes
+from kaggleprice.evaluation.ensemble import Ensemble
 from kaggleprice.models.networks import build_network
-from kaggleprice.partners.fitting import Votes
 from kaggleprice.preprocessing.encoding import Encoding
-from kaggleprice.preprocessing.state import FittedRecipe
+from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.runs import RECORD, VOTES, WEIGHTS, run_folders
 from kaggleprice.runs.records import read_record
-from kaggleprice.settings import RunSettings, settings_from_record
-from kaggleprice.training import Member
+from kaggleprice.settings.run import RunSettings, settings_from_record
+from kaggleprice.settings.training import Member
 from kaggleprice.training.engine import Fit, HistoryLine
 
 

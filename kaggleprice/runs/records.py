@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kaggleprice.errors import RunFolderError
+from kaggleprice.core.errors import RunFolderError
 from kaggleprice.runs import RECORD, SCHEMA_VERSION
 
 

@@ -15,11 +15,13 @@ import pandas as pd
 from safetensors import numpy as numpy_files
 from safetensors.torch import save
 
-from kaggleprice.competitions import Competition
-from kaggleprice.crossval import CrossValidation, history_frame
-from kaggleprice.ensemble import Ensemble
-from kaggleprice.errors import OutputError
-from kaggleprice.files import sha256
+from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.tables import Table
+from kaggleprice.core.errors import OutputError
+from kaggleprice.core.files import sha256
+from kaggleprice.core.versions import versions
+from kaggleprice.evaluation.cross_validation import CrossValidation, history_frame
+from kaggleprice.evaluation.ensemble import Ensemble
 from kaggleprice.runs import (
     RECORD,
     SCHEMA_VERSION,
@@ -31,9 +33,7 @@ from kaggleprice.runs import (
 )
 from kaggleprice.runs.reading import Run, read_run
 from kaggleprice.runs.records import digest_of
-from kaggleprice.settings import settings_from_record, settings_to_record
-from kaggleprice.tables import Table
-from kaggleprice.versions import versions
+from kaggleprice.settings.run import settings_from_record, settings_to_record
 
 
 def write_run(

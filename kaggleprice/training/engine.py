@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork
-from kaggleprice.progress import SILENT, Progress
-from kaggleprice.training import LOSSES, Member, TrainingSettings
+from kaggleprice.settings.training import LOSSES, Member, TrainingSettings
 from kaggleprice.training.batches import Batch, DeviceRows, pad_rows, plan_epoch
-from kaggleprice.training.course import Course, Ended, Fit, HaltedError, HistoryLine, Passed
+from kaggleprice.training.loop import Course, Ended, Fit, HaltedError, HistoryLine, Passed
 from kaggleprice.training.parameters import BestWeights, optimized
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
 

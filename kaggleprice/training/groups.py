@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork
-from kaggleprice.progress import SILENT, Progress
-from kaggleprice.training.course import Course, Ended, HistoryLine, Passed
-from kaggleprice.training.memory import release
-from kaggleprice.training.work import Work
+from kaggleprice.training.devices import release
+from kaggleprice.training.loop import Course, Ended, HistoryLine, Passed
+from kaggleprice.training.task import Work
 
 _NETWORK = "network."
 

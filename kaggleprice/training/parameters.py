@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kaggleprice.models.networks import MemberNetwork
-from kaggleprice.training import OPTIMIZERS, SCHEDULES, TrainingSettings
+from kaggleprice.settings.training import OPTIMIZERS, SCHEDULES, TrainingSettings
 
 # What optimizers keep once per parameter, not once per value of it.
 _COUNT = "step"

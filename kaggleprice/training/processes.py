@@ -27,14 +27,14 @@ import torch
 from torch import Tensor
 from torch import multiprocessing as processes
 
-from kaggleprice.errors import RunError
+from kaggleprice.core.errors import RunError
+from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork
-from kaggleprice.progress import SILENT, Progress
-from kaggleprice.training.course import Course, Ended
+from kaggleprice.training.devices import freed_memory_kept
 from kaggleprice.training.groups import Groups, prefixed, put, split
-from kaggleprice.training.layout import lay_out
-from kaggleprice.training.memory import freed_memory_kept
-from kaggleprice.training.work import Work
+from kaggleprice.training.loop import Course, Ended
+from kaggleprice.training.placement import lay_out
+from kaggleprice.training.task import Work
 
 _starting = Lock()
 

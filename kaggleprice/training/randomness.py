@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kaggleprice.training import Member
+from kaggleprice.settings.training import Member
 
 _BLOCK_BYTES = 2**24
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
+from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork
-from kaggleprice.progress import SILENT, Progress
-from kaggleprice.training.course import Course
 from kaggleprice.training.groups import Groups
-from kaggleprice.training.work import Work
+from kaggleprice.training.loop import Course
+from kaggleprice.training.task import Work
 
 # Seconds between two looks for Ctrl-C, where waiting for a thread does not let it through.
 _BEAT = 0.2

@@ -1,0 +1,537 @@
+"""The speed benchmark: its arithmetic, that it times the same networks, that every part runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import typer
+from scipy.stats import linregress
+from torch import nn
+from typer.testing import CliRunner
+
+from benchmarks import speed
+from benchmarks.speeds import loops, machine, points, problems, scaling, startup, twin, users
+from benchmarks.speeds.effort import Effort
+from benchmarks.speeds.exponents import growth
+from benchmarks.speeds.points import Point
+from benchmarks.speeds.ratios import Pairs, Ratio, alternate, timed, timed_between
+from benchmarks.speeds.results import Line, Outcome, Table, at_least, at_most, markdown, shown
+from benchmarks.speeds.steps import PARTS, PartClock
+from kaggleprice.cli import app
+from kaggleprice.competitions.catalog import COMPETITIONS
+from kaggleprice.competitions.tables import Table as Rows
+from kaggleprice.competitions.tables import Tables, read_tables
+from kaggleprice.core.errors import DataError, RunError, UsageError
+from kaggleprice.evaluation.cross_validation import Problem
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = COMPETITIONS["sample"]
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    folder = ROOT / "data" / "sample"
+    whole = read_tables(SAMPLE, folder / "train.csv", folder / "test.csv")
+    train = whole.train
+    few = Rows(train.ids[:60], train.features.head(60), train.known_target[:60])
+    return Tables(few, whole.test)
+
+
+@pytest.fixture(scope="module")
+def dense() -> Problem:
+    return problems.dense_problem(7, 16, rows=50)
+
+
+@pytest.fixture
+def effort(tmp_path: Path) -> Effort:
+    return Effort(pairs=1, quick=True, folder=tmp_path / "results", data_dir=tmp_path / "data")
+
+
+# Ratios
+
+
+def test_ratios_are_taken_pair_by_pair() -> None:
+    pairs = Pairs(base=(8.0, 9.0, 10.0), own=(2.0, 3.0, 1.0))
+    faster = pairs.faster()
+    assert faster.each == (4.0, 3.0, 10.0)
+    # Not the ratio of the medians, which is 4.5.
+    assert faster.median == 4.0
+    assert faster.spread == (3.0, 10.0)
+    assert pairs.costs(2.0).each == pytest.approx((0.5, 2 / 3, 0.2))
+    record = faster.record()
+    assert (record["seconds"], record["base_seconds"]) == (2.0, 9.0)
+
+
+def test_both_sides_are_run_in_turn() -> None:
+    order: list[str] = []
+
+    def side(name: str, seconds: float) -> Callable[[], float]:
+        def timer() -> float:
+            order.append(name)
+            return seconds
+
+        return timer
+
+    pairs = alternate(side("base", 6.0), side("own", 2.0), 3)
+    assert "".join(name[0] for name in order) == "bo" + "bo" + "ob" + "bo"
+    assert pairs == Pairs((6.0,) * 3, (2.0,) * 3)
+    order.clear()
+    alternate(side("base", 1.0), side("own", 1.0), 1, warm=False)
+    assert order == ["base", "own"]
+
+
+class Clock:
+    """A clock that goes on where something is done."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+
+    def work(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_short_work_is_repeated(clock: Clock) -> None:
+    calls: list[int] = []
+
+    def work() -> None:
+        calls.append(1)
+        clock.work(0.25)
+
+    assert timed(work, units=5, least=0.9)() == pytest.approx(0.05)
+    assert len(calls) == 4
+    assert timed(work)() == 0.25
+    assert len(calls) == 5
+
+
+def test_what_is_done_once_does_not_count(clock: Clock) -> None:
+    # A beginning of 10 seconds, and 3 per unit.
+    assert timed_between(lambda units: clock.work(10 + 3 * units), 2, 7)() == pytest.approx(3)
+
+
+def test_work_that_takes_no_time_is_no_result(clock: Clock) -> None:
+    with pytest.raises(RunError, match="too busy"):
+        timed_between(lambda units: clock.work(1), 1, 2)()
+
+
+# Exponents
+
+
+def test_exponents_are_those_of_scipy() -> None:
+    generator = np.random.default_rng(0)
+    sizes = 10.0 ** np.arange(3, 8)
+    values = 3e-5 * sizes**0.9 * np.exp(generator.normal(0, 0.1, 5))
+    found = growth(sizes.tolist(), values.tolist())
+    expected = linregress(np.log(sizes), np.log(values))
+    assert found.exponent == pytest.approx(expected.slope)
+    assert found.error == pytest.approx(expected.stderr)
+    steps = np.log(values[1:] / values[:-1]) / np.log(10)
+    assert found.steepest == pytest.approx(steps.max())
+
+
+def test_sizes_may_stand_in_any_order() -> None:
+    found = growth([100, 1, 10], [1e4, 1, 100])
+    assert (found.exponent, found.steepest) == pytest.approx((2, 2))
+    assert found.error == pytest.approx(0, abs=1e-9)
+    assert np.isnan(growth([1, 10], [1, 2]).error)
+
+
+@pytest.mark.parametrize(("sizes", "values"), [([5, 5], [1, 2]), ([1, 2], [0, 1]), ([1], [1])])
+def test_what_has_no_exponent_is_refused(sizes: list[float], values: list[float]) -> None:
+    with pytest.raises(UsageError, match="two or more sizes"):
+        growth(sizes, values)
+
+
+# Tables
+
+
+def a_line(**changes: Any) -> Line:
+    ratio = Ratio((8.0, 12.0, 9.0), own=(1.0, 1.0, 1.0), base=(8.0, 12.0, 9.0))
+    return replace(Line("ours", "theirs", "times as fast", ratio, 2), **changes)
+
+
+def a_record(outcome: Outcome, quick: bool = False) -> dict[str, Any]:
+    record = {"title": "Part", "meaning": "What it is.", "pairs": 3, "quick": quick}
+    # As it is read back.
+    whole = {**record, "machine": machine.describe(), **outcome.record()}
+    return dict(json.loads(json.dumps(whole, allow_nan=False)))
+
+
+@pytest.mark.parametrize(
+    ("reach", "shown_as"),
+    [
+        (None, "|  |"),
+        (at_least(8), "| ≥ 8 ✓ |"),
+        (at_least(9.5), "| ≥ 9.5 ✗ |"),
+        (at_most(9), "| ≤ 9 ✓ |"),
+        (at_most(8), "| ≤ 8 ✗ |"),
+    ],
+)
+def test_a_line_says_ratio_spread_and_what_it_is_to_reach(reach: Any, shown_as: str) -> None:
+    record = a_record(Outcome([a_line(reach=reach)]))
+    assert record["lines"][0]["met"] == (None if reach is None else "✓" in shown_as)
+    (row,) = [line for line in markdown("part", record).splitlines() if "| ours |" in line]
+    assert row.startswith("| ours | theirs | 2 | **9** | times as fast | 8 to 12 " + shown_as[:-1])
+    assert str(a_line()) == "ours against theirs, 2 threads: 9 times as fast (8 to 12)"
+
+
+def test_a_section_has_tables_notes_and_machine() -> None:
+    table = Table("Sizes", ["rows", "seconds"], [["1,000", 0.12345], ["2,000", float("nan")]])
+    text = markdown("part", a_record(Outcome(tables=[table], notes=["Mind the step."])))
+    assert text.startswith("## Part (`part`)\n\nWhat it is.\n")
+    assert "| rows | seconds |\n| --- | --- |\n| 1,000 | 0.123 |\n| 2,000 |  |\n" in text
+    assert "- Mind the step." in text
+    assert f"torch {version('torch')}" in text
+    assert "--quick" not in text
+    assert "--quick" in markdown("part", a_record(Outcome(), quick=True))
+
+
+def test_numbers_have_three_digits() -> None:
+    numbers = [0.012345, 1.5, 99.94, 1234.6, float("nan")]
+    assert [shown(number) for number in numbers] == ["0.0123", "1.5", "99.9", "1,235", "unknown"]
+
+
+# The loops train the same networks
+
+
+MODELS: dict[str, dict[str, Any]] = {
+    "default": {"hidden": (8, 6)},
+    "dense": {**problems.DENSE, "hidden": (8, 6)},
+    "standard": {"hidden": (8,), "parametrization": "standard", "feature_scales": False},
+}
+
+
+@pytest.mark.parametrize("options", MODELS.values(), ids=MODELS)
+def test_plain_networks_are_the_members(tables: Tables, options: dict[str, Any]) -> None:
+    # Learned on all rows, a fold's features are those of all folds.
+    problem = problems.make_problem(SAMPLE, tables, 7, {**options, "scope": "all"})
+    weights, lone = problem.network.state_dict(), loops.lone_members(problem)
+    for one, member in zip(lone, sorted(problem.work.members), strict=True):
+        m = problem.work.members.index(member)
+        parts = {n: value[m] for n, value in weights.items() if n != "scale.factor"}
+        with torch.no_grad():
+            for module in one.network:
+                if isinstance(module, loops.Front):
+                    if module.frequency.numel():
+                        module.frequency.copy_(parts["embedding.frequency"])
+                        module.phase.copy_(parts["embedding.phase"])
+                elif isinstance(module, nn.Linear):
+                    module.weight.copy_(parts.pop(next(n for n in parts if "weight" in n)).T)
+                    module.bias.copy_(parts.pop(next(n for n in parts if "bias" in n))[0])
+        counted = sum(p.numel() for p in one.network.parameters())
+        own = sum(p.numel() // len(p) for p in problem.network.parameters())
+        assert counted == own
+        x = one.features[:5]
+        together = problem.network.eval()(x.expand(len(problem.work.members), -1, -1), None, None)
+        torch.testing.assert_close(one.network.eval()(x)[:, 0], together[m], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("loop", [loops.book_loop, loops.plain_loop])
+def test_loops_learn(tables: Tables, loop: Callable[[loops.Lone, int], None]) -> None:
+    problem = problems.make_problem(SAMPLE, tables, 1, {"hidden": (8,), "batch_size": 16})
+    (lone,) = loops.lone_members(problem)
+    assert lone.features.shape[0] == lone.target.shape[0] == 48
+    assert float(lone.target.std(unbiased=False)) == pytest.approx(1, rel=1e-5)
+    torch.manual_seed(0)
+    loop(lone, 30)
+    with torch.no_grad():
+        error = nn.functional.mse_loss(lone.network.eval()(lone.features), lone.target)
+    assert float(error) < 0.5
+
+
+def test_problems_have_as_many_members_as_asked_for(dense: Problem) -> None:
+    assert len(dense.work.members) == dense.network.members == 7
+    assert len(set(dense.work.members)) == 7
+    # 40 of 50 rows; forward and gradient of weights everywhere, of inputs above the first layer.
+    first, others = 313 * 256, 256 * 128 + 128
+    assert problems.operations_per_epoch(dense) == 7 * 40 * (4 * first + 6 * others)
+
+
+def test_threads_are_put_back() -> None:
+    before = torch.get_num_threads()
+    with machine.threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+# Where a step's time goes
+
+
+def test_time_goes_to_the_part_that_spends_it(dense: Problem) -> None:
+    with PartClock() as clock:
+        problems.train(dense, 2)
+    assert set(clock.seconds) <= {*PARTS, "other"}
+    assert all(clock.seconds[part] > 0 for part in PARTS)
+    assert sys.getprofile() is None
+
+
+def test_other_threads_are_seen(dense: Problem) -> None:
+    with PartClock() as clock:
+        thread = threading.Thread(target=problems.train, args=(dense, 1))
+        thread.start()
+        thread.join()
+    assert clock.seconds["forward"] > 0
+    assert clock.seconds["optimizer"] > 0
+
+
+# Users
+
+
+def test_fewest_epochs_that_reach_a_score() -> None:
+    ladder = {2: 0.3, 4: 0.14, 8: 0.12, 16: 0.125}
+    assert users.fewest_reaching(0.14, ladder) == 4
+    assert users.fewest_reaching(0.13, ladder) == 8
+    assert users.fewest_reaching(0.11, ladder) is None
+
+
+def test_gaps_are_filled_from_training_rows_only() -> None:
+    frame = pd.DataFrame({"a": [1.0, 3.0, np.nan, 100.0], "b": ["x", None, "y", "z"]})
+    whole = users.filled(frame, np.array([False, False, False, True]), ["a"])
+    assert whole["a"].tolist() == [1.0, 3.0, 2.0, 100.0]
+    assert whole["b"].tolist() == ["x", "missing", "y", "z"]
+
+
+def test_garbage_targets_reach_nothing_of_their_fold(tables: Tables) -> None:
+    folds = np.arange(60) % users.K
+    task = users.Task(SAMPLE, tables, folds, seeds=1, quick=True)
+    held = folds == 2
+    garbage = replace(tables.train, target=np.where(held, 1e9, tables.train.known_target))
+    spoilt = replace(task, tables=replace(tables, train=garbage))
+    clean, garbled = users.perceptron(task), users.perceptron(spoilt)
+    assert np.array_equal(clean[held], garbled[held])
+    assert not np.array_equal(clean[~held], garbled[~held])
+    assert task.pooled(task.target + 0.1) == pytest.approx(0.1)
+
+
+# Scaling
+
+
+def made_up(point: Point) -> dict[str, Any]:
+    """Results as a process prints them: seconds and memory grow with the size."""
+    found = {"seconds": 2e-3 * point.size, "floor": 1e8, "peak": 1e8 + 600.0 * point.size**1.1}
+    if point.kind == "rows":
+        found |= {"stages": {"reading": 1.0}, "copy": 200 * point.size}
+    if point.kind == "reading":
+        found = {"own": [3.0, 2.0, 2.5], "base": [1.0, 1.0, 1.0]}
+    return {"point": {**vars(point)}, **found}
+
+
+def test_points_become_tables_exponents_and_ratios() -> None:
+    wanted = scaling.points(Effort())
+    kinds = {kind: [p.size for p in wanted if p.kind == kind] for kind in points.KINDS}
+    assert kinds["members"][::6] == [1, 64]
+    assert kinds["rows"][::3] == [1_000, 1_000_000]
+    assert kinds["columns"][::4] == [20, 2_000]
+    outcome = scaling.outcome({point: made_up(point) for point in wanted})
+    tables = {table.title: table for table in outcome.tables}
+    rows = {(row[0], str(row[1]).split(",")[0]): row for row in tables["Exponents"].rows}
+    seconds, memory = rows["seconds", "rows"], rows["memory above the floor", "rows"]
+    assert seconds[1] == "rows, 10,000 to 1,000,000"
+    assert seconds[2] == pytest.approx(1)
+    assert seconds[5] == "≤ 1.05 ✓"
+    assert memory[2] == pytest.approx(1.1)
+    assert memory[5] == "≤ 1.05 ✗"
+    largest = tables["Against rows"].rows[-1]
+    # 600 * 1e6 ** 1.1 bytes above the floor, 200e6 in a copy.
+    assert largest[-2] == pytest.approx(600 * 1e6**1.1 / 200e6)
+    assert largest[-1] == "≤ 2 ✗"
+    reading = outcome.lines[-1]
+    assert "1,000,000 rows" in reading.what
+    assert reading.ratio.median == 2.5
+    assert reading.reach == at_most(2)
+
+
+def test_what_was_measured_is_not_measured_again(
+    effort: Effort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[Point] = []
+
+    def run(point: Point, folder: Path) -> dict[str, Any]:
+        ran.append(point)
+        if len(ran) == 3:
+            raise KeyboardInterrupt
+        return made_up(point)
+
+    monkeypatch.setattr(scaling, "run", run)
+    with pytest.raises(KeyboardInterrupt):
+        scaling.measure(effort)
+    wanted = scaling.points(effort)
+    results = effort.folder / scaling.RESULTS
+    results.write_text(results.read_text(encoding="utf-8") + '{"point": ', encoding="utf-8")
+    scaling.measure(effort)
+    assert ran == [*wanted[:3], *wanted[2:]]
+    assert len(results.read_text(encoding="utf-8").splitlines()) == len(wanted)
+    results.write_text("{}\n", encoding="utf-8")
+    with pytest.raises(DataError, match="line 1 is not a result"):
+        scaling.measured(effort.folder)
+
+
+@pytest.mark.parametrize("kind", points.KINDS)
+def test_every_kind_of_point_is_measured(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = {"threads": 1, "members": 2, "columns": 3}
+    described = {"kind": kind, "size": sizes.get(kind, 60), "rows": 60, "quick": True, "epochs": 3}
+    assert points.main([json.dumps(described), str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert Point(**found["point"]) == Point(**described)
+    if kind == "reading":
+        assert found["own"][0] > 0
+        assert found["base"][0] > 0
+        return
+    assert found["seconds"] > 0
+    assert found["peak"] >= found["floor"] > 0
+    if kind == "rows":
+        stages = found["stages"]
+        assert {"reading", "preparing", "training", "scoring"} <= set(stages)
+        assert sum(stages.values()) == pytest.approx(found["seconds"], rel=0.2)
+        # 36 numbers of 4 bytes and 43 categories of 1 byte, of House Prices' 79 columns.
+        assert found["copy"] == 60 * (4 * 36 + 43)
+
+
+def test_a_point_is_a_process_of_its_own(tmp_path: Path) -> None:
+    point = Point("columns", 3, members=1, rows=30, quick=True)
+    found = scaling.run(point, tmp_path)
+    assert found["point"] == vars(point)
+
+
+def test_a_point_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A Python that knows no module: it ends as one that was killed does, with a code.
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'Killed.' >&2\nexit 137\n", encoding="utf-8")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(RunError, match="columns 3 ended with exit code 137: Killed"):
+        scaling.run(Point("columns", 3), tmp_path)
+
+
+# Starting up
+
+
+def commands(group: Any, path: str = "") -> dict[str, Any]:
+    found = {path: group}
+    for name, command in getattr(group, "commands", {}).items():
+        found |= commands(command, f"{path} {name}")
+    return found
+
+
+@pytest.mark.parametrize("rich", [True, False])
+def test_the_twin_has_the_same_commands_and_options(rich: bool) -> None:
+    scope: dict[str, Any] = {"__name__": "twin_of_kaggleprice"}
+    text = twin.source(typer.main.get_command(app), rich=rich)
+    exec(compile(text, "twin", "exec"), scope)  # noqa: S102
+    ours, theirs = (commands(typer.main.get_command(a)) for a in (app, scope["app"]))
+    assert list(ours) == list(theirs)
+    for name, command in ours.items():
+        flags, twins = (
+            {p.name: (*p.opts, *p.secondary_opts) for p in c.params if p.name != "help"}
+            for c in (command, theirs[name])
+        )
+        assert {n: f for n, f in flags.items() if n in twins} == twins
+        assert set(flags) - set(twins) <= {"install_completion", "show_completion"}
+        texts = [
+            {p.name: getattr(p, "help", None) for p in c.params} for c in (command, theirs[name])
+        ]
+        assert {n: t for n, t in texts[0].items() if n in twins} == {
+            n: t for n, t in texts[1].items() if n in twins
+        }
+    said = CliRunner().invoke(scope["app"], ["cv", "--help"])
+    assert said.exit_code == 0
+    assert "--time-limit" in said.stdout
+    assert CliRunner().invoke(scope["app"], ["cv", "--lr", "0.01"]).exit_code == 0
+
+
+def test_what_a_command_loads_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    # That none of the heavy ones is loaded is told by `test_every_cheap_part_runs`.
+    monkeypatch.setattr(startup, "HEAVY", ("torch", "typer", "json"))
+    assert startup.loads(["--version"]) == "typer json"
+
+
+def test_a_command_that_fails_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="ended with 3: no luck"):
+        startup.process(["-c", "import sys; sys.stderr.write('no luck.'); sys.exit(3)"], tmp_path)()
+
+
+# The entry point
+
+
+@pytest.mark.parametrize("part", ["book", "limit", "users", "startup"])
+def test_every_cheap_part_runs(
+    part: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("KAGGLEPRICE_DATA_DIR", str(tmp_path / "data"))
+    # Installed or not, it takes too long for a test.
+    monkeypatch.delitem(users.PEERS, "pytabkit's RealMLP-TD")  # type: ignore[arg-type]
+    arguments = [part, "--quick", "--pairs", "1", "--folder", str(tmp_path)]
+    assert speed.main(arguments) == 0
+    shown, told = capsys.readouterr()
+    assert f"1 of 1: {part}" in told
+    record = speed.measured(tmp_path)[part]
+    assert record["quick"]
+    assert record["machine"]["versions"]["torch"] == version("torch")
+    assert record["lines"] or record["notes"]
+    assert all(line["median"] > 0 for line in record["lines"])
+    assert markdown(part, record) in shown
+    assert markdown(part, record) in (tmp_path / speed.REPORT).read_text(encoding="utf-8")
+    if part == "startup":
+        assert [row[1] for row in record["tables"][0]["rows"]] == ["none"]
+
+
+def test_parts_that_were_not_run_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = a_record(Outcome([a_line()])), a_record(Outcome(notes=["Later."]))
+    speed.write({"limit": first}, tmp_path)
+    speed.write({**speed.measured(tmp_path), "book": second}, tmp_path)
+    assert list(speed.measured(tmp_path).items()) == [("book", second), ("limit", first)]
+    assert speed.main(["table", "--folder", str(tmp_path)]) == 0
+    text = (tmp_path / speed.REPORT).read_text(encoding="utf-8")
+    assert capsys.readouterr().out.rstrip() == text.rstrip()
+    assert text.index("(`book`)") < text.index("(`limit`)")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        (["limits"], "unknown part 'limits'; there are: .* Did you mean 'limit'?", 2),
+        (["--pairs", "0"], "--pairs must be 1 or more, found 0", 2),
+        (["limit", "--quick"], "name another --folder", 2),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    arguments: list[str], message: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert speed.main(arguments) == code
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_broken_result_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / speed.RESULTS).write_text("[]", encoding="utf-8")
+    assert speed.main(["table", "--folder", str(tmp_path)]) == 3
+    assert "speed.json is not a result" in capsys.readouterr().err
+
+
+def test_help_names_every_part(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        speed.main(["--help"])
+    shown = capsys.readouterr().out
+    assert all(f"{part}:" in shown for part in speed.PARTS)

@@ -1,0 +1,89 @@
+"""Extension: more seeds for a finished run, without training again those that it has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kaggleprice.competitions.data import Source, load
+from kaggleprice.core.errors import UsageError
+from kaggleprice.core.progress import SILENT, Progress
+from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.cross_validation import CrossValidation, Known
+from kaggleprice.runs import reading, writing
+from kaggleprice.runs.reading import Run
+from kaggleprice.runs.runtime import Workplace, check_data, check_start, identify
+
+
+def add_seeds(
+    source: Source,
+    workplace: Workplace,
+    name: str,
+    count: int,
+    progress: Progress = SILENT,
+) -> tuple[Run, CrossValidation]:
+    """Train `count` more random starts per fold, and let the run be that of all.
+
+    Members do not depend on who is trained beside them, so the run is what it would be had it
+    been trained with all its seeds at once, up to float rounding. Its folder is replaced as a
+    whole; a submission and a report that lay in it spoke of the fewer members, and go.
+
+    Args:
+        source: the data; the very files that the run was trained on.
+        workplace: where runs lie.
+        name: of the run.
+        count: seeds to add.
+        progress: told what happens.
+
+    Raises:
+        UsageError: for less than one seed, and for a run that a time limit ended.
+        UnknownNameError: for a name that no run has.
+        DataError: where the data changed since the run was trained.
+        KagglePriceError: as `kaggleprice.api.workflow.cross_validate`.
+    """
+    competition = source.competition
+    if count < 1:
+        raise UsageError(f"--add-seeds must be 1 or more, found {count}.")
+    compute = check_start(competition, workplace, None)
+    run = reading.find_run(workplace.runs_dir, competition, name)
+    if run is None:
+        raise UsageError("--add-seeds needs --run NAME, the run to add them to.")
+    if run.record["cut_at"] is not None:
+        raise UsageError(
+            f"run {run.name} was ended by a time limit, so more seeds would be trained for longer "
+            "than its own; train a new run."
+        )
+    data = load(source, progress)
+    check_data(run, competition, data)
+    ensemble = run.ensemble()
+    ensemble = replace(ensemble, fit=replace(ensemble.fit, history=run.history()))
+    settings = replace(run.settings, seeds=run.settings.seeds + count)
+    fold_of_row = run.fold_of_row()
+    progress.notice(
+        f"run {run.name} has {run.settings.seeds} seeds per fold: training {count} more"
+    )
+    identity = identify(competition, data, settings, fold_of_row, compute)
+    identity["known"] = run.record["digest"]
+    with workplace.keep(competition, identity, progress) as checkpoint:
+        result = cross_validation.cross_validate(
+            competition,
+            data.tables,
+            fold_of_row,
+            settings,
+            compute.devices,
+            progress,
+            checkpoint,
+            Known(ensemble, run.votes()),
+        )
+        seconds = run.record["timing"]["seconds"] + result.seconds
+        result = replace(result, seconds=seconds)
+        progress.advance("writing", 0, None, "the run folder")
+        extended = writing.write_run(
+            workplace.runs_dir,
+            run.name,
+            competition,
+            data.tables.train,
+            result,
+            data.record,
+            replaced=run,
+        )
+    return extended, result

@@ -1,0 +1,214 @@
+"""Plans: what a cross-validation would read, train and write, and how long it would take."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from kaggleprice import runs
+from kaggleprice.api.workflow import Asked, find_asked, fold_rows
+from kaggleprice.competitions.data import Data, Source, load
+from kaggleprice.competitions.download import FetchedFile, absent
+from kaggleprice.core.files import check_writable
+from kaggleprice.core.progress import SILENT, Progress
+from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.cross_validation import Problem
+from kaggleprice.runs.gates import Limits
+from kaggleprice.runs.reading import Run
+from kaggleprice.runs.runtime import Workplace, check_data, check_start, identify
+from kaggleprice.settings.run import RunSettings
+from kaggleprice.training.train import time_step
+
+# About so many seconds of steps are measured for the estimate.
+_MEASURED = 1.0
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What there is to compute.
+
+    Attributes:
+        rows, test_rows: of the two tables.
+        columns: of the tables, before engineering.
+        features: of each fold, after its recipe.
+        fold_sizes: validation rows of each fold.
+        members: networks.
+        parameters: learned numbers of all members together.
+        steps: of the optimizer, in all epochs; all members step together.
+        operations: multiplications and additions of all matrix products of the training.
+        seconds: estimated, of the training alone: a step's time, measured just now, times the
+            steps that a checkpoint leaves to do, or the time limit. Histories, partners and
+            predictions come on top, a few percent but for partners.
+    """
+
+    rows: int
+    test_rows: int
+    columns: int
+    features: list[int]
+    fold_sizes: list[int]
+    members: int
+    parameters: int
+    steps: int
+    operations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A cross-validation that was not done.
+
+    Attributes:
+        competition: its name.
+        settings: what would be trained.
+        files: what would be read, as far as it is there.
+        fetched: files that would be fetched first.
+        workload: None where files are to be fetched, or read, first.
+        device, threads: where it would be trained.
+        folder: the run that would be written.
+        resumes: the folder of the checkpoint that it would go on from; None where there is none.
+    """
+
+    competition: str
+    settings: RunSettings
+    files: list[FetchedFile]
+    fetched: list[Path]
+    workload: Workload | None
+    device: str
+    threads: int
+    folder: Path
+    resumes: Path | None
+
+
+@dataclass(frozen=True)
+class PredictionPlan:
+    """A prediction that was not done.
+
+    Attributes:
+        competition: its name.
+        run: the run that would predict; None where one would be trained first.
+        training: how that one would be trained; None where there is a run.
+        outputs: files that would be written, beside a trained run's own.
+    """
+
+    competition: str
+    run: Run | None
+    training: Plan | None
+    outputs: list[Path]
+
+
+def plan_prediction(
+    source: Source,
+    workplace: Workplace,
+    asked: Asked,
+    *,
+    output: Path,
+    progress: Progress = SILENT,
+) -> PredictionPlan:
+    """Do all of `kaggleprice.api.workflow.predict` but training, predicting and writing.
+
+    Args:
+        source: the data.
+        workplace: where runs lie.
+        asked: which run, or how one would be trained.
+        output: the submission.
+        progress: told what happens.
+
+    Raises:
+        KagglePriceError: as `predict`.
+    """
+    check_writable(output)
+    run, training = find_asked(source.competition, workplace, asked, progress), None
+    if run is None:
+        training = plan(source, asked.settings, workplace, folds=asked.folds, progress=progress)
+    elif not absent(source.competition, source.data_dir):
+        check_data(run, source.competition, load(source, progress))
+    folders = [training.folder] if training is not None else []
+    folders += [run.path] if run is not None else []
+    outputs = [*(folder / "submission.csv" for folder in folders), output]
+    return PredictionPlan(source.competition.name, run, training, outputs)
+
+
+def plan(
+    source: Source,
+    settings: RunSettings,
+    workplace: Workplace,
+    *,
+    name: str | None = None,
+    folds: Path | None = None,
+    limits: Limits | None = None,
+    progress: Progress = SILENT,
+) -> Plan:
+    """Do all of `kaggleprice.api.workflow.cross_validate` but training and writing.
+
+    What would fail before training fails here, with the same error. Files that are not there
+    are not fetched.
+
+    Args:
+        source: the data.
+        settings: what to plan.
+        workplace: where.
+        name: of the run; None for the next free one.
+        folds: a CSV of folds to use instead of making them.
+        limits: checked, as far as they can be, before training.
+        progress: told what happens.
+
+    Raises:
+        KagglePriceError: as `cross_validate`.
+    """
+    competition = source.competition
+    compute = check_start(competition, workplace, name)
+    folder = workplace.runs_of(competition) / (
+        name or runs.new_name(workplace.runs_dir, competition, settings)
+    )
+    planned = Plan(
+        competition=competition.name,
+        settings=settings,
+        files=[],
+        fetched=absent(competition, source.data_dir),
+        workload=None,
+        device=compute.name,
+        threads=compute.threads,
+        folder=folder,
+        resumes=None,
+    )
+    if planned.fetched:
+        return planned
+    data = load(source, progress)
+    fold_of_row = fold_rows(competition, data, settings, folds, limits)
+    identity = identify(competition, data, settings, fold_of_row, compute)
+    checkpoint = workplace.keep(competition, identity, progress)
+    problem = cross_validation.prepare(
+        competition, data.tables, fold_of_row, settings, compute.devices
+    )
+    return replace(
+        planned,
+        files=data.files,
+        workload=_measure(problem, data, workplace, checkpoint.kept or 0),
+        resumes=None if checkpoint.kept is None else checkpoint.folder,
+    )
+
+
+def _measure(problem: Problem, data: Data, workplace: Workplace, done: int) -> Workload:
+    """Count what there is to compute, of which `done` epochs are done, and time some steps."""
+    sizes, training = np.bincount(problem.work.fold_of_row), problem.work.settings.training
+    count = len(problem.work.fold_of_row)
+    trained = np.array([count - sizes[member.fold] for member in problem.work.members])
+    steps = training.epochs * int(-(-trained.max() // training.batch_size))
+    operations = training.epochs * int(trained.sum()) * problem.network.operations()
+    step = time_step(problem.work, problem.devices, _MEASURED)
+    seconds = step * steps * (1 - done / training.epochs)
+    return Workload(
+        rows=count,
+        test_rows=len(data.tables.test),
+        columns=len(data.tables.train.features.columns),
+        features=[int(active.sum()) for active in problem.work.encoding.active],
+        fold_sizes=sizes.tolist(),
+        members=len(problem.work.members),
+        parameters=sum(p.numel() for p in problem.network.parameters()),
+        steps=steps,
+        operations=operations,
+        seconds=min(seconds, workplace.time_limit or math.inf),
+    )

@@ -1,0 +1,366 @@
+"""The five calls of a notebook: each command as a function, with the options as keywords.
+
+    import kaggleprice
+
+    run = kaggleprice.cross_validate("house-prices", k=5, lr=0.01)
+    submission = kaggleprice.predict("house-prices")
+
+`kaggleprice download` is `kaggleprice.fetch` here. Data and runs lie where the commands have
+them: in the folders `data` and `runs`, or where `KAGGLEPRICE_DATA_DIR` and `KAGGLEPRICE_RUNS_DIR`
+say.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from kaggleprice.api import workflow
+from kaggleprice.api.regressor.literals import read_literals
+from kaggleprice.api.results import Features, ScoredRun, ShownReport, describe_columns, plain_ids
+from kaggleprice.competitions.catalog import DEFAULT_COMPETITION, Competition, get_competition
+from kaggleprice.competitions.data import Source
+from kaggleprice.core.errors import UsageError
+from kaggleprice.core.progress import SILENT, Lines, Progress
+from kaggleprice.core.registry import look_up
+from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS
+from kaggleprice.runs.runtime import Workplace, read_duration
+from kaggleprice.settings.options import without_effect
+from kaggleprice.settings.recipe import Recipe
+from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, flat_settings, make_settings
+from kaggleprice.training.devices import taking_threads
+
+_SETTINGS = tuple(flat_settings(PRESETS[DEFAULT_PRESET].settings))
+_RECIPE = tuple(name for name in _SETTINGS if name in {"recipe", *(f.name for f in fields(Recipe))})
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class _FromPreset:
+    """What a signature shows for an option that was not given."""
+
+    def __repr__(self) -> str:
+        return "<the preset's>"
+
+
+def _takes(names: Iterable[str]) -> Callable[[Function], Function]:
+    """Let a function's signature name its options, so that a notebook can complete them."""
+
+    def decorate(function: Function) -> Function:
+        own = inspect.signature(function)
+        kept = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        kind = inspect.Parameter.KEYWORD_ONLY
+        added = [inspect.Parameter(name, kind, default=_FromPreset()) for name in names]
+        function.__signature__ = own.replace(parameters=kept + added)  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def fetch(
+    competition: str | Competition = DEFAULT_COMPETITION,
+    *,
+    from_path: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """Make sure that a competition's CSVs are in the data folder, verified.
+
+    The other calls do so as well: this one is for files that you have, and to see what there is.
+
+    Args:
+        competition: a name, or a `.toml` file that describes one.
+        from_path: a folder or zip of the files, instead of the mirrors.
+        data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
+        quiet: whether to say nothing on stderr.
+
+    Returns:
+        One line per file: role, path, rows, columns, sha256.
+
+    Raises:
+        KagglePriceError: as `kaggleprice.api.workflow.download`.
+    """
+    source = _source(competition, data_dir, verify=True)
+    path = None if from_path is None else Path(from_path)
+    found = workflow.download(source, path, _progress(quiet))
+    lines = [
+        {
+            "role": one.file.role,
+            "path": str(one.file.path),
+            "rows": one.rows,
+            "columns": one.columns,
+            "sha256": one.file.sha256,
+        }
+        for one in found
+    ]
+    return pd.DataFrame(lines).set_index("role")
+
+
+@_takes(_RECIPE)
+def preprocess(
+    competition: str | Competition = DEFAULT_COMPETITION,
+    *,
+    output: str | Path | None = None,
+    apply: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    verify: bool = True,
+    quiet: bool = False,
+    **options: Any,
+) -> Features:
+    """Turn a competition's columns into features.
+
+    Args:
+        competition: a name, or a `.toml` file that describes one.
+        output: a `.csv`, `.npz` or `.parquet` file to write; the fitted recipe goes beside it.
+        apply: a fitted recipe's JSON to apply instead of fitting one.
+        data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
+        verify: whether files must have their recorded hashes.
+        quiet: whether to say nothing on stderr.
+        **options: `recipe` and its settings, as in `kaggleprice preprocess --help`.
+
+    Raises:
+        UsageError: for an unknown option, or options beside `apply`.
+        KagglePriceError: as `kaggleprice.api.workflow.preprocess`.
+    """
+    given = _read_options(options, preprocess, _RECIPE)
+    if apply is not None and options:
+        raise UsageError(
+            f"apply takes a fitted recipe as it is; leave {next(iter(options))} away, or fit a "
+            "new recipe without apply."
+        )
+    source = _source(competition, data_dir, verify)
+    recipe = make_settings(options=given).recipe
+    result = workflow.preprocess(
+        source,
+        recipe,
+        None if output is None else Path(output),
+        None if apply is None else Path(apply),
+        _progress(quiet),
+    )
+    tables = workflow.load(source).tables
+    frames = result.frame.iloc[: len(tables.train)], result.frame.iloc[len(tables.train) :]
+    train, test = (
+        frame.set_index(plain_ids(table.ids, source.competition.id_column))
+        for frame, table in zip(frames, (tables.train, tables.test), strict=True)
+    )
+    columns = describe_columns(result.fitted)
+    return Features(result.features_in, train, test, columns, result.output, result.recipe_output)
+
+
+@_takes(_SETTINGS)
+def cross_validate(
+    competition: str | Competition = DEFAULT_COMPETITION,
+    *,
+    preset: str = DEFAULT_PRESET,
+    run: str | None = None,
+    folds: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    runs_dir: str | Path | None = None,
+    verify: bool = True,
+    device: str = "auto",
+    threads: int | None = None,
+    time_limit: float | str | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> ScoredRun:
+    """Cross-validate: train all folds and seeds together, score them out of fold, save the run.
+
+    Args:
+        competition: a name, or a `.toml` file that describes one.
+        preset: a name in `PRESETS`: the settings to start from.
+        run: name of the new run; None for the next free one.
+        folds: a CSV of folds to use instead of making them.
+        data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
+        runs_dir: the folder of all runs; None for `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
+        verify: whether files must have their recorded hashes.
+        device: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`.
+        threads: CPU threads of this call; None for torch's choice.
+        time_limit: seconds, or a time such as "10m", after which training ends with the epoch
+            that is finished.
+        quiet: whether to say nothing on stderr.
+        **options: as in `kaggleprice cv --help`, with `_` for `-`: `lr=0.01`,
+            `hidden=(128, 64)`, `activation="gelu/tanh"`.
+
+    Raises:
+        UsageError: for an unknown option or a value that cannot be.
+        KagglePriceError: as `kaggleprice.api.workflow.cross_validate`.
+    """
+    given, progress = _read_options(options, cross_validate), _progress(quiet)
+    settings = make_settings(preset, given)
+    for sentence in without_effect(settings, given, folds is not None):
+        progress.notice(sentence)
+    with taking_threads(threads):
+        made, _ = workflow.cross_validate(
+            _source(competition, data_dir, verify),
+            settings,
+            Workplace(_runs_dir(runs_dir), device, None, time_limit=_seconds(time_limit)),
+            name=run,
+            folds=None if folds is None else Path(folds),
+            progress=progress,
+        )
+    return ScoredRun(made)
+
+
+@_takes(_SETTINGS)
+def predict(
+    competition: str | Competition = DEFAULT_COMPETITION,
+    *,
+    run: str | ScoredRun | None = None,
+    output: str | Path = "submission.csv",
+    preset: str | None = None,
+    folds: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    runs_dir: str | Path | None = None,
+    verify: bool = True,
+    device: str = "auto",
+    threads: int | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> pd.DataFrame:
+    """Predict the test rows with a run's networks; write and return the submission.
+
+    Args:
+        competition: a name, or a `.toml` file that describes one.
+        run: which run, by name or as `cross_validate` returned it; None for the latest, and where
+            there is none it is trained first.
+        output: the submission's file.
+        preset: as for `cross_validate`, where a run is to be trained.
+        folds: a CSV of folds, where a run is to be trained.
+        data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
+        runs_dir: the folder of all runs; None for that of a run given as an object, for
+            `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
+        verify: whether files must have their recorded hashes.
+        device: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`.
+        threads: CPU threads of this call; None for torch's choice.
+        quiet: whether to say nothing on stderr.
+        **options: as for `cross_validate`, where a run is to be trained; they must not contradict
+            a run that there is. `combine` may be another than the run's.
+
+    Returns:
+        The submission: the id column and the target column. `attrs["run"]` is the name of the
+        run that predicted.
+
+    Raises:
+        UsageError: for an unknown option, or options that contradict the run.
+        KagglePriceError: as `kaggleprice.api.workflow.predict`.
+    """
+    given = _read_options(options, predict)
+    # All options are checked, also those that nobody asks for where a run is there already.
+    make_settings(preset or DEFAULT_PRESET, given)
+    source = _source(competition, data_dir, verify)
+    name, folder = _which(run, runs_dir)
+    asked = workflow.Asked(name, preset, given, None if folds is None else Path(folds))
+    with taking_threads(threads):
+        result = workflow.predict(
+            source,
+            Workplace(folder, device),
+            asked,
+            output=Path(output),
+            progress=_progress(quiet),
+        )
+    column = source.competition.id_column
+    ids = plain_ids(result.submission[column].to_numpy(dtype=object), column)
+    submission = result.submission.assign(**{column: ids})
+    submission.attrs["run"] = result.run.name
+    return submission
+
+
+def report(
+    competition: str | Competition = DEFAULT_COMPETITION,
+    *,
+    run: str | ScoredRun | None = None,
+    output: str | Path | None = None,
+    repeats: int = DEFAULT_REPEATS,
+    columns: int = DEFAULT_COLUMNS,
+    data_dir: str | Path | None = None,
+    runs_dir: str | Path | None = None,
+    verify: bool = True,
+    device: str = "auto",
+    threads: int | None = None,
+    quiet: bool = False,
+) -> ShownReport:
+    """Look at a finished run from all sides: one HTML page and its figures, in the run folder.
+
+    Args:
+        competition: a name, or a `.toml` file that describes one.
+        run: which run, by name or as `cross_validate` returned it; None for the latest.
+        output: a copy of the page, as `.html`.
+        repeats: permutations of each column for its importance; 0 measures none.
+        columns: how many to show, at most, where columns are shown.
+        data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
+        runs_dir: the folder of all runs; None for that of a run given as an object, for
+            `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
+        verify: whether files must have their recorded hashes.
+        device: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`.
+        threads: CPU threads of this call; None for torch's choice.
+        quiet: whether to say nothing on stderr.
+
+    Raises:
+        UsageError: where matplotlib is missing, a value cannot be, or there is no run yet.
+        KagglePriceError: as `kaggleprice.reports.making.make_report`.
+    """
+    # Not above: the other calls do without.
+    from kaggleprice.reports.making import make_report
+
+    source = _source(competition, data_dir, verify)
+    name, folder = _which(run, runs_dir)
+    with taking_threads(threads):
+        made = make_report(
+            source,
+            Workplace(folder, device),
+            name,
+            output=None if output is None else Path(output),
+            repeats=repeats,
+            columns=columns,
+            progress=_progress(quiet),
+        )
+    return ShownReport(made)
+
+
+def _source(competition: str | Competition, data_dir: str | Path | None, verify: bool) -> Source:
+    if isinstance(competition, str):
+        competition = get_competition(competition)
+    return Source(competition, _folder(data_dir, "KAGGLEPRICE_DATA_DIR", "data"), verify)
+
+
+def _seconds(time_limit: float | str | None) -> float | None:
+    if isinstance(time_limit, str):
+        return read_duration("time_limit", time_limit)
+    return time_limit
+
+
+def _runs_dir(given: str | Path | None) -> Path:
+    return _folder(given, "KAGGLEPRICE_RUNS_DIR", "runs")
+
+
+def _folder(given: str | Path | None, variable: str, otherwise: str) -> Path:
+    return Path(os.environ.get(variable) or otherwise if given is None else given)
+
+
+def _which(run: str | ScoredRun | None, runs_dir: str | Path | None) -> tuple[str | None, Path]:
+    """Return a run's name and the folder of all runs."""
+    if isinstance(run, ScoredRun):
+        return run.name, run.path.parent.parent if runs_dir is None else Path(runs_dir)
+    return run, _runs_dir(runs_dir)
+
+
+def _read_options(
+    options: Mapping[str, Any], call: Callable[..., Any], known: Iterable[str] = _SETTINGS
+) -> dict[str, Any]:
+    """Check the names of options, of which an unknown one lists all keywords of the call."""
+    valid = dict.fromkeys([*known, *inspect.signature(call).parameters])
+    for name in options:
+        look_up(valid, name, "option")
+    return read_literals(options)
+
+
+def _progress(quiet: bool) -> Progress:
+    return SILENT if quiet else Lines()
+
+
+__all__ = ["cross_validate", "fetch", "predict", "preprocess", "report"]

@@ -1,0 +1,274 @@
+"""The regressor: the batched networks as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from kaggleprice.api.regressor.columns import LARGEST, Columns, check_names
+from kaggleprice.api.regressor.literals import read_literals
+from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
+from kaggleprice.competitions.tables import Table
+from kaggleprice.competitions.transforms import TargetTransform
+from kaggleprice.core.registry import look_up
+from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.ensemble import Ensemble, combine
+from kaggleprice.preprocessing.encoding import Encoding
+from kaggleprice.preprocessing.fitting import fit
+from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, RunSettings, make_settings
+from kaggleprice.training.devices import choose_devices, taking_threads
+from kaggleprice.training.engine import Fit
+from kaggleprice.training.task import Work
+from kaggleprice.training.train import train
+
+_DEFAULT = PRESETS[DEFAULT_PRESET].settings
+_MODEL, _TRAINING, _RECIPE = _DEFAULT.model, _DEFAULT.training, _DEFAULT.recipe
+# What is no setting of a run, and what its settings have under another name.
+_OWN = {"random_state", "target_transform", "device", "threads"}
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class KagglePriceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Networks that are trained together on all given rows and averaged, as an estimator.
+
+    The engine is that of `kaggleprice cv`: a recipe learned from the rows, `seeds` networks as
+    one batched network, and their predictions combined; with the defaults of the preset
+    `default`. No row is held out to be validated: that is what `cross_val_score` is for. The
+    features that a competition adds to its own columns are not added here.
+
+    X may be an array of numbers, or a pandas DataFrame with columns of numbers and of categories
+    (text, `category`, truth values). Missing values are allowed in both, as NaN or None. A
+    category that `fit` has not seen counts as none. `sample_weight` is not supported.
+
+    Sequences may be lists; a single activation, width or rate stands for a sequence of one.
+
+    Args:
+        seeds: networks, each from its own random start.
+        random_state: drives everything random: a seed, as `--seed`; a `RandomState` that a seed
+            is drawn from; or None for another one in each fit.
+        target_transform: a name in `TARGET_TRANSFORMS`: what networks are trained on and
+            predictions are turned back from.
+        combine: a name in `COMBINES`; None for geometric where the target is transformed by a
+            logarithm, arithmetic otherwise.
+        model: a name in `MODELS`.
+        embedding: a name in `EMBEDDINGS`: what is made of each number, beside itself.
+        frequencies: cosines per number in a periodic embedding.
+        frequency_scale: deviation of the first frequencies, in periods per standard deviation.
+        soft_bound: numbers bend smoothly towards this bound, in standard deviations; or None.
+        feature_scales: whether each feature has a learned factor.
+        hidden: widths of the hidden layers.
+        activation: names in `ACTIVATIONS`, which random starts take in turn.
+        dropout: a rate, or one per hidden layer, or several of these, which random starts take
+            in turn.
+        init: a name in `INITIALIZATIONS`.
+        parametrization: a name in `PARAMETRIZATIONS`.
+        batch_norm: whether hidden layers normalize over the rows of a batch.
+        lr: learning rate, the schedule's highest.
+        epochs: passes over the rows.
+        batch_size: rows per step and network.
+        optimizer: a name in `OPTIMIZERS`.
+        schedule: a name in `SCHEDULES`: the learning rate over time.
+        loss: a name in `LOSSES`, of the scaled target.
+        weight_decay: decoupled with adamw, otherwise L2; on weight matrices only.
+        l1: factor of the sum of absolute weights in the loss.
+        clip_norm: bound of the norm of each network's whole gradient; None for none.
+        target_scale: a name in `TARGET_SCALES`.
+        patience: epochs without improvement after which a network stops, watching rows of its
+            own that are then not trained on; None to never stop.
+        stop_share: share of the rows that a network watches for that.
+        dtype: a name in `DTYPES`: precision of the training.
+        scale: a name in `SCALES`, for columns of numbers.
+        impute: a name in `IMPUTES`, for missing numbers.
+        indicators: whether a 0/1 feature says where a number was missing.
+        clip: bound of numbers, in standard deviations from their mean; or None.
+        log_skew: log(1 + x) is taken of amounts more skewed than this; None for never.
+        min_rows: a category in fewer rows shares one feature with the other rare ones.
+        device: where to train: `auto`, `cpu`, `cuda`, `mps`, or several such as
+            `cuda:0,cuda:1`. Predictions are made on the CPU, in double precision, so that they do
+            not depend on which rows are asked for together and a fitted regressor can be loaded
+            anywhere.
+        threads: CPU threads, in `fit` and `predict` alone; None for torch's choice.
+
+    Attributes:
+        n_features_in_: number of columns of X in `fit`.
+        feature_names_in_: their names, where X was a DataFrame whose names are all texts.
+        ensemble_: the fitted recipe and the trained networks.
+        history_: a DataFrame with the columns seed, epoch and train, the root mean squared error
+            of the transformed target.
+
+    Examples:
+        >>> import numpy as np
+        >>> from kaggleprice import KagglePriceRegressor
+        >>> X = np.linspace(0, 1, 100).reshape(-1, 1)
+        >>> model = KagglePriceRegressor(seeds=2, hidden=(16,), device="cpu").fit(X, 3 * X.ravel())
+        >>> model.predict([[0.5]]).round(1)
+        array([1.5])
+    """
+
+    seeds: int = _DEFAULT.seeds
+    random_state: int | np.random.RandomState | None = _DEFAULT.seed
+    target_transform: str = "none"
+    combine: str | None = _DEFAULT.combine
+    model: str = _MODEL.model
+    embedding: str = _MODEL.embedding
+    frequencies: int = _MODEL.frequencies
+    frequency_scale: float = _MODEL.frequency_scale
+    soft_bound: float | None = _MODEL.soft_bound
+    feature_scales: bool = _MODEL.feature_scales
+    hidden: Any = _MODEL.hidden
+    activation: Any = _MODEL.activation
+    dropout: Any = _MODEL.dropout
+    init: str = _MODEL.init
+    parametrization: str = _MODEL.parametrization
+    batch_norm: bool = _MODEL.batch_norm
+    lr: float = _TRAINING.lr
+    epochs: int = _TRAINING.epochs
+    batch_size: int = _TRAINING.batch_size
+    optimizer: str = _TRAINING.optimizer
+    schedule: str = _TRAINING.schedule
+    loss: str = _TRAINING.loss
+    weight_decay: float = _TRAINING.weight_decay
+    l1: float = _TRAINING.l1
+    clip_norm: float | None = _TRAINING.clip_norm
+    target_scale: str = _TRAINING.target_scale
+    patience: int | None = _TRAINING.patience
+    stop_share: float = _TRAINING.stop_share
+    dtype: str = _TRAINING.dtype
+    scale: str = _RECIPE.scale
+    impute: str = _RECIPE.impute
+    indicators: bool = _RECIPE.indicators
+    clip: float | None = _RECIPE.clip
+    log_skew: float | None = _RECIPE.log_skew
+    min_rows: int = _RECIPE.min_rows
+    device: str = "auto"
+    threads: int | None = None
+
+    def fit(self, X: ArrayLike | pd.DataFrame, y: ArrayLike) -> Self:  # noqa: N803
+        """Train all networks on all rows.
+
+        Args:
+            X: shape (n, p), 2 rows or more.
+            y: shape (n,), finite numbers.
+
+        Raises:
+            UsageError: for a parameter that cannot be.
+            DivergenceError: where networks leave the finite numbers.
+            ValueError, TypeError: for an X or y that cannot be, as scikit-learn's conventions ask.
+        """
+        settings, transform = self._settings(), self._transform()
+        values = self._validated(X, reset=True)
+        if y is None:
+            # The words are scikit-learn's own.
+            validate_data(self, y=None)
+        target = _read_target(y, transform)
+        check_consistent_length(values, target)
+        if len(target) < 2:
+            raise ValueError(
+                f"Found array with {len(target)} sample(s) (n_samples={len(target)}) while a "
+                "minimum of 2 is required by KagglePriceRegressor."
+            )
+        self._columns = Columns.learn(values, getattr(self, "feature_names_in_", None))
+        ids = np.arange(len(target)).astype(object)
+        table = Table(ids, self._columns.read(values), target)
+        devices = choose_devices(self.device)
+        with taking_threads(self.threads):
+            ensemble = _train(table, transform.forward(target), settings, devices)
+        history = cross_validation.history_frame(ensemble)
+        self.ensemble_, self.history_ = ensemble, history[["seed", "epoch", "train"]]
+        return self
+
+    def predict(self, X: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:  # noqa: N803
+        """Predict y of n rows; shapes (n, p) → (n,), float64.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError, TypeError: for an X that is not as that of `fit`.
+        """
+        check_is_fitted(self)
+        frame = self._columns.read(self._validated(X, reset=False))
+        with taking_threads(self.threads):
+            predictions = self.ensemble_.predict(frame)
+        return combine(predictions, self._transform(), self.combine)
+
+    def _settings(self) -> RunSettings:
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OWN}
+        seed = self.random_state
+        if seed is None or isinstance(seed, np.random.RandomState):
+            seed = int(check_random_state(seed).randint(2**31 - 1))
+        options = read_literals({**given, "seed": seed})
+        return make_settings(options={**options, "engineering": False})
+
+    def _transform(self) -> TargetTransform:
+        entry = look_up(TARGET_TRANSFORMS, self.target_transform, "target transform")
+        transform: TargetTransform = entry.load()
+        return transform
+
+    def _validated(self, X: Any, *, reset: bool) -> Any:  # noqa: N803
+        """Check X's shape and names as scikit-learn does; a DataFrame stays one."""
+        if not isinstance(X, pd.DataFrame):
+            return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
+        check_names(X)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        for number, what in zip(X.shape, ["sample", "feature"], strict=True):
+            if not number:
+                raise ValueError(
+                    f"Found array with 0 {what}(s) (shape={X.shape}) while a minimum of 1 is "
+                    "required by KagglePriceRegressor."
+                )
+        return X
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = tags.input_tags.string = True
+        return tags
+
+
+def _read_target(y: Any, transform: TargetTransform) -> NDArray[np.float64]:
+    read = column_or_1d(y, warn=True)
+    target: NDArray[np.float64] = np.asarray(
+        check_array(read, ensure_2d=False, dtype=np.float64, input_name="y")
+    )
+    if np.abs(target).max() > LARGEST:
+        raise ValueError(f"Input y contains a number beyond {LARGEST:g}.")
+    wrong = ~transform.accepts(target)
+    if wrong.any():
+        raise ValueError(
+            f"y must be {transform.domain} in every row; found {target[wrong][0]:g} in row "
+            f"{int(np.argmax(wrong))} ({int(wrong.sum())} such rows)."
+        )
+    return target
+
+
+def _train(
+    table: Table, target: NDArray[np.float64], settings: RunSettings, devices: Any
+) -> Ensemble:
+    """Train on all rows; target has shape (n,) and is transformed."""
+    encoding = Encoding([fit(settings.recipe, table)])
+    # Random streams are those of the first fold's members; no row is held out by that fold.
+    members = cross_validation.make_members(np.zeros(1, dtype=np.int64), settings)
+    fold_of_row = np.full(len(target), -1)
+    rows = encoding.encode(table.features)
+    work = Work(encoding, rows, target, fold_of_row, members, settings)
+    network = work.network()
+    if target.min() == target.max():
+        # There is nothing to learn: networks of zeros say the constant exactly.
+        for parameter in network.parameters():
+            parameter.detach().zero_()
+        count = len(members)
+        learned = Fit(np.full(count, target[0]), np.ones(count), np.zeros(count, dtype=np.int64))
+    else:
+        learned = train(work, network, devices)
+    return Ensemble(encoding, network.cpu().double(), members, learned)

@@ -1,0 +1,219 @@
+"""Results: what the calls of a notebook return, and how a notebook shows it."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.preprocessing.fitted import CategoricalState, FittedRecipe, NumericState
+from kaggleprice.runs.reading import Run
+from kaggleprice.settings.run import flat_settings
+
+if TYPE_CHECKING:
+    from kaggleprice.reports.drift import Drift
+    from kaggleprice.reports.importance import ColumnImportance
+    from kaggleprice.reports.making import Report
+
+_MOST_ROWS = 12
+
+
+@dataclass(frozen=True, repr=False)
+class ScoredRun:
+    """A finished run, as a notebook shows it.
+
+    Attributes:
+        run: its folder and record.
+    """
+
+    run: Run
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.run.name
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.run.path
+
+    @property
+    def score(self) -> float:
+        """The score of all out-of-fold predictions pooled: the one to compare runs by."""
+        return float(self.run.record["scores"]["oof"])
+
+    @property
+    def scores(self) -> pd.Series:
+        """All scores of `kaggleprice.evaluation.scores.Scores`, by name."""
+        return pd.Series(self.run.record["scores"], name=self.name, dtype=float)
+
+    @property
+    def folds(self) -> pd.DataFrame:
+        """Train and validation score of each fold, counted from 1."""
+        return pd.DataFrame(self.run.record["folds"]).set_index("fold")
+
+    @property
+    def members(self) -> pd.DataFrame:
+        """Each network by itself: fold, seed, epochs, train and validation score."""
+        return pd.DataFrame(self.run.record["members"])
+
+    @property
+    def oof(self) -> pd.DataFrame:
+        """Each training row: its id, true and predicted target, and the fold that it was in."""
+        column = self.run.record["columns"]["id_column"]
+        frame = pd.read_csv(self.path / "oof.csv", dtype={column: str}, keep_default_na=False)
+        return frame.assign(**{column: plain_ids(frame[column].to_numpy(dtype=object), column)})
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Each network over time: member, fold, seed, epoch, train and validation error."""
+        return pd.read_csv(self.path / "history.csv")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every option and its value."""
+        return flat_settings(self.run.settings)
+
+    def _sentences(self) -> list[str]:
+        record, scores = self.run.record, self.run.record["scores"]
+        metric = METRICS[record["metric"]].help
+        return [
+            f"run {self.name} of {record['competition']}, {len(record['members'])} networks",
+            f"pooled out-of-fold {metric}: {score_text(scores['oof'])}",
+            f"mean of folds: {score_text(scores['fold_mean'])} ± {score_text(scores['fold_sd'])}",
+            *record["notes"],
+        ]
+
+    def __repr__(self) -> str:
+        folds = self.folds.to_string(float_format=score_text)
+        return "\n".join([*self._sentences(), folds, f"saved in {self.path}"])
+
+    def _repr_html_(self) -> str:
+        sentences = "".join(f"<p>{html.escape(text)}</p>" for text in self._sentences())
+        folds = self.folds.to_html(float_format=score_text)
+        return f"{sentences}{folds}<p>saved in <code>{html.escape(str(self.path))}</code></p>"
+
+
+@dataclass(frozen=True, repr=False)
+class Features:
+    """What became of a competition's columns.
+
+    Attributes:
+        features_in: number of feature columns of the CSVs.
+        train: features of the training rows, float64, by id.
+        test: those of the test rows.
+        columns: for each column, engineered ones included, its kind, how many values are missing
+            among the rows learned from, and how many features it became.
+        output, recipe_output: the files written, or None.
+    """
+
+    features_in: int
+    train: pd.DataFrame
+    test: pd.DataFrame
+    columns: pd.DataFrame
+    output: Path | None
+    recipe_output: Path | None
+
+    def _sentence(self) -> str:
+        rows = f"{len(self.train)} training and {len(self.test)} test rows"
+        return f"{self.features_in} columns became {self.train.shape[1]} features of {rows}"
+
+    def __repr__(self) -> str:
+        return f"{self._sentence()}\n{self.columns.to_string(max_rows=_MOST_ROWS)}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self._sentence()}</p>{self.columns.to_html(max_rows=_MOST_ROWS)}"
+
+
+@dataclass(frozen=True, repr=False)
+class ShownReport:
+    """A report; a notebook shows its page below the cell.
+
+    Attributes:
+        report: what was found and written.
+    """
+
+    report: Report
+
+    @property
+    def page(self) -> Path:
+        """The HTML file in the run folder."""
+        return self.report.page
+
+    @property
+    def figures(self) -> dict[str, Path]:
+        """Name of a figure, its PNG in the run folder."""
+        return self.report.figures
+
+    @property
+    def importance(self) -> pd.DataFrame | None:
+        """Each column's permutation importance, the largest first; None where not measured."""
+        found = self.report.findings.importance
+        return None if found is None else _by_column(found.columns)
+
+    @property
+    def drift(self) -> pd.DataFrame:
+        """How far each column's values in training and test rows are apart, most first."""
+        return _by_column(self.report.findings.drift)
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """The largest errors by id, with the values of the most important columns."""
+        lines = [asdict(error) for error in self.report.findings.errors]
+        ids = plain_ids(np.array([line.pop("id") for line in lines], dtype=object), "id")
+        return pd.DataFrame([line | line.pop("columns") for line in lines], index=ids)
+
+    def __repr__(self) -> str:
+        return f"report of run {self.report.findings.run.name} in {self.page}"
+
+    def _repr_html_(self) -> str:
+        page = html.escape(self.page.read_text(encoding="utf-8"))
+        style = "width: 100%; height: 40em; border: 0"
+        title = html.escape(repr(self))
+        return f'<iframe title="{title}" sandbox style="{style}" srcdoc="{page}"></iframe>'
+
+
+def _by_column(lines: Sequence[ColumnImportance] | Sequence[Drift]) -> pd.DataFrame:
+    return pd.DataFrame([asdict(line) for line in lines]).set_index("column")
+
+
+def plain_ids(ids: NDArray[Any], name: str) -> pd.Index:
+    """Return ids, shape (n,), as whole numbers where their text says no more than these."""
+    texts: pd.Index = pd.Index(ids, dtype=object, name=name)
+    try:
+        numbers = ids.astype(np.int64)
+    except (ValueError, OverflowError):
+        return texts
+    exact = [str(number) for number in numbers] == list(ids)
+    plain: pd.Index = pd.Index(numbers, name=name)
+    return plain if exact else texts
+
+
+def describe_columns(fitted: FittedRecipe) -> pd.DataFrame:
+    """Return for each column its kind, missing values and number of features."""
+    states: list[NumericState | CategoricalState] = [*fitted.numeric, *fitted.categorical]
+    counts = Counter(feature.column for feature in fitted.features)
+    lines = [
+        {
+            "column": state.name,
+            "kind": "numeric" if isinstance(state, NumericState) else "categorical",
+            "missing": state.missing,
+            "features": counts[state.name],
+        }
+        for state in states
+    ]
+    return pd.DataFrame(lines).set_index("column")
+
+
+def score_text(value: float) -> str:
+    """Return a score as tables have it."""
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -1,0 +1,382 @@
+"""What each command does, in a few calls of the rest: the library's public interface."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.data import Data, Source, load, spare_inputs
+from kaggleprice.competitions.download import FetchedFile, fetch
+from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
+from kaggleprice.competitions.submission import make_submission, write_submission
+from kaggleprice.competitions.tables import read_shape
+from kaggleprice.core.errors import UsageError
+from kaggleprice.core.files import check_writable
+from kaggleprice.core.progress import SILENT, Progress
+from kaggleprice.core.registry import look_up
+from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.cross_validation import CrossValidation
+from kaggleprice.evaluation.ensemble import Voices
+from kaggleprice.evaluation.folds import make_folds, read_folds
+from kaggleprice.preprocessing.export import (
+    check_suffix,
+    read_recipe,
+    recipe_beside,
+    write_features,
+)
+from kaggleprice.preprocessing.fitted import FittedRecipe
+from kaggleprice.preprocessing.fitting import fit
+from kaggleprice.runs import reading, writing
+from kaggleprice.runs.gates import Limits
+from kaggleprice.runs.reading import Run
+from kaggleprice.runs.runtime import Workplace, check_data, check_start, identify
+from kaggleprice.settings.options import show_value
+from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe
+from kaggleprice.settings.run import (
+    COMBINES,
+    DEFAULT_PRESET,
+    RunSettings,
+    flat_settings,
+    make_settings,
+)
+from kaggleprice.training.devices import choose_compute, settle
+
+# Options that `predict` may give beside a run without contradicting how it was trained.
+_ONLY_PREDICTION = {"combine"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user of `predict` said of the run.
+
+    Attributes:
+        name: of the run; None for the latest finished one.
+        preset: as for `make_settings`; None where none was named.
+        options: as for `make_settings`. Preset and options train a run where there is none, and
+            must not contradict one that there is.
+        folds: a CSV of folds, only where a run is to be trained.
+        configured: which of `options`, `preset` and `folds` stand in a configuration: they train
+            a run where there is none, and say nothing of one that there is.
+    """
+
+    name: str | None = None
+    preset: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    folds: Path | None = None
+    configured: Collection[str] = ()
+
+    @property
+    def settings(self) -> RunSettings:
+        """The preset with the options."""
+        return make_settings(self.preset or DEFAULT_PRESET, self.options)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The settings that a run must have, as in `flat_settings`: none that is configured."""
+        said = {n: value for n, value in self.options.items() if n not in self.configured}
+        if self.preset is None or "preset" in self.configured:
+            return said
+        preset, all_of_it = make_settings(self.preset, said), flat_settings(self.settings)
+        return {n: value for n, value in flat_settings(preset).items() if all_of_it[n] == value}
+
+
+@dataclass(frozen=True)
+class Download:
+    """One downloaded file and its size as a table.
+
+    Attributes:
+        file: what was fetched.
+        rows: without the header.
+        columns: of the header.
+    """
+
+    file: FetchedFile
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Preprocessed:
+    """The result of `preprocess`.
+
+    Attributes:
+        fitted: the recipe and what it learned.
+        features_in: number of feature columns of the CSVs.
+        frame: features of training rows, then test rows, float64.
+        output: the file written, or None.
+        recipe_output: the fitted recipe's file, or None.
+    """
+
+    fitted: FittedRecipe
+    features_in: int
+    frame: pd.DataFrame
+    output: Path | None
+    recipe_output: Path | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The result of `predict`.
+
+    Attributes:
+        run: whose members predicted.
+        submission: what was written: id and target column.
+        output: where.
+        trained: the cross-validation, where the run had to be trained first.
+    """
+
+    run: Run
+    submission: pd.DataFrame
+    output: Path
+    trained: CrossValidation | None = field(default=None)
+
+
+def download(
+    source: Source, from_path: Path | None = None, progress: Progress = SILENT
+) -> list[Download]:
+    """Make sure that both CSVs are in the data folder, verified.
+
+    Args:
+        source: which competition, where to.
+        from_path: a folder or zip of files that the user has, instead of the mirrors.
+        progress: told what happens.
+
+    Raises:
+        NetworkError, ChecksumError, MissingFileError, DataError, OutputError: as
+            `kaggleprice.competitions.download.fetch`.
+    """
+    files = fetch(source.competition, source.data_dir, source=from_path, progress=progress)
+    return [Download(file, *read_shape(file.path)) for file in files]
+
+
+def preprocess(
+    source: Source,
+    recipe: Recipe = RECIPES[DEFAULT_RECIPE],
+    output: Path | None = None,
+    apply: Path | None = None,
+    progress: Progress = SILENT,
+) -> Preprocessed:
+    """Turn a competition's columns into features, and write them where asked.
+
+    Args:
+        source: the data.
+        recipe: its settings; fitted on all training rows, or on all rows where its scope is
+            "all".
+        output: a `.csv`, `.npz` or `.parquet` file; the fitted recipe goes beside it as
+            `<name>.recipe.json`.
+        apply: a fitted recipe's JSON to apply instead of fitting `recipe`.
+        progress: told what happens.
+
+    Raises:
+        UsageError: for an output of another kind.
+        DataError, MissingFileError, NetworkError, OutputError: as `load`; also for a recipe that
+            cannot be read or does not fit the data.
+    """
+    if output is not None:
+        check_suffix(output)
+        for path in (output, recipe_beside(output)):
+            check_writable(path)
+    data = load(source, progress)
+    if output is not None:
+        spare_inputs(data, output, recipe_beside(output))
+    progress.advance("preprocessing", 0, None, f"{len(data.tables.train)} rows")
+    raw = data.tables
+    fitted = None if apply is None else read_recipe(apply)
+    engineering = (recipe if fitted is None else fitted.recipe).engineering
+    tables = raw.engineered(source.competition) if engineering else raw
+    if fitted is None:
+        learned = [tables.train, tables.test] if recipe.scope == "all" else [tables.train]
+        fitted = fit(recipe, *learned)
+    parts = [fitted.transform(table.features) for table in (tables.train, tables.test)]
+    frame = pd.DataFrame(np.concatenate(parts), columns=[f.name for f in fitted.features])
+    recipe_output = None
+    if output is not None:
+        recipe_output = write_features(source.competition, tables, fitted, frame, output)
+    return Preprocessed(fitted, len(raw.train.features.columns), frame, output, recipe_output)
+
+
+def cross_validate(
+    source: Source,
+    settings: RunSettings,
+    workplace: Workplace,
+    *,
+    name: str | None = None,
+    folds: Path | None = None,
+    limits: Limits | None = None,
+    progress: Progress = SILENT,
+) -> tuple[Run, CrossValidation]:
+    """Cross-validate and write the run folder.
+
+    Args:
+        source: the data.
+        settings: what to compute.
+        workplace: where.
+        name: of the run; None for the next free one.
+        folds: a CSV of folds to use instead of making them.
+        limits: what `kaggleprice.runs.gates.judge` will hold the score against: that it can is
+            checked before training.
+        progress: told what happens.
+
+    Raises:
+        KagglePriceError: as `load`, `crossval.cross_validate` and `runs.writing.write_run`.
+    """
+    competition = source.competition
+    compute = check_start(competition, workplace, name)
+    data = load(source, progress)
+    fold_of_row = fold_rows(competition, data, settings, folds, limits)
+    identity = identify(competition, data, settings, fold_of_row, compute)
+    with workplace.keep(competition, identity, progress) as checkpoint:
+        result = cross_validation.cross_validate(
+            competition, data.tables, fold_of_row, settings, compute.devices, progress, checkpoint
+        )
+        progress.advance("writing", 0, None, "the run folder")
+        run = writing.write_run(
+            workplace.runs_dir, name, competition, data.tables.train, result, data.record
+        )
+        progress.aside(f"run {run.name} written to {run.path}")
+    return run, result
+
+
+def fold_rows(
+    competition: Competition,
+    data: Data,
+    settings: RunSettings,
+    folds: Path | None,
+    limits: Limits | None = None,
+) -> NDArray[np.int64]:
+    """Return the fold that validates each training row, counted from 0; shape (n,).
+
+    Raises:
+        UsageError, DataError: as `make_folds` and `read_folds`; where the limits' baseline has
+            other folds or data.
+    """
+    train = data.tables.train
+    if folds is None:
+        seed = settings.seed if settings.fold_seed is None else settings.fold_seed
+        fold_of_row = make_folds(len(train), settings.k, shuffle=settings.shuffle, seed=seed)
+    else:
+        fold_of_row = read_folds(folds, train.ids, competition.id_column)
+        count = int(fold_of_row.max()) + 1
+        if settings.k not in (count, RunSettings.k):
+            raise UsageError(f"{folds} has {count} folds, not {settings.k}; leave --k away.")
+    if limits is not None:
+        limits.check(competition, train.ids, fold_of_row, data.record["train"]["sha256"])
+    return fold_of_row
+
+
+def predict(
+    source: Source,
+    workplace: Workplace,
+    asked: Asked | None = None,
+    *,
+    output: Path = Path("submission.csv"),
+    progress: Progress = SILENT,
+) -> Prediction:
+    """Predict the test rows with a run's members, and write the submission.
+
+    Args:
+        source: the data.
+        workplace: where runs lie.
+        asked: which run, or how to train one where there is none.
+        output: the submission; it is also written to the run folder.
+        progress: told what happens.
+
+    Raises:
+        UsageError: where options contradict the run.
+        DataError: where the data changed since the run was trained.
+        KagglePriceError: as `cross_validate`.
+    """
+    competition, asked = source.competition, asked or Asked()
+    how = asked.options.get("combine")
+    if how is not None:
+        look_up(COMBINES, how, "combination")
+    check_writable(output)
+    device = choose_compute(workplace.device, workplace.threads).device
+    run, trained = find_asked(competition, workplace, asked, progress), None
+    data = load(source, progress)
+    spare_inputs(data, output)
+    if run is None:
+        run, trained = cross_validate(
+            source, asked.settings, workplace, folds=asked.folds, progress=progress
+        )
+    check_data(run, competition, data)
+    progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
+    ensemble = run.ensemble()
+    settle(ensemble.network, device, progress)
+    transform = TARGET_TRANSFORMS[competition.target_transform].load()
+    voices = Voices(ensemble.members, ensemble.predict(data.tables.test.features))
+    votes = run.votes()
+    if votes is not None:
+        voices = Voices.with_partners(voices.members, voices.predictions, votes.test, run.settings)
+    predictions = voices.combine(transform, how or run.settings.combine)
+    submission = make_submission(competition, data.tables.test, predictions)
+    for path in (run.path / "submission.csv", output):
+        write_submission(submission, competition, data.tables.test, path)
+        progress.aside(f"{len(submission)} rows written to {path}")
+    return Prediction(run, submission, output, trained)
+
+
+def find_asked(
+    competition: Competition, workplace: Workplace, asked: Asked, progress: Progress
+) -> Run | None:
+    """Return the run that is to predict; None where one is to be trained first.
+
+    Raises:
+        UsageError: where options contradict the run, or no run could be trained with them.
+        UnknownNameError, RunFolderError: as `kaggleprice.runs.reading.find_run`.
+    """
+    run = reading.find_run(workplace.runs_dir, competition, asked.name, progress.notice)
+    if run is None:
+        # Settings that cannot be are refused before anything is read.
+        _ = asked.settings
+        progress.notice(f"no run of {competition.name} yet: training one first, as `cv` does")
+    else:
+        _check_asked(run, asked)
+        progress.notice(f"using run {run.name} of {run.path.parent}")
+    return run
+
+
+def _check_asked(run: Run, asked: Asked) -> None:
+    trained = flat_settings(run.settings)
+    wanted = asked.said
+    for settings in (trained, wanted):
+        # Folds without a seed of their own come from the seed.
+        if settings.get("fold_seed", 0) is None:
+            settings["fold_seed"] = settings["seed"]
+    for option, value in wanted.items():
+        if option not in _ONLY_PREDICTION and trained[option] != value:
+            said = "" if option in asked.options else f" as in preset {asked.preset}"
+            raise UsageError(
+                f"run {run.name} was trained with {option} {show_value(trained[option])}, not "
+                f"{show_value(value)}{said}; "
+                "leave that option away, or train another run with `kaggleprice cv` first."
+            )
+    if asked.folds is not None and "folds" not in asked.configured:
+        raise UsageError(
+            f"run {run.name} has its folds already; leave --folds away, or train another run with "
+            "`kaggleprice cv --folds` first."
+        )
+
+
+__all__ = [
+    "Asked",
+    "Data",
+    "Download",
+    "Prediction",
+    "Preprocessed",
+    "Source",
+    "Workplace",
+    "cross_validate",
+    "download",
+    "load",
+    "make_settings",
+    "predict",
+    "preprocess",
+]

@@ -1,0 +1,269 @@
+"""Settings that stand in a file or in the environment, so that nobody has to type them. Light.
+
+`kaggleprice.toml` in the working folder, or `[tool.kaggleprice]` in its `pyproject.toml`:
+
+    lr = 0.005                  # for every command that has --lr
+    hidden = [128, 64]          # or "128,64", as it is typed
+
+    [predict]                   # for one command; [runs.list] for one below `runs`
+    output = "best.csv"
+
+A key is an option without its dashes. A flag comes before the environment (`KAGGLEPRICE_LR`), that
+before the file, that before the preset. Folders above the working folder are not searched: `data`
+and `runs`, too, are those of the working folder, and paths in the file are relative to it, as if
+they were typed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kaggleprice.core.errors import UsageError
+
+FILE_NAME, PROJECT_FILE, PROJECT_TABLE = "kaggleprice.toml", "pyproject.toml", "tool.kaggleprice"
+PREFIX = "KAGGLEPRICE_"
+
+# Variables that are no keys of a file: which file is read, and where the project's own tests look.
+_OTHER_VARIABLES = frozenset(
+    PREFIX + name for name in ("CONFIG", "NO_CONFIG", "REAL_DATA", "REQUIRE_REAL_DATA")
+)
+
+_WHERE_KEYS_ARE = "; `kaggleprice COMMAND --help` lists the options, which are the keys."
+
+Kind = Literal["flag", "environment", "file", "preset", "default"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value came from.
+
+    Attributes:
+        kind: `flag`, `environment`, `file`, `preset` (also a recipe's) or `default`.
+        where: as a sentence names it: `--lr`, `KAGGLEPRICE_LR`, `lr in kaggleprice.toml`,
+            `preset best`, `default`.
+    """
+
+    kind: Kind
+    where: str
+
+
+@dataclass(frozen=True)
+class CommandTree:
+    """What there is to configure: a command's options, or those of the commands below it.
+
+    Attributes:
+        options: names of its own options, as they are typed, without the two dashes.
+        commands: the commands below it.
+    """
+
+    options: frozenset[str] = frozenset()
+    commands: Mapping[str, CommandTree] = field(default_factory=dict)
+
+    @property
+    def all_options(self) -> frozenset[str]:
+        """Names of the options of this command and of all below it."""
+        return self.options.union(*(below.all_options for below in self.commands.values()))
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A configuration file's content, its keys checked.
+
+    Attributes:
+        path: the file.
+        table: the table that is read, as in `tool.kaggleprice`; empty for the whole file.
+        content: option → value, and command → table of the same shape.
+    """
+
+    path: Path
+    table: str
+    content: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"[{self.table}] of {self.path}" if self.table else str(self.path)
+
+    def check(self, tree: CommandTree) -> None:
+        """Check that every key is an option and every table a command.
+
+        Raises:
+            UsageError: with the nearest valid name, for one that is not.
+        """
+        self._check(self.content, tree, tree, ())
+
+    def values_of(self, commands: Sequence[str]) -> dict[str, tuple[Any, str]]:
+        """Return what applies to a command: option → (value, where it stands).
+
+        Args:
+            commands: its name, or the names that lead to it, as in ("runs", "list").
+        """
+        found: dict[str, tuple[Any, str]] = {}
+        level: Mapping[str, Any] = self.content
+        for depth in range(len(commands) + 1):
+            here = list(commands[:depth])
+            for key, value in level.items():
+                if not isinstance(value, dict):
+                    found[_as_typed(key)] = value, f"{key} in {self._place(here)}"
+            below = level.get(commands[depth], {}) if depth < len(commands) else {}
+            level = below if isinstance(below, dict) else {}
+        return found
+
+    def _place(self, commands: Sequence[str]) -> str:
+        table = ".".join([self.table, *commands] if self.table else commands)
+        return f"[{table}] of {self.path}" if table else str(self.path)
+
+    def _check(
+        self, level: Mapping[str, Any], tree: CommandTree, root: CommandTree, here: tuple[str, ...]
+    ) -> None:
+        place = self._place(here)
+        for key, value in level.items():
+            if isinstance(value, dict):
+                if _as_typed(key) in tree.all_options:
+                    raise UsageError(f"{key} in {place} takes a value; found a table.")
+                if key not in tree.commands:
+                    ending = did_you_mean(key, tree.commands, "[{}]") or _list(tree)
+                    raise UsageError(f"unknown table [{key}] in {place}{ending}")
+                self._check(value, tree.commands[key], root, (*here, key))
+            elif _as_typed(key) not in tree.all_options:
+                ending = _owners(_as_typed(key), root)
+                ending = ending or did_you_mean(_as_typed(key), tree.all_options)
+                raise UsageError(f"unknown key {key!r} in {place}{ending or _WHERE_KEYS_ARE}")
+        keys = [_as_typed(key) for key, value in level.items() if not isinstance(value, dict)]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise UsageError(f"{key} stands twice in {place}, with '-' and with '_'.")
+
+
+class Defaults(dict[str, Any]):
+    """What a file gives a command: parameter → value, in place of the command's own default.
+
+    Attributes:
+        configuration: the file.
+        where: parameter → where the value stands, as in `lr in kaggleprice.toml`.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        super().__init__()
+        self.configuration = configuration
+        self.where: dict[str, str] = {}
+
+
+def find_configuration(folder: Path) -> Configuration | None:
+    """Read `kaggleprice.toml` of a folder, else `[tool.kaggleprice]` of its `pyproject.toml`.
+
+    Returns:
+        None where there is neither.
+
+    Raises:
+        UsageError: for a file that cannot be read as TOML.
+    """
+    if (folder / FILE_NAME).exists():
+        return read_configuration(folder / FILE_NAME)
+    project = folder / PROJECT_FILE
+    if not project.exists() or _project_table(_read_toml(project)) is None:
+        return None
+    return read_configuration(project)
+
+
+def read_configuration(path: Path) -> Configuration:
+    """Read a configuration file; of a `pyproject.toml`, `[tool.kaggleprice]`.
+
+    Raises:
+        UsageError: for a file that is absent or cannot be read as TOML.
+    """
+    content = _read_toml(path)
+    if path.name != PROJECT_FILE:
+        return Configuration(path, "", content)
+    table = _project_table(content)
+    if table is None:
+        raise UsageError(f"{path} has no table [{PROJECT_TABLE}].")
+    return Configuration(path, PROJECT_TABLE, table)
+
+
+def environment_name(option: str) -> str:
+    """Return the environment variable of an option: `KAGGLEPRICE_BATCH_SIZE` of `batch-size`."""
+    return PREFIX + option.replace("-", "_").upper()
+
+
+def unknown_variables(tree: CommandTree) -> Iterator[str]:
+    """Return a sentence on each environment variable that looks like an option and is none."""
+    known = {environment_name(option) for option in tree.all_options} | _OTHER_VARIABLES
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            # Without what all of them begin with, which would make any two of them near.
+            bare = {other.removeprefix(PREFIX) for other in known}
+            ending = did_you_mean(name.removeprefix(PREFIX), bare, PREFIX + "{}") or "."
+            yield f"the environment variable {name} is of no option{ending}"
+
+
+def did_you_mean(name: str, valid: Iterable[str], form: str = "{}") -> str:
+    """Return the end of a sentence, `; did you mean NEAREST?`, or nothing where none is near.
+
+    Args:
+        name: what was found.
+        valid: what could have been meant.
+        form: how a name is shown, as in `--{}`.
+    """
+    close = difflib.get_close_matches(name, sorted(valid), n=1)
+    return f"; did you mean {form.format(close[0])}?" if close else ""
+
+
+def _owners(option: str, root: CommandTree) -> str:
+    owners = sorted(name for name, c in root.commands.items() if option in c.all_options)
+    return f"; it is an option of {', '.join(owners)}." if owners else ""
+
+
+def _list(tree: CommandTree) -> str:
+    if not tree.commands:
+        return ": it is the table of a command that has none below it."
+    return f"; there are: {', '.join(f'[{name}]' for name in sorted(tree.commands))}."
+
+
+def _as_typed(key: str) -> str:
+    return key.replace("_", "-")
+
+
+def _project_table(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    table: Any = content
+    for name in PROJECT_TABLE.split("."):
+        table = table.get(name) if isinstance(table, dict) else None
+    return table if isinstance(table, dict) else None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    without = "mend it, or leave it out with --no-config"
+    try:
+        # Some editors on Windows put a byte order mark first.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise UsageError(f"configuration file {path} does not exist.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}; {without}.") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 (byte {error.start}); {without}.") from None
+    except OSError as error:
+        raise UsageError(
+            f"configuration file {path} cannot be read: {error.strerror or error}; {without}."
+        ) from None
+
+
+@dataclass(frozen=True)
+class Effective:
+    """What an option of a command is, before the command runs.
+
+    Attributes:
+        option: its name, as a file has it.
+        value: as plain data; None where nothing was said and the command chooses.
+        shown: the value as a person types it, or in words what the command chooses.
+        origin: where it came from.
+    """
+
+    option: str
+    value: Any
+    shown: str
+    origin: Origin

@@ -1,0 +1,149 @@
+"""Reporting: what is told on stderr while a command works."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from threading import Event, RLock, Thread
+from typing import TextIO
+
+from rich.console import Console
+
+from kaggleprice.cli.console.displays import (
+    Bars,
+    Display,
+    Events,
+    Lines,
+    Nothing,
+    Notices,
+    Pace,
+    Stage,
+)
+from kaggleprice.cli.console.printing import messages
+from kaggleprice.core.errors import UsageError
+from kaggleprice.core.progress import FORMS
+from kaggleprice.core.registry import look_up
+
+# Stages that took less than this many seconds are not worth an aside.
+_WORTH_TELLING = 0.1
+_SECONDS_BETWEEN_BEATS = 1.0
+
+
+class Reporter:
+    """A `Progress` on stderr: bars on a terminal, a plain line now and then elsewhere."""
+
+    def __init__(
+        self,
+        form: str = "auto",
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Choose how to report.
+
+        Args:
+            form: a name in `kaggleprice.core.progress.FORMS`.
+            quiet: say nothing but errors.
+            verbose: say asides as well.
+            clock: tells the time, in seconds.
+
+        Raises:
+            UnknownNameError: for another form.
+            UsageError: where it is to be both quiet and verbose.
+        """
+        look_up(FORMS, form, "form of progress")
+        if quiet and verbose:
+            raise UsageError("--quiet and --verbose contradict each other; choose one of them.")
+        self._verbose, self._now = verbose, clock
+        self._console = messages(clock)
+        self._display = Nothing() if quiet else _display(form, self._console)
+        self._stage: Stage | None = None
+        self._lock, self._over = RLock(), Event()
+
+    def __enter__(self) -> Reporter:
+        if isinstance(self._display, (Lines, Events)):
+            Thread(target=self._beat, daemon=True).start()
+        self._showwarning = warnings.showwarning
+        if isinstance(self._display, Events):
+            warnings.showwarning = self._warn
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._over.set()
+        with self._lock:
+            if self._stage is not None:
+                self._stage.stopped = kind is not None
+            self._end_stage()
+            self._display.close()
+        warnings.showwarning = self._showwarning
+
+    def _warn(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        """Put a library's warning into a line as any other, where programs read the lines."""
+        self.notice(f"{category.__name__}: {message} ({filename}:{lineno})")
+
+    def _beat(self) -> None:
+        while not self._over.wait(_SECONDS_BETWEEN_BEATS):
+            self.beat()
+
+    def beat(self) -> None:
+        """Say again how far the stage is, where it is time: a long step shall not look dead."""
+        with self._lock:
+            if self._stage is not None:
+                self._display.update(self._stage, self._now())
+
+    def notice(self, message: str) -> None:
+        """Say one thing once."""
+        with self._lock:
+            self._display.notice(message, "notice")
+
+    def aside(self, message: str) -> None:
+        """Say one thing once, where more was asked for."""
+        if self._verbose:
+            with self._lock:
+                self._display.notice(message, "detail")
+
+    def advance(
+        self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""
+    ) -> None:
+        """Say how far a stage is."""
+        with self._lock:
+            self._advance(stage, done, total, detail, unit)
+
+    def _advance(self, stage: str, done: int, total: int | None, detail: str, unit: str) -> None:
+        now, current = self._now(), self._stage
+        # Less than before: another file, or another attempt at the same one.
+        if current is None or current.name != stage or done < current.done:
+            self._end_stage()
+            self._stage = current = Stage(stage, now, Pace(now, done))
+            self._display.begin(current, now)
+        current.done, current.total, current.detail, current.unit = done, total, detail, unit
+        current.pace.observe(now, done)
+        self._display.update(current, now)
+
+    def _end_stage(self) -> None:
+        if self._stage is None:
+            return
+        ended, now, self._stage = self._stage, self._now(), None
+        self._display.end(ended, now)
+        if now - ended.began >= _WORTH_TELLING:
+            self.aside(f"{ended.name} took {now - ended.began:.1f} s")
+
+
+def _display(form: str, console: Console) -> Display:
+    if form == "json":
+        return Events(console.file)
+    if form == "none":
+        return Notices(console)
+    # FORCE_COLOR makes rich believe in a terminal; colours may be forced, bars may not.
+    animated = form == "auto" and console.is_interactive and console.file.isatty()
+    return Bars(console) if animated else Lines(console)

@@ -1,0 +1,1 @@
+"""A competition: its files, tables, metric, target transform, features and submission."""

@@ -1,0 +1,240 @@
+"""Competitions as records: files and their hashes, columns, target transform, metric.
+
+Adding one is an entry in `COMPETITIONS`, or a TOML file given as `--competition FILE.toml`:
+
+    name = "bike-sharing"
+    id_column = "datetime"
+    target_column = "count"
+    target_transform = "log1p"
+    [train]
+    path = "train.csv"          # beside the TOML file, or absolute
+    [test]
+    path = "test.csv"
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kaggleprice.competitions.engineering import ENGINEERINGS
+from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.core.errors import DataError, MissingFileError, UsageError
+from kaggleprice.core.registry import look_up
+
+_D2L_BUCKET = "d2l-data.s3-accelerate.amazonaws.com"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One CSV of a competition.
+
+    Attributes:
+        name: its name inside `<data-dir>/<competition>/`.
+        mirrors: addresses to fetch it from, best first; empty where it is not downloadable.
+            `package:PATH` is a file that ships inside the kaggleprice package.
+        sha1, sha256: lower-case hexadecimal digests; None where they are not known.
+        path: a file that lies elsewhere (competitions read from TOML); None in the cache.
+    """
+
+    name: str
+    mirrors: tuple[str, ...] = ()
+    sha1: str | None = None
+    sha256: str | None = None
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Competition:
+    """Everything that tells one tabular regression competition from another.
+
+    Attributes:
+        name: lower case, used for folders.
+        title, page: for people.
+        train, test: its two files.
+        id_column, target_column: never features.
+        target_transform: a name in `TARGET_TRANSFORMS`; networks train on the transformed target.
+        metric: a name in `METRICS`.
+        missing_values: the cell contents that mean "missing"; an empty cell always does.
+        engineering: a name in `kaggleprice.competitions.engineering.ENGINEERINGS`, or None.
+    """
+
+    name: str
+    title: str
+    page: str
+    train: DataFile
+    test: DataFile
+    id_column: str
+    target_column: str
+    target_transform: str = "log"
+    metric: str = "log_rmse"
+    missing_values: tuple[str, ...] = ("NA",)
+    engineering: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check names against the registries.
+
+        Raises:
+            UsageError: for a name that cannot be a folder or is in no registry.
+        """
+        if not _NAME.fullmatch(self.name):
+            raise UsageError(
+                f"competition name {self.name!r} cannot be: expected lower-case letters, "
+                "digits, '.', '_' and '-', as in 'house-prices'."
+            )
+        look_up(TARGET_TRANSFORMS, self.target_transform, "target transform")
+        look_up(METRICS, self.metric, "metric")
+        if self.engineering is not None:
+            look_up(ENGINEERINGS, self.engineering, "engineering")
+
+    @property
+    def files(self) -> tuple[DataFile, DataFile]:
+        """The training file and the test file."""
+        return self.train, self.test
+
+
+COMPETITIONS: dict[str, Competition] = {
+    "house-prices": Competition(
+        name="house-prices",
+        title="House Prices - Advanced Regression Techniques",
+        page="https://www.kaggle.com/competitions/house-prices-advanced-regression-techniques",
+        train=DataFile(
+            name="train.csv",
+            mirrors=(
+                f"https://{_D2L_BUCKET}/kaggle_house_pred_train.csv",
+                f"http://{_D2L_BUCKET}/kaggle_house_pred_train.csv",
+            ),
+            sha1="585e9cc93e70b39160e7921475f9bcd7d31219ce",
+            sha256="1e18addf81e5e4d347cc17ee6075bbe4a42b7fa26b9e5b063e8f692a5f929d41",
+        ),
+        test=DataFile(
+            name="test.csv",
+            mirrors=(
+                f"https://{_D2L_BUCKET}/kaggle_house_pred_test.csv",
+                f"http://{_D2L_BUCKET}/kaggle_house_pred_test.csv",
+            ),
+            sha1="fa19780a7b011d9b009e8bff8e99922a8ee2eb90",
+            sha256="8fdd3d829d4d986b58f845c9553b225e67dd8383624d90fb6ca1d4bed5798c1e",
+        ),
+        id_column="Id",
+        target_column="SalePrice",
+        engineering="ames",
+    ),
+    "sample": Competition(
+        name="sample",
+        title="Sample: invented house prices that ship with kaggleprice",
+        page="",
+        train=DataFile(
+            name="train.csv",
+            mirrors=("package:data/sample/train.csv",),
+            sha1="2039726c585d75391bbba00c958900000031b232",
+            sha256="a1828df7044f0b34f2bb00c4d052c5bbb0c05f66f071628782b5d277005a59ee",
+        ),
+        test=DataFile(
+            name="test.csv",
+            mirrors=("package:data/sample/test.csv",),
+            sha1="30d7f9e45e12b9fc7c755f73b03cbc5af724d807",
+            sha256="6eb7d2178987caae309fa3e897a1a28934ad8b99f892c758d235152da835d738",
+        ),
+        id_column="Id",
+        target_column="SalePrice",
+        engineering="ames",
+    ),
+}
+
+DEFAULT_COMPETITION = "house-prices"
+
+
+def get_competition(name: str) -> Competition:
+    """Return the competition of this name, or the one that a `.toml` file describes.
+
+    Raises:
+        UnknownNameError: for a name that is not registered.
+        MissingFileError, DataError: for a TOML file that is absent or not a competition.
+    """
+    if name.endswith(".toml"):
+        return read_competition(Path(name))
+    return look_up(COMPETITIONS, name, "competition")
+
+
+def read_competition(path: Path) -> Competition:
+    """Read a competition from a TOML file (keys as in the module's docstring).
+
+    Raises:
+        MissingFileError: where the file is not there.
+        DataError: where it is not TOML, or a key is missing, unknown or of the wrong type.
+        UsageError: where a transform or metric is unknown.
+    """
+    try:
+        record = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingFileError(f"competition file {path} does not exist.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"competition file {path} cannot be read as TOML: {error}.") from None
+    return _from_record(record, path)
+
+
+_REQUIRED = {"name": str, "id_column": str, "target_column": str, "train": dict, "test": dict}
+_OPTIONAL = {
+    "title": str,
+    "page": str,
+    "target_transform": str,
+    "metric": str,
+    "missing_values": list,
+    "engineering": str,
+}
+_FILE_REQUIRED = {"path": str}
+_FILE_OPTIONAL = {"mirrors": list, "sha1": str, "sha256": str}
+
+
+def _from_record(record: Mapping[str, Any], path: Path) -> Competition:
+    _check_keys(record, _REQUIRED, _OPTIONAL, str(path))
+    fields: dict[str, Any] = {"title": record["name"], "page": "", **record}
+    if "missing_values" in fields:
+        fields["missing_values"] = tuple(str(value) for value in fields["missing_values"])
+    for role in ("train", "test"):
+        where = f"{path} [{role}]"
+        _check_keys(fields[role], _FILE_REQUIRED, _FILE_OPTIONAL, where)
+        fields[role] = _file_from_record(fields[role], where, path.parent)
+    return Competition(**fields)
+
+
+def _file_from_record(record: Mapping[str, Any], where: str, folder: Path) -> DataFile:
+    for key, length in [("sha1", 40), ("sha256", 64)]:
+        if key in record and not re.fullmatch(f"[0-9a-fA-F]{{{length}}}", record[key]):
+            raise DataError(f"{where}: {key!r} must be {length} hexadecimal digits.")
+    if not all(isinstance(mirror, str) for mirror in record.get("mirrors", ())):
+        raise DataError(f"{where}: 'mirrors' must be a list of addresses, each a text.")
+    location = folder / record["path"]
+    return DataFile(
+        name=location.name,
+        mirrors=tuple(record.get("mirrors", ())),
+        sha1=record["sha1"].lower() if "sha1" in record else None,
+        sha256=record["sha256"].lower() if "sha256" in record else None,
+        path=location,
+    )
+
+
+def _check_keys(
+    record: Mapping[str, Any],
+    required: Mapping[str, type],
+    optional: Mapping[str, type],
+    where: str,
+) -> None:
+    allowed = {**required, **optional}
+    for key in required:
+        if key not in record:
+            raise DataError(f"{where}: the key {key!r} is missing.")
+    for key, value in record.items():
+        if key not in allowed:
+            raise DataError(f"{where}: unknown key {key!r}; there are: {', '.join(allowed)}.")
+        if not isinstance(value, allowed[key]):
+            raise DataError(
+                f"{where}: {key!r} must be of type {allowed[key].__name__}, "
+                f"found {type(value).__name__}."
+            )

@@ -1,0 +1,86 @@
+"""Sources: where a competition's data come from, and the data once read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kaggleprice.competitions.catalog import COMPETITIONS, DEFAULT_COMPETITION, Competition
+from kaggleprice.competitions.download import FetchedFile, locate
+from kaggleprice.competitions.tables import Tables, read_tables
+from kaggleprice.core.errors import UsageError
+from kaggleprice.core.progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a competition's data come from.
+
+    Attributes:
+        competition: which one.
+        data_dir: the data folder.
+        verify: whether present files must have their recorded hashes.
+    """
+
+    competition: Competition = COMPETITIONS[DEFAULT_COMPETITION]
+    data_dir: Path = Path("data")
+    verify: bool = True
+
+
+@dataclass(frozen=True)
+class Data:
+    """A competition's data, read and checked.
+
+    Attributes:
+        files: the training and the test file, as found.
+        tables: their content.
+    """
+
+    files: list[FetchedFile]
+    tables: Tables
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a run keeps of its data: each file's name, hash and number of rows."""
+        rows = {"train": len(self.tables.train), "test": len(self.tables.test)}
+        return {
+            file.role: {"name": file.path.name, "sha256": file.sha256, "rows": rows[file.role]}
+            for file in self.files
+        }
+
+
+def spare_inputs(data: Data, *outputs: Path) -> None:
+    """Refuse to write over the data.
+
+    Raises:
+        UsageError: where an output is one of the competition's files.
+    """
+    inputs = {file.path.resolve() for file in data.files}
+    for output in outputs:
+        if output.resolve() in inputs:
+            raise UsageError(
+                f"--output {output} is a data file of the competition and would be lost; "
+                "name another file."
+            )
+
+
+def load(source: Source, progress: Progress = SILENT) -> Data:
+    """Read a competition's data, fetching what is missing.
+
+    Raises:
+        NetworkError, ChecksumError, MissingFileError, DataError, OutputError: as
+            `download.locate` and `tables.read_tables`.
+    """
+    files = locate(source.competition, source.data_dir, verify=source.verify, progress=progress)
+    for file in files:
+        known = "as recorded" if file.verified else "not verified"
+        progress.aside(f"{file.path}: {file.bytes:,} bytes, SHA-256 {file.sha256}, {known}")
+    paths = {file.role: file.path for file in files}
+    tables = read_tables(source.competition, paths["train"], paths["test"], progress)
+    progress.aside(
+        f"{len(tables.train)} training and {len(tables.test)} test rows, "
+        f"{len(tables.train.numeric_columns)} numeric and "
+        f"{len(tables.train.categorical_columns)} categorical columns"
+    )
+    return Data(files, tables)

@@ -1,0 +1,69 @@
+"""Submissions: checked against the test ids, written whole, as Kaggle accepts them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
+from kaggleprice.competitions.tables import Table
+from kaggleprice.core.errors import DataError, RunError
+from kaggleprice.core.files import replacing
+
+
+def make_submission(
+    competition: Competition, table: Table, predictions: NDArray[np.float64]
+) -> pd.DataFrame:
+    """Put predictions, shape (n,), beside the test ids, in the test file's order.
+
+    Raises:
+        RunError: where a prediction is not a number that the target could be.
+    """
+    usable = TARGET_TRANSFORMS[competition.target_transform].load().accepts(predictions)
+    if not usable.all():
+        first = int(np.flatnonzero(~usable)[0])
+        raise RunError(
+            f"{int((~usable).sum())} of {len(usable)} predictions cannot be submitted: "
+            f"{competition.id_column} {table.ids[first]} got {predictions[first]}; "
+            "train again with a smaller learning rate."
+        )
+    return pd.DataFrame({competition.id_column: table.ids, competition.target_column: predictions})
+
+
+def write_submission(
+    submission: pd.DataFrame, competition: Competition, table: Table, path: Path
+) -> None:
+    """Write a submission and check the written file against the test ids before it is placed.
+
+    Raises:
+        OutputError: where it cannot be written.
+        DataError: where the written file is not what was meant.
+    """
+    with replacing(path) as beside:
+        submission.to_csv(beside, index=False, lineterminator="\n")
+        check_submission(beside, competition, table)
+
+
+def check_submission(path: Path, competition: Competition, table: Table) -> None:
+    """Check a file as Kaggle does: header, every test id once and in order, usable numbers.
+
+    Raises:
+        DataError: where something is off.
+    """
+    columns = [competition.id_column, competition.target_column]
+    try:
+        written = pd.read_csv(path, dtype={competition.id_column: str}, keep_default_na=False)
+    except ValueError as error:
+        raise DataError(f"{path} cannot be read as CSV: {error}.") from None
+    if list(written.columns) != columns:
+        raise DataError(f"{path}: expected the header {columns}, found {list(written.columns)}.")
+    if list(written[competition.id_column]) != list(table.ids):
+        raise DataError(f"{path}: the ids are not those of the test file, in its order.")
+    values = pd.to_numeric(written[competition.target_column], errors="coerce")
+    transform = TARGET_TRANSFORMS[competition.target_transform].load()
+    if not transform.accepts(values.to_numpy(dtype=np.float64)).all():
+        raise DataError(f"{path}: {competition.target_column} must be {transform.domain}.")

@@ -1,0 +1,1 @@
+"""Folds, cross-validation, scores, the ensemble, and base models beside the networks."""

@@ -1,0 +1,115 @@
+"""Fitting partners: once per fold, on the fold's own features and training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.ensemble import HistGradientBoostingRegressor, VotingRegressor
+from sklearn.linear_model import RidgeCV
+from threadpoolctl import threadpool_limits
+
+from kaggleprice.competitions.tables import Tables
+from kaggleprice.core.progress import SILENT, Progress
+from kaggleprice.preprocessing.fitted import FittedRecipe
+from kaggleprice.settings.base_models import PARTNERS
+
+_TREES = 3
+
+
+def boosting(random_state: int) -> RegressorMixin:
+    """Shallow trees on few columns each (Friedman 2002; Chen and Guestrin 2016, section 2.3).
+
+    Three that differ in their columns are averaged; nothing is held out to stop early.
+    """
+    return VotingRegressor(
+        [
+            (
+                f"boosting-{number}",
+                HistGradientBoostingRegressor(
+                    learning_rate=0.05,
+                    max_iter=400,
+                    max_leaf_nodes=8,
+                    min_samples_leaf=5,
+                    max_features=0.1,
+                    early_stopping=False,
+                    random_state=random_state + number,
+                ),
+            )
+            for number in range(_TREES)
+        ]
+    )
+
+
+def ridge(random_state: int) -> RegressorMixin:
+    """Least squares with an L2 penalty; nothing in it is random."""
+    return RidgeCV(np.logspace(-1, 4, 16))
+
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What P partners per fold predict, of the transformed target.
+
+    Kept instead of the fitted models: they are what a submission needs, and a file of numbers
+    cannot execute anything.
+
+    Attributes:
+        names: P names in `PARTNERS`.
+        train: shape (P, K, n), each fold's prediction of all training rows.
+        test: shape (P, K, n_test), of all test rows.
+    """
+
+    names: tuple[str, ...]
+    train: Floats
+    test: Floats
+
+
+def fit_partners(
+    names: Sequence[str],
+    tables: Tables,
+    recipes: Sequence[FittedRecipe],
+    fold_of_row: NDArray[np.int64],
+    target: Floats,
+    base_seed: int,
+    threads: int,
+    progress: Progress = SILENT,
+) -> Votes:
+    """Fit every partner once per fold, and predict.
+
+    Args:
+        names: P names in `PARTNERS`.
+        tables: n training and n_test test rows, with all columns that the recipes need.
+        recipes: K fitted recipes.
+        fold_of_row: shape (n,), the fold in which each row is validated.
+        target: shape (n,), the transformed target.
+        base_seed: what `--seed` says.
+        threads: how many to use.
+        progress: told after every model.
+    """
+    votes = Votes(
+        names=tuple(names),
+        train=np.empty((len(names), len(recipes), len(tables.train))),
+        test=np.empty((len(names), len(recipes), len(tables.test))),
+    )
+    count = len(names) * len(recipes)
+    for fold, recipe in enumerate(recipes):
+        features = recipe.transform(tables.train.features, np.float32)
+        test = recipe.transform(tables.test.features, np.float32)
+        trained = fold_of_row != fold
+        for p, name in enumerate(names):
+            progress.advance("partners", fold * len(names) + p, count, name, "models")
+            state = np.random.SeedSequence((base_seed, fold, p)).generate_state(1)[0]
+            # Room above it: an estimator may count on from its state.
+            model = PARTNERS[name].load()(int(state >> 1))
+            with threadpool_limits(limits=threads):
+                model.fit(features[trained], target[trained])
+                votes.train[p, fold] = model.predict(features)
+                votes.test[p, fold] = model.predict(test)
+    progress.advance("partners", count, count, unit="models")
+    return votes

@@ -1,0 +1,328 @@
+"""Honest cross-validation: recipes fitted per fold, members trained together, out-of-fold score."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
+from kaggleprice.competitions.tables import Tables
+from kaggleprice.core.errors import DivergenceError
+from kaggleprice.core.progress import SILENT, Progress
+from kaggleprice.evaluation.base_models import Votes, fit_partners
+from kaggleprice.evaluation.ensemble import Ensemble, Voices, device_rows, join
+from kaggleprice.evaluation.scores import FoldScore, MemberScore, PartnerScore, Scorer, Scores
+from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.preprocessing.encoding import Encoding
+from kaggleprice.preprocessing.fitted import FittedRecipe
+from kaggleprice.preprocessing.fitting import fit, fit_folds
+from kaggleprice.settings.run import RunSettings
+from kaggleprice.settings.training import Member
+from kaggleprice.training import train
+from kaggleprice.training.devices import name_devices
+from kaggleprice.training.engine import Fit, Training, predict_members
+from kaggleprice.training.loop import UNSUPERVISED, Supervisor
+from kaggleprice.training.task import Work
+
+Floats = NDArray[np.float64]
+# Where to train: members are spread over several devices.
+Devices = torch.device | Sequence[torch.device]
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The result of `cross_validate`.
+
+    Attributes:
+        settings: what was asked for.
+        fold_of_row: shape (n,), folds counted from 0.
+        ensemble: the trained members.
+        oof: shape (n,), out-of-fold predictions in the target's own unit.
+        votes: what the partners predict; None without partners.
+        folds, members, partners, scores: how good it is.
+        seconds: of the whole cross-validation, recipes to scores.
+        device, threads: where it was trained; several devices are separated by commas.
+    """
+
+    settings: RunSettings
+    fold_of_row: NDArray[np.int64]
+    ensemble: Ensemble
+    oof: Floats
+    votes: Votes | None
+    folds: list[FoldScore]
+    members: list[MemberScore]
+    partners: list[PartnerScore]
+    scores: Scores
+    seconds: float
+    device: str
+    threads: int
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences that must stand wherever the score is shown."""
+        cut_at = self.ensemble.fit.cut_at
+        if cut_at is None:
+            return self.settings.notes
+        return [
+            *self.settings.notes,
+            f"Ended by the time limit after epoch {cut_at} of {self.settings.training.epochs}: "
+            "the learning rate had not come to rest, more time scores better.",
+        ]
+
+
+def cross_validate(
+    competition: Competition,
+    tables: Tables,
+    fold_of_row: NDArray[np.int64],
+    settings: RunSettings,
+    device: Devices,
+    progress: Progress = SILENT,
+    supervisor: Supervisor = UNSUPERVISED,
+    known: Known | None = None,
+) -> CrossValidation:
+    """Train `settings.seeds` members per fold, all together, and score them out of fold.
+
+    Args:
+        competition: target transform and metric.
+        tables: the test table is read only by recipes whose scope is "all".
+        fold_of_row: shape (n,), the fold that validates each row, 0 to K - 1.
+        settings: everything else.
+        device: where to train; several devices get a process and a part of the members each.
+        progress: told after every epoch.
+        supervisor: asked between epochs.
+        known: members of an earlier run of the same settings but for fewer seeds; only those
+            that it lacks are trained, and the result is that of all.
+
+    Raises:
+        DivergenceError: where members, or their predictions, leave the finite numbers.
+        RunError: where memory runs out with one member at a time; where a process died.
+    """
+    started = time.perf_counter()
+    transform = TARGET_TRANSFORMS[competition.target_transform].load()
+    threads = torch.get_num_threads()
+    where = name_devices(_listed(device))
+    progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
+    progress.advance("preparing", 0, None, "recipes and networks")
+    problem = prepare(competition, tables, fold_of_row, settings, device, known)
+    ensemble, votes = _train(problem, supervisor, progress, known)
+    rows = device_rows(ensemble.encoding, problem.work.rows, ensemble.members, ensemble.network)
+    progress.advance("scoring", 0, None, "out of fold")
+    predictions = predict_members(ensemble.network, rows, ensemble.fit)
+    networks = voices = Voices(ensemble.members, predictions)
+    if votes is not None:
+        voices = Voices.with_partners(ensemble.members, predictions, votes.train, settings)
+    oof = voices.out_of_fold(fold_of_row, transform, settings.combine)
+    _check_predictions(transform.accepts(oof), settings)
+    target = tables.train.known_target
+    scorer = Scorer(competition, target, fold_of_row, settings.combine)
+    # What cannot be scored is told below, in words.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        folds = scorer.folds(voices, oof)
+        alone = scorer.members(ensemble.members, ensemble.fit.epochs, predictions)
+    _check_scores(competition, [*folds, *alone])
+    return CrossValidation(
+        settings=settings,
+        fold_of_row=fold_of_row,
+        ensemble=ensemble,
+        oof=oof,
+        votes=votes,
+        folds=folds,
+        members=alone,
+        partners=scorer.partners(votes),
+        scores=scorer.summary(oof, folds, networks),
+        seconds=time.perf_counter() - started,
+        device=where,
+        threads=threads,
+    )
+
+
+def _train(
+    problem: Problem, supervisor: Supervisor, progress: Progress, known: Known | None
+) -> tuple[Ensemble, Votes | None]:
+    """Train networks and partners, those that are not known."""
+    work = problem.work
+    count = sum(p.numel() for p in problem.network.parameters())
+    progress.aside(
+        f"{len(work.members)} members of {count // len(work.members)} parameters each, "
+        f"{len(work.encoding.features)} features"
+    )
+    fit = problem.train(supervisor, progress)
+    ensemble = Ensemble(work.encoding, problem.network, work.members, fit, problem.engineering)
+    if known is None:
+        return ensemble, _fit_partners(problem, progress)
+    everybody = make_members(work.fold_of_row, work.settings)
+    return join(known.ensemble, ensemble, everybody, work.settings.model), known.votes
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an earlier run trained already.
+
+    Attributes:
+        ensemble: its members, with their history.
+        votes: its partners'; None without partners.
+    """
+
+    ensemble: Ensemble
+    votes: Votes | None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that training needs, made and not yet trained.
+
+    Attributes:
+        competition: whose rows they are.
+        tables: as read.
+        work: members, recipes, encoded training rows; no tables.
+        network: the members', initialized, on the CPU.
+        devices: where to train.
+    """
+
+    competition: Competition
+    tables: Tables
+    work: Work
+    network: MemberNetwork
+    devices: Sequence[torch.device]
+
+    def train(self, supervisor: Supervisor = UNSUPERVISED, progress: Progress = SILENT) -> Fit:
+        """Train the network in place; arguments and errors as in `cross_validate`."""
+        return train.train(self.work, self.network, self.devices, supervisor, progress)
+
+    @property
+    def engineering(self) -> str | None:
+        """A name in `ENGINEERINGS`; None where no features are engineered."""
+        wanted = self.work.settings.recipe.engineering
+        return self.competition.engineering if wanted else None
+
+    def engineered(self) -> Tables:
+        """Return the tables with all columns that the recipes need, made anew.
+
+        They are not kept: of many rows they take a third of the room of the encoded ones.
+        """
+        return _engineered(self.competition, self.tables, self.work.settings)
+
+    def training(self, progress: Progress = SILENT) -> Training:
+        """Return what trains the network in place, all members at once on the first device."""
+        return self.work.training(self.network, self.work.rows_on(self.devices[0]), progress)
+
+
+def prepare(
+    competition: Competition,
+    tables: Tables,
+    fold_of_row: NDArray[np.int64],
+    settings: RunSettings,
+    device: Devices,
+    known: Known | None = None,
+) -> Problem:
+    """Fit the recipes and draw initial weights; arguments as in `cross_validate`."""
+    transform = TARGET_TRANSFORMS[competition.target_transform].load()
+    wider = _engineered(competition, tables, settings)
+    encoding = Encoding(fit_recipes(wider, fold_of_row, settings))
+    trained = set() if known is None else set(known.ensemble.members)
+    members = [m for m in make_members(fold_of_row, settings) if m not in trained]
+    work = Work(
+        encoding=encoding,
+        rows=encoding.encode(wider.train.features),
+        target=transform.forward(tables.train.known_target),
+        fold_of_row=fold_of_row,
+        members=members,
+        settings=settings,
+    )
+    return Problem(competition, tables, work, work.network(), _listed(device))
+
+
+def _engineered(competition: Competition, tables: Tables, settings: RunSettings) -> Tables:
+    return tables.engineered(competition) if settings.recipe.engineering else tables
+
+
+def _listed(device: Devices) -> Sequence[torch.device]:
+    return (device,) if isinstance(device, torch.device) else tuple(device)
+
+
+def _fit_partners(problem: Problem, progress: Progress) -> Votes | None:
+    work = problem.work
+    if not work.settings.partners:
+        return None
+    return fit_partners(
+        work.settings.partners,
+        problem.engineered(),
+        work.encoding.recipes,
+        work.fold_of_row,
+        work.target,
+        work.settings.seed,
+        torch.get_num_threads(),
+        progress,
+    )
+
+
+def fit_recipes(
+    tables: Tables, fold_of_row: NDArray[np.int64], settings: RunSettings
+) -> list[FittedRecipe]:
+    """Fit the recipe once per fold, on its training rows only; or once on everything.
+
+    Everything is what the book does, and what `scope="all"` in a recipe's settings asks for.
+    """
+    folds = range(int(fold_of_row.max()) + 1)
+    if settings.recipe.scope == "all":
+        return [fit(settings.recipe, tables.train, tables.test)] * len(folds)
+    return fit_folds(settings.recipe, tables.train, tables.train.features, fold_of_row, folds)
+
+
+def make_members(fold_of_row: NDArray[np.int64], settings: RunSettings) -> list[Member]:
+    """Return folds x seeds members: those of the same turn together, by fold, then seed."""
+    folds = int(fold_of_row.max()) + 1
+    made = [Member(fold, seed) for fold in range(folds) for seed in range(settings.seeds)]
+    return sorted(made, key=lambda member: settings.model.turn_of(member.seed))
+
+
+def _check_predictions(usable: NDArray[np.bool_], settings: RunSettings) -> None:
+    if not usable.all():
+        raise DivergenceError(
+            f"{int((~usable).sum())} of {len(usable)} out-of-fold predictions are not finite "
+            f"numbers that the target could be, at learning rate {settings.training.lr:g}; "
+            f"try a smaller one, such as --lr {settings.training.lr / 10:g}."
+        )
+
+
+def _check_scores(competition: Competition, scores: Sequence[FoldScore | MemberScore]) -> None:
+    if not np.isfinite([(score.train, score.validation) for score in scores]).all():
+        raise DivergenceError(
+            f"some predictions of {competition.name} lie where the metric {competition.metric} is "
+            f"not defined, with target_transform {competition.target_transform}; train longer, or "
+            "give the competition the target_transform that fits its metric, such as log or log1p."
+        )
+
+
+def history_frame(ensemble: Ensemble) -> pd.DataFrame:
+    """Return the training history: fold (from 1), seed, epoch, train, validation RMSE."""
+    lines = ensemble.fit.history
+    return pd.DataFrame(
+        {
+            "member": [line.member for line in lines],
+            "fold": [ensemble.members[line.member].fold + 1 for line in lines],
+            "seed": [ensemble.members[line.member].seed for line in lines],
+            "epoch": [line.epoch for line in lines],
+            "train": [line.train for line in lines],
+            "validation": [line.validation for line in lines],
+        }
+    )
+
+
+__all__ = [
+    "CrossValidation",
+    "Known",
+    "Problem",
+    "cross_validate",
+    "fit_recipes",
+    "history_frame",
+    "make_members",
+    "prepare",
+]

@@ -1,0 +1,242 @@
+"""The ensemble: trained members that predict together, and how their predictions combine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from kaggleprice.competitions.tables import engineer
+from kaggleprice.competitions.transforms import TargetTransform
+from kaggleprice.core.errors import UsageError
+from kaggleprice.evaluation.base_models import Votes
+from kaggleprice.models.networks import MemberNetwork, build_network
+from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
+from kaggleprice.settings.model import ModelSettings
+from kaggleprice.settings.run import COMBINES, RunSettings
+from kaggleprice.settings.training import Member
+from kaggleprice.training.batches import DeviceRows
+from kaggleprice.training.engine import Fit, predict_members
+
+
+@dataclass(frozen=True)
+class Voices:
+    """Networks, then partners, each with its prediction of n rows.
+
+    Attributes:
+        members: V of them.
+        predictions: shape (V, n), float64, the transformed target.
+        weights: shape (V,); None where all weigh the same.
+    """
+
+    members: Sequence[Member]
+    predictions: Floats
+    weights: Floats | None = None
+
+    @classmethod
+    def with_partners(
+        cls, members: Sequence[Member], predictions: Floats, partners: Floats, settings: RunSettings
+    ) -> Voices:
+        """Put networks and partners side by side; the shares do not depend on who agrees.
+
+        Args:
+            members: M networks.
+            predictions: shape (M, n), theirs.
+            partners: shape (P, K, n), a partner's prediction by each fold.
+            settings: says how they weigh.
+        """
+        if settings.weights is None:
+            return cls(members, predictions)
+        count, folds, rows = partners.shape
+        voting = [Member(k, settings.seeds + p) for p in range(count) for k in range(folds)]
+        return cls(
+            [*members, *voting],
+            np.concatenate([predictions, partners.reshape(count * folds, rows)]),
+            np.repeat(settings.weights, [len(members), len(voting)]),
+        )
+
+    def combine(self, transform: TargetTransform, how: str | None) -> Floats:
+        """Combine everybody's predictions; shape (n,), in the target's own unit."""
+        return combine(self.predictions, transform, how, self.weights)
+
+    def of_fold(self, fold: int, rows: NDArray[np.bool_]) -> Voices:
+        """Return a fold's voices on the rows of a mask of shape (n,)."""
+        own = np.array([member.fold == fold for member in self.members])
+        weights = None if self.weights is None else self.weights[own]
+        members = [member for member in self.members if member.fold == fold]
+        return Voices(members, self.predictions[np.ix_(own, rows)], weights)
+
+    def out_of_fold(
+        self, fold_of_row: NDArray[np.int64], transform: TargetTransform, how: str | None
+    ) -> Floats:
+        """Combine, for each row, those that did not train on it.
+
+        Args:
+            fold_of_row: shape (n,).
+            transform: of the target.
+            how: as in `combine`.
+
+        Returns:
+            Shape (n,), in the target's own unit.
+        """
+        oof = np.empty(len(fold_of_row))
+        for fold in range(int(fold_of_row.max()) + 1):
+            held = fold_of_row == fold
+            oof[held] = self.of_fold(fold, held).combine(transform, how)
+        return oof
+
+
+def partner_voices(votes: Votes, p: int) -> Voices:
+    """Return one partner's voices on the training rows."""
+    folds = range(votes.train.shape[1])
+    return Voices([Member(fold, 0) for fold in folds], votes.train[p])
+
+
+Floats = NDArray[np.float64]
+
+
+Weights = Floats | None
+
+
+def geometric(predictions: Floats, transform: TargetTransform, weights: Weights = None) -> Floats:
+    """Mean of transformed predictions, shape (M, n), turned back to the target's unit, (n,).
+
+    Raises:
+        UsageError: where the target is not trained on as a log.
+    """
+    if not transform.logarithmic:
+        raise UsageError(
+            "combine 'geometric' needs a target that is trained on as a log; "
+            "use 'arithmetic' or 'median'."
+        )
+    return transform.inverse(_mean(predictions, weights))
+
+
+def arithmetic(predictions: Floats, transform: TargetTransform, weights: Weights = None) -> Floats:
+    """Mean of predictions in the target's unit (d2l.ai 5.7); shapes (M, n) → (n,)."""
+    return _mean(transform.inverse(predictions), weights)
+
+
+def median(predictions: Floats, transform: TargetTransform, weights: Weights = None) -> Floats:
+    """Median of predictions in the target's unit; shapes (M, n) → (n,).
+
+    Raises:
+        UsageError: where members weigh differently.
+    """
+    if weights is not None:
+        raise UsageError(
+            "combine 'median' takes networks alone; use 'geometric' or 'arithmetic', or train "
+            "with `--partners none`."
+        )
+    return np.asarray(np.median(transform.inverse(predictions), axis=0))
+
+
+def _mean(values: Floats, weights: Weights) -> Floats:
+    return np.asarray(np.average(values, axis=0, weights=weights))
+
+
+def combine(
+    predictions: Floats, transform: TargetTransform, how: str | None, weights: Weights = None
+) -> Floats:
+    """Combine members' transformed predictions.
+
+    Args:
+        predictions: shape (M, n), transformed target.
+        transform: of the target.
+        how: a name in `COMBINES`; None chooses by the transform.
+        weights: shape (M,), of any sum above 0; None for the same for all.
+
+    Returns:
+        Shape (n,), in the target's own unit.
+    """
+    name = how or ("geometric" if transform.logarithmic else "arithmetic")
+    function: Callable[[Floats, TargetTransform, Weights], Floats] = COMBINES[name].load()
+    # Too large a prediction becomes infinite here, and is reported where results are checked.
+    with np.errstate(over="ignore"):
+        return function(predictions, transform, weights)
+
+
+def device_rows(
+    encoding: Encoding, rows: EncodedRows, members: Sequence[Member], network: MemberNetwork
+) -> DeviceRows:
+    """Move n encoded rows to the network's device; on the CPU they are not copied."""
+    parameter = next(network.parameters())
+    folds = [member.fold for member in members]
+    return DeviceRows(encoding, rows, folds, parameter.device, parameter.dtype)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """M trained members and all they need to predict new rows.
+
+    Attributes:
+        encoding: of F fitted recipes.
+        network: the members' parameters.
+        members: M of them; a member's fold is its index into the F recipes.
+        fit: scales of the target, and the history.
+        engineering: a name in `ENGINEERINGS`: the features that are added to rows first; or None.
+    """
+
+    encoding: Encoding
+    network: MemberNetwork
+    members: Sequence[Member]
+    fit: Fit
+    engineering: str | None = None
+
+    def predict(self, frame: pd.DataFrame) -> Floats:
+        """Predict the transformed target of n rows of a CSV's columns; shape (M, n), float64.
+
+        Raises:
+            DataError: where a column that the recipes need is missing.
+        """
+        if self.engineering is not None:
+            frame = engineer(frame, self.engineering)
+        encoded = self.encoding.encode(frame)
+        rows = device_rows(self.encoding, encoded, self.members, self.network)
+        return predict_members(self.network, rows, self.fit)
+
+
+def join(
+    first: Ensemble, second: Ensemble, order: Sequence[Member], settings: ModelSettings
+) -> Ensemble:
+    """Return the ensemble of the members of both; those of one run under the same recipes.
+
+    Args:
+        first: of M1 members, with their history.
+        second: of M2 others; the result is on their device.
+        order: all M1 + M2 of them, in the order of the result.
+        settings: the architecture of both.
+    """
+    place = {member: i for i, member in enumerate([*first.members, *second.members])}
+    chosen = [place[member] for member in order]
+    states = [ensemble.network.state_dict() for ensemble in (first, second)]
+    parameter = next(second.network.parameters())
+    network = build_network(
+        settings, [m.seed for m in order], second.encoding.inputs, parameter.dtype
+    )
+    network.load_state_dict(
+        {
+            name: torch.cat([state[name].to(parameter.device) for state in states])[chosen]
+            for name in states[0]
+        }
+    )
+    now = {i: new for new, i in enumerate(chosen)}
+    lines = first.fit.history + [
+        replace(line, member=line.member + len(first.members)) for line in second.fit.history
+    ]
+    lines = [replace(line, member=now[line.member]) for line in lines]
+    both = zip(*[_of_members(e.fit) for e in (first, second)], strict=True)
+    center, scale, epochs = (np.concatenate(parts)[chosen] for parts in both)
+    history = sorted(lines, key=lambda line: (line.epoch, line.member))
+    fit = replace(second.fit, history=history)
+    fit = replace(fit, target_center=center, target_scale=scale, epochs=epochs)
+    return replace(second, network=network.to(parameter.device), members=list(order), fit=fit)
+
+
+def _of_members(fit: Fit) -> tuple[NDArray[Any], ...]:
+    return fit.target_center, fit.target_scale, fit.epochs

@@ -1,1 +1,0 @@
-"""The history: runs of all competitions, how each was asked for, and which may go."""

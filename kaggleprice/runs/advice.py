@@ -1,0 +1,129 @@
+"""Advice: how a run does beside the best one before it, and what may be worth trying next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kaggleprice.core.errors import RunFolderError
+from kaggleprice.runs.comparison import Comparison, Scored, compare
+from kaggleprice.runs.describe import nearest_preset, typed_options, typed_settings
+from kaggleprice.runs.listing import FINISHED, list_runs
+from kaggleprice.runs.reading import Run
+from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS
+
+# What makes the folds: kept in the next run, so that the two can be compared.
+_FOLDS = ("k", "shuffle", "seed", "fold_seed")
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do next.
+
+    Attributes:
+        command: as it is typed.
+        purpose: in a few words.
+    """
+
+    command: str
+    purpose: str
+
+
+def compare_with_best(run: Run) -> Comparison | None:
+    """Compare a run with the best one of those before it: of the same data and metric.
+
+    Returns:
+        None where there is none, or where its predictions cannot be read.
+    """
+    own = Scored.of_run(run.path, run.record)
+    # Best first.
+    for other in list_runs(run.path.parent.parent, run.record["competition"]):
+        if other.state != FINISHED or other.record is None or other.path == run.path:
+            continue
+        scored = Scored.of_run(other.path, other.record)
+        same = (scored.metric, scored.train_sha256) == (own.metric, own.train_sha256)
+        if same and other.finished < run.record["timing"]["finished"]:
+            try:
+                return compare(scored, own)
+            except RunFolderError:  # its file of predictions is damaged; `runs` will say so
+                return None
+    return None
+
+
+def after_training(run: Run, repeated: str = "") -> list[Step]:
+    """Return what to do after a cross-validation.
+
+    Args:
+        run: the run that was made.
+        repeated: options that say where its data and runs are, as they were typed.
+    """
+    return [
+        _step("predict", repeated, "writes submission.csv"),
+        _another(run, repeated),
+    ]
+
+
+def after_download(repeated: str = "") -> list[Step]:
+    """Return what to do with downloaded files; the argument as in `after_training`."""
+    return [_step("cv", repeated, "trains, and says how good it is")]
+
+
+def after_prediction(run: Run, repeated: str = "") -> list[Step]:
+    """Return what to do after a prediction; arguments as in `after_training`."""
+    return [_another(run, repeated)]
+
+
+def _another(run: Run, repeated: str) -> Step:
+    """Return the run that is most likely to score better; where that one is made, its report."""
+    settings = run.settings
+    preset, changed = nearest_preset(settings)
+    if run.record.get("cut_at") is not None:
+        words = f"cv {typed_settings(settings)}".rstrip()
+        return _step(words, repeated, "the same, with all the time it needs")
+    usual = PRESETS[DEFAULT_PRESET].settings
+    # Settings may be named after `fast` and be more than the default nevertheless.
+    less = settings.seeds <= usual.seeds and settings.training.epochs <= usual.training.epochs
+    if preset == "book" or (preset == "fast" and less):
+        return _step("cv", repeated, "the default: more networks, longer")
+    if not settings.partners:
+        same_folds = typed_options({n: changed[n] for n in _FOLDS if n in changed})
+        words = f"cv --preset best {same_folds}".rstrip()
+        return _step(words, repeated, "more networks, and boosted trees")
+    return _step("report", repeated, "shows where it errs, and why")
+
+
+def _step(words: str, repeated: str, purpose: str) -> Step:
+    return Step(f"kaggleprice {words} {repeated}".rstrip(), purpose)
+
+
+def difference_text(comparison: Comparison) -> str:
+    """Say in one sentence how a run does beside an earlier one; "" where no row is common.
+
+    A difference of less than two standard errors is called none: noise makes as much in one
+    case of twenty.
+    """
+    paired, name = comparison.by_row, comparison.first.name
+    if paired is None:
+        return ""
+    size = f"{abs(paired.difference):.4f} ± {paired.standard_error:.4f}"
+    where = "" if comparison.same_folds else ", on other folds"
+    if paired.difference == paired.standard_error == 0:
+        return f"the same out-of-fold predictions as {name}, the best run before{where}"
+    if abs(paired.difference) < 2 * paired.standard_error:
+        return f"no clear difference to {name}, the best run before: {size}{where}"
+    which = "worse" if paired.difference > 0 else "better"
+    return f"{size} {which} than {name}, the best run before{where}"
+
+
+def earlier_document(comparison: Comparison | None) -> Mapping[str, Any] | None:
+    """Describe how a run does beside an earlier one; None where there is none."""
+    if comparison is None or comparison.by_row is None:
+        return None
+    return {
+        "run": comparison.first.name,
+        "oof": comparison.first.oof,
+        "difference": comparison.by_row.difference,
+        "standard_error": comparison.by_row.standard_error,
+        "same_folds": comparison.same_folds,
+    }

@@ -1,0 +1,152 @@
+"""Pruning: which run folders may go, and removing them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kaggleprice.core.errors import OutputError, UsageError
+from kaggleprice.runs import FILES, RECORD
+from kaggleprice.runs.listing import (
+    FINISHED,
+    INTERRUPTED,
+    PRUNED,
+    UNREADABLE,
+    Listed,
+    describe_unfinished,
+    latest,
+    read_listed,
+)
+
+# What commands put into a run folder after run.json was written, and what run.json does not list.
+_LATER = {RECORD, "submission.csv", "report.html", "figures"}
+# A folder without a lock is being written, which takes seconds; after this it was left behind.
+_SECONDS_OF_WRITING = 600.0
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What `prune` would do.
+
+    Attributes:
+        remove: the folders that would go.
+        spared: those that were meant but stay, each with the reason.
+    """
+
+    remove: tuple[Listed, ...]
+    spared: tuple[tuple[Listed, str], ...]
+
+
+def plan_pruning(
+    runs: Sequence[Listed],
+    keep: int | None = None,
+    *,
+    unfinished: bool = False,
+    unreadable: bool = False,
+) -> Pruning:
+    """Choose what may go.
+
+    Args:
+        runs: as `list_runs` returns them.
+        keep: of each competition, keep this many of the best and the latest, which `predict`
+            uses; None to keep all that are finished.
+        unfinished: whether what interrupted runs left goes.
+        unreadable: whether damaged runs and those of another version go.
+
+    Raises:
+        UsageError: where nothing was asked for, or `keep` is less than 1.
+        OutputError: where a folder's lock cannot be taken, so that nobody knows who trains in it.
+    """
+    if keep is None and not unfinished and not unreadable:
+        raise UsageError(
+            "say what to remove: --keep N for all but the N best runs and the latest, "
+            "--unfinished for what interrupted runs left, --unreadable for damaged runs."
+        )
+    if keep is not None and keep < 1:
+        raise UsageError(f"--keep must be 1 run or more, found {keep}.")
+    chosen: list[Listed] = [] if keep is None else _beyond(runs, keep)
+    chosen += [run for run in runs if unreadable and run.state == UNREADABLE]
+    chosen += [run for run in runs if unfinished and run.state == INTERRUPTED]
+    reasons = [(run, _reason_to_stay(run)) for run in chosen]
+    return Pruning(
+        tuple(run for run, reason in reasons if not reason),
+        tuple((run, reason) for run, reason in reasons if reason),
+    )
+
+
+def _beyond(runs: Sequence[Listed], keep: int) -> list[Listed]:
+    chosen = []
+    for name in dict.fromkeys(run.competition for run in runs):
+        own = [run for run in runs if run.competition == name and run.state == FINISHED]
+        last = latest(own)
+        chosen += [run for run in own[keep:] if run is not last]
+    return chosen
+
+
+def _reason_to_stay(run: Listed) -> str:
+    """Say why a folder must not be removed; empty where it may."""
+    if run.path.is_symlink():
+        return "it is a link to a folder elsewhere"
+    if run.state == INTERRUPTED:
+        return _in_use(run) or _holds_run(run)
+    if not (run.path / RECORD).is_file():
+        return f"it has no {RECORD}, so it may be a folder of your own"
+    # Of a damaged run nothing says which files it had.
+    files = FILES if run.record is None else [Path(name).parts[0] for name in run.record["files"]]
+    own = {*_LATER, *files}
+    foreign = sorted(path.name for path in run.path.iterdir() if path.name not in own)
+    return f"it holds {', '.join(foreign)}, which no command wrote" if foreign else ""
+
+
+def _in_use(run: Listed) -> str:
+    file = run.path / "lock"
+    if file.is_file():
+        try:
+            with FileLock(file, timeout=0):
+                return ""
+        except Timeout:
+            return "a process is training it"
+        except OSError as error:
+            raise OutputError(
+                f"cannot remove {run.path}: its lock cannot be taken: {error.strerror or error}."
+            ) from None
+    fresh = not run.name.startswith(PRUNED) and time.time() - run.changed < _SECONDS_OF_WRITING
+    return "a process may be writing it" if fresh else ""
+
+
+def _holds_run(run: Listed) -> str:
+    """Find the finished run that was put aside while another took its place."""
+    if run.name.startswith(PRUNED):
+        return ""
+    inside = [path.parent.name for path in run.path.glob(f"*/{RECORD}")]
+    return f"it holds run {inside[0]}, which was to be replaced; move it back" if inside else ""
+
+
+def remove(run: Listed) -> None:
+    """Remove a run folder: under another name first, so that no half of a run is ever left.
+
+    Raises:
+        OutputError: where it cannot be removed, or changed since it was listed.
+    """
+    reason = _reason_to_stay(run) if run.path.is_dir() else "it is no longer there"
+    if reason:
+        raise OutputError(f"{run.path} was not removed: {reason}.")
+    now = describe_unfinished(run.path) if run.state == INTERRUPTED else read_listed(run.path)
+    if (now.state, now.record) != (run.state, run.record):
+        raise OutputError(f"{run.path} was not removed: it changed since it was listed.")
+    try:
+        aside = Path(tempfile.mkdtemp(prefix=PRUNED, dir=run.path.parent))
+        try:
+            run.path.rename(aside / run.name)
+        except OSError:
+            aside.rmdir()
+            raise
+        shutil.rmtree(aside)
+    except OSError as error:
+        raise OutputError(f"cannot remove {run.path}: {error.strerror or error}.") from None

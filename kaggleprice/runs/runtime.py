@@ -1,0 +1,150 @@
+"""The workplace: where runs lie, on what they are trained, and what an interruption costs."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.data import Data
+from kaggleprice.core.errors import DataError, UsageError
+from kaggleprice.core.files import check_writable
+from kaggleprice.core.progress import Progress
+from kaggleprice.core.versions import versions
+from kaggleprice.runs import check_name
+from kaggleprice.runs.checkpoints import Checkpoint
+from kaggleprice.runs.reading import Run
+from kaggleprice.runs.writing import describe_columns
+from kaggleprice.settings.run import RunSettings, settings_to_record
+from kaggleprice.training.devices import Compute, choose_compute
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where and on what a run is made.
+
+    Attributes:
+        runs_dir: the folder of all runs.
+        device: as for `kaggleprice.training.devices.choose_devices`.
+        threads: CPU threads; None for torch's choice.
+        checkpoint_every: seconds between checkpoints, from which the same command goes on after
+            it was interrupted; None for none.
+        time_limit: seconds after which training ends with the epoch that is finished; None for
+            no limit.
+    """
+
+    runs_dir: Path = Path("runs")
+    device: str = "auto"
+    threads: int | None = None
+    checkpoint_every: float | None = 10.0
+    time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            UsageError: for seconds that cannot be.
+        """
+        if self.checkpoint_every is not None and not self.checkpoint_every >= 0:
+            raise UsageError(
+                f"checkpoint_every must be 0 seconds or more, found {self.checkpoint_every:g}."
+            )
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise UsageError(f"time_limit must be above 0 seconds, found {self.time_limit:g}.")
+
+    def runs_of(self, competition: Competition) -> Path:
+        """Return the folder of a competition's runs."""
+        return self.runs_dir / competition.name
+
+    def keep(
+        self, competition: Competition, identity: dict[str, Any], progress: Progress
+    ) -> Checkpoint:
+        """Return what keeps the training of the run of this identity, and ends it in time."""
+        folder = self.runs_of(competition)
+        return Checkpoint(folder, identity, self.checkpoint_every, self.time_limit, progress)
+
+
+def check_start(competition: Competition, workplace: Workplace, name: str | None) -> Compute:
+    """Check, before long work, that a run can be made; set the threads.
+
+    Raises:
+        UsageError: where a new run may not have this name; or for threads that cannot be.
+        DeviceError: where this machine does not have the device.
+        OutputError: where no run can be written.
+    """
+    if name is not None:
+        check_name(workplace.runs_dir, competition, name)
+    compute = choose_compute(workplace.device, workplace.threads)
+    check_writable(workplace.runs_of(competition) / "run")
+    return compute
+
+
+def identify(
+    competition: Competition,
+    data: Data,
+    settings: RunSettings,
+    fold_of_row: NDArray[np.int64],
+    compute: Compute,
+) -> dict[str, Any]:
+    """Return all that decides what is trained, as plain data."""
+    return {
+        "competition": competition.name,
+        "columns": describe_columns(competition),
+        "engineering": competition.engineering,
+        "data": data.record,
+        "settings": settings_to_record(settings),
+        "k": int(fold_of_row.max()) + 1,
+        "folds": hashlib.sha256(fold_of_row.astype("<i8").tobytes()).hexdigest(),
+        "versions": versions(),
+        "device": compute.name,
+        # What checkpoints hold: an older kind is not taken up.
+        "checkpoint": 2,
+        "threads": compute.threads,
+    }
+
+
+def check_data(run: Run, competition: Competition, data: Data) -> None:
+    """Check that the data are those that a run was trained on.
+
+    Raises:
+        DataError: where a file or the way it is read changed since.
+    """
+    for key, now in describe_columns(competition).items():
+        then = run.record["columns"][key]
+        if then != now:
+            raise DataError(
+                f"{key} of {competition.name} changed since run {run.name} was trained ({then} "
+                f"then, {now} now); train again with `kaggleprice cv`."
+            )
+    for role, now in data.record.items():
+        then = run.record["data"][role]
+        if then["sha256"] != now["sha256"]:
+            raise DataError(
+                f"{now['name']} changed since run {run.name} was trained (SHA-256 "
+                f"{then['sha256'][:8]} then, {now['sha256'][:8]} now); train again with "
+                "`kaggleprice cv`."
+            )
+
+
+def read_duration(flag: str, text: str) -> float:
+    """Read a time such as `90`, `90s`, `10m` or `1h30m`; return seconds.
+
+    Raises:
+        UsageError: for a text that is none.
+    """
+    with suppress(ValueError):
+        return float(text)
+    with suppress(ValueError):
+        found = float(pd.Timedelta(text).total_seconds())
+        # pandas takes an empty text for a time that is not known.
+        if not math.isnan(found):
+            return found
+    raise UsageError(f"{flag} takes a time such as 90s, 10m or 1h30m; found {text!r}.")

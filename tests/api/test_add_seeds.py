@@ -1,0 +1,137 @@
+"""More seeds for a finished run: what it would have been with all of them from the start."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+from small import write_small
+
+from kaggleprice.api import add_seeds, workflow
+from kaggleprice.competitions.catalog import read_competition
+from kaggleprice.core.errors import DataError, OutputError, UnknownNameError, UsageError
+from kaggleprice.runs import writing
+from kaggleprice.runs.reading import Run
+from kaggleprice.runs.runtime import Workplace
+from kaggleprice.settings.run import make_settings
+
+# Networks of three kinds in turn: the added seeds begin in the middle of a turn.
+OPTIONS = {
+    "k": 3,
+    "epochs": 3,
+    "hidden": (6,),
+    "activation": ("gelu", "tanh", "relu"),
+    "dtype": "float64",
+    "partners": ("ridge",),
+    "seed": 3,
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A small competition in a folder of the test's own."""
+
+    source: workflow.Source
+    workplace: Workplace
+
+    def train(self, name: str, seeds: int) -> Run:
+        settings = make_settings(options={**OPTIONS, "seeds": seeds})
+        return workflow.cross_validate(self.source, settings, self.workplace, name=name)[0]
+
+    def extend(self, name: str, count: int) -> Run:
+        return add_seeds.add_seeds(self.source, self.workplace, name, count)[0]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    source = workflow.Source(read_competition(write_small(tmp_path)), tmp_path / "data")
+    return Place(source, Workplace(tmp_path / "runs", "cpu", 1))
+
+
+def test_an_extended_run_is_the_run_of_all_seeds(place: Place) -> None:
+    whole, part = place.train("whole", 4), place.train("part", 2)
+    extended = place.extend("part", 2)
+    assert extended.path == part.path
+    assert extended.settings == whole.settings
+    assert extended.record["ensemble"]["members"] == whole.record["ensemble"]["members"]
+    for name, value in load_file(whole.path / "weights.safetensors").items():
+        found = load_file(extended.path / "weights.safetensors")[name]
+        np.testing.assert_allclose(found.numpy(), value.numpy(), rtol=1e-9, atol=1e-12)
+    for table in ("oof.csv", "history.csv", "folds.csv"):
+        one, other = (pd.read_csv(run.path / table) for run in (extended, whole))
+        pd.testing.assert_frame_equal(one, other, rtol=1e-9)
+    assert extended.record["scores"]["oof"] == pytest.approx(whole.record["scores"]["oof"])
+    # The members that were there are the very same.
+    first = {(m["fold"], m["seed"]): m for m in part.record["members"]}
+    kept = [m for m in extended.record["members"] if m["seed"] < 2]
+    assert kept == [first[m["fold"], m["seed"]] for m in kept]
+    assert len(kept) == len(first)
+
+
+def test_the_extended_run_predicts(place: Place, tmp_path: Path) -> None:
+    place.train("part", 1)
+    old = workflow.predict(place.source, place.workplace, output=tmp_path / "old.csv")
+    run = place.extend("part", 2)
+    # A submission of fewer members is none of this run's.
+    assert not (run.path / "submission.csv").exists()
+    new = workflow.predict(place.source, place.workplace, output=tmp_path / "new.csv")
+    assert new.run.name == "part"
+    assert not new.submission.equals(old.submission)
+
+
+def test_seconds_are_those_of_both(place: Place) -> None:
+    part = place.train("part", 1)
+    extended = place.extend("part", 1)
+    assert extended.record["timing"]["seconds"] > part.record["timing"]["seconds"]
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_less_than_one_seed(place: Place, count: int) -> None:
+    place.train("part", 1)
+    with pytest.raises(UsageError, match="--add-seeds must be 1 or more"):
+        place.extend("part", count)
+
+
+def test_a_run_that_is_not_there(place: Place) -> None:
+    place.train("part", 1)
+    with pytest.raises(UnknownNameError, match="Did you mean 'part'"):
+        place.extend("pert", 1)
+
+
+def test_changed_data(place: Place, tmp_path: Path) -> None:
+    place.train("part", 1)
+    train = tmp_path / "train.csv"
+    train.write_text(train.read_text().replace("50000", "50001"))
+    with pytest.raises(DataError, match=r"train\.csv changed since run part was trained"):
+        place.extend("part", 1)
+
+
+def test_a_run_that_a_time_limit_ended(place: Place) -> None:
+    limited = replace(place, workplace=replace(place.workplace, time_limit=1e-6))
+    run = limited.train("cut", 1)
+    assert run.record["cut_at"] == 1
+    assert "Ended by the time limit after epoch 1 of 3" in run.record["notes"][-1]
+    with pytest.raises(UsageError, match="ended by a time limit"):
+        place.extend("cut", 1)
+
+
+def test_a_failure_leaves_the_run_as_it_was(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = place.train("part", 1)
+    before = {p.name: p.read_bytes() for p in run.path.iterdir() if p.is_file()}
+    rename = Path.rename
+
+    def fail(path: Path, target: Path) -> Path:
+        if target == run.path and not path.name == run.name:
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OutputError, match="No space left"):
+        place.extend("part", 1)
+    assert {p.name: p.read_bytes() for p in run.path.iterdir() if p.is_file()} == before
+    assert writing.read_run(run.path).record == json.loads(before["run.json"])

@@ -1,0 +1,570 @@
+"""The command line: arguments to settings, help, JSON, streams, signals."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from entry_point import SCRIPT, TINY, EntryPoint
+from small import TEST_ROWS, write_small
+
+from kaggleprice import __version__, cli
+from kaggleprice.core.errors import KagglePriceError
+from kaggleprice.settings import options
+from kaggleprice.settings.recipe import RECIPES
+from kaggleprice.settings.run import flat_settings, make_settings
+
+COMMANDS = ["download", "preprocess", "cv", "predict"]
+HEAVY = {"numpy", "pandas", "scipy", "sklearn", "torch", "pooch", "requests"}
+SMALL = ["--competition", "small.toml"]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    write_small(tmp_path)
+    return tmp_path
+
+
+def run(
+    capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0
+) -> pytest.CaptureResult[str]:
+    """Run `main` in this process: for what needs no process of its own."""
+    with pytest.raises(SystemExit) as exited:
+        cli.main(arguments)
+    assert exited.value.code == code
+    return capsys.readouterr()
+
+
+# The script.
+
+
+def test_the_script_is_main() -> None:
+    """Other tests run `main`, in this process or a fork; the script does nothing else."""
+    (script,) = importlib.metadata.entry_points(group="console_scripts", name="kaggleprice")
+    assert script.load() is cli.main
+
+
+def test_the_main_job(kaggleprice: Callable[..., Any], tmp_path: Path) -> None:
+    """The installed script, as the first lines of the README have it."""
+    done = kaggleprice("predict", "--competition", "sample", *TINY)
+    assert done.code == 0, done.err
+    assert "no run of sample yet: training one first" in done.err
+    assert "Score to expect" in done.out
+    lines = (tmp_path / "submission.csv").read_text(encoding="utf-8").splitlines()
+    test = (tmp_path / "data" / "sample" / "test.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "Id,SalePrice"
+    assert [x.split(",")[0] for x in lines[1:]] == [x.split(",")[0] for x in test[1:]]
+    assert (tmp_path / "runs" / "sample" / "mlp-001" / "submission.csv").is_file()
+
+
+# Help.
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version").out == f"kaggleprice {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
+def test_help_of_all(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    shown = run(capsys, *arguments)
+    assert all(command in shown.out for command in COMMANDS)
+    assert "kaggleprice predict" in shown.out
+    assert shown.err == ""
+
+
+def test_help_lists_names_and_defaults(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    text = run(capsys, "cv", "--help").out
+    for option in options.OPTIONS:
+        assert re.sub(r"\[/?dim\]|\[/\]", "", option.help_text) in text
+    for says in (
+        "One of mlp, linear. (default: mlp)",
+        "One of sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, adamw.",
+        "One of normal, xavier, he, lecun.",
+        "One of periodic, none. (default: periodic)",
+        "(default: 128,128)",
+        "(default: gelu/tanh)",
+        "(default: 0.3/0.1)",
+        "(default: feature-scales)",
+        "(default: geometric for log targets, else arithmetic)",
+        "[env var: KAGGLEPRICE_DATA_DIR]",
+    ):
+        assert says in text
+    assert "None" not in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--help"], ["--version"], *[[c, "--help"] for c in COMMANDS]], ids=" ".join
+)
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        f"from kaggleprice.cli import main\nmain({arguments!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    modules = {name.split(".")[0] for name in done.stderr.split()}
+    assert "kaggleprice" in modules
+    assert not modules & HEAVY
+
+
+# Arguments.
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "words"),
+    [
+        ("", "foo", ("unknown command 'foo'", "cv, download, predict, preprocess")),
+        ("", "predcit", ("unknown command 'predcit'", "Did you mean 'predict'?")),
+        ("", "--jsn", ("--jsn",)),
+        ("cv", "--epoch 3", ("No such option: --epoch", "--epochs")),
+        ("cv", "--weight_decay 0", ("--weight_decay", "--weight-decay")),
+        ("predict", "--outptu x", ("--outptu", "--output")),
+        ("preprocess", "--recip book", ("--recip", "--recipe")),
+        ("download", "--form x", ("--form", "--from")),
+    ],
+)
+def test_a_slip_gets_a_suggestion(
+    capsys: pytest.CaptureFixture[str], command: str, arguments: str, words: tuple[str, ...]
+) -> None:
+    shown = run(capsys, *command.split(), *arguments.split(), code=2)
+    assert shown.out == ""
+    assert shown.err.startswith("error: ")
+    assert shown.err.count("\n") == 1
+    assert all(word in shown.err for word in words), shown.err
+
+
+class SettingsError(KagglePriceError):
+    """Carries settings out of a command before it works."""
+
+
+@pytest.fixture
+def settings_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Return the flat settings with which arguments reach the library."""
+    from kaggleprice.api import workflow
+
+    seen: list[dict[str, Any]] = []
+
+    def cross_validate(source: Any, settings: Any, place: Any, **rest: Any) -> None:
+        seen.append({**flat_settings(settings), "place": place, "source": source, **rest})
+        raise SettingsError("seen.")
+
+    def predict(source: Any, place: Any, asked: Any, **rest: Any) -> None:
+        cross_validate(source, asked.settings, place, asked=asked, **rest)
+
+    monkeypatch.setattr(workflow, "cross_validate", cross_validate)
+    monkeypatch.setattr(workflow, "predict", predict)
+
+    def settings(*arguments: str) -> dict[str, Any]:
+        with pytest.raises(SystemExit):
+            cli.main(arguments)
+        return seen.pop()
+
+    return settings
+
+
+VALUES: dict[str, tuple[str, Any]] = {
+    "k": ("7", 7),
+    "seeds": ("2", 2),
+    "seed": ("9", 9),
+    "fold_seed": ("3", 3),
+    "partners": ("ridge,boosting", ("ridge", "boosting")),
+    "partner_share": ("0.3", 0.3),
+    "combine": ("median", "median"),
+    "model": ("linear", "linear"),
+    "embedding": ("none", "none"),
+    "frequencies": ("7", 7),
+    "frequency_scale": ("0.5", 0.5),
+    "soft_bound": ("none", None),
+    "hidden": ("64,32,16", (64, 32, 16)),
+    "activation": ("prelu/gelu", ("prelu", "gelu")),
+    "dropout": ("0.1,0.3/0.2", ((0.1, 0.3), (0.2,))),
+    "init": ("lecun", "lecun"),
+    "parametrization": ("standard", "standard"),
+    "lr": ("1e-3", 0.001),
+    "epochs": ("11", 11),
+    "batch_size": ("17", 17),
+    "optimizer": ("nesterov", "nesterov"),
+    "schedule": ("onecycle", "onecycle"),
+    "loss": ("huber", "huber"),
+    "weight_decay": ("0.5", 0.5),
+    "l1": ("0.25", 0.25),
+    "clip_norm": ("2", 2.0),
+    "target_scale": ("none", "none"),
+    "patience": ("4", 4),
+    "stop_on": ("validation", "validation"),
+    "stop_share": ("0.3", 0.3),
+    "history_every": ("6", 6),
+    "dtype": ("float64", "float64"),
+    "recipe": ("book", "book"),
+    "scale": ("quantile", "quantile"),
+    "impute": ("knn", "knn"),
+    "clip": ("3.5", 3.5),
+    "log_skew": ("none", None),
+    "min_rows": ("7", 7),
+}
+
+
+@pytest.mark.parametrize("option", options.OPTIONS, ids=lambda option: option.name)
+@pytest.mark.parametrize("command", ["cv", "predict"])
+def test_every_option_reaches_the_library(
+    settings_of: Callable[..., dict[str, Any]], command: str, option: options.Option
+) -> None:
+    """It changes what it names and nothing else."""
+    plain = settings_of(command)
+    if option.type is bool:
+        flags = option.flags[0].split("/")
+        changed, back = (
+            settings_of(command, flag) for flag in flags[:: 1 - 2 * plain[option.name]]
+        )
+        assert changed[option.name] is not plain[option.name]
+        assert back[option.name] is plain[option.name]
+    else:
+        text, value = VALUES[option.name]
+        changed = settings_of(command, f"--{option.name.replace('_', '-')}", text)
+        assert changed[option.name] == value
+        assert plain[option.name] != value, "a value that is not the default shows a change"
+    # A recipe is a set of other options' values.
+    own = set(vars(RECIPES["book"])) if option.name == "recipe" else set()
+    names = set(flat_settings(make_settings())) - {option.name, *own}
+    assert {name: changed[name] for name in names} == {name: plain[name] for name in names}
+
+
+def test_every_setting_has_an_option() -> None:
+    names = {option.name for option in options.OPTIONS}
+    assert set(VALUES) | {o.name for o in options.OPTIONS if o.type is bool} == names
+    lacking = set(flat_settings(make_settings())) - names
+    assert lacking == {"scope", "ddof", "observed_statistics", "always_missing_level"}, (
+        "only what makes the book's recipe the book's is no option of its own"
+    )
+
+
+def test_presets_come_before_options(settings_of: Callable[..., dict[str, Any]]) -> None:
+    book = settings_of("cv", "--preset", "book", "--epochs", "3")
+    expected = flat_settings(make_settings("book", {"epochs": 3}))
+    assert {n: book[n] for n in expected} == expected
+
+
+def test_places_reach_the_library(settings_of: Callable[..., dict[str, Any]]) -> None:
+    given = ["-c", "sample", "--data-dir", "d", "--runs-dir", "r", "--device", "cpu"]
+    given += ["--threads", "2", "--folds", "f.csv"]
+    seen = settings_of("cv", *given, "--run", "mine", "--no-verify")
+    place, source = seen["place"], seen["source"]
+    assert (place.runs_dir, place.device, place.threads) == (Path("r"), "cpu", 2)
+    assert (source.competition.name, source.data_dir, source.verify) == ("sample", Path("d"), False)
+    assert (seen["folds"], seen["name"]) == (Path("f.csv"), "mine")
+    seen = settings_of("predict", *given, "--run", "mine", "-o", "out.csv")
+    assert (seen["asked"].name, seen["asked"].folds) == ("mine", Path("f.csv"))
+    assert seen["output"] == Path("out.csv")
+    assert seen["source"].verify
+
+
+def test_environment_gives_folders(
+    settings_of: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAGGLEPRICE_DATA_DIR", "there")
+    monkeypatch.setenv("KAGGLEPRICE_RUNS_DIR", "elsewhere")
+    seen = settings_of("cv")
+    assert (seen["source"].data_dir, seen["place"].runs_dir) == (Path("there"), Path("elsewhere"))
+    assert settings_of("cv", "--data-dir", "here")["source"].data_dir == Path("here")
+
+
+def test_predict_without_options_asks_for_nothing(
+    settings_of: Callable[..., dict[str, Any]],
+) -> None:
+    asked = settings_of("predict")["asked"]
+    assert (asked.name, asked.preset, asked.options, asked.folds) == (None, None, {}, None)
+
+
+# Errors.
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."), 1),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 2 bytes."), 1),
+        (MemoryError(), 1),
+    ],
+)
+def test_out_of_memory_is_an_error_like_others(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    code: int,
+) -> None:
+    from kaggleprice.api import workflow
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(workflow, "cross_validate", fail)
+    shown = run(capsys, "cv", "-c", "sample", code=code)
+    assert shown.err.startswith("error: out of memory; try fewer --seeds")
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["--progress", "json"]])
+def test_an_unexpected_error_keeps_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    from kaggleprice.api import workflow
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug\nof two lines")
+
+    monkeypatch.setattr(workflow, "cross_validate", fail)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main(["cv", "-c", "sample", *more])
+    out, err = capsys.readouterr()
+    message = "unexpected RuntimeError: a bug of two lines; this is a fault of kaggleprice."
+    told = {"type": "RuntimeError", "message": message, "exit_code": 1}
+    if "--progress" in more:
+        error = json.loads(err.splitlines()[-1])["error"]
+        assert "in fail" in error.pop("traceback")
+        assert error == told
+    else:
+        assert err.startswith("Traceback (most recent call last):")
+        assert "in fail" in err
+        assert err.endswith(f"error: {message}\n")
+    assert out == "" if "--json" not in more else json.loads(out)["error"] == told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "code"),
+    [
+        ("cv --lr nan", "UsageError", 2),
+        ("cv --k two", "UsageError", 2),
+        ("cv --epoch 2", "UsageError", 2),
+        ("cvv", "UnknownNameError", 2),
+        ("predict --model x", "UnknownNameError", 2),
+        ("cv --device gpu", "DeviceError", 2),
+        ("preprocess -c none.toml", "MissingFileError", 3),
+        ("download -c none", "UnknownNameError", 2),
+        ("download -c sample --from none", "MissingFileError", 3),
+        ("cv -c sample --runs-dir file", "OutputError", 1),
+    ],
+)
+def test_errors_as_json(
+    entry: EntryPoint, tmp_path: Path, arguments: str, kind: str, code: int
+) -> None:
+    (tmp_path / "file").touch()
+    done = entry(*arguments.split(), "--json", cwd=tmp_path)
+    assert done.code == code
+    assert done.json["error"] == {"type": kind, "message": done.error, "exit_code": code}
+
+
+# JSON.
+
+
+def test_json_of_download(entry: EntryPoint, tmp_path: Path) -> None:
+    done = entry("download", "-c", "sample", "--json", cwd=tmp_path)
+    document = done.json
+    assert document["schema_version"] == 1
+    assert (document["command"], document["competition"]) == ("download", "sample")
+    assert [file["role"] for file in document["files"]] == ["train", "test"]
+    for file in document["files"]:
+        content = (tmp_path / file["path"]).read_bytes()
+        assert file["bytes"] == len(content)
+        assert file["rows"] == content.count(b"\n") - 1
+        assert file["columns"] == content.splitlines()[0].count(b",") + 1
+        assert file["verified"] is True
+
+
+def test_json_of_preprocess(entry: EntryPoint, small: Path) -> None:
+    done = entry("preprocess", *SMALL, "--json", "-o", "features.csv", cwd=small)
+    document = done.json
+    assert document["command"] == "preprocess"
+    assert document["features_in"] == 2
+    assert document["output"] == "features.csv"
+    header = (small / "features.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert document["features_out"] == len(header) - 2
+    assert (small / document["recipe"]).is_file()
+    assert entry("preprocess", *SMALL, "--json", cwd=small).json["output"] is None
+
+
+def test_json_of_cv_and_predict(entry: EntryPoint, small: Path) -> None:
+    trained = entry("cv", *SMALL, *TINY, "--seeds", "3", "--json", cwd=small)
+    document = trained.json
+    folder = small / "runs" / "small" / document["run"]
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert (document["schema_version"], document["command"]) == (1, "cv")
+    assert (document["competition"], document["run"]) == ("small", "mlp-001")
+    assert set(document["scores"]) >= {"fold_mean", "fold_sd", "oof", "mean_squared_log_error"}
+    assert document["scores"] == record["scores"]
+    assert document["folds"] == record["folds"]
+    assert [set(fold) for fold in document["folds"]] == [{"fold", "train", "validation"}] * 2
+    assert (document["members"], len(record["members"])) == (6, 6)
+    assert (document["device"], type(document["seconds"])) == ("cpu", float)
+
+    done = entry("predict", *SMALL, "--json", cwd=small)
+    predicted = done.json
+    assert (predicted["command"], predicted["run"]) == ("predict", "mlp-001")
+    assert (predicted["submission"], predicted["rows"]) == ("submission.csv", TEST_ROWS)
+    assert predicted["trained"] is False
+    assert predicted["scores"] == document["scores"]
+    lines = (small / "submission.csv").read_text(encoding="utf-8").splitlines()[1:]
+    prices = [float(line.split(",")[1]) for line in lines]
+    assert (predicted["smallest"], predicted["largest"]) == (min(prices), max(prices))
+
+
+def test_turns_are_typed_for_a_run_and_again(entry: EntryPoint, small: Path) -> None:
+    turns = ["--activation", "gelu/tanh/prelu", "--dropout", "0.3/0.1", "--seeds", "3"]
+    assert entry("cv", *SMALL, *TINY, *turns, cwd=small).code == 0
+    done = entry("predict", *SMALL, *turns, "--json", cwd=small)
+    assert (done.code, done.json["run"], done.json["trained"]) == (0, "mlp-001", False)
+    other = entry("predict", *SMALL, "--activation", "tanh/gelu/prelu", cwd=small)
+    assert other.code == 2
+    assert "run mlp-001 was trained with activation" in other.error
+
+
+# Streams.
+
+
+def test_results_and_notices_go_apart(entry: EntryPoint, small: Path) -> None:
+    done = entry("cv", *SMALL, *TINY, cwd=small)
+    assert done.code == 0
+    assert done.err.splitlines()[0] == "training on cpu with 1 thread"
+    assert "pooled out-of-fold RMSE between logs: " in done.out
+    assert "training on" not in done.out
+    assert "\x1b" not in done.out + done.err
+    done = entry("predict", *SMALL, cwd=small)
+    assert done.err == f"using run mlp-001 of {Path('runs') / 'small'}\n"
+    assert f"{TEST_ROWS} rows written to submission.csv" in done.out
+
+
+@pytest.mark.parametrize("flag", ["--quiet", "-q"])
+def test_quiet(entry: EntryPoint, small: Path, flag: str) -> None:
+    done = entry("predict", *SMALL, *TINY, flag, cwd=small)
+    assert (done.code, done.err) == (0, "")
+    assert "Score to expect" in done.out
+    failed = entry("predict", *SMALL, "--run", "none", flag, cwd=small)
+    assert failed.code == 2
+    assert "unknown run" in failed.error
+
+
+def test_forced_colour_in_a_pipe(entry: EntryPoint, small: Path) -> None:
+    """As CI services do; a log gets colours then, and no moving bars."""
+    done = entry("cv", *SMALL, *TINY, cwd=small, FORCE_COLOR="1")
+    assert "training on cpu" in done.err
+    assert "\x1b[?25l" not in done.err
+    assert "\x1b[1m" in done.out
+    plain = entry("cv", *SMALL, *TINY, cwd=small, FORCE_COLOR="1", NO_COLOR="1")
+    assert not re.search(r"\x1b\[3\d", plain.out + plain.err)
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="signals and pipes as Linux has them")
+
+
+@linux
+@pytest.mark.parametrize("more", [[], ["--json"], ["--help"]], ids=["table", "json", "help"])
+def test_a_reader_that_leaves(entry: EntryPoint, small: Path, more: list[str]) -> None:
+    """`kaggleprice cv | head -1` at its worst: gone before anything was written."""
+    done = entry("cv", *SMALL, *TINY, "-q", *more, cwd=small, stdout="|")
+    assert (done.code, done.err) == (1, "")
+    assert (small / "runs" / "small" / "mlp-001" / "run.json").is_file() == (more != ["--help"])
+
+
+@linux
+def test_the_script_in_a_pipeline(small: Path) -> None:
+    line = f"'{SCRIPT}' cv {' '.join([*SMALL, *TINY])} --json | head -1"
+    done = subprocess.run(
+        ["/bin/sh", "-c", line], cwd=small, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "{\n"
+    assert "Traceback" not in done.stderr
+    assert "rror" not in done.stderr
+
+
+@linux
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["table", "json"])
+def test_a_full_disk_behind_stdout(entry: EntryPoint, small: Path, more: list[str]) -> None:
+    done = entry("cv", *SMALL, *TINY, "-q", *more, cwd=small, stdout="/dev/full")
+    assert done.code == 1
+    assert done.err == "error: cannot print the result: No space left on device.\n"
+
+
+@linux
+def test_an_ascii_terminal(entry: EntryPoint, small: Path) -> None:
+    """What it cannot show becomes '?': a result is no reason to fail."""
+    done = entry("cv", *SMALL, *TINY, "-q", cwd=small, PYTHONIOENCODING="ascii")
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"mean of folds: [0-9.]+ \? [0-9.]+", done.out)
+
+
+# Signals.
+
+LONG = [*TINY, "--epochs", "1000000"]
+
+
+@linux
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["table", "json"])
+def test_ctrl_c(entry: EntryPoint, small: Path, more: list[str]) -> None:
+    done = entry("cv", *SMALL, *LONG, *more, cwd=small, interrupt=signal.SIGINT)
+    assert done.code == 130
+    assert done.err == "training on cpu with 1 thread\nerror: interrupted.\n"
+    told = {"type": "Interrupted", "message": "interrupted.", "exit_code": 130}
+    assert done.json["error"] == told if more else done.out == ""
+    assert not (small / "runs").exists()
+
+
+@linux
+def test_a_kill_leaves_no_run(entry: EntryPoint, small: Path) -> None:
+    done = entry("cv", *SMALL, *LONG, cwd=small, interrupt=signal.SIGKILL)
+    assert done.code == -signal.SIGKILL
+    after = entry("predict", *SMALL, *TINY, cwd=small)
+    assert after.code == 0
+    assert "no run of small yet" in after.err
+    assert [p.name for p in (small / "runs" / "small").iterdir()] == ["mlp-001"]
+
+
+def test_processes_that_finish_at_once(small: Path) -> None:
+    """Two processes, one runs folder: two runs (many at once: test_runs.py)."""
+    given = [SCRIPT, "cv", *SMALL, *TINY, "-q", "--json"]
+
+    def run_one(_: int) -> str:
+        return subprocess.run(
+            given, cwd=small, text=True, stdout=subprocess.PIPE, timeout=120, check=True
+        ).stdout
+
+    with ThreadPoolExecutor(2) as pool:
+        documents = [json.loads(text) for text in pool.map(run_one, range(2))]
+    assert sorted(d["run"] for d in documents) == ["mlp-001", "mlp-002"]
+    folders = sorted((small / "runs" / "small").iterdir())
+    assert len({(folder / "oof.csv").read_bytes() for folder in folders}) == 1
+    assert len(folders) == 2
+
+
+# Twice the same.
+
+
+def test_the_same_commands_write_the_same_bytes(entry: EntryPoint, tmp_path: Path) -> None:
+    written = []
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_small(folder)
+        for arguments in (["cv", *SMALL, *TINY, "--epochs", "3"], ["predict", *SMALL]):
+            assert entry(*arguments, cwd=folder).code == 0
+        written.append(
+            {
+                path.relative_to(folder).as_posix(): path.read_bytes()
+                for path in folder.rglob("*")
+                if path.is_file() and path.name != "run.json"
+            }
+        )
+    assert written[0] == written[1]
+    assert any(name.endswith("weights.safetensors") for name in written[0])
+    assert "submission.csv" in written[0]

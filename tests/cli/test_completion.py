@@ -1,0 +1,223 @@
+"""Shell completion, by the protocol that shells speak: names, also of runs, and nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from entry_point import SCRIPT
+from small import write_small
+
+from kaggleprice import cli
+from kaggleprice.competitions.catalog import COMPETITIONS
+from kaggleprice.runs import RECORD
+from kaggleprice.settings.model import ACTIVATIONS, MODELS
+from kaggleprice.settings.recipe import RECIPES
+from kaggleprice.settings.run import PRESETS
+
+HEAVY = {"numpy", "pandas", "scipy", "sklearn", "torch", "pooch", "requests", "safetensors"}
+
+
+@pytest.fixture
+def complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., list[str]]:
+    """Return what bash offers after these words, of which the last is incomplete."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("_KAGGLEPRICE_COMPLETE", "complete_bash")
+
+    def offered(*words: str) -> list[str]:
+        monkeypatch.setenv("COMP_WORDS", " ".join(["kaggleprice", *words]))
+        monkeypatch.setenv("COMP_CWORD", str(len(words)))
+        with pytest.raises(SystemExit) as exited:
+            cli.main([])
+        assert exited.value.code == 0
+        shown = capsys.readouterr()
+        assert shown.err == ""
+        return shown.out.split()
+
+    return offered
+
+
+def make_run(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / RECORD).touch()
+
+
+def test_commands_and_options(complete: Callable[..., list[str]]) -> None:
+    assert {"cv", "predict", "config"} <= set(complete(""))
+    assert complete("dow") == ["download"]
+    assert complete("cv", "--ep") == ["--epochs"]
+    assert complete("predict", "--outp") == ["--output"]
+
+
+@pytest.mark.parametrize(
+    ("option", "names"),
+    [
+        ("--competition", COMPETITIONS),
+        ("-c", COMPETITIONS),
+        ("--preset", [*PRESETS, "list"]),
+        ("--recipe", RECIPES),
+        ("--model", MODELS),
+        ("--activation", ACTIVATIONS),
+        ("--device", ["auto", "cpu", "cuda", "mps"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["cv", "predict"])
+def test_names(
+    complete: Callable[..., list[str]], command: str, option: str, names: list[str]
+) -> None:
+    assert sorted(complete(command, option, "")) == sorted(names)
+    first = min(names)
+    assert first in complete(command, option, first[:2])
+    assert complete(command, option, "xyzzy") == []
+
+
+def test_every_option_with_names_offers_them(complete: Callable[..., list[str]]) -> None:
+    from kaggleprice.settings.options import OPTIONS
+
+    for option in OPTIONS:
+        if option.names:
+            assert set(complete("cv", option.flag, "")) == set(option.names)
+
+
+def test_the_next_of_several(complete: Callable[..., list[str]]) -> None:
+    assert complete("cv", "--activation", "gelu/ta") == ["gelu/tanh"]
+    assert complete("cv", "--partners", "boosting,r") == ["boosting,ridge"]
+
+
+def test_competitions_that_are_files(complete: Callable[..., list[str]], tmp_path: Path) -> None:
+    write_small(tmp_path)
+    (tmp_path / "kaggleprice.toml").touch()
+    assert sorted(complete("cv", "-c", "s")) == ["sample", "small.toml"]
+    assert complete("cv", "-c", "k") == []
+
+
+def test_runs_of_the_competition(complete: Callable[..., list[str]], tmp_path: Path) -> None:
+    assert complete("predict", "--run", "") == []
+    make_run(tmp_path / "runs" / "house-prices", "mlp-001", "mlp-002")
+    make_run(tmp_path / "runs" / "sample", "wide")
+    make_run(tmp_path / "elsewhere" / "sample", "narrow")
+    (tmp_path / "runs" / "house-prices" / "notes").mkdir()
+    assert complete("predict", "--run", "") == ["mlp-001", "mlp-002"]
+    assert complete("predict", "--run", "mlp-002") == ["mlp-002"]
+    assert complete("predict", "-c", "sample", "--run", "") == ["wide"]
+    given = ["-c", "sample", "--runs-dir", "elsewhere"]
+    assert complete("predict", *given, "--run", "") == ["narrow"]
+    write_small(tmp_path)
+    make_run(tmp_path / "runs" / "small", "own")
+    assert complete("predict", "-c", "small.toml", "--run", "") == ["own"]
+
+
+def test_configuration_counts(
+    complete: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(tmp_path / "runs" / "sample", "wide")
+    make_run(tmp_path / "elsewhere" / "sample", "narrow")
+    (tmp_path / "kaggleprice.toml").write_text('competition = "sample"\n', encoding="utf-8")
+    assert complete("predict", "--run", "") == ["wide"]
+    monkeypatch.setenv("KAGGLEPRICE_RUNS_DIR", "elsewhere")
+    assert complete("predict", "--run", "") == ["narrow"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cv", "--xyzzy", "3", "--run", ""),
+        ("predict", "-c", "nothing", "--run", ""),
+        ("predict", "-c", "none.toml", "--run", ""),
+    ],
+    ids=" ".join,
+)
+def test_a_line_that_is_wrong_offers_nothing(
+    complete: Callable[..., list[str]], words: tuple[str, ...]
+) -> None:
+    assert complete(*words) == []
+
+
+def test_after_a_command_that_is_none_there_are_commands(
+    complete: Callable[..., list[str]],
+) -> None:
+    assert "predict" in complete("predcit", "--x", "")
+
+
+def test_a_broken_configuration_offers_names_still(
+    complete: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "kaggleprice.toml").write_text("lr = ", encoding="utf-8")
+    assert complete("cv", "--preset", "bo") == ["book"]
+
+
+def test_other_shells_get_a_word_on_each_name(
+    complete: Callable[..., list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "kaggleprice cv --preset ")
+    for shell in ("zsh", "fish"):
+        monkeypatch.setenv("_KAGGLEPRICE_COMPLETE", f"complete_{shell}")
+        monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+        with pytest.raises(SystemExit):
+            cli.main([])
+        shown = capsys.readouterr().out
+        assert "two starts per fold, half the epochs" in shown
+
+
+@pytest.mark.parametrize("words", ["", "cv --model ", "predict -c sample --run "])
+def test_nothing_heavy_is_loaded(tmp_path: Path, words: str) -> None:
+    make_run(tmp_path / "runs" / "sample", "wide")
+    program = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "from kaggleprice.cli import main\nmain([])"
+    )
+    line = f"kaggleprice {words}"
+    environment = {
+        **os.environ,
+        "_KAGGLEPRICE_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split(" ")) - 1),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split()
+    modules = {name.split(".")[0] for name in done.stderr.split()}
+    assert "kaggleprice" in modules
+    assert not modules & {*HEAVY, "rich"}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not here")
+def test_in_a_real_bash(tmp_path: Path) -> None:
+    """The script that `--show-completion` prints, sourced; then TAB, by the function it defines."""
+    script = subprocess.run(
+        [SCRIPT],
+        env={**os.environ, "_KAGGLEPRICE_COMPLETE": "source_bash"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    tab = (
+        "COMP_WORDS=(kaggleprice cv --preset bo); COMP_CWORD=3\n"
+        '_kaggleprice_completion kaggleprice bo --preset; echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        [shutil.which("bash") or "", "--norc", "-c", f"{script}\n{tab}"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{Path(SCRIPT).parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["book"]

@@ -1,0 +1,567 @@
+"""Configuration: file, environment, flags; who wins, what is refused, what a run makes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from entry_point import TINY, EntryPoint
+from small import write_small
+
+from kaggleprice import cli
+from kaggleprice.api import workflow
+from kaggleprice.cli.config_file import (
+    CommandTree,
+    environment_name,
+    find_configuration,
+    read_configuration,
+    unknown_variables,
+)
+from kaggleprice.cli.configured import configurable, tree_of
+from kaggleprice.core.errors import KagglePriceError, UsageError
+from kaggleprice.settings.options import OPTIONS
+from kaggleprice.settings.run import flat_settings, make_settings
+
+ROOT: Any = typer.main.get_command(cli.app)
+TREE = CommandTree(
+    commands={
+        "cv": CommandTree(frozenset({"lr", "batch-size"})),
+        "runs": CommandTree(commands={"list": CommandTree(frozenset({"quiet"}))}),
+    }
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, text: str, name: str = "kaggleprice.toml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+class SeenError(KagglePriceError):
+    """Ends a command where it would begin to work."""
+
+    exit_code = 77
+
+
+@pytest.fixture
+def seen(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Any]:
+    """Run a command up to the library; return what reaches it, or the error's sentence."""
+    found: dict[str, Any] = {}
+
+    def cross_validate(source: Any, settings: Any, place: Any, **rest: Any) -> None:
+        found.update(flat_settings(settings), source=source, place=place, **rest)
+        raise SeenError("seen.")
+
+    def predict(source: Any, place: Any, asked: Any, **rest: Any) -> None:
+        cross_validate(source, asked.settings, place, asked=asked, **rest)
+
+    monkeypatch.setattr(workflow, "cross_validate", cross_validate)
+    monkeypatch.setattr(workflow, "predict", predict)
+
+    def see(*arguments: str) -> Any:
+        found.clear()
+        with pytest.raises(SystemExit) as exited:
+            cli.main(arguments)
+        said = capsys.readouterr().err.splitlines()[-1].removeprefix("error: ")
+        assert exited.value.code == (77 if found else 2)
+        return dict(found) if found else said
+
+    return see
+
+
+# Files.
+
+
+def test_no_file(folder: Path) -> None:
+    assert find_configuration(folder) is None
+    write(folder, '[project]\nname = "other"\n', "pyproject.toml")
+    assert find_configuration(folder) is None
+
+
+def test_own_file_comes_before_the_project(folder: Path) -> None:
+    write(folder, "[tool.kaggleprice]\nlr = 1\n[tool.other]\nlr = 2\n", "pyproject.toml")
+    project = find_configuration(folder)
+    assert project is not None
+    assert project.content == {"lr": 1}
+    assert str(project) == f"[tool.kaggleprice] of {folder / 'pyproject.toml'}"
+    write(folder, "lr = 3\n")
+    own = find_configuration(folder)
+    assert own is not None
+    assert own.content == {"lr": 3}
+
+
+def test_folders_above_are_not_searched(folder: Path) -> None:
+    write(folder, "lr = 3\n")
+    (folder / "below").mkdir()
+    assert find_configuration(folder / "below") is None
+
+
+def test_a_byte_order_mark_is_no_error(folder: Path) -> None:
+    (folder / "kaggleprice.toml").write_bytes(b"\xef\xbb\xbflr = 3\n")
+    assert read_configuration(folder / "kaggleprice.toml").content == {"lr": 3}
+
+
+def test_values_of_a_command(folder: Path) -> None:
+    text = "lr = 1\nbatch_size = 2\n[cv]\nlr = 3\n[runs.list]\nquiet = true\n"
+    found = read_configuration(write(folder, text))
+    found.check(TREE)
+    path = folder / "kaggleprice.toml"
+    assert found.values_of(["cv"]) == {
+        "lr": (3, f"lr in [cv] of {path}"),
+        "batch-size": (2, f"batch_size in {path}"),
+    }
+    assert found.values_of(["runs", "list"])["quiet"] == (True, f"quiet in [runs.list] of {path}")
+    assert found.values_of(["runs", "list"])["lr"][0] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("lrr = 3", "unknown key 'lrr' in FILE; did you mean lr?"),
+        ("batch_szie = 3", "unknown key 'batch_szie' in FILE; did you mean batch-size?"),
+        ("xyzzy = 3", "unknown key 'xyzzy' in FILE; `kaggleprice COMMAND --help` lists the "),
+        ("[cvv]", "unknown table [cvv] in FILE; did you mean [cv]?"),
+        ("[xyzzy]", "unknown table [xyzzy] in FILE; there are: [cv], [runs]."),
+        ("[cv.x]", "unknown table [x] in [cv] of FILE: it is the table of a command that has "),
+        ("[cv]\nquiet = 1", "unknown key 'quiet' in [cv] of FILE; it is an option of runs."),
+        ("[runs.list]\nquite = 1", "unknown key 'quite' in [runs.list] of FILE; did you mean q"),
+        ("lr = {a = 1}", "lr in FILE takes a value; found a table."),
+        ("batch-size = 1\nbatch_size = 2", "batch-size stands twice in FILE, with '-' and with"),
+    ],
+)
+def test_keys_that_are_none(folder: Path, text: str, sentence: str) -> None:
+    path = write(folder, text)
+    with pytest.raises(UsageError) as caught:
+        read_configuration(path).check(TREE)
+    assert str(caught.value).startswith(sentence.replace("FILE", str(path)))
+    assert str(caught.value)[-1] in ".?"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"a = 1\nlr = ", "FILE is not TOML: Invalid value (at "),
+        (b"a = 1\nb = [1,,]", "FILE is not TOML: Invalid value (at line 2, column 8); mend it"),
+        (b"\xff\xfe", "FILE is not UTF-8 (byte 0); mend it, or leave it out with --no-config."),
+    ],
+)
+def test_files_that_cannot_be_read(folder: Path, content: bytes, sentence: str) -> None:
+    path = folder / "kaggleprice.toml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        find_configuration(folder)
+    assert str(caught.value).startswith(sentence.replace("FILE", str(path)))
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UsageError, match="cannot be read"):
+        find_configuration(folder)
+
+
+# What reaches the library.
+
+
+def test_who_wins(seen: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flag, then environment, then file, then preset, then default."""
+    assert seen("cv")["epochs"] == make_settings().training.epochs
+    assert seen("cv", "--preset", "book")["epochs"] == 10
+    write(folder, "epochs = 11\n")
+    assert seen("cv", "--preset", "book")["epochs"] == 11
+    write(folder, "epochs = 11\n[cv]\nepochs = 12\n[predict]\nepochs = 99\n")
+    assert seen("cv")["epochs"] == 12
+    monkeypatch.setenv("KAGGLEPRICE_EPOCHS", "13")
+    assert seen("cv")["epochs"] == 13
+    assert seen("cv", "--epochs", "14")["epochs"] == 14
+    assert seen("cv", "--no-config")["epochs"] == 13
+    monkeypatch.setenv("KAGGLEPRICE_EPOCHS", "")
+    assert seen("cv")["epochs"] == 12, "an empty variable says nothing"
+
+
+def test_a_preset_in_the_file_and_one_that_is_typed(seen: Callable[..., Any], folder: Path) -> None:
+    write(folder, 'preset = "book"\nseeds = 3\n')
+    configured = seen("cv")
+    assert (configured["model"], configured["seeds"]) == ("linear", 3)
+    chosen = seen("cv", "--preset", "best")
+    assert (chosen["model"], chosen["partners"], chosen["seeds"]) == ("mlp", ("boosting",), 3)
+
+
+VALUES = {
+    "hidden": ("[64, 32]", (64, 32)),
+    "activation": ('["gelu", "relu"]', ("gelu", "relu")),
+    "dropout": ("[[0.3, 0.2], [0.1]]", ((0.3, 0.2), (0.1,))),
+    "partners": ('["ridge"]', ("ridge",)),
+    "clip": ('"none"', None),
+    "lr": ("0.003", 0.003),
+    "shuffle": ("false", False),
+    "recipe": ('"book"', "book"),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_toml_values_are_settings(seen: Callable[..., Any], folder: Path, name: str) -> None:
+    text, value = VALUES[name]
+    write(folder, f"{name} = {text}\n")
+    assert seen("cv")[name] == value
+    assert seen("predict")[name] == value
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ('hidden = "64,32"', "hidden", (64, 32)),
+        ("hidden = 64", "hidden", (64,)),
+        ("dropout = 0.2", "dropout", ((0.2,),)),
+        ("dropout = [0.2, 0.1]", "dropout", ((0.2, 0.1),)),
+        ('activation = "gelu/relu"', "activation", ("gelu", "relu")),
+        ('partners = "none"', "partners", ()),
+        ('k = "3"', "k", 3),
+    ],
+)
+def test_as_it_is_typed(
+    seen: Callable[..., Any], folder: Path, line: str, name: str, value: Any
+) -> None:
+    write(folder, line)
+    assert seen("cv")[name] == value
+
+
+def test_places_and_flags(seen: Callable[..., Any], folder: Path) -> None:
+    write(folder, 'competition = "sample"\ndata-dir = "d"\nruns_dir = "r"\nthreads = 2\n')
+    found = seen("cv")
+    assert found["source"].competition.name == "sample"
+    assert (found["source"].data_dir, found["place"].runs_dir) == (Path("d"), Path("r"))
+    assert found["place"].threads == 2
+    write(folder, "no-verify = true\n")
+    assert not seen("cv")["source"].verify
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_every_setting_has_a_variable_and_a_key(
+    seen: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch, option: Any
+) -> None:
+    """The default of another preset, by the environment, then by the file."""
+    values = flat_settings(make_settings("book"))
+    value = values[option.name]
+    if value == flat_settings(make_settings())[option.name]:
+        other = {int: 3, float: 0.25, bool: True, str: (option.names or (None,))[-1]}[option.type]
+        value = {"hidden": (8,), "partners": ("ridge",)}.get(option.name, other)
+    text = option.show(value)
+    monkeypatch.setenv(environment_name(option.flag[2:]), text)
+    assert seen("cv")[option.name] == value
+    monkeypatch.delenv(environment_name(option.flag[2:]))
+    write(folder, f"{option.flag[2:]} = {text if option.type is bool else json.dumps(text)}\n")
+    assert seen("cv")[option.name] == value
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('lr = "high"', "lr in kaggleprice.toml takes a number, as in 0.01; found 'high'."),
+        ("lr = true", "lr in kaggleprice.toml takes a number, as in 0.01; found 'true'."),
+        ("k = 2.5", "k in kaggleprice.toml takes a whole number; found '2.5'."),
+        ("k = [2]", "k in kaggleprice.toml takes one value, as it is typed; found [2]."),
+        ('shuffle = "yes"', "shuffle in kaggleprice.toml takes true or false; found 'yes'."),
+        (
+            "[cv]\nthreads = 2.5",
+            "threads in [cv] of kaggleprice.toml takes a whole number from 1 up to 1024; found",
+        ),
+        ("data-dir = true", "data-dir in kaggleprice.toml takes one value, as it is typed; found"),
+        ("hidden = [1.5]", "hidden in kaggleprice.toml takes numbers separated by commas, as in"),
+        ('loss = "hubr"', "unknown value 'hubr' of loss in kaggleprice.toml; there are: huber,"),
+        ("lrr = 1", "unknown key 'lrr' in kaggleprice.toml; did you mean lr?"),
+        ("lr = ?", "kaggleprice.toml is not TOML: Invalid value (at line 1, column 6); mend it"),
+    ],
+)
+def test_values_that_are_refused(
+    seen: Callable[..., Any], folder: Path, line: str, sentence: str
+) -> None:
+    write(folder, line)
+    assert seen("cv").startswith(sentence)
+    assert isinstance(seen("cv", "--no-config"), dict)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        ("LR", "x", "KAGGLEPRICE_LR takes a number, as in 0.01; found 'x'."),
+        ("THREADS", "x", "KAGGLEPRICE_THREADS takes a whole number from 1 up to 1024; found 'x'."),
+        ("SHUFFLE", "maybe", "KAGGLEPRICE_SHUFFLE takes true or false; found 'maybe'."),
+        ("MODEL", "mpl", "unknown value 'mpl' of KAGGLEPRICE_MODEL; there are: linear, mlp. Did"),
+    ],
+)
+def test_variables_that_are_refused(
+    seen: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    text: str,
+    sentence: str,
+) -> None:
+    monkeypatch.setenv(f"KAGGLEPRICE_{variable}", text)
+    assert seen("cv").startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("k = 1", "k must be 2 folds or more, found 1; from k in kaggleprice.toml."),
+        ("[cv]\nk = 1\nseeds = 0", "k must be 2 folds or more, found 1; from k in [cv] of kag"),
+        ("epochs = 0", "epochs must be 1 or more, found 0; from epochs in kaggleprice.toml."),
+        ("hidden = 0", "found [0]; from hidden in kaggleprice.toml."),
+        ('preset = "lsit"', "unknown preset 'lsit' from preset in kaggleprice.toml; there are: "),
+    ],
+)
+def test_settings_that_cannot_be_say_where_they_stand(
+    seen: Callable[..., Any], folder: Path, line: str, sentence: str
+) -> None:
+    write(folder, line)
+    said = seen("cv")
+    assert sentence in said
+    if "[cv]" not in line:
+        assert seen("predict") == said
+    assert isinstance(seen("cv", "--no-config"), dict)
+
+
+def test_only_the_value_that_is_refused_is_named(
+    seen: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, "lr = 0.02\nk = 1\n")
+    assert seen("cv", "--seeds", "0", "--k", "3") == (
+        "seeds must be 1 or more networks per fold, found 0."
+    )
+    assert seen("cv", "--k", "0") == "k must be 2 folds or more, found 0."
+    monkeypatch.setenv("KAGGLEPRICE_K", "-1")
+    assert seen("cv") == "k must be 2 folds or more, found -1; from KAGGLEPRICE_K."
+    assert seen("config") == seen("cv")
+    write(folder, "clip = 0\n")
+    assert seen("preprocess", "-c", "sample") == (
+        "clip must be above 0 standard deviations, found 0.0; from clip in kaggleprice.toml."
+    )
+
+
+def test_a_preset_that_is_none_says_how_to_see_them(seen: Callable[..., Any]) -> None:
+    for command in ("cv", "predict", "config"):
+        assert seen(command, "--preset", "lsit") == (
+            "unknown preset 'lsit'; there are: best, book, default, fast, list; "
+            "`--preset list` shows them. Did you mean 'list'?"
+        )
+
+
+# Variables that are of no option.
+
+
+UNKNOWN = "the environment variable KAGGLEPRICE_EPOCH is of no option; did you mean KAGGLEPRICE_EPO"
+
+
+@pytest.mark.parametrize(
+    "command", [["cv", *TINY], ["runs"], ["runs", "list", "--json"], ["cv", "--preset", "list"]]
+)
+def test_a_misspelled_variable_is_told_once(
+    entry: EntryPoint, tmp_path: Path, command: list[str]
+) -> None:
+    write_small(tmp_path)
+    if "--k" in command:
+        command = [*command, "-c", "small.toml"]
+    done = entry(*command, cwd=tmp_path, KAGGLEPRICE_EPOCH="3")
+    assert done.code == 0, done.err
+    assert done.err.count("KAGGLEPRICE_EPOCH ") == 1
+    assert done.err.startswith(UNKNOWN)
+    assert "KAGGLEPRICE" not in done.out
+    quiet = entry(*command, "--quiet", cwd=tmp_path, KAGGLEPRICE_EPOCH="3")
+    assert (quiet.code, quiet.err) == (0, "")
+
+
+def test_a_misspelled_variable_is_an_event(entry: EntryPoint, tmp_path: Path) -> None:
+    done = entry("runs", "--progress", "json", cwd=tmp_path, KAGGLEPRICE_EPOCH="3")
+    (event,) = [json.loads(line) for line in done.err.splitlines()]
+    assert (event["event"], event["level"]) == ("notice", "notice")
+    assert event["message"].startswith(UNKNOWN)
+
+
+def test_variables_that_are_known_are_not_told(entry: EntryPoint, tmp_path: Path) -> None:
+    write(tmp_path, "", "other.toml")
+    known = ["DATA_DIR", "RUNS_DIR", "EPOCHS", "REAL_DATA", "REQUIRE_REAL_DATA", "NO_VERIFY"]
+    variables = {f"KAGGLEPRICE_{name}": "1" for name in known}
+    variables["KAGGLEPRICE_CONFIG"] = "other.toml"
+    done = entry("runs", cwd=tmp_path, **variables)
+    assert (done.code, done.err) == (0, "")
+    assert entry("config", "--json", cwd=tmp_path, **variables).json["notes"] == []
+    # Nothing is near: the sentence ends there.
+    told = entry("runs", cwd=tmp_path, KAGGLEPRICE_XYZZY="1").err
+    assert told == "the environment variable KAGGLEPRICE_XYZZY is of no option.\n"
+    assert entry("cv", "--help", cwd=tmp_path, KAGGLEPRICE_XYZZY="1").err == ""
+
+
+def test_a_named_file(
+    seen: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, "epochs = 11\n")
+    write(folder, "epochs = 12\n", "other.toml")
+    assert seen("cv", "--config", "other.toml")["epochs"] == 12
+    monkeypatch.setenv("KAGGLEPRICE_CONFIG", "other.toml")
+    assert seen("cv")["epochs"] == 12
+    assert seen("cv", "--no-config")["epochs"] != 12
+    monkeypatch.setenv("KAGGLEPRICE_NO_CONFIG", "1")
+    assert seen("cv", "--config", "kaggleprice.toml")["epochs"] == 11
+    assert "exclude each other" in seen("cv", "--no-config", "--config", "other.toml")
+    assert "exclude each other" in seen("cv", "--config", "other.toml", "--no-config")
+    assert seen("cv", "--config", "none.toml") == "configuration file none.toml does not exist."
+    write(folder, "[tool.x]\n", "pyproject.toml")
+    assert "has no table [tool.kaggleprice]" in seen("cv", "--config", "pyproject.toml")
+
+
+def test_a_broken_file_does_not_keep_help_away(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(folder, "lr = ")
+    with pytest.raises(SystemExit) as exited:
+        cli.main(["cv", "--help"])
+    assert exited.value.code == 0
+    assert "Usage: kaggleprice cv" in capsys.readouterr().out
+
+
+def test_every_option_of_every_command_has_its_variable() -> None:
+    def leaves(command: Any) -> Any:
+        below = getattr(command, "commands", None)
+        for inner in (below or {}).values():
+            yield from leaves(inner)
+        if below is None:
+            yield command
+
+    for command in leaves(ROOT):
+        for key, option in configurable(command).items():
+            assert option.envvar == environment_name(key)
+    assert {"lr", "output", "head", "json"} <= tree_of(ROOT).all_options
+
+
+def test_variables_of_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLEPRICE_EPOCH", "3")
+    monkeypatch.setenv("KAGGLEPRICE_EPOCHS", "3")
+    (said,) = [s for s in unknown_variables(tree_of(ROOT)) if "EPOCH" in s]
+    assert said == (
+        "the environment variable KAGGLEPRICE_EPOCH is of no option; "
+        "did you mean KAGGLEPRICE_EPOCHS?"
+    )
+
+
+# `predict` and others beside a run that is there.
+
+
+def test_configured_options_do_not_contradict_a_run(entry: EntryPoint, tmp_path: Path) -> None:
+    """They say how runs are trained; a flag speaks of this run."""
+    write_small(tmp_path)
+    small = ["--competition", "small.toml"]
+    assert entry("cv", *small, *TINY, "--preset", "fast", cwd=tmp_path).code == 0
+    write(tmp_path, 'lr = 0.5\npreset = "book"\nfolds = "none.csv"\nrecipe = "book"\n')
+    done = entry("predict", *small, "--json", cwd=tmp_path, KAGGLEPRICE_EPOCHS="77")
+    assert (done.code, done.json["trained"]) == (0, False), done.err
+    # What is typed is compared, and alone.
+    kept = entry("predict", *small, "--preset", "fast", *TINY, "--json", cwd=tmp_path)
+    assert (kept.code, kept.json["trained"]) == (0, False), kept.err
+    refused = entry("predict", *small, "--lr", "0.5", cwd=tmp_path)
+    assert refused.code == 2
+    assert "was trained with lr 0.01, not 0.5; leave that option away" in refused.error
+    refused = entry("predict", *small, "--folds", "none.csv", cwd=tmp_path)
+    assert "has its folds already; leave --folds away" in refused.error
+
+
+def test_how_predictions_are_combined_may_be_configured(entry: EntryPoint, tmp_path: Path) -> None:
+    write_small(tmp_path)
+    small = ["--competition", "small.toml"]
+    assert entry("cv", *small, *TINY, "--seeds", "3", cwd=tmp_path).code == 0
+    files = {}
+    for how in ("geometric", "median"):
+        write(tmp_path, f'[predict]\ncombine = "{how}"\noutput = "{how}.csv"\n')
+        assert entry("predict", *small, cwd=tmp_path).code == 0
+        files[how] = (tmp_path / f"{how}.csv").read_bytes()
+    assert files["geometric"] != files["median"]
+
+
+def test_a_fitted_recipe_is_applied_whatever_is_configured(
+    entry: EntryPoint, tmp_path: Path
+) -> None:
+    write_small(tmp_path)
+    small = ["--competition", "small.toml"]
+    assert entry("preprocess", *small, "-o", "a.csv", cwd=tmp_path).code == 0
+    write(tmp_path, 'scale = "robust"\n')
+    given = ["preprocess", *small, "--apply", "a.recipe.json"]
+    assert entry(*given, "-o", "b.csv", cwd=tmp_path).code == 0
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert "leave --scale away" in entry(*given, "--scale", "none", cwd=tmp_path).error
+
+
+def test_json_may_be_configured(entry: EntryPoint, tmp_path: Path) -> None:
+    write(tmp_path, "json = true\n[cv]\nk = 1\n")
+    assert entry("config", "--k", "2", cwd=tmp_path).json["command"] == "config"
+    done = entry("cv", "-c", "sample", cwd=tmp_path)
+    assert (done.code, done.json["error"]["type"]) == (2, "UsageError")
+
+
+# `kaggleprice config`.
+
+
+def test_config_says_where_each_value_came_from(entry: EntryPoint, tmp_path: Path) -> None:
+    write(tmp_path, 'lr = 0.5\npreset = "best"\n[cv]\nhidden = [64, 32]\n')
+    document = entry(
+        "config", "--json", "--recipe", "book", "--k", "3", cwd=tmp_path, KAGGLEPRICE_EPOCHS="7"
+    ).json
+    assert (document["of"], document["file"]) == ("cv", "kaggleprice.toml")
+    found = {o.pop("option"): o for o in document["options"]}
+    expected = {
+        "k": (3, "flag", "--k"),
+        "epochs": (7, "environment", "KAGGLEPRICE_EPOCHS"),
+        "lr": (0.5, "file", "lr in kaggleprice.toml"),
+        "hidden": ([64, 32], "file", "hidden in [cv] of kaggleprice.toml"),
+        "seeds": (10, "preset", "preset best"),
+        "partners": (["boosting"], "preset", "preset best"),
+        "impute": ("mean", "preset", "recipe book"),
+        "preset": ("best", "file", "preset in kaggleprice.toml"),
+        "batch-size": (64, "default", "default"),
+        "data-dir": ("data", "default", "default"),
+        "patience": (None, "default", "default"),
+    }
+    for name, (value, source, where) in expected.items():
+        assert found[name] == {"value": value, "source": source, "where": where}
+    settings = flat_settings(
+        make_settings(
+            "best", {"lr": 0.5, "hidden": (64, 32), "epochs": 7, "recipe": "book", "k": 3}
+        )
+    )
+    for name, value in settings.items():
+        key = name.replace("_", "-")
+        if key in found:
+            assert found[key]["value"] == json.loads(json.dumps(value))
+
+
+def test_config_for_a_person(entry: EntryPoint, tmp_path: Path) -> None:
+    write(tmp_path, "hidden = [64, 32]\n")
+    done = entry("config", cwd=tmp_path, KAGGLEPRICE_EPOCH="3")
+    assert (done.code, done.err) == (0, "")
+    rows = {line.split()[0]: line.split()[1:] for line in done.out.splitlines() if line.strip()}
+    assert rows["hidden"] == ["64,32", "kaggleprice.toml"]
+    assert rows["lr"] == ["0.01", "default"]
+    assert "kaggleprice.toml is read." in done.out
+    assert "did you mean KAGGLEPRICE_EPOCHS?" in done.out
+    none = entry("config", "--no-config", cwd=tmp_path).out
+    assert "no kaggleprice.toml and no [tool.kaggleprice] in pyproject.toml is read." in none
+
+
+@pytest.mark.parametrize("command", ["predict", "preprocess", "download", "runs list"])
+def test_config_of_other_commands(entry: EntryPoint, tmp_path: Path, command: str) -> None:
+    write(tmp_path, '[predict]\noutput = "best.csv"\n')
+    document = entry("config", "--command", command, "--json", cwd=tmp_path).json
+    found = {o["option"]: o["value"] for o in document["options"]}
+    assert ("output" in found) == (command in ("predict", "preprocess"))
+    assert found.get("output") == ("best.csv" if command == "predict" else None)
+    # A group of commands has no options of its own.
+    assert "runs list" in entry("config", "--command", "runs", cwd=tmp_path).error

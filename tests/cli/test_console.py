@@ -1,0 +1,651 @@
+"""The console: what a terminal, a pipe, a dumb terminal and a quiet user get."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from kaggleprice.cli.console import displays, error_document, print_json
+from kaggleprice.cli.console.displays import Pace, Stage, amount_text, duration_text
+from kaggleprice.cli.console.printing import print_error, print_view
+from kaggleprice.cli.console.reporting import Reporter
+from kaggleprice.core.errors import UnknownNameError, UsageError
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+COLOR = re.compile(r"\x1b\[[0-9;]*(3[0-7]|4[0-7]|9[0-7]|38|48)[0-9;]*m")
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[io.StringIO], io.StringIO]]:
+    def use(stream: io.StringIO) -> io.StringIO:
+        monkeypatch.setattr("sys.stderr", stream)
+        return stream
+
+    return use
+
+
+Use = Callable[[io.StringIO], io.StringIO]
+
+
+# Plain lines.
+
+
+def test_a_pipe_gets_a_line_after_5_s_and_every_10_s(clock: Clock, stderr: Use) -> None:
+    stream = stderr(io.StringIO())
+    with Reporter(clock=clock) as reporter:
+        for epoch in range(15):
+            reporter.advance("training", epoch, 14, f"RMSE {epoch}", "epochs")
+            clock.now += 2
+    assert stream.getvalue().splitlines() == [
+        "training: 3 of 14 epochs, RMSE 3, about 20 s left",
+        "training: 8 of 14 epochs, RMSE 8, about 10 s left",
+        "training: 13 of 14 epochs, RMSE 13, about 2 s left",
+        "training: 14 of 14 epochs, RMSE 14, 30 s in all",
+    ]
+
+
+def test_a_quick_stage_says_nothing(clock: Clock, stderr: Use) -> None:
+    stream = stderr(io.StringIO())
+    with Reporter(clock=clock) as reporter:
+        for epoch in range(4):
+            reporter.advance("training", epoch, 3, "RMSE 1", "epochs")
+            clock.now += 1
+        reporter.advance("scoring", 0, None)
+        clock.now += 4.9
+    assert stream.getvalue() == ""
+
+
+def test_a_long_step_does_not_look_dead(clock: Clock, stderr: Use) -> None:
+    stream = stderr(io.StringIO())
+    with Reporter(clock=clock) as reporter:
+        reporter.advance("scoring", 0, None, "out of fold")
+        for _ in range(16):
+            clock.now += 1
+            reporter.beat()
+    assert stream.getvalue().splitlines() == [
+        "scoring: out of fold, 5 s so far",
+        "scoring: out of fold, 15 s so far",
+        "scoring: out of fold, 15 s in all",
+    ]
+
+
+def test_a_stage_ends_where_the_next_begins(clock: Clock, stderr: Use) -> None:
+    stream = stderr(io.StringIO())
+    with Reporter(clock=clock, verbose=True) as reporter:
+        reporter.advance("reading", 0, 10)
+        clock.now += 6
+        reporter.advance("training", 0, 3, unit="epochs")
+        clock.now += 2
+    assert stream.getvalue().splitlines() == [
+        "reading: 0 of 10, 6 s in all",
+        "reading took 6.0 s",
+        "training took 2.0 s",
+    ]
+
+
+def test_the_next_file_is_a_stage_of_its_own(clock: Clock, stderr: Use) -> None:
+    stream = stderr(io.StringIO())
+    with Reporter(clock=clock) as reporter:
+        for name, size in [("train.csv", 5_000_000), ("test.csv", 3_000_000)]:
+            for done in range(1_000_000, size + 1, 1_000_000):
+                clock.now += 3
+                reporter.advance("downloading", done, size, name, "bytes")
+    assert stream.getvalue().splitlines() == [
+        "downloading: 3.0 of 5.0 MB, train.csv, about 6 s left",
+        "downloading: 5.0 of 5.0 MB, train.csv, 15 s in all",
+        "downloading: 3.0 of 3.0 MB, test.csv, 6 s in all",
+    ]
+
+
+def test_what_was_done_before_is_not_counted_as_speed(clock: Clock, stderr: Use) -> None:
+    """Training that goes on from a checkpoint begins in the middle."""
+    stream = stderr(io.StringIO())
+    with Reporter(clock=clock) as reporter:
+        reporter.advance("training", 50, 60, unit="epochs")
+        clock.now += 5
+        reporter.advance("training", 51, 60, unit="epochs")
+        clock.now += 1
+    assert stream.getvalue().splitlines()[0] == "training: 51 of 60 epochs, about 45 s left"
+
+
+def test_nothing_to_do_is_no_crash(clock: Clock, stderr: Use) -> None:
+    for kind in (io.StringIO, Terminal):
+        stream = stderr(kind())
+        with Reporter(clock=clock) as reporter:
+            reporter.advance("training", 0, 0)
+            clock.now += 1
+        assert "training" not in stream.getvalue()
+
+
+# The time that is left.
+
+
+def test_a_steady_pace_is_exact() -> None:
+    pace = Pace(0.0, 0)
+    assert pace.left(0.0, 60) is None
+    for epoch in range(1, 31):
+        pace.observe(epoch * 0.7, epoch)
+    assert pace.left(21.0, 60) == pytest.approx(21.0)
+    assert pace.left(24.0, 60) == pytest.approx(18.0), "it goes down between two observations"
+    assert pace.left(99.0, 60) == 0.0
+    assert pace.left(21.0, None) is None
+
+
+def test_one_slow_epoch_moves_the_estimate_little() -> None:
+    """By the last interval alone, 100 epochs would jump from 100 s to 400 s."""
+    pace = Pace(0.0, 0)
+    for second in range(1, 31):
+        pace.observe(float(second), second)
+    before = pace.left(30.0, 130)
+    pace.observe(34.0, 31)
+    after = pace.left(34.0, 130)
+    assert before == pytest.approx(100)
+    assert after is not None
+    assert 99 < after < 135
+
+
+def test_a_lasting_change_is_followed() -> None:
+    pace = Pace(0.0, 0)
+    for second in range(1, 31):
+        pace.observe(float(second), second)
+    for step in range(1, 31):
+        pace.observe(30.0 + 4 * step, 30 + step)
+    assert pace.left(150.0, 160) == pytest.approx(400, rel=0.01)
+
+
+def test_no_estimate_from_a_moment() -> None:
+    pace = Pace(0.0, 0)
+    pace.observe(0.9, 1)
+    assert pace.left(0.9, 10) is None
+    pace.observe(1.0, 2)
+    assert pace.left(1.0, 10) is not None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "0 s"),
+        (8.4, "8 s"),
+        (33.0, "35 s"),
+        (58.0, "1 min"),
+        (133.0, "2 min 10 s"),
+        (1000.0, "17 min"),
+        (4790.0, "1 h 20 min"),
+        (90000.0, "25 h"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ((9, 60, "epochs"), "9 of 60 epochs"),
+        ((9, 60, ""), "9 of 60"),
+        ((0, None, ""), ""),
+        ((7, None, "rows"), "7 rows"),
+        ((12, 900, "bytes"), "12 of 900 bytes"),
+        ((460_676, 911_000, "bytes"), "460.7 of 911.0 kB"),
+        ((1_240_000, None, "bytes"), "1.2 MB"),
+        ((20_000_000, 3_400_000_000, "bytes"), "0.0 of 3.4 GB"),
+    ],
+)
+def test_amounts(amount: tuple[int, int | None, str], text: str) -> None:
+    assert amount_text(*amount) == text
+
+
+# Notices.
+
+
+def test_a_notice_is_one_line_however_long(stderr: Use) -> None:
+    stream = stderr(io.StringIO())
+    with Reporter() as reporter:
+        reporter.notice("word " * 100 + "[bold]end[/]")
+    assert stream.getvalue() == "word " * 100 + "[bold]end[/]\n"
+
+
+def test_an_aside_is_for_those_who_asked(stderr: Use) -> None:
+    for verbose in (True, False):
+        stream = stderr(io.StringIO())
+        with Reporter(verbose=verbose) as reporter:
+            reporter.aside("by the way")
+        assert stream.getvalue() == ("by the way\n" if verbose else "")
+
+
+def test_quiet_and_verbose_at_once() -> None:
+    with pytest.raises(UsageError, match="--quiet and --verbose"):
+        Reporter(quiet=True, verbose=True)
+
+
+def test_an_unknown_form() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'json'"):
+        Reporter("jsn")
+
+
+def test_progress_none_says_notices(clock: Clock, stderr: Use) -> None:
+    for kind in (io.StringIO, Terminal):
+        stream = stderr(kind())
+        with Reporter("none", clock=clock) as reporter:
+            reporter.notice("something")
+            for epoch in range(3):
+                clock.now += 60
+                reporter.advance("training", epoch, 3)
+        assert ANSI.sub("", stream.getvalue()).strip() == "something"
+
+
+# Bars.
+
+
+def drawn(width: int, stage: Stage, now: float, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a terminal of this width shows of a stage, without codes."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    screen = Console(file=io.StringIO(), highlight=False, get_time=lambda: now)
+    line = displays._Line(screen)
+    line.stage = stage
+    with screen.capture() as captured:
+        screen.print(line)
+    return captured.get()
+
+
+def stage_of(done: int, total: int | None, detail: str, unit: str, name: str = "training") -> Stage:
+    pace = Pace(0.0, 0)
+    pace.observe(100.0, max(done, 1))
+    return Stage(name, 0.0, pace, done, total, detail, unit)
+
+
+DETAIL = "validation RMSE 0.1385, 30 members"
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 60, 79, 80, 81, 120, 200])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        stage_of(1234, 9999, DETAIL, "epochs"),
+        stage_of(9, 60, DETAIL, "epochs"),
+        stage_of(
+            123_456_789, 987_654_321, "a_very_long_name_of_a_file.csv", "bytes", "downloading"
+        ),
+        stage_of(0, None, "recipes and networks", "", "preparing"),
+    ],
+    ids=["many", "training", "bytes", "endless"],
+)
+def test_a_bar_is_one_line_of_any_terminal(
+    width: int, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = drawn(width, stage, 100.0, monkeypatch)
+    (line,) = text.splitlines()
+    assert len(line) < width
+    assert line.startswith(stage.name)
+
+
+def test_at_80_columns_a_bar_tells_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = drawn(80, stage_of(9, 60, DETAIL, "epochs"), 100.0, monkeypatch)
+    for part in ("training", "━━", "9/60 epochs", "validation RMSE 0.1385", "about 9 min left"):
+        assert part in line
+    assert "…" not in line, "a part that has no room is left out, not cut"
+    wide = drawn(120, stage_of(9, 60, DETAIL, "epochs"), 100.0, monkeypatch)
+    assert DETAIL in wide
+
+
+def test_a_stage_that_has_just_begun_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert drawn(80, stage_of(0, 9, "", ""), 0.1, monkeypatch) == ""
+
+
+def test_a_stage_without_an_end_shows_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = stage_of(0, None, "out of fold", "", "scoring")
+    shown = [drawn(80, stage, now, monkeypatch) for now in (10.0, 10.25, 11.0)]
+    assert len({*shown}) == 3
+    assert shown[0].split() == ["scoring", "|", "out", "of", "fold", "10", "s"]
+
+
+def test_a_terminal_gets_bars_that_go_away(clock: Clock, stderr: Use) -> None:
+    stream = stderr(Terminal())
+    with Reporter(clock=clock) as reporter:
+        reporter.notice("before")
+        for epoch in range(1, 4):
+            reporter.advance("training", epoch, 3, "RMSE 0.5", "epochs")
+            clock.now += 2
+            drawn_again(reporter)
+    text = stream.getvalue()
+    assert "before" in text
+    assert "3/3 epochs" in text
+    assert "RMSE 0.5" in text
+    assert " left" in text
+    assert "training: " not in text
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1, "the cursor comes back"
+
+
+def drawn_again(reporter: Reporter) -> None:
+    """Do what a thread does eight times per second."""
+    assert isinstance(reporter._display, displays.Bars)
+    assert reporter._display._live is not None
+    reporter._display._live.refresh()
+
+
+def test_bars_end_with_an_error(stderr: Use) -> None:
+    stream = stderr(Terminal())
+
+    def interrupted() -> None:
+        with Reporter() as reporter:
+            reporter.advance("training", 1, 3)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert "\x1b[?25h" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("total", "line"),
+    [(9, "training: 3 of 9 epochs, stopped after 8 s"), (None, "training: 3 epochs, stopped")],
+)
+def test_a_line_says_that_a_stage_was_left(
+    clock: Clock, stderr: Use, total: int | None, line: str
+) -> None:
+    stream = stderr(io.StringIO())
+
+    def interrupted() -> None:
+        with Reporter(clock=clock) as reporter:
+            for epoch in range(4):
+                reporter.advance("training", epoch, total, unit="epochs")
+                clock.now += 2
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert stream.getvalue().splitlines()[-1].startswith(line)
+    assert "in all" not in stream.getvalue()
+
+
+def test_a_second_stage_takes_the_bar_s_place(clock: Clock, stderr: Use) -> None:
+    stream = stderr(Terminal())
+    with Reporter(clock=clock) as reporter:
+        for name, unit in [("training", "epochs"), ("partners", "models")]:
+            reporter.advance(name, 2, 7, unit=unit)
+            clock.now += 1
+            drawn_again(reporter)
+    assert "2/7 epochs" in stream.getvalue()
+    assert "2/7 models" in stream.getvalue()
+
+
+def talk(clock: Clock, form: str = "auto") -> None:
+    """Six seconds of training, all told."""
+    with Reporter(form, clock=clock) as reporter:
+        for epoch in range(4):
+            reporter.advance("training", epoch, 3, unit="epochs")
+            clock.now += 2
+
+
+PLAIN = "training: 3 of 3 epochs, 8 s in all\n"
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_a_dumb_terminal_gets_lines(
+    term: str, monkeypatch: pytest.MonkeyPatch, clock: Clock, stderr: Use
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    stream = stderr(Terminal())
+    talk(clock)
+    assert stream.getvalue() == PLAIN
+
+
+def test_plain_lines_on_a_terminal(clock: Clock, stderr: Use) -> None:
+    stream = stderr(Terminal())
+    talk(clock, "plain")
+    assert stream.getvalue() == PLAIN
+
+
+def test_forced_colour_is_no_animation(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, stderr: Use
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stream = stderr(io.StringIO())
+    talk(clock)
+    assert stream.getvalue() == PLAIN
+
+
+# Events.
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_events_come_neither_too_often_nor_never(clock: Clock, stderr: Use) -> None:
+    stream = stderr(io.StringIO())
+    with Reporter("json", clock=clock) as reporter:
+        for epoch in range(21):
+            reporter.advance("training", epoch, 20, f"RMSE {epoch}", "epochs")
+            clock.now += 0.125
+        for _ in range(30):
+            clock.now += 1
+            reporter.beat()
+    told = [e for e in events(stream.getvalue()) if e["event"] == "progress"]
+    assert [e["done"] for e in told] == [0, 4, 8, 12, 16, 20, 20, 20]
+    seconds = [e["seconds"] for e in told]
+    assert seconds[:4] == pytest.approx([0.0, 0.5, 1.0, 1.5])
+    assert told[2]["seconds_left"] == pytest.approx(1.5)
+    assert told[2]["total"] == 20
+
+
+def test_a_library_s_warning_is_an_event(stderr: Use) -> None:
+    stream = stderr(io.StringIO())
+    with warnings.catch_warnings(), Reporter("json"):
+        warnings.simplefilter("always")
+        warnings.warn("beware\nof it", UserWarning, stacklevel=1)
+    (event,) = events(stream.getvalue())
+    assert event["event"] == "notice"
+    assert event["message"].startswith("UserWarning: beware\nof it (")
+
+
+def test_an_event_never_has_colours(monkeypatch: pytest.MonkeyPatch, stderr: Use) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stream = stderr(Terminal())
+    with Reporter("json", verbose=True) as reporter:
+        reporter.notice("[red]one[/]")
+        reporter.aside("two")
+    assert events(stream.getvalue()) == [
+        {"schema_version": 1, "event": "notice", "message": "[red]one[/]", "level": "notice"},
+        {"schema_version": 1, "event": "notice", "message": "two", "level": "detail"},
+    ]
+
+
+# Streams that take nothing.
+
+
+class Broken(io.StringIO):
+    """A stream whose reader has gone."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+@pytest.mark.parametrize("form", ["auto", "plain", "json", "none"])
+def test_nobody_listens(form: str, clock: Clock, stderr: Use) -> None:
+    stream = stderr(Broken())
+    assert isinstance(stream, Broken)
+    with Reporter(form, clock=clock) as reporter:
+        reporter.notice("one")
+        reporter.notice("two")
+        reporter.advance("training", 1, 2)
+        clock.now += 60
+    print_error(error_document("DataError", "x.", 3), form)
+    assert stream.writes == 2, "once for the reporter, once for the error"
+
+
+# Errors and colours.
+
+
+def say(message: str, form: str = "auto", trace: str = "") -> None:
+    print_error(error_document("DataError", message, 3), form, trace)
+
+
+def test_no_color(monkeypatch: pytest.MonkeyPatch, stderr: Use) -> None:
+    stream = stderr(Terminal())
+    say("it went wrong.")
+    assert COLOR.search(stream.getvalue())
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = stderr(Terminal())
+    say("it went wrong.")
+    with Reporter() as reporter:
+        reporter.advance("training", 1, 3)
+    assert "it went wrong." in stream.getvalue()
+    assert not COLOR.search(stream.getvalue())
+
+
+def test_quiet_says_nothing(clock: Clock, stderr: Use) -> None:
+    for kind in (io.StringIO, Terminal):
+        stream = stderr(kind())
+        with Reporter(quiet=True, clock=clock) as reporter:
+            reporter.notice("something")
+            reporter.advance("training", 2, 3)
+            clock.now += 60
+        assert stream.getvalue() == ""
+
+
+def test_an_error_is_one_line_and_no_markup(stderr: Use) -> None:
+    stream = stderr(io.StringIO())
+    say("a file named [red]x[/].csv " + "is long " * 50)
+    text = stream.getvalue()
+    assert text.startswith("error: a file named [red]x[/].csv")
+    assert text.count("\n") == 1
+    assert not ANSI.search(text)
+
+
+def test_a_terminal_s_sentences_are_broken_between_words(stderr: Use) -> None:
+    path = "/".join(["folder"] * 20)
+    stream = stderr(Terminal())
+    say("word " * 40 + path + " more" * 5)
+    with Reporter() as reporter:
+        reporter.notice("notice " * 30)
+    lines = ANSI.sub("", stream.getvalue()).splitlines()
+    assert path in [line.strip() for line in lines], "a path is not broken"
+    assert max(len(line) for line in lines if path not in line) <= 80
+    words = {word for line in lines for word in line.split()}
+    assert words == {"error:", "word", "more", "notice", path}
+
+
+def test_an_unexpected_error_has_its_trace_first(stderr: Use) -> None:
+    stream = stderr(io.StringIO())
+    say("unexpected.", trace="Traceback\n  [line] 1\n")
+    assert stream.getvalue() == "Traceback\n  [line] 1\nerror: unexpected.\n"
+
+
+def test_an_error_as_an_event(stderr: Use) -> None:
+    stream = stderr(io.StringIO())
+    say("x.", "json", "Traceback\n")
+    (event,) = events(stream.getvalue())
+    assert event == {
+        "schema_version": 1,
+        "event": "error",
+        "error": {
+            "type": "DataError",
+            "message": "x.",
+            "exit_code": 3,
+            "traceback": "Traceback\n",
+        },
+    }
+
+
+# Results.
+
+
+def test_results_go_to_stdout_without_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    print_view(Text("bold", style="bold red"))
+    captured = capsys.readouterr()
+    assert captured.out == "bold\n"
+    assert captured.err == ""
+
+
+def test_a_sentence_is_not_broken_where_there_is_no_edge(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sentence = "a/very/long/path/" * 20 + " and words" * 20
+    monkeypatch.delenv("COLUMNS")
+    print_view(Text(sentence))
+    assert capsys.readouterr().out == sentence + "\n"
+
+
+def test_a_terminal_breaks_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stdout", stream)
+    print_view(Text("validation error " * 20))
+    lines = ANSI.sub("", stream.getvalue()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert {word for line in lines for word in line.split()} == {"validation", "error"}
+
+
+def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": "é", "b": [1.5, None]})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"a": "é", "b": [1.5, None]}
+    assert out.isascii()
+    with pytest.raises(ValueError, match="JSON"):
+        print_json({"a": float("nan")})
+
+
+def test_error_document() -> None:
+    assert error_document("DataError", "x.", 3) == {
+        "schema_version": 1,
+        "error": {"type": "DataError", "message": "x.", "exit_code": 3},
+    }
+
+
+def test_lines_of_a_result_in_a_file_end_with_their_last_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = Table(box=None)
+    for name in ("left", "right"):
+        table.add_column(name)
+    table.add_row("a long cell, first", "1")
+    table.add_row("b", "2")
+    print_view(Group(table, Text(" "), Text("[x] and so on")))
+    lines = capsys.readouterr().out.split("\n")
+    assert [line.split() for line in lines[1:3]] == [
+        ["a", "long", "cell,", "first", "1"],
+        ["b", "2"],
+    ]
+    assert lines[3:] == ["", "[x] and so on", ""]
+    assert lines == [line.rstrip() for line in lines]

@@ -1,0 +1,78 @@
+"""JUnit XML, read back by an XML parser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from forged import FOLDS, forge, noisy
+
+from kaggleprice.cli.junit import render, render_failure
+from kaggleprice.runs.gates import Gate
+from kaggleprice.runs.reading import Run
+from kaggleprice.runs.records import read_record
+
+PASSED = Gate("fail-above", 0.2, 0.1, True, "fine.")
+MISSED = Gate("baseline", 0.01, 0.1, False, 'worse & "<far>".')
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    path = forge(tmp_path / "small" / "mlp-001", noisy(1))
+    return Run(path, read_record(path))
+
+
+def suite_of(content: bytes) -> ElementTree.Element:
+    root = ElementTree.fromstring(content)  # noqa: S314 (it was written here)
+    assert root.tag == "testsuites"
+    (suite,) = root
+    return suite
+
+
+def properties(element: ElementTree.Element) -> dict[str, str]:
+    return {p.attrib["name"]: p.attrib["value"] for p in element.findall("properties/property")}
+
+
+def test_folds_are_cases_with_their_scores(run: Run) -> None:
+    suite = suite_of(render(run))
+    assert suite.attrib == {
+        "name": "kaggleprice small",
+        "tests": str(FOLDS),
+        "failures": "0",
+        "errors": "0",
+        "skipped": "0",
+        "time": "12.345",
+        "timestamp": "2026-01-02T03:04:05",
+    }
+    assert properties(suite)["run"] == "mlp-001"
+    assert float(properties(suite)["oof"]) == run.record["scores"]["oof"]
+    assert "mean_squared_log_error" not in properties(suite), "it has none"
+    cases = suite.findall("testcase")
+    assert [case.attrib["name"] for case in cases] == [f"fold {k + 1}" for k in range(FOLDS)]
+    for case, fold in zip(cases, run.record["folds"], strict=True):
+        assert case.attrib["classname"] == "kaggleprice.small.folds"
+        assert float(properties(case)["validation"]) == fold["validation"]
+        assert float(properties(case)["train"]) == fold["train"]
+        assert case.find("failure") is None
+
+
+def test_gates_are_cases_that_can_fail(run: Run) -> None:
+    suite = suite_of(render(run, [PASSED, MISSED]))
+    assert (suite.attrib["tests"], suite.attrib["failures"]) == (str(FOLDS + 2), "1")
+    passed, missed = suite.findall("testcase")[FOLDS:]
+    assert (passed.attrib["name"], missed.attrib["name"]) == ("fail-above", "baseline")
+    assert passed.find("failure") is None
+    failure = missed.find("failure")
+    assert failure is not None
+    assert failure.attrib == {"message": MISSED.reason, "type": "GateError"}
+    assert failure.text == MISSED.reason
+    assert properties(missed) == {"limit": "0.01", "found": "0.1"}
+
+
+def test_an_error_is_a_case_of_its_own() -> None:
+    suite = suite_of(render_failure("small", "DivergenceError", "member 3 \x00 left \x1b."))
+    assert (suite.attrib["tests"], suite.attrib["errors"]) == ("1", "1")
+    error = suite.find("testcase/error")
+    assert error is not None
+    assert error.attrib == {"message": "member 3 ? left ?.", "type": "DivergenceError"}

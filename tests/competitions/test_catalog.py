@@ -1,0 +1,198 @@
+"""Competitions: every record is well-formed; TOML files are read or refused with a reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kaggleprice.competitions.catalog import (
+    COMPETITIONS,
+    DEFAULT_COMPETITION,
+    Competition,
+    DataFile,
+    get_competition,
+    read_competition,
+)
+from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.core.errors import DataError, MissingFileError, UnknownNameError, UsageError
+from kaggleprice.core.files import sha256
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+BIKES = """
+name = "bike-sharing"
+title = "Bikes"
+page = "https://example.org/bikes"
+id_column = "datetime"
+target_column = "count"
+target_transform = "log1p"
+metric = "log1p_rmse"
+missing_values = ["?", -1]
+[train]
+path = "given/train.csv"
+sha1 = "585E9CC93E70B39160E7921475F9BCD7D31219CE"
+mirrors = ["https://example.org/train.csv"]
+[test]
+path = "/elsewhere/test.csv"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "bikes.toml"
+    path.write_text(text)
+    return path
+
+
+# Conformance: a new entry joins by being registered
+
+
+@pytest.mark.parametrize("name", COMPETITIONS)
+def test_record_is_well_formed(name: str) -> None:
+    competition = COMPETITIONS[name]
+    assert competition.name == name
+    assert re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name)
+    assert competition.title.strip()
+    assert not competition.page or competition.page.startswith("https://")
+    assert callable(METRICS[competition.metric].load())
+    transform = TARGET_TRANSFORMS[competition.target_transform].load()
+    assert callable(transform.forward)
+    assert callable(transform.inverse)
+    assert competition.id_column != competition.target_column
+    assert competition.files == (competition.train, competition.test)
+    assert competition.train.name != competition.test.name
+    assert "" not in competition.missing_values
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [(n, f) for n, c in COMPETITIONS.items() for f in c.files]
+)
+def test_registered_file_is_well_formed(name: str, file: DataFile) -> None:
+    assert Path(file.name).name == file.name
+    assert file.name.endswith(".csv")
+    assert re.fullmatch("[0-9a-f]{40}", file.sha1 or "")
+    assert re.fullmatch("[0-9a-f]{64}", file.sha256 or "")
+    assert file.mirrors
+    for mirror in file.mirrors:
+        assert re.match(r"https?://[\w.-]+/\S+$|package:\S+$", mirror)
+    # Encrypted first.
+    assert not file.mirrors[0].startswith("http://")
+    assert file.path is None
+
+
+def test_house_prices_hashes_are_the_books_and_those_of_the_real_files(real_data: Path) -> None:
+    houses = COMPETITIONS["house-prices"]
+    assert houses.train.sha1 == "585e9cc93e70b39160e7921475f9bcd7d31219ce"
+    assert houses.test.sha1 == "fa19780a7b011d9b009e8bff8e99922a8ee2eb90"
+    assert sha256(real_data / "kaggle_house_pred_train.csv") == houses.train.sha256
+    assert sha256(real_data / "kaggle_house_pred_test.csv") == houses.test.sha256
+
+
+def test_sample_hashes_are_those_of_the_shipped_files() -> None:
+    for file in COMPETITIONS["sample"].files:
+        assert sha256(SAMPLE / file.name) == file.sha256
+
+
+# Names
+
+
+def test_lookup() -> None:
+    assert get_competition("sample") is COMPETITIONS["sample"]
+    assert DEFAULT_COMPETITION == "house-prices"
+    assert DEFAULT_COMPETITION in COMPETITIONS
+
+
+def test_unknown_name_lists_the_valid_ones_and_the_nearest() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        get_competition("house-price")
+    message = str(caught.value)
+    assert "unknown competition 'house-price'" in message
+    assert ", ".join(sorted(COMPETITIONS)) in message
+    assert message.endswith("Did you mean 'house-prices'?")
+
+
+@pytest.mark.parametrize("name", ["", "Houses", "a/b", "../up", ".hidden", "two words"])
+def test_name_that_cannot_be_a_folder(name: str) -> None:
+    with pytest.raises(UsageError, match="competition name"):
+        Competition(name, "", "", DataFile("a.csv"), DataFile("b.csv"), "Id", "y")
+
+
+# TOML
+
+
+def test_toml_is_read_whole(tmp_path: Path) -> None:
+    competition = get_competition(str(write(tmp_path, BIKES)))
+    assert competition == Competition(
+        name="bike-sharing",
+        title="Bikes",
+        page="https://example.org/bikes",
+        train=DataFile(
+            "train.csv",
+            ("https://example.org/train.csv",),
+            sha1="585e9cc93e70b39160e7921475f9bcd7d31219ce",
+            path=tmp_path / "given" / "train.csv",
+        ),
+        test=DataFile("test.csv", path=Path("/elsewhere/test.csv")),
+        id_column="datetime",
+        target_column="count",
+        target_transform="log1p",
+        metric="log1p_rmse",
+        missing_values=("?", "-1"),
+    )
+
+
+def test_shortest_toml_has_the_defaults(tmp_path: Path) -> None:
+    text = 'name="a"\nid_column="Id"\ntarget_column="y"\ntrain={path="1.csv"}\ntest={path="2.csv"}'
+    competition = read_competition(write(tmp_path, text))
+    assert (competition.title, competition.page) == ("a", "")
+    assert (competition.target_transform, competition.metric) == ("log", "log_rmse")
+    assert competition.missing_values == ("NA",)
+    assert competition.train.path == tmp_path / "1.csv"
+
+
+def test_missing_toml(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"none\.toml does not exist"):
+        get_competition(str(tmp_path / "none.toml"))
+
+
+BAD: dict[str, tuple[str, str, type[Exception], str]] = {
+    "not TOML": ('name = "bike', "name = bike", DataError, "cannot be read as TOML"),
+    "key missing": ('id_column = "datetime"\n', "", DataError, "the key 'id_column' is missing"),
+    "key unknown": ("title", "titel", DataError, "unknown key 'titel'; there are: name, id_col"),
+    "key of a wrong type": ('"count"', "7", DataError, "'target_column' must be of type str"),
+    "file without path": ("path = ", "mirror = ", DataError, r"\[train\]: the key 'path'"),
+    "file's key unknown": ("sha1", "sha512", DataError, r"\[train\]: unknown key 'sha512'"),
+    "hash too short": ("585E9C", "", DataError, "'sha1' must be 40 hexadecimal digits"),
+    "hash not hexadecimal": ("585E9C", "XXXXXX", DataError, "'sha1' must be 40 hexadecimal"),
+    "mirrors not texts": ('["https://example.org/train.csv"]', "[7]", DataError, "'mirrors'"),
+    "unknown transform": ('"log1p"', '"log2p"', UsageError, "transform 'log2p'.*mean 'log1p'"),
+    "unknown metric": ('"log1p_rmse"', '"rmsle"', UsageError, "unknown metric 'rmsle'"),
+    "name": ('"bike-sharing"', '"../bikes"', UsageError, "competition name"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_toml(case: str, tmp_path: Path) -> None:
+    old, new, error, message = BAD[case]
+    assert old in BIKES
+    with pytest.raises(error, match=message) as caught:
+        read_competition(write(tmp_path, BIKES.replace(old, new, 1)))
+    if error is DataError:
+        assert "bikes.toml" in str(caught.value)
+
+
+def test_toml_of_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "bikes.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match=r"bikes\.toml cannot be read as TOML"):
+        read_competition(path)
+
+
+def test_example_of_the_documentation_is_read(tmp_path: Path) -> None:
+    """The TOML file in the module's docstring."""
+    from kaggleprice.competitions import catalog
+
+    lines: list[Any] = (catalog.__doc__ or "").splitlines()
+    example = "\n".join(line[4:] for line in lines if line.startswith("    "))
+    assert read_competition(write(tmp_path, example)).name == "bike-sharing"

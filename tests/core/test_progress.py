@@ -1,0 +1,191 @@
+"""Progress as the library tells it: what is told, in which order, in which units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mirror import Mirror, whole
+from small import ROWS, write_small
+
+from kaggleprice.api import workflow
+from kaggleprice.api.workflow import Source, Workplace
+from kaggleprice.competitions.catalog import Competition, DataFile, read_competition
+from kaggleprice.competitions.download import fetch
+from kaggleprice.competitions.tables import read_tables
+from kaggleprice.core.progress import FORMS, SILENT, Progress
+
+Advance = tuple[str, int, int | None, str, str]
+
+
+class Recorder:
+    """A progress that remembers everything."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+        self.asides: list[str] = []
+        self.advances: list[Advance] = []
+
+    def notice(self, message: str) -> None:
+        self.notices.append(message)
+
+    def aside(self, message: str) -> None:
+        self.asides.append(message)
+
+    def advance(
+        self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""
+    ) -> None:
+        self.advances.append((stage, done, total, detail, unit))
+
+    @property
+    def stages(self) -> list[str]:
+        """Stages in the order in which they were told of, each once in a row."""
+        names = [name for name, *_ in self.advances]
+        return [n for i, n in enumerate(names) if i == 0 or names[i - 1] != n]
+
+    def of(self, stage: str) -> list[Advance]:
+        return [advance for advance in self.advances if advance[0] == stage]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("progress")
+    write_small(folder)
+    return folder
+
+
+def source_in(folder: Path) -> Source:
+    return Source(read_competition(folder / "small.toml"), folder / "data")
+
+
+OPTIONS = {"k": 2, "seeds": 2, "epochs": 3, "hidden": (8,), "partners": ("ridge",)}
+
+
+@pytest.fixture(scope="module")
+def training(small: Path) -> Recorder:
+    recorder = Recorder()
+    settings = workflow.make_settings(options=OPTIONS)
+    workflow.cross_validate(
+        source_in(small), settings, Workplace(small / "runs"), progress=recorder
+    )
+    return recorder
+
+
+def test_training_tells_of_every_stage(training: Recorder) -> None:
+    assert training.stages == [
+        "checking",
+        "reading",
+        "preparing",
+        "training",
+        "partners",
+        "scoring",
+        "writing",
+    ]
+    assert training.notices == [training.notices[0]]
+    assert training.notices[0].startswith("training on cpu with ")
+
+
+def test_epochs_members_and_the_score_so_far(training: Recorder) -> None:
+    told = training.of("training")
+    assert [(done, total, unit) for _, done, total, _, unit in told] == [
+        (epoch, 3, "epochs") for epoch in range(4)
+    ]
+    assert told[0][3] == "4 members"
+    assert told[-1][3].startswith("validation RMSE 0.")
+    assert told[-1][3].endswith(", 4 members")
+
+
+def test_partners_are_counted(training: Recorder) -> None:
+    assert [(done, total, unit) for _, done, total, _, unit in training.of("partners")] == [
+        (0, 2, "models"),
+        (1, 2, "models"),
+        (2, 2, "models"),
+    ]
+
+
+def test_asides_say_what_was_read_and_written(training: Recorder) -> None:
+    said = "\n".join(training.asides)
+    assert f"{ROWS} training and 8 test rows, 1 numeric and 1 categorical columns" in said
+    assert "4 members of " in said
+    assert "SHA-256" in said
+    assert "run mlp-001 written to " in said
+
+
+def test_prediction_and_preprocessing_tell_too(small: Path, training: Recorder) -> None:
+    recorder = Recorder()
+    output = small / "submission.csv"
+    source, place = source_in(small), Workplace(small / "runs")
+    workflow.predict(source, place, output=output, progress=recorder)
+    assert recorder.stages == ["checking", "reading", "predicting"]
+    assert recorder.asides[-1] == f"8 rows written to {output}"
+    recorder = Recorder()
+    workflow.preprocess(source, output=small / "features.csv", progress=recorder)
+    assert recorder.stages == ["checking", "reading", "preprocessing"]
+
+
+def test_reading_is_told_in_bytes(tmp_path: Path) -> None:
+    """A file of several megabytes is told of more than once, up to its size."""
+    rows = 60_000
+    frame = pd.DataFrame({"Id": range(rows), **{f"c{i}": [1.234567] * rows for i in range(6)}})
+    frame[: rows // 2].assign(y=1.0).to_csv(tmp_path / "train.csv", index=False)
+    frame[rows // 2 :].to_csv(tmp_path / "test.csv", index=False)
+    competition = Competition(
+        name="x",
+        title="",
+        page="",
+        train=DataFile("train.csv"),
+        test=DataFile("test.csv"),
+        id_column="Id",
+        target_column="y",
+        target_transform="none",
+        metric="rmse",
+        missing_values=(),
+    )
+    recorder = Recorder()
+    read_tables(competition, tmp_path / "train.csv", tmp_path / "test.csv", recorder)
+    for name in ("train.csv", "test.csv"):
+        size = (tmp_path / name).stat().st_size
+        told = [a for a in recorder.of("reading") if a[3] == name]
+        assert {a[2] for a in told} == {size}
+        assert told[-1][1] == size
+        assert {a[4] for a in told} == {"bytes"}
+        steps = [a[1] for a in told]
+        assert steps == sorted(steps)
+        assert len(set(steps)) > 1
+
+
+def test_a_download_is_told_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    content = b"Id,a,y\n" + b"1,2,3\n" * 200_000
+    with Mirror() as mirror:
+        files = [
+            DataFile(name, mirrors=(mirror.serve(f"/{name}", whole(content)),))
+            for name in ("train.csv", "test.csv")
+        ]
+        competition = Competition(
+            name="x",
+            title="",
+            page="",
+            train=files[0],
+            test=files[1],
+            id_column="Id",
+            target_column="y",
+            target_transform="none",
+            metric="rmse",
+            missing_values=(),
+        )
+        recorder = Recorder()
+        fetch(competition, tmp_path, progress=recorder)
+    told = [a for a in recorder.of("downloading") if a[3] == "train.csv"]
+    assert told[-1] == ("downloading", len(content), len(content), "train.csv", "bytes")
+    assert {a[2] for a in told} == {len(content)}
+    assert recorder.stages[:2] == ["downloading", "checking"]
+
+
+def test_silence_is_a_progress() -> None:
+    silent: Progress = SILENT
+    silent.notice("x")
+    silent.aside("x")
+    silent.advance("training", 1, None, "x", "epochs")
+    assert set(FORMS) == {"auto", "plain", "json", "none"}

@@ -1,0 +1,246 @@
+"""Honest cross-validation: what validation rows can reach, and how scores are computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from kaggleprice.competitions.catalog import COMPETITIONS
+from kaggleprice.competitions.tables import Table, Tables, read_tables
+from kaggleprice.competitions.transforms import LOG, NONE
+from kaggleprice.core.errors import DivergenceError, UsageError
+from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.cross_validation import CrossValidation, make_members
+from kaggleprice.evaluation.ensemble import Voices, combine
+from kaggleprice.evaluation.folds import make_folds
+from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
+from kaggleprice.settings.run import PRESETS, RunSettings, make_settings
+from kaggleprice.settings.training import Member
+
+SAMPLE = COMPETITIONS["sample"]
+FOLDER = Path(__file__).parents[2] / "data" / "sample"
+TINY = {"hidden": (8,), "epochs": 3, "seeds": 2, "k": 3}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A part of the sample competition."""
+
+    tables: Tables
+
+    def run(self, settings: RunSettings) -> CrossValidation:
+        folds = make_folds(len(self.tables.train), settings.k, shuffle=settings.shuffle, seed=0)
+        return cross_validation.cross_validate(
+            SAMPLE, self.tables, folds, settings, torch.device("cpu")
+        )
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    tables = read_tables(SAMPLE, FOLDER / "train.csv", FOLDER / "test.csv")
+    train = tables.train
+    part = Table(train.ids[:200], train.features.head(200), train.known_target[:200])
+    return Case(Tables(part, tables.test))
+
+
+def spoilt(case: Case, fold: int, settings: RunSettings) -> Case:
+    """Replace the validation targets of one fold by garbage."""
+    train = case.tables.train
+    held = make_folds(len(train), settings.k, shuffle=settings.shuffle, seed=0) == fold
+    target = np.where(held, 1e9, train.known_target)
+    return Case(Tables(replace(train, target=target), case.tables.test))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("options", [{}, {"patience": 1, "lr": 0.05}], ids=["", "early stopping"])
+def test_garbage_targets_reach_nothing_of_their_fold(
+    case: Case, preset: str, options: dict[str, object]
+) -> None:
+    settings = make_settings(preset, {**TINY, **options})
+    clean, garbled = case.run(settings), spoilt(case, 1, settings).run(settings)
+    held = clean.fold_of_row == 1
+    assert clean.ensemble.encoding.recipes[1] == garbled.ensemble.encoding.recipes[1]
+    assert np.array_equal(clean.oof[held], garbled.oof[held])
+    assert not np.array_equal(clean.oof[~held], garbled.oof[~held])
+    for a, b in zip(
+        clean.ensemble.network.state_dict().values(),
+        garbled.ensemble.network.state_dict().values(),
+        strict=True,
+    ):
+        for m, member in enumerate(clean.ensemble.members):
+            if member.fold == 1:
+                assert torch.equal(a[m], b[m])
+
+
+def test_stopping_on_validation_rows_is_marked_and_does_see_them(case: Case) -> None:
+    """The option that is not honest says so; the test above would fail for it."""
+    watching = {"stop_on": "validation", "epochs": 12, "patience": 12, "seeds": 4}
+    settings = make_settings(options={**TINY, **watching})
+    assert any(note.startswith("Optimistic") for note in settings.notes)
+    clean, garbled = case.run(settings), spoilt(case, 1, settings).run(settings)
+    held = clean.fold_of_row == 1
+    assert not np.array_equal(clean.oof[held], garbled.oof[held])
+
+
+def test_garbage_features_of_validation_rows_reach_nothing_of_their_fold(case: Case) -> None:
+    """Standard recipes learn nothing from them; the book's does, and says so."""
+    settings = make_settings(options=TINY)
+    folds = make_folds(200, 3, shuffle=True, seed=0)
+    features = case.tables.train.features.copy()
+    features.loc[folds == 1, "LotArea"] = 1e6
+    features.loc[folds == 1, "Street"] = "Canal"
+    garbled = Case(Tables(replace(case.tables.train, features=features), case.tables.test))
+    for preset, same in [("default", True), ("book", False)]:
+        settings = make_settings(preset, {**TINY, "shuffle": True})
+        states = [
+            run.ensemble.encoding.recipes[1] for run in (case.run(settings), garbled.run(settings))
+        ]
+        assert (states[0] == states[1]) is same
+        assert any("has seen the features" in note for note in settings.notes) is not same
+
+
+def test_training_rows_are_encoded_once_and_nothing_engineered_is_kept(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a million rows each further copy is seen in the peak of memory."""
+    encoded: list[int] = []
+    encode = Encoding.encode
+
+    def counted(self: Encoding, frame: pd.DataFrame) -> EncodedRows:
+        encoded.append(len(frame))
+        return encode(self, frame)
+
+    monkeypatch.setattr(Encoding, "encode", counted)
+    settings = make_settings(options=TINY)
+    case.run(settings)
+    assert encoded == [200]
+    folds = make_folds(200, settings.k, shuffle=settings.shuffle, seed=0)
+    problem = cross_validation.prepare(SAMPLE, case.tables, folds, settings, torch.device("cpu"))
+    assert problem.tables is case.tables
+    assert "TotalSF" not in problem.tables.train.features
+    assert "TotalSF" in problem.engineered().train.features
+    # The network's rows are the encoded ones themselves.
+    numeric = problem.training().rows._numeric
+    assert numeric.data_ptr() == problem.work.rows.numeric.ctypes.data
+
+
+def test_scores_are_the_metrics_of_the_predictions(case: Case) -> None:
+    result = case.run(make_settings(options=TINY))
+    truth = np.log(case.tables.train.known_target)
+    error = np.log(result.oof) - truth
+    assert result.scores.oof == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-12)
+    by_fold = [np.sqrt(np.mean(error[result.fold_of_row == f] ** 2)) for f in range(3)]
+    assert [fold.validation for fold in result.folds] == pytest.approx(by_fold, rel=1e-12)
+    assert result.scores.fold_mean == pytest.approx(np.mean(by_fold), rel=1e-12)
+    assert result.scores.fold_sd == pytest.approx(pd.Series(by_fold).std(), rel=1e-12)
+    assert result.scores.mean_squared_log_error == pytest.approx(np.mean(np.square(by_fold)))
+    predictions = result.ensemble.predict(case.tables.train.features)
+    for fold in result.folds:
+        own = [m.fold == fold.fold - 1 for m in result.ensemble.members]
+        rows = result.fold_of_row != fold.fold - 1
+        train = np.sqrt(np.mean((predictions[own].mean(axis=0) - truth)[rows] ** 2))
+        assert fold.train == pytest.approx(train, rel=1e-12)
+    for member, line in zip(result.members, predictions, strict=True):
+        held = result.fold_of_row == member.fold - 1
+        single = np.sqrt(np.mean((line - truth)[held] ** 2))
+        assert member.validation == pytest.approx(single, rel=1e-12)
+
+
+# Six turns: a seventh start is the first network again.
+MIX = {
+    "activation": ("gelu", "tanh", "prelu"),
+    "dropout": ((0.3,), (0.0,)),
+    "dtype": "float64",
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "few", "more", "close"),
+    [({}, 1, 3, 1e-4), (MIX, 2, 7, 1e-9), ({**MIX, "embedding": "none"}, 4, 5, 1e-9)],
+    ids=["default", "mix", "mix without embedding"],
+)
+def test_more_seeds_leave_the_first_ones_as_they_were(
+    case: Case, options: dict[str, object], few: int, more: int, close: float
+) -> None:
+    few_scores, more_scores = (
+        {
+            (m.fold, m.seed): m.validation
+            for m in case.run(make_settings(options={**TINY, **options, "seeds": seeds})).members
+        }
+        for seeds in (few, more)
+    )
+    assert (len(few_scores), len(more_scores)) == (3 * few, 3 * more)
+    for key, score in few_scores.items():
+        assert more_scores[key] == pytest.approx(score, rel=close)
+
+
+def test_members_of_the_same_turn_stand_together() -> None:
+    """By turn, then fold, then seed: so that an activation is applied to neighbours at once."""
+    folds = np.array([1, 0, 1])
+    plain = make_settings(options={"seeds": 3, "activation": ("tanh",), "dropout": ((0.1,),)})
+    assert make_members(folds, plain) == [Member(f, s) for f in (0, 1) for s in (0, 1, 2)]
+    pair = make_settings(options={"seeds": 3, "activation": ("gelu", "tanh")})
+    assert make_members(folds, pair) == [
+        *[Member(f, s) for f in (0, 1) for s in (0, 2)],
+        *[Member(f, 1) for f in (0, 1)],
+    ]
+    mix = make_settings(options={**MIX, "seeds": 8})
+    turns = [(0, 6), (1, 7), (2,), (3,), (4,), (5,)]
+    assert make_members(folds, mix) == [
+        Member(f, s) for seeds in turns for f in (0, 1) for s in seeds
+    ]
+
+
+def test_starts_of_a_turn_are_the_same_network() -> None:
+    model = make_settings(options={**MIX, "dropout": ((0.3, 0.1), (0.2,))}).model
+    made = [(model.activation_of(s), model.rates_of(s)) for s in range(12)]
+    assert (
+        made[:6]
+        == made[6:]
+        == [
+            ("gelu", (0.3, 0.1)),
+            ("tanh", (0.2, 0.2)),
+            ("prelu", (0.3, 0.1)),
+            ("gelu", (0.2, 0.2)),
+            ("tanh", (0.3, 0.1)),
+            ("prelu", (0.2, 0.2)),
+        ]
+    )
+    assert [model.turn_of(s) for s in range(12)] == [*range(6), *range(6)]
+
+
+def test_out_of_fold_uses_only_members_that_did_not_train_on_the_row() -> None:
+    members = [Member(0, 0), Member(1, 0), Member(0, 1), Member(1, 1)]
+    predictions = np.log([[1.0, 1.0], [10.0, 10.0], [4.0, 4.0], [1000.0, 1000.0]])
+    voices, folds = Voices(members, predictions), np.array([1, 0])
+    assert voices.out_of_fold(folds, LOG, "geometric") == pytest.approx([100.0, 2.0])
+    assert voices.out_of_fold(folds, LOG, "arithmetic") == pytest.approx([505.0, 2.5])
+
+
+def test_combinations_are_numpys() -> None:
+    logs = np.random.default_rng(0).normal(12, 0.5, (7, 5))
+    prices = np.exp(logs)
+    assert combine(logs, LOG, "geometric") == pytest.approx(np.prod(prices, axis=0) ** (1 / 7))
+    assert combine(logs, LOG, "arithmetic") == pytest.approx(prices.mean(axis=0))
+    assert combine(logs, LOG, "median") == pytest.approx(np.median(prices, axis=0))
+    assert combine(logs, LOG, None) == pytest.approx(combine(logs, LOG, "geometric"))
+    assert combine(logs, NONE, None) == pytest.approx(logs.mean(axis=0))
+    with pytest.raises(UsageError, match="'geometric' needs a target that is trained on as a log"):
+        combine(logs, NONE, "geometric")
+
+
+def test_predictions_that_the_metric_cannot_score_are_told(case: Case) -> None:
+    """The log of 1 + x says nothing of what is below -1, which untransformed networks predict."""
+    competition = replace(SAMPLE, metric="log1p_rmse", target_transform="none")
+    train = case.tables.train
+    wide = np.exp(np.random.default_rng(0).normal(0, 3, len(train)))
+    tables = Tables(replace(train, target=wide), case.tables.test)
+    settings = make_settings(options={**TINY, "epochs": 1})
+    folds = make_folds(len(train), settings.k, shuffle=True, seed=0)
+    with pytest.raises(DivergenceError, match="metric log1p_rmse is not defined"):
+        cross_validation.cross_validate(competition, tables, folds, settings, torch.device("cpu"))

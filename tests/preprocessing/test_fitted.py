@@ -1,0 +1,206 @@
+"""Fitted recipes as JSON: the same numbers bit for bit, and damaged ones are refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kaggleprice.competitions.catalog import COMPETITIONS
+from kaggleprice.competitions.tables import Table, Tables, read_tables
+from kaggleprice.core.errors import DataError
+from kaggleprice.preprocessing.fitted import STATE_VERSION, Feature, FittedRecipe
+from kaggleprice.preprocessing.fitting import fit
+from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES, Recipe
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+RECIPE = st.builds(
+    Recipe,
+    scale=st.sampled_from(sorted(SCALES)),
+    impute=st.sampled_from(sorted(IMPUTES)),
+    indicators=st.booleans(),
+    clip=st.none() | st.floats(0.5, 9.0),
+    log_skew=st.none() | st.floats(-1.0, 2.0),
+    min_rows=st.integers(1, 4),
+    always_missing_level=st.booleans(),
+    observed_statistics=st.booleans(),
+    ddof=st.sampled_from([0, 1]),
+)
+NUMBERS = st.none() | st.floats(-1e12, 1e12) | st.integers(-3, 3).map(float)
+# Categories as CSVs have them, and worse: quotes, line ends, other scripts, names of our own.
+TEXTS = st.none() | st.sampled_from(["nan", "rare", "None", "a,b", 'say "x"', "two\nlines", "價"])
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Table:
+    n = draw(st.integers(1, 10))
+    frame = pd.DataFrame(index=range(n))
+    for j in range(draw(st.integers(0, 3))):
+        values = draw(st.lists(NUMBERS, min_size=n, max_size=n))
+        frame[f"n{j}"] = pd.Series(values, dtype=np.float64)
+    for j in range(draw(st.integers(0, 2))):
+        values = draw(st.lists(TEXTS, min_size=n, max_size=n))
+        frame[f"t{j}"] = pd.Series(values, dtype="str")
+    return Table(np.array([str(i) for i in range(n)], dtype=object), frame)
+
+
+@settings(max_examples=150, deadline=None)
+@given(table=tables(), recipe=RECIPE)
+def test_round_trip_keeps_every_bit(table: Table, recipe: Recipe) -> None:
+    fitted = fit(recipe, table)
+    text = fitted.to_json()
+    again = FittedRecipe.from_json(text)
+    assert again.to_json() == text
+    assert again.features == fitted.features
+    assert (again.recipe, again.rows) == (recipe, len(table))
+    made = fitted.transform(table.features)
+    assert made.shape == (len(table), len(fitted.features))
+    assert np.isfinite(made).all()
+    assert again.transform(table.features).tobytes() == made.tobytes()
+
+
+@pytest.fixture(scope="module")
+def sample() -> Tables:
+    return read_tables(COMPETITIONS["sample"], SAMPLE / "train.csv", SAMPLE / "test.csv")
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [*RECIPES.values(), Recipe(scale="quantile", impute="knn"), Recipe(scale="minmax", clip=2.0)],
+)
+def test_round_trip_of_the_sample(recipe: Recipe, sample: Tables) -> None:
+    fitted = fit(recipe, sample.train)
+    again = FittedRecipe.from_json(fitted.to_json())
+    for table in (sample.train, sample.test):
+        made = again.transform(table.features)
+        assert made.tobytes() == fitted.transform(table.features).tobytes()
+    small = fitted.transform(sample.test.features, dtype=np.float32)
+    assert small.dtype == np.float32
+    assert np.array_equal(small, made.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def record(sample: Tables) -> str:
+    """JSON with quantiles and neighbours in it."""
+    train = Table(sample.train.ids[:8], sample.train.features.head(8))
+    return fit(Recipe(scale="quantile", impute="knn", clip=3.0), train).to_json()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.999])
+def test_truncated_json(record: str, share: float) -> None:
+    with pytest.raises(DataError, match="not a fitted recipe"):
+        FittedRecipe.from_json(record.strip()[: int(share * len(record))])
+
+
+@pytest.mark.parametrize("text", ["3", "null", "[]", "{}", '"x"', "\x00"])
+def test_json_of_something_else(text: str) -> None:
+    with pytest.raises(DataError, match="not a fitted recipe"):
+        FittedRecipe.from_json(text)
+
+
+@pytest.mark.parametrize("version", [0, STATE_VERSION + 1, "1", None])
+def test_another_version(record: str, version: Any) -> None:
+    other = json.dumps({**json.loads(record), "state_version": version})
+    with pytest.raises(DataError, match=f"version {version}.* reads version {STATE_VERSION}"):
+        FittedRecipe.from_json(other)
+
+
+def change(*path: str | int, to: Any) -> Callable[[Any], None]:
+    def spoil(record: Any) -> None:
+        for step in path[:-1]:
+            record = record[step]
+        if to is ...:
+            del record[path[-1]]
+        else:
+            record[path[-1]] = to
+
+    return spoil
+
+
+DAMAGES = {
+    "no part": change("numeric", to=...),
+    "no state_version": change("state_version", to=...),
+    "no field": change("numeric", 0, "center", to=...),
+    "no field of a category": change("categorical", 0, "levels", to=...),
+    "no setting that is known": change("recipe", "sale", to="standard"),
+    "setting that cannot be": change("recipe", "scale", to="log"),
+    "setting of another type": change("recipe", "clip", to="3"),
+    "text for a number": change("numeric", 0, "center", to="3.5"),
+    "nothing for a number": change("numeric", 0, "scale", to=None),
+    "scale of zero": change("numeric", 0, "scale", to=0.0),
+    "scale that is not a number": change("numeric", 0, "scale", to=float("nan")),
+    "text for a bound": change("numeric", 0, "low", to="low"),
+    "number for a truth value": change("numeric", 0, "log", to=1),
+    "number for a name": change("numeric", 0, "name", to=3),
+    "rows that are no number": change("rows", to="many"),
+    "levels that are no list": change("categorical", 0, "levels", to="abc"),
+    "level that is no text": change("categorical", 0, "levels", to=[3]),
+    "rare that is no text": change("categorical", 0, "rare", to=[None]),
+    "column twice": lambda record: record["numeric"].pop(),
+    "quantiles of another width": change("quantiles", 0, to=[1.0]),
+    "quantiles of text": change("quantiles", 0, 0, to="x"),
+    "neighbours that are no table": change("neighbours", to=[1.0, 2.0]),
+    "numeric that is no list": change("numeric", to=3),
+    "state that is no record": change("numeric", 0, to=None),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_record(record: str, damage: str) -> None:
+    FittedRecipe.from_json(record)
+    spoilt = json.loads(record)
+    DAMAGES[damage](spoilt)
+    with pytest.raises(DataError, match="not a fitted recipe"):
+        FittedRecipe.from_json(json.dumps(spoilt))
+
+
+def test_json_is_standard_json(record: str) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    json.loads(record, parse_constant=refuse)
+
+
+def test_rows_without_a_column_that_the_recipe_needs(sample: Tables) -> None:
+    fitted = fit(Recipe(), sample.train)
+    for name in ("LotArea", "Street"):
+        with pytest.raises(DataError, match=f"column '{name}', which the recipe needs, is missing"):
+            fitted.transform(sample.test.features.drop(columns=name))
+
+
+def test_text_where_the_recipe_learned_numbers(sample: Tables) -> None:
+    fitted = fit(Recipe(), sample.train)
+    frame = sample.test.features.assign(LotArea=pd.Series(["large"] * 300, dtype="str"))
+    with pytest.raises(DataError, match="'LotArea' is text; the recipe learned numbers"):
+        fitted.transform(frame)
+
+
+def test_columns_may_stand_in_another_order_and_among_others(sample: Tables) -> None:
+    fitted = fit(Recipe(), sample.train)
+    frame = sample.test.features
+    turned = frame.iloc[:, ::-1].assign(another=1.0)
+    assert np.array_equal(fitted.transform(turned), fitted.transform(frame))
+
+
+def test_rows_are_transformed_one_by_one(sample: Tables) -> None:
+    """A row's features do not depend on the rows beside it."""
+    fitted = fit(Recipe(scale="quantile", impute="knn"), sample.train)
+    whole = fitted.transform(sample.test.features.head(20))
+    single = [fitted.transform(sample.test.features.iloc[[i]])[0] for i in range(20)]
+    np.testing.assert_allclose(single, whole, rtol=1e-9, atol=1e-9)
+
+
+def test_names() -> None:
+    assert Feature("numeric", "Area").name == "Area"
+    assert Feature("numeric", "Area", log=True).name == "log1p(Area)"
+    assert Feature("missing", "Area").name == "Area_missing"
+    assert Feature("level", "Zone", "RL").name == "Zone_RL"
+    assert Feature("level", "Zone").name == "Zone_nan"
+    assert Feature("level", "Zone", rare=True).name == "Zone_rare"

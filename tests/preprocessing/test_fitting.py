@@ -1,0 +1,556 @@
+"""Fitting recipes: the book's own numbers, scikit-learn's, and nothing of validation rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import skew
+from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+)
+
+from kaggleprice.competitions.catalog import COMPETITIONS
+from kaggleprice.competitions.tables import Table, Tables, read_tables
+from kaggleprice.core.errors import UsageError
+from kaggleprice.evaluation.folds import make_folds
+from kaggleprice.preprocessing.fitted import FittedRecipe, NumericState
+from kaggleprice.preprocessing.fitting import fit, fit_folds
+from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES, Recipe, get_recipe
+
+HOUSES = COMPETITIONS["house-prices"]
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+REAL = ("kaggle_house_pred_train.csv", "kaggle_house_pred_test.csv")
+STREAMED, MATRIX = 0, 10**9
+PLAIN = Recipe(log_skew=None)
+
+
+def make_table(**columns: Any) -> Table:
+    """Columns of numbers, or of texts and None."""
+    frame = pd.DataFrame(
+        {
+            name: pd.Series(values, dtype=np.float64)
+            if all(v is None or not isinstance(v, str) for v in values)
+            and any(v is not None for v in values)
+            else pd.Series(values, dtype="str")
+            for name, values in columns.items()
+        }
+    )
+    return Table(np.array([str(i) for i in range(len(frame))], dtype=object), frame)
+
+
+def part(table: Table, rows: Any) -> Table:
+    return Table(table.ids[rows], table.features[rows].reset_index(drop=True))
+
+
+def categories(table: Table) -> pd.DataFrame:
+    """Categorical columns as scikit-learn takes them."""
+    texts = table.features[table.categorical_columns].astype(object)
+    return texts.where(texts.notna(), np.nan)
+
+
+@pytest.fixture(scope="module")
+def sample() -> Tables:
+    return read_tables(HOUSES, SAMPLE / "train.csv", SAMPLE / "test.csv")
+
+
+@pytest.fixture(scope="module", params=["sample", "real"])
+def houses(request: pytest.FixtureRequest, sample: Tables) -> Tables:
+    if request.param == "sample":
+        return sample
+    folder = request.getfixturevalue("real_data")
+    return read_tables(HOUSES, *(folder / name for name in REAL))
+
+
+# The book
+
+
+def book_frame(folder: Path) -> pd.DataFrame:
+    """d2l.ai 5.7, "Data Preprocessing", with `None` read as a category."""
+    train, test = (
+        pd.read_csv(folder / name, keep_default_na=False, na_values=["NA"]) for name in REAL
+    )
+    features = pd.concat((train.drop(columns=["Id", "SalePrice"]), test.drop(columns=["Id"])))
+    numeric = [c for c in features if pd.api.types.is_numeric_dtype(features[c])]
+    features[numeric] = features[numeric].apply(lambda x: (x - x.mean()) / x.std())
+    features[numeric] = features[numeric].fillna(0)
+    return pd.get_dummies(features, dummy_na=True).astype(float)
+
+
+def test_book_on_the_real_files_is_the_chapters(real_data: Path) -> None:
+    tables = read_tables(HOUSES, *(real_data / name for name in REAL))
+    fitted = fit(get_recipe("book"), tables.train, tables.test)
+    expected = book_frame(real_data)
+    assert tables.train.features.shape[1] == 79
+    names = [feature.name for feature in fitted.features]
+    assert len(names) == len(set(names)) == expected.shape[1] == 331
+    assert set(names) == set(expected.columns)
+    both = pd.concat([tables.train.features, tables.test.features], ignore_index=True)
+    np.testing.assert_allclose(
+        fitted.transform(both), expected[names].to_numpy(), rtol=1e-12, atol=1e-12
+    )
+    assert fitted.rows == 2919
+    assert fitted.recipe.scope == "all"
+    assert "MasVnrType_None" in names
+    assert not {"Id", "SalePrice"} & {feature.column for feature in fitted.features}
+
+
+def test_book_standardizes_what_was_observed(real_data: Path) -> None:
+    tables = read_tables(HOUSES, *(real_data / name for name in REAL))
+    both = pd.concat([tables.train.features, tables.test.features], ignore_index=True)
+    made = fit(get_recipe("book"), tables.train, tables.test).transform(both)
+    numeric = tables.train.numeric_columns
+    assert len(numeric) == 36
+    assert both[numeric].isna().any().sum() > 5
+    for j, name in enumerate(numeric):
+        observed = made[both[name].notna(), j]
+        assert observed.mean() == pytest.approx(0, abs=1e-12)
+        assert observed.std(ddof=1) == pytest.approx(1, rel=1e-12)
+        assert (made[both[name].isna(), j] == 0).all()
+
+
+# scikit-learn
+
+SCALERS = {
+    "standard": StandardScaler,
+    "minmax": MinMaxScaler,
+    "robust": RobustScaler,
+    "quantile": lambda: QuantileTransformer(
+        n_quantiles=400, output_distribution="normal", subsample=None
+    ),
+    "none": FunctionTransformer,
+}
+
+
+def reference(scale: str, impute: str) -> Any:
+    """The pipeline that a scikit-learn user would write."""
+    if impute == "knn":
+        # Neighbours are nearest by scaled columns; quantiles are taken of filled ones.
+        first = StandardScaler() if scale == "quantile" else SCALERS[scale]()
+        imputer = KNNImputer(n_neighbors=5, keep_empty_features=True)
+        last = [SCALERS[scale]()] if scale == "quantile" else []
+        return make_pipeline(first, imputer, *last)
+    strategy = impute.replace("-", "_")
+    imputer = SimpleImputer(strategy=strategy, fill_value=0.0, keep_empty_features=True)
+    return make_pipeline(imputer, SCALERS[scale]())
+
+
+@pytest.mark.parametrize("impute", IMPUTES)
+@pytest.mark.parametrize("scale", SCALES)
+def test_numbers_are_scikit_learns(scale: str, impute: str, sample: Tables) -> None:
+    train = part(sample.train, slice(0, 400))
+    numeric = train.numeric_columns
+    x = train.features[numeric].to_numpy()
+    pipeline = reference(scale, impute).fit(x)
+    fitted = fit(replace(PLAIN, scale=scale, impute=impute), train)
+    compared = np.ones(len(numeric), dtype=bool)
+    if scale == "robust":
+        filled = x if impute == "knn" else pipeline[0].transform(x)
+        quartiles = np.nanpercentile(filled, [25, 75], axis=0)
+        compared = quartiles[0] < quartiles[1]
+        if impute == "knn" and not compared.all():
+            # Neighbours are nearest by all columns, and those without a range differ on purpose.
+            train = make_table(**{n: x[:, j] for j, n in enumerate(numeric) if compared[j]})
+            pipeline = reference(scale, impute).fit(x[:, compared])
+            fitted = fit(replace(PLAIN, scale=scale, impute=impute), train)
+            numeric, x = train.numeric_columns, x[:, compared]
+            compared = compared[compared]
+    assert compared.sum() > 15
+    for frame in (train.features, sample.test.features):
+        made = fitted.transform(frame)[:, : len(numeric)]
+        expected = pipeline.transform(frame[numeric].to_numpy())
+        if (scale, impute) == ("quantile", "knn"):
+            # A filled value that differs from others in its last bit has another rank.
+            np.testing.assert_allclose(made, expected, atol=0.1)
+            assert (np.abs(made - expected) < 1e-9).mean() > 0.999
+            continue
+        np.testing.assert_allclose(made[:, compared], expected[:, compared], rtol=1e-9, atol=1e-9)
+
+
+def test_indicators_and_categories_are_scikit_learns(houses: Tables) -> None:
+    train, test = houses.train, houses.test
+    fitted = fit(PLAIN, train)
+    p = len(train.numeric_columns)
+    indicator = MissingIndicator(features="missing-only", error_on_new=False)
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    indicator.fit(train.features[train.numeric_columns].to_numpy())
+    encoder.fit(categories(train))
+    for table in (train, test):
+        expected = [
+            indicator.transform(table.features[table.numeric_columns].to_numpy()),
+            encoder.transform(categories(table)),
+        ]
+        made = fitted.transform(table.features)[:, p:]
+        np.testing.assert_array_equal(made, np.concatenate(expected, axis=1))
+    names = [feature.name for feature in fitted.features]
+    assert names[:p] == train.numeric_columns
+    levels = encoder.get_feature_names_out(train.categorical_columns)
+    assert names[-len(levels) :] == list(levels)
+
+
+def test_no_indicators_where_none_are_wanted(sample: Tables) -> None:
+    kinds = {f.kind for f in fit(replace(PLAIN, indicators=False), sample.train).features}
+    assert kinds == {"numeric", "level"}
+    with_them = fit(PLAIN, sample.train)
+    assert [f.column for f in with_them.features if f.kind == "missing"] == [
+        c for c in sample.train.numeric_columns if sample.train.features[c].isna().any()
+    ]
+
+
+def test_log_is_taken_of_skewed_amounts(houses: Tables) -> None:
+    """scipy's skewness of the observed values; numbers are those of a pipeline on log1p."""
+    train = houses.train
+    fitted = fit(replace(get_recipe("standard"), clip=None), train)
+    chosen = {c.name: c.log for c in fitted.numeric}
+    for name in train.numeric_columns:
+        observed = train.features[name].dropna().to_numpy()
+        if observed.min() == observed.max():
+            assert not chosen[name]
+        else:
+            assert chosen[name] == (observed.min() >= 0 and skew(observed) > 0.75)
+    assert 5 < sum(chosen.values()) < len(chosen)
+    x = train.features[train.numeric_columns].to_numpy()
+    logged = np.where(list(chosen.values()), np.log1p(np.where(x < 0, 0, x)), x)
+    pipeline = make_pipeline(SimpleImputer(strategy="median"), StandardScaler()).fit(logged)
+    np.testing.assert_allclose(
+        fitted.transform(train.features)[:, : x.shape[1]], pipeline.transform(logged), atol=1e-9
+    )
+    assert {f.name for f in fitted.features if f.log} == {
+        f"log1p({name})" for name, log in chosen.items() if log
+    }
+
+
+@pytest.mark.parametrize("stream_rows", [STREAMED, MATRIX])
+def test_log_threshold_and_negative_values(stream_rows: int) -> None:
+    skewed = [0.0, 1.0, 2.0, 3.0, 50.0]
+    table = make_table(a=skewed, b=[-1.0, *skewed[1:]], c=[7.0] * 5, d=[-x for x in skewed])
+    rows = np.zeros(5, dtype=np.int64)
+
+    def logs(threshold: float) -> list[bool]:
+        recipe = Recipe(log_skew=threshold)
+        fitted = fit_folds(recipe, table, table.features, rows, [-1], stream_rows=stream_rows)
+        return [c.log for c in fitted[0].numeric]
+
+    bound = float(skew(skewed))
+    assert logs(bound - 1e-9) == [True, False, False, False]
+    assert logs(bound + 1e-9) == [False, False, False, False]
+
+
+def test_new_negative_amounts_are_zero_under_the_log() -> None:
+    fitted = fit(Recipe(), make_table(a=[0.0, 1.0, 2.0, 3.0, 50.0]))
+    made = fitted.transform(make_table(a=[-5.0, 0.0]).features)
+    assert np.isfinite(made).all()
+    assert made[0, 0] == made[1, 0]
+
+
+def test_clip_bounds_the_distance_in_standard_deviations(sample: Tables) -> None:
+    name = "LotArea"
+    train = make_table(a=sample.train.features[name].to_numpy())
+    x = train.features["a"].to_numpy()
+    bounds = x.mean() - 1.5 * x.std(), x.mean() + 1.5 * x.std()
+    clipped = np.clip(x, *bounds)
+    assert 0 < (clipped != x).sum() < len(x) / 2
+    fitted = fit(replace(PLAIN, clip=1.5), train)
+    expected = (clipped - clipped.mean()) / clipped.std()
+    np.testing.assert_allclose(fitted.transform(train.features)[:, 0], expected, rtol=1e-9)
+    far = fitted.transform(make_table(a=[1e12, -1e12]).features)[:, 0]
+    np.testing.assert_allclose(far, (np.array(bounds[::-1]) - clipped.mean()) / clipped.std())
+
+
+def test_rare_categories_share_one_feature(sample: Tables) -> None:
+    name, bound = "Neighborhood", 20
+    column = sample.train.features[name]
+    counts = column.value_counts()
+    few = counts[counts < bound].index
+    assert 1 < len(few) < len(counts)
+    fitted = fit(replace(PLAIN, min_rows=bound), make_table(a=column.tolist()))
+    names = [f.name for f in fitted.features]
+    assert names == [f"a_{level}" for level in sorted(counts[counts >= bound].index)] + ["a_rare"]
+    made = fitted.transform(pd.DataFrame({"a": column}))
+    assert np.array_equal(made[:, -1] == 1, column.isin(few))
+    assert (made.sum(axis=1) == 1).all()
+    unknown = pd.DataFrame({"a": pd.Series(["never seen"], dtype="str")})
+    assert not fitted.transform(unknown).any()
+
+
+def test_robust_scale_of_a_column_that_is_mostly_one_value() -> None:
+    """The quartiles agree: half the range takes their place, and a constant keeps 1."""
+    table = make_table(a=[0.0] * 9 + [10.0], b=[3.0] * 10)
+    made = fit(replace(PLAIN, scale="robust"), table).transform(table.features)
+    assert made[:, 0].tolist() == [0.0] * 9 + [2.0]
+    assert made[:, 1].tolist() == [0.0] * 10
+
+
+ODD = make_table(
+    number=[1.0, 2.0, None, 4.0, 100.0, 6.0],
+    constant=[3.0] * 6,
+    mostly=[0.0, 0.0, 0.0, 0.0, 0.0, None],
+    nothing=pd.Series([np.nan] * 6),
+    text=["x", "y", None, "x", "x", "z"],
+)
+NEW = make_table(
+    number=[np.nan, 7.0],
+    constant=[3.5, np.nan],
+    mostly=[np.nan, 1.0],
+    nothing=[np.nan, 5.0],
+    text=["unseen", None],
+)
+
+
+@pytest.mark.parametrize(("rows", "clip"), [(6, None), (1, None), (6, 2.0), (1, 2.0)])
+@pytest.mark.parametrize("impute", IMPUTES)
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_combination_survives(scale: str, impute: str, rows: int, clip: float | None) -> None:
+    """Constant and all-missing columns, single rows, unseen categories, numbers never seen."""
+    recipe = Recipe(scale=scale, impute=impute, clip=clip)
+    fitted = fit(recipe, part(ODD, slice(0, rows)))
+    for table in (ODD, NEW):
+        made = fitted.transform(table.features)
+        assert made.shape == (len(table), len(fitted.features))
+        assert np.isfinite(made).all()
+    # Of a column without a value nothing is known: a later one changes nothing.
+    made = fitted.transform(NEW.features)
+    assert made[0, 3] == made[1, 3]
+    levels = [f.kind == "level" for f in fitted.features]
+    assert not made[0, levels].any()
+    again = FittedRecipe.from_json(fitted.to_json())
+    assert np.array_equal(again.transform(NEW.features), made)
+
+
+def test_column_missing_in_the_test_file_only(sample: Tables) -> None:
+    fitted = fit(PLAIN, sample.train)
+    frame = sample.test.features.assign(LotArea=np.nan)
+    made = fitted.transform(frame)
+    j = sample.train.numeric_columns.index("LotArea")
+    x = sample.train.features["LotArea"]
+    assert made[:, j] == pytest.approx((x.median() - x.mean()) / x.std(ddof=0))
+
+
+def test_tables_of_one_kind_of_column_only() -> None:
+    numbers, texts = make_table(a=[1.0, 2.0]), make_table(a=["x", "y"])
+    assert fit(PLAIN, numbers).transform(numbers.features).tolist() == [[-1.0], [1.0]]
+    for scale in SCALES:
+        for impute in IMPUTES:
+            fitted = fit(Recipe(scale=scale, impute=impute), texts)
+            assert fitted.transform(texts.features).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+# Many folds, and the streamed way
+
+
+def numbers_of(state: NumericState) -> list[float]:
+    return [state.fill, state.center, state.scale]
+
+
+def assert_same(ours: FittedRecipe, theirs: FittedRecipe, size: np.ndarray) -> None:
+    """The same choices exactly; numbers to 1e-9 of the column's size."""
+    assert ours.categorical == theirs.categorical
+    assert ours.rows == theirs.rows
+    for a, b, largest in zip(ours.numeric, theirs.numeric, size, strict=True):
+        blank = {"fill": 0.0, "center": 0.0, "scale": 1.0}
+        assert replace(a, **blank) == replace(b, **blank)
+        assert a.scale == pytest.approx(b.scale, rel=1e-9)
+        # A mean near 0 of large values has the digits of the values.
+        assert numbers_of(a) == pytest.approx(numbers_of(b), rel=1e-9, abs=1e-13 * largest)
+
+
+STREAMABLE = [
+    Recipe(**choice)
+    for choice in (
+        {"impute": "median", "scale": "standard", "log_skew": 0.75},
+        {"impute": "mean", "scale": "standard", "log_skew": None},
+        {"impute": "constant", "scale": "standard", "log_skew": 0.75},
+        {"impute": "median", "scale": "none", "log_skew": 0.75},
+        {"impute": "mean", "scale": "standard", "log_skew": 0.2, "ddof": 1},
+        {"impute": "median", "log_skew": 0.75, "observed_statistics": True, "ddof": 1},
+    )
+]
+
+
+@pytest.mark.parametrize("recipe", STREAMABLE)
+def test_streamed_folds_are_scikit_learns(recipe: Recipe, houses: Tables) -> None:
+    train = houses.train
+    folds = make_folds(len(train), 7, shuffle=True, seed=3)
+    ways = [
+        fit_folds(recipe, train, train.features, folds, range(7), stream_rows=rows)
+        for rows in (STREAMED, MATRIX)
+    ]
+    size = train.features[train.numeric_columns].abs().max().to_numpy()
+    for streamed, matrix in zip(*ways, strict=True):
+        assert_same(streamed, matrix, size)
+
+
+@st.composite
+def columns(draw: st.DrawFn) -> tuple[Table, np.ndarray]:
+    """Columns with missing values, constants, large offsets, and one that a fold lacks."""
+    n = draw(st.integers(4, 24))
+    folds = np.array([*draw(st.lists(st.integers(0, 2), min_size=n - 2, max_size=n - 2)), 0, 1])
+    made = {}
+    for j in range(draw(st.integers(1, 3))):
+        # Multiples of 1/64 beside an offset of 1e9 are exact; so is what they differ by.
+        offset = draw(st.sampled_from([0.0, 0.0, 1e9, -1e9, 1.0]))
+        steps = draw(st.sampled_from([0, 5, 10**4]))
+        values = [offset + draw(st.integers(0, steps)) / 64 for _ in range(n)]
+        blank = draw(st.lists(st.booleans(), min_size=n, max_size=n))
+        everywhere_but = draw(st.sampled_from([None, None, 0, 1]))
+        lacks = np.array(blank) if everywhere_but is None else folds != everywhere_but
+        made[f"c{j}"] = np.where(lacks, np.nan, values)
+    made["spike"] = np.where(folds == 1, 1e9, np.arange(n) / 8)
+    return make_table(**made), folds
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=columns(), choice=st.sampled_from(STREAMABLE))
+def test_streamed_folds_of_any_columns(drawn: tuple[Table, np.ndarray], choice: Recipe) -> None:
+    # Skewness decides between two numbers: near the threshold rounding would.
+    recipe = replace(choice, log_skew=None)
+    table, folds = drawn
+    which = range(int(folds.max()) + 1)
+    ways = [
+        fit_folds(recipe, table, table.features, folds, which, stream_rows=rows)
+        for rows in (STREAMED, MATRIX)
+    ]
+    for fold, streamed, matrix in zip(which, *ways, strict=True):
+        seen = table.features[folds != fold].abs().max().fillna(0.0)
+        assert_same(streamed, matrix, seen.to_numpy())
+
+
+@pytest.mark.parametrize("constant", [0.1, 1e9 + 0.1, 1e-9, 0.0, -7.3])
+def test_streamed_constant_is_a_constant(constant: float) -> None:
+    """Rounding leaves a variance of nearly 0: a scale of that would blow the column up."""
+    table = make_table(a=np.full(5000, constant))
+    folds = np.arange(5000) % 3
+    for fitted in fit_folds(Recipe(), table, table.features, folds, range(3), stream_rows=0):
+        assert fitted.numeric[0].scale == 1.0
+        assert not fitted.numeric[0].log
+        assert fitted.numeric[0].center == pytest.approx(constant, rel=1e-12)
+
+
+@pytest.mark.parametrize("stream_rows", [STREAMED, MATRIX])
+def test_values_that_differ_in_their_last_bit_are_a_constant(stream_rows: int) -> None:
+    table = make_table(a=[0.3] * 20 + [0.1 + 0.2])
+    rows = np.arange(21) % 3
+    for recipe in (Recipe(), Recipe(ddof=1, observed_statistics=True)):
+        for fitted in fit_folds(
+            recipe, table, table.features, rows, range(3), stream_rows=stream_rows
+        ):
+            assert (fitted.numeric[0].log, fitted.numeric[0].scale) == (False, 1.0)
+
+
+def test_streamed_numbers_survive_a_fold_of_outliers() -> None:
+    """Sums of all rows less the fold's own would have no digit left."""
+    values = np.random.default_rng(0).normal(5, 1e-3, 1000)
+    folds = np.arange(1000) % 5
+    values[folds == 2] = 1e9
+    table = make_table(a=values)
+    fitted = fit_folds(PLAIN, table, table.features, folds, [2], stream_rows=0)[0]
+    rest = values[folds != 2]
+    assert fitted.numeric[0].scale == pytest.approx(rest.std(), rel=1e-9)
+    assert fitted.numeric[0].center == pytest.approx(rest.mean(), rel=1e-12)
+
+
+def test_many_rows_go_the_streamed_way_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """scikit-learn's imputer is not asked."""
+    from kaggleprice.preprocessing import fitting
+
+    monkeypatch.setattr(fitting, "SimpleImputer", None)
+    table = make_table(a=np.arange(fitting.STREAM_ROWS, dtype=np.float64))
+    folds = np.arange(len(table)) % 2
+    fitted = fit_folds(PLAIN, table, table.features, folds, [0])[0]
+    assert fitted.numeric[0].center == pytest.approx(np.arange(1, len(table), 2).mean())
+    with pytest.raises(TypeError):
+        fit(PLAIN, part(table, slice(0, 10)))
+
+
+# Nothing of validation rows
+
+EVERY = [
+    pytest.param(MATRIX, Recipe(scale=scale, impute=impute, clip=clip), id=f"{scale}-{impute}")
+    for scale, impute, clip in (
+        ("standard", "median", None),
+        ("standard", "mean", 3.0),
+        ("minmax", "most-frequent", None),
+        ("robust", "constant", 2.0),
+        ("quantile", "median", None),
+        ("none", "knn", None),
+        ("quantile", "knn", None),
+    )
+] + [
+    pytest.param(STREAMED, Recipe(impute=impute, min_rows=9), id=f"streamed-{impute}")
+    for impute in ("median", "mean", "constant")
+]
+
+
+@pytest.mark.parametrize(("stream_rows", "recipe"), EVERY)
+def test_garbage_in_validation_rows_changes_nothing(
+    stream_rows: int, recipe: Recipe, sample: Tables
+) -> None:
+    """To the last bit: neither huge, negative or missing numbers nor new categories."""
+    train = part(sample.train, slice(0, 150))
+    folds = make_folds(len(train), 3, shuffle=True, seed=0)
+    held = np.flatnonzero(folds == 1)
+    garbage = train.features.copy()
+    for j, name in enumerate(train.numeric_columns):
+        garbage.loc[held, name] = [1e12, -1.0, np.nan, 0.0][j % 4]
+    for j, name in enumerate(train.categorical_columns):
+        garbage.loc[held, name] = ["never seen", None, "None"][j % 3]
+    states = [
+        fit_folds(recipe, train, frame, folds, range(3), stream_rows=stream_rows)
+        for frame in (train.features, garbage)
+    ]
+    assert states[0][1].to_json() == states[1][1].to_json()
+    assert states[0][0].to_json() != states[1][0].to_json()
+
+
+@pytest.mark.parametrize(("stream_rows", "recipe"), EVERY)
+def test_fold_is_fitted_as_if_its_training_rows_were_all(
+    stream_rows: int, recipe: Recipe, sample: Tables
+) -> None:
+    train = part(sample.train, slice(0, 150))
+    folds = make_folds(len(train), 4, shuffle=True, seed=0)
+    fitted = fit_folds(recipe, train, train.features, folds, [2, 0], stream_rows=stream_rows)
+    size = train.features[train.numeric_columns].abs().max().to_numpy()
+    for fold, state in zip([2, 0], fitted, strict=True):
+        alone = fit(recipe, part(train, folds != fold))
+        if stream_rows == MATRIX:
+            assert state.to_json() == alone.to_json()
+        else:
+            assert_same(state, alone, size)
+
+
+def test_several_tables_are_learned_from_as_one(sample: Tables) -> None:
+    both = pd.concat([sample.train.features, sample.test.features], ignore_index=True)
+    together = Table(np.arange(len(both)).astype(str).astype(object), both)
+    recipe = RECIPES["book"]
+    assert fit(recipe, sample.train, sample.test) == fit(recipe, together)
+    assert fit(recipe, sample.train) != fit(recipe, together)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scale": "log"},
+        {"impute": "mode"},
+        {"scope": "test"},
+        {"clip": -1.0},
+        {"clip": float("inf")},
+        {"log_skew": float("nan")},
+        {"min_rows": 0},
+    ],
+)
+def test_recipe_that_cannot_be(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Recipe(**wrong)

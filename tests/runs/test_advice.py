@@ -1,0 +1,150 @@
+"""Advice: a run beside the best one before it, and what it says to try next."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from forged import contiguous, forge, noisy, truth, write_record
+
+from kaggleprice.cli import app
+from kaggleprice.runs import advice
+from kaggleprice.runs.comparison import paired_rows
+from kaggleprice.runs.reading import Run, read_run
+from kaggleprice.runs.records import read_record
+
+
+def day(number: int) -> str:
+    return f"2026-01-{number:02d}T00:00:00+00:00"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Three runs before the one that is looked at: good, best and bad; and a better one after."""
+    small = tmp_path / "runs" / "small"
+    forge(small / "good", noisy(1, 0.2), finished=day(1))
+    forge(small / "best", noisy(2, 0.1), finished=day(2))
+    forge(small / "bad", noisy(3, 0.5), finished=day(3))
+    forge(small / "later", noisy(4, 0.01), finished=day(9))
+    return small
+
+
+def made(small: Path, name: str, predicted: Any, **changes: Any) -> Run:
+    return read_run(forge(small / name, predicted, finished=day(5), **changes))
+
+
+def test_the_best_run_before_is_the_one_to_beat(small: Path) -> None:
+    found = advice.compare_with_best(made(small, "new", noisy(7, 0.3)))
+    assert found is not None
+    assert (found.first.name, found.second.name) == ("best", "new")
+    paired = paired_rows("log_rmse", truth(), noisy(2, 0.1), noisy(7, 0.3))
+    assert paired is not None
+    assert paired.difference > 2 * paired.standard_error
+    text = advice.difference_text(found)
+    size = f"{paired.difference:.4f} ± {paired.standard_error:.4f}"
+    assert text == f"{size} worse than best, the best run before"
+    document = advice.earlier_document(found)
+    assert document is not None
+    assert document["difference"] == pytest.approx(paired.difference)
+    assert document["same_folds"] is True
+
+
+def test_the_same_predictions_are_called_so(small: Path) -> None:
+    again = advice.compare_with_best(made(small, "again", noisy(2, 0.1)))
+    assert again is not None
+    assert advice.difference_text(again) == (
+        "the same out-of-fold predictions as best, the best run before"
+    )
+
+
+def test_better_and_no_clear_difference(small: Path) -> None:
+    better = advice.compare_with_best(made(small, "better", noisy(7, 0.02)))
+    assert better is not None
+    assert re.fullmatch(
+        r"0\.\d{4} ± 0\.\d{4} better than best, the best run before", advice.difference_text(better)
+    )
+    same = advice.compare_with_best(made(small, "same", noisy(2, 0.1) * 1.0001))
+    assert same is not None
+    # It was finished when `better` was, so it is still held against `best`.
+    assert advice.difference_text(same).startswith("no clear difference to best, the best run")
+
+
+def test_other_folds_are_said(small: Path) -> None:
+    run = made(small, "new", noisy(7, 0.3), fold=contiguous()[::-1].copy())
+    found = advice.compare_with_best(run)
+    assert found is not None
+    assert advice.difference_text(found).endswith("best, the best run before, on other folds")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"data": "f" * 64}, {"metric": "rmse"}], ids=["data", "metric"]
+)
+def test_runs_of_other_data_or_metric_are_no_measure(small: Path, changes: dict[str, Any]) -> None:
+    run = made(small, "new", noisy(7, 0.3), **changes)
+    assert advice.compare_with_best(run) is None
+    assert advice.earlier_document(None) is None
+
+
+def test_a_first_run_has_nothing_before_it(tmp_path: Path) -> None:
+    run = made(tmp_path / "runs" / "small", "new", noisy(7))
+    assert advice.compare_with_best(run) is None
+
+
+def test_a_damaged_run_is_no_measure(small: Path) -> None:
+    (small / "best" / "oof.csv").write_text("Id\n", encoding="utf-8")
+    assert advice.compare_with_best(made(small, "new", noisy(7))) is None
+    (small / "best" / "run.json").write_text("{", encoding="utf-8")
+    found = advice.compare_with_best(made(small, "newer", noisy(7)))
+    assert found is not None
+    assert found.first.name == "good"
+
+
+@pytest.mark.parametrize(
+    ("preset", "options", "command"),
+    [
+        ("default", {"k": 5}, "kaggleprice cv --preset best"),
+        ("default", {"k": 4, "lr": 0.02}, "kaggleprice cv --preset best --k 4"),
+        ("fast", {"k": 5}, "kaggleprice cv"),
+        ("fast", {"k": 5, "epochs": 90}, "kaggleprice cv --preset best"),
+        ("book", {"k": 5, "seeds": 20}, "kaggleprice cv"),
+        ("best", {"k": 5}, "kaggleprice report"),
+    ],
+)
+def test_what_to_try_next(
+    tmp_path: Path, preset: str, options: dict[str, Any], command: str
+) -> None:
+    folds = contiguous(k=options["k"])
+    run = made(
+        tmp_path / "runs" / "small", "new", noisy(7), preset=preset, options=options, fold=folds
+    )
+    first, second = advice.after_training(run, "-c small.toml")
+    assert first.command == "kaggleprice predict -c small.toml"
+    assert second.command == f"{command} -c small.toml"
+    assert [step.command for step in advice.after_prediction(run)] == [command]
+    for step in (first, second):
+        assert step.purpose
+        parses(step.command)
+
+
+def parses(command: str) -> None:
+    """A command that is recommended is one that there is."""
+    _, name, *arguments = shlex.split(command)
+    group = typer.main.get_command(app)
+    with typer.Context(group) as context:
+        subcommand = group.get_command(context, name)
+        assert subcommand is not None
+        subcommand.make_context(name, arguments, parent=context)
+
+
+def test_a_run_that_was_cut_short_is_to_be_finished(tmp_path: Path) -> None:
+    folder = forge(tmp_path / "runs" / "small" / "new", noisy(7), options={"lr": 0.02})
+    record = {**read_record(folder), "cut_at": 3}
+    record.pop("digest")
+    write_record(folder, record)
+    command = advice.after_training(read_run(folder))[1].command
+    assert command == "kaggleprice cv --lr 0.02 --k 4"
+    parses(command)

@@ -1,0 +1,318 @@
+"""Gates: limits, baselines of every kind, and what is noise."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from forged import ROWS, contiguous, forge, noisy, truth
+from scipy import stats
+
+from kaggleprice.cli.views.cv import cv_document
+from kaggleprice.competitions.catalog import Competition, DataFile
+from kaggleprice.core.errors import (
+    DataError,
+    GateError,
+    KagglePriceError,
+    MissingFileError,
+    RunFolderError,
+    UnknownNameError,
+    UsageError,
+)
+from kaggleprice.runs import gates
+from kaggleprice.runs.comparison import Scored
+from kaggleprice.runs.gates import Gate, Limits, judge, read_scored, require
+from kaggleprice.runs.reading import Run
+from kaggleprice.runs.records import read_record
+
+COMPETITION = Competition(
+    name="small",
+    title="small",
+    page="",
+    train=DataFile("train.csv"),
+    test=DataFile("test.csv"),
+    id_column="Id",
+    target_column="Price",
+)
+IDS = np.array([str(i + 1) for i in range(ROWS)], dtype=object)
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+def scored(folder: Path) -> Scored:
+    return Scored.of_run(folder, read_record(folder))
+
+
+def only(limits: Limits, found: Scored) -> Gate:
+    (gate,) = judge(limits, found)
+    return gate
+
+
+# The score alone.
+
+
+def test_a_score_is_held_against_a_number(runs_dir: Path) -> None:
+    found = scored(forge(runs_dir / "small" / "a", noisy(1)))
+    assert judge(Limits(), found) == []
+    below, at, above = (
+        only(Limits(limit), found) for limit in (found.oof - 1e-9, found.oof, found.oof + 1e-9)
+    )
+    assert [gate.passed for gate in (below, at, above)] == [False, True, True]
+    assert (below.name, below.limit, below.found) == ("fail-above", found.oof - 1e-9, found.oof)
+    assert below.reason == f"pooled score {found.oof:.6g} is above --fail-above {below.limit:g}."
+    assert "is not above" in at.reason
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, math.nan, math.inf, -math.inf])
+def test_limits_that_cannot_be(limit: float) -> None:
+    with pytest.raises(UsageError, match="--fail-above must be a number above 0"):
+        Limits(limit)
+
+
+@pytest.mark.parametrize("tolerance", [-1e-9, math.nan, math.inf])
+def test_tolerances_that_cannot_be(runs_dir: Path, tolerance: float) -> None:
+    baseline = scored(forge(runs_dir / "small" / "a", noisy(1)))
+    with pytest.raises(UsageError, match="--tolerance must be a number of 0 or above"):
+        Limits(baseline=baseline, tolerance=tolerance)
+
+
+def test_a_tolerance_is_of_a_baseline() -> None:
+    with pytest.raises(UsageError, match="give --baseline"):
+        Limits(tolerance=0.001)
+
+
+# Against a run, by row.
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.004])
+@pytest.mark.parametrize(("beyond", "passed"), [(0.99, True), (1.01, False)])
+def test_worse_by_more_than_tolerance_and_noise(
+    runs_dir: Path, tolerance: float, beyond: float, passed: bool
+) -> None:
+    """Noise by scipy: the bound below which a paired difference stays in 95 of 100 cases."""
+    baseline = forge(runs_dir / "small" / "a", noisy(1))
+    found = scored(
+        forge(runs_dir / "small" / "b", noisy(1) * np.exp(0.01 * np.cos(IDS.astype(int))))
+    )
+    errors = [np.square(np.log(p) - np.log(truth())) for p in (noisy(1), predicted_of(found))]
+    roots = [np.sqrt(e.mean()) for e in errors]
+    moved = errors[1] / (2 * roots[1]) - errors[0] / (2 * roots[0])
+    noise = stats.t.ppf(0.95, ROWS - 1) * stats.sem(moved)
+    # A baseline whose pooled score is as much better as is wanted, all else equal.
+    shifted = with_score(scored(baseline), found.oof - beyond * (tolerance + noise))
+    gate = only(Limits(baseline=shifted, tolerance=tolerance), found)
+    assert gate.difference is not None
+    assert gate.difference.unit == "row"
+    assert gate.difference.bound() == pytest.approx(noise)
+    assert gate.limit == pytest.approx(tolerance + noise)
+    assert gate.found == pytest.approx(beyond * (tolerance + noise))
+    assert gate.passed == passed
+    words = f"{'within' if passed else 'beyond'} --tolerance {tolerance:g} and noise of {noise:.3g}"
+    assert words in gate.reason
+    assert f"of baseline a, {words} (paired over {ROWS} rows)." in gate.reason
+
+
+def predicted_of(found: Scored) -> Any:
+    return found.predictions["predicted"].to_numpy()
+
+
+def with_score(found: Scored, oof: float) -> Scored:
+    from dataclasses import replace
+
+    return replace(found, oof=oof)
+
+
+def test_the_same_predictions_pass_without_any_tolerance(runs_dir: Path) -> None:
+    first = scored(forge(runs_dir / "small" / "a", noisy(1)))
+    second = scored(forge(runs_dir / "small" / "b", noisy(1)))
+    gate = only(Limits(baseline=first), second)
+    assert (gate.passed, gate.found, gate.limit) == (True, 0, 0)
+    assert f"is equal to {first.oof:.6g} of baseline a." in gate.reason
+
+
+def test_a_better_score_passes(runs_dir: Path) -> None:
+    first = scored(forge(runs_dir / "small" / "a", noisy(1, 0.3)))
+    second = scored(forge(runs_dir / "small" / "b", noisy(2, 0.1)))
+    gate = only(Limits(baseline=first), second)
+    assert gate.passed
+    assert gate.found < 0
+    assert "better than" in gate.reason
+
+
+def test_a_much_worse_score_is_missed(runs_dir: Path) -> None:
+    first = scored(forge(runs_dir / "small" / "a", noisy(1, 0.1)))
+    second = scored(forge(runs_dir / "small" / "b", noisy(2, 0.3)))
+    assert not only(Limits(baseline=first, tolerance=0.001), second).passed
+
+
+# Against a file, by fold.
+
+
+def as_document(folder: Path, file: Path) -> Path:
+    run = Run(folder, read_record(folder))
+    file.write_text(json.dumps(cv_document(run)), encoding="utf-8")
+    return file
+
+
+def as_copied_record(folder: Path, file: Path) -> Path:
+    file.write_bytes((folder / "run.json").read_bytes())
+    return file
+
+
+@pytest.mark.parametrize("keep", [as_document, as_copied_record])
+def test_a_file_of_scores_is_paired_by_fold(
+    runs_dir: Path, tmp_path: Path, keep: Callable[[Path, Path], Path]
+) -> None:
+    first = forge(runs_dir / "small" / "a", noisy(1))
+    second = scored(forge(runs_dir / "small" / "b", noisy(2, 0.12)))
+    baseline = read_scored(str(keep(first, tmp_path / "base.json")), runs_dir, "small")
+    gate = only(Limits(baseline=baseline, tolerance=0.001), second)
+    assert gate.difference is not None
+    assert (gate.difference.unit, gate.difference.count) == ("fold", 4)
+    moved = np.array(second.folds) - np.array(scored(first).folds)
+    noise = stats.t.ppf(0.95, 3) * moved.std(ddof=1) * np.sqrt(1 / 4 + 1 / 3)
+    assert gate.limit == pytest.approx(0.001 + noise)
+    assert gate.found == pytest.approx(second.oof - scored(first).oof)
+    assert gate.passed == (gate.found <= gate.limit)
+
+
+def test_a_run_json_in_its_run_is_the_run(runs_dir: Path) -> None:
+    folder = forge(runs_dir / "small" / "a", noisy(1))
+    for text in ("a", "small/a", str(folder), str(folder / "run.json")):
+        found = read_scored(text, runs_dir, "small")
+        assert found.path == folder
+        assert found == scored(folder)
+
+
+def test_a_document_of_an_earlier_version_lacks_hashes(runs_dir: Path, tmp_path: Path) -> None:
+    """Then the number of folds is all there is to compare."""
+    folder = forge(runs_dir / "small" / "a", noisy(1))
+    file = as_document(folder, tmp_path / "base.json")
+    document = json.loads(file.read_text(encoding="utf-8"))
+    for key in ("data", "folds_sha256", "gates"):
+        del document[key]
+    file.write_text(json.dumps(document), encoding="utf-8")
+    baseline = read_scored(str(file), runs_dir, "small")
+    assert (baseline.folds_sha256, baseline.train_sha256) == (None, None)
+    second = scored(forge(runs_dir / "small" / "b", noisy(2), data="d" * 64))
+    assert only(Limits(baseline=baseline), second).difference is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "cannot be read as JSON"),
+        ("{", "cannot be read as JSON"),
+        ("[]", "neither a run's run.json nor what `cv --json` printed"),
+        ('{"error": {"type": "UsageError"}}', "neither"),
+        ('{"digest": "0"}', "damaged"),
+        (
+            '{"folds": [], "competition": "small", "metric": "rmse", "scores": {"oof": 1}}',
+            "0 fold scores; expected 2 or more",
+        ),
+        (
+            '{"folds": [{"validation": "x"}], "competition": "small", "metric": "rmse", '
+            '"scores": {"oof": 1}}',
+            "neither",
+        ),
+        (
+            '{"folds": [{"validation": 1}, {"validation": NaN}], "competition": "small", '
+            '"metric": "rmse", "scores": {"oof": 1}}',
+            "neither",
+        ),
+    ],
+)
+def test_files_that_are_no_baseline(tmp_path: Path, content: str, says: str) -> None:
+    file = tmp_path / "base.json"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=says) as raised:
+        read_scored(str(file), tmp_path, "small")
+    assert str(file) in str(raised.value)
+
+
+def test_an_altered_record_is_no_baseline(runs_dir: Path, tmp_path: Path) -> None:
+    folder = forge(runs_dir / "small" / "a", noisy(1))
+    text = (folder / "run.json").read_text(encoding="utf-8")
+    (tmp_path / "base.json").write_text(text.replace("12.345", "12.344"), encoding="utf-8")
+    with pytest.raises(RunFolderError, match="altered"):
+        read_scored(str(tmp_path / "base.json"), runs_dir, "small")
+
+
+def test_a_damaged_run_is_found_before_training(runs_dir: Path) -> None:
+    folder = forge(runs_dir / "small" / "a", noisy(1))
+    (folder / "oof.csv").write_text("", encoding="utf-8")
+    with pytest.raises(RunFolderError, match="truncated or altered"):
+        read_scored("a", runs_dir, "small")
+
+
+def test_names_that_no_run_has(runs_dir: Path) -> None:
+    forge(runs_dir / "small" / "mlp-001", noisy(1))
+    with pytest.raises(UnknownNameError, match="Did you mean 'mlp-001'"):
+        read_scored("mlp-01", runs_dir, "small")
+    with pytest.raises(MissingFileError, match=r"baseline file base\.json does not exist"):
+        read_scored("base.json", runs_dir, "small")
+
+
+# Comparable, before training.
+
+
+def check(limits: Limits, k: int = 4, data: str = "a" * 64, **changes: Any) -> None:
+    from dataclasses import replace
+
+    limits.check(replace(COMPETITION, **changes), IDS, contiguous(k=k) - 1, data)
+
+
+def test_the_same_folds_of_the_same_data(runs_dir: Path) -> None:
+    check(Limits())
+    check(Limits(baseline=scored(forge(runs_dir / "small" / "a", noisy(1)))))
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "says"),
+    [
+        ({"k": 5}, UsageError, r"has 4 folds, not 5; .* give --k 4"),
+        ({"data": "f" * 64}, DataError, r"SHA-256 aaaaaaaa then, ffffffff now"),
+        ({"name": "other"}, DataError, "of competition small; expected other"),
+        ({"metric": "mae"}, DataError, "of metric log_rmse; expected mae"),
+    ],
+)
+def test_what_cannot_be_compared(
+    runs_dir: Path, changes: dict[str, Any], kind: type[KagglePriceError], says: str
+) -> None:
+    limits = Limits(baseline=scored(forge(runs_dir / "small" / "a", noisy(1))))
+    with pytest.raises(kind, match=says):
+        check(limits, **changes)
+
+
+def test_other_folds_of_the_same_number(runs_dir: Path) -> None:
+    folder = forge(runs_dir / "small" / "a", noisy(1), fold=np.roll(contiguous(), 3))
+    with pytest.raises(UsageError, match=r"has other folds; .*--folds .*folds\.csv"):
+        check(Limits(baseline=scored(folder)))
+    with pytest.raises(UsageError, match="has other folds"):
+        judge(Limits(baseline=scored(folder)), scored(forge(runs_dir / "small" / "b", noisy(1))))
+
+
+# The verdict.
+
+
+def test_all_that_was_missed_is_said_in_one_line() -> None:
+    good, bad = (Gate("a", 1, 0, True, "Fine."), Gate("b", 0, 1, False, "Too much."))
+    require([])
+    require([good])
+    with pytest.raises(GateError) as raised:
+        require([bad, good, Gate("c", 0, 1, False, "Much too much.")])
+    assert str(raised.value) == "Too much; Much too much."
+    assert raised.value.exit_code == 6
+
+
+def test_the_docstring_names_the_gates() -> None:
+    for name in (gates.FAIL_ABOVE, gates.BASELINE):
+        assert f"`{name}`" in str(gates.__doc__)

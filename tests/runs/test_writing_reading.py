@@ -1,0 +1,407 @@
+"""Run folders: what stands in them, that they are whole, and that they predict what they did."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from small import ROWS, write_small
+
+from kaggleprice import runs
+from kaggleprice.api import workflow
+from kaggleprice.competitions.catalog import Competition, read_competition
+from kaggleprice.competitions.transforms import LOG
+from kaggleprice.core.errors import OutputError, RunFolderError, UnknownNameError, UsageError
+from kaggleprice.core.files import sha256
+from kaggleprice.evaluation.cross_validation import CrossValidation
+from kaggleprice.evaluation.ensemble import Voices
+from kaggleprice.preprocessing.fitted import FittedRecipe
+from kaggleprice.runs import reading, writing
+from kaggleprice.runs.reading import Run
+from kaggleprice.runs.records import digest_of
+from kaggleprice.settings.run import make_settings
+
+OPTIONS = {"k": 3, "seeds": 2, "epochs": 4, "hidden": (8,), "history_every": 2, "seed": 5}
+FILES = {
+    "folds.csv",
+    "history.csv",
+    "oof.csv",
+    "recipes/fold-1.json",
+    "recipes/fold-2.json",
+    "recipes/fold-3.json",
+    "run.json",
+    "weights.safetensors",
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A run, and what a test needs to make another."""
+
+    folder: Path
+    source: workflow.Source
+    data: workflow.Data
+    run: Run
+    result: CrossValidation
+
+    @property
+    def competition(self) -> Competition:
+        return self.source.competition
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.folder / "runs"
+
+    def write(self, name: str | None = None, runs_dir: Path | None = None) -> Run:
+        return writing.write_run(
+            runs_dir or self.runs_dir,
+            name,
+            self.competition,
+            self.data.tables.train,
+            self.result,
+            self.data.record,
+        )
+
+
+def make(folder: Path, **options: Any) -> Made:
+    source = workflow.Source(read_competition(write_small(folder)), folder / "data")
+    place = workflow.Workplace(folder / "runs", "cpu", 1)
+    settings = make_settings(options={**OPTIONS, **options})
+    run, result = workflow.cross_validate(source, settings, place)
+    return Made(folder, source, workflow.load(source), run, result)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Read only."""
+    return make(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def copied(made: Made, tmp_path: Path) -> Made:
+    """The same, in a folder of the test's own."""
+    shutil.copytree(made.folder, tmp_path, dirs_exist_ok=True)
+    run = reading.read_run(tmp_path / "runs" / "small" / "mlp-001")
+    source = workflow.Source(read_competition(tmp_path / "small.toml"), tmp_path / "data")
+    return Made(tmp_path, source, made.data, run, made.result)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A CSV with every float exactly as it was: pandas' own parser may be off by a last bit."""
+    frame = pd.read_csv(path, dtype=str)
+    kinds = dict.fromkeys(["fold", "seed", "member", "epoch"], "int64")
+    kinds |= dict.fromkeys(["true", "predicted", "train", "validation", "Price"], "float64")
+    for column in frame.columns.intersection(list(kinds)):
+        frame[column] = frame[column].map(float).astype(kinds[column])
+    return frame
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+# What stands in it.
+
+
+def test_files(made: Made) -> None:
+    assert set(files(made.run.path)) == FILES
+    assert made.run.path == made.folder / "runs" / "small" / "mlp-001"
+    modes = {oct(p.stat().st_mode & 0o777) for p in made.run.path.rglob("*") if p.is_file()}
+    assert len(modes) == 1, "one user's run folder is another's to read"
+
+
+def test_record(made: Made) -> None:
+    record = json.loads((made.run.path / "run.json").read_text(encoding="utf-8"))
+    assert record["schema_version"] == 2
+    assert (record["run"], record["competition"]) == ("mlp-001", "small")
+    assert (record["metric"], record["device"], record["threads"]) == ("log_rmse", "cpu", 1)
+    assert set(record["versions"]) >= {"kaggleprice", "python", "numpy", "pandas", "torch"}
+    assert record["versions"]["torch"] == torch.__version__
+    assert record["settings"]["training"]["epochs"] == 4
+    for role, rows in [("train", ROWS), ("test", 8)]:
+        digest = sha256(made.folder / f"{role}.csv")
+        assert record["data"][role] == {"name": f"{role}.csv", "sha256": digest, "rows": rows}
+    assert record["files"] == {
+        name: sha256(made.run.path / name) for name in sorted(FILES - {"run.json"})
+    }
+    assert set(record["timing"]) == {"finished", "seconds", "resumed_from"}
+    assert record["timing"]["resumed_from"] is record["cut_at"] is None
+    assert made.run.settings == make_settings(options=OPTIONS)
+
+
+def test_folds(made: Made) -> None:
+    folds = read(made.run.path / "folds.csv")
+    assert list(folds.columns) == ["Id", "fold"]
+    assert list(folds["Id"]) == [str(i) for i in range(1, ROWS + 1)]
+    assert sorted(folds["fold"].unique()) == [1, 2, 3]
+    np.testing.assert_array_equal(folds["fold"] - 1, made.result.fold_of_row)
+
+
+def test_oof_and_scores(made: Made) -> None:
+    """Every score in run.json, from oof.csv by numpy alone."""
+    oof, record = read(made.run.path / "oof.csv"), made.run.record
+    assert list(oof.columns) == ["Id", "true", "predicted", "fold"]
+    truth = read(made.folder / "train.csv")["Price"]
+    np.testing.assert_array_equal(oof["true"], truth)
+    np.testing.assert_array_equal(oof["fold"], read(made.run.path / "folds.csv")["fold"])
+    error = np.square(np.log(oof["predicted"]) - np.log(oof["true"]))
+    by_fold = np.sqrt(error.groupby(oof["fold"]).mean())
+    scores = record["scores"]
+    assert scores["oof"] == pytest.approx(np.sqrt(error.mean()), rel=1e-12)
+    assert scores["fold_mean"] == pytest.approx(by_fold.mean(), rel=1e-12)
+    assert scores["fold_sd"] == pytest.approx(by_fold.std(ddof=1), rel=1e-12)
+    assert scores["mean_squared_log_error"] == pytest.approx((by_fold**2).mean(), rel=1e-12)
+    assert [fold["fold"] for fold in record["folds"]] == [1, 2, 3]
+    assert [fold["validation"] for fold in record["folds"]] == pytest.approx(by_fold.tolist())
+    trained = [fold["train"] for fold in record["folds"]]
+    assert scores["train_mean"] == pytest.approx(np.mean(trained))
+
+
+def test_history(made: Made) -> None:
+    history = read(made.run.path / "history.csv")
+    assert list(history.columns) == ["member", "fold", "seed", "epoch", "train", "validation"]
+    assert list(history["epoch"].unique()) == [2, 4]
+    last = history[history["epoch"] == 4]
+    assert list(zip(last["member"], last["fold"], last["seed"], strict=True)) == [
+        # By turn: gelu, then tanh.
+        (0, 1, 0),
+        (1, 2, 0),
+        (2, 3, 0),
+        (3, 1, 1),
+        (4, 2, 1),
+        (5, 3, 1),
+    ]
+    members = made.run.record["members"]
+    assert [m["validation"] for m in members] == pytest.approx(last["validation"].tolist())
+    assert [m["train"] for m in members] == pytest.approx(last["train"].tolist())
+
+
+def test_weights_and_recipes(made: Made) -> None:
+    weights = load_file(made.run.path / "weights.safetensors")
+    assert {tensor.shape[0] for tensor in weights.values()} == {6}
+    for name, value in made.result.ensemble.network.state_dict().items():
+        assert torch.equal(weights[name], value)
+    text = (made.run.path / "recipes" / "fold-2.json").read_text(encoding="utf-8")
+    recipe = FittedRecipe.from_json(text)
+    assert recipe == made.result.ensemble.encoding.recipes[1]
+    assert recipe.rows == ROWS - 8
+
+
+# Loading.
+
+
+def test_a_loaded_run_predicts_the_written_oof_bit_for_bit(made: Made) -> None:
+    run = reading.read_run(made.run.path)
+    ensemble = run.ensemble()
+    predictions = ensemble.predict(made.data.tables.train.features)
+    oof = Voices(ensemble.members, predictions).out_of_fold(made.result.fold_of_row, LOG, None)
+    np.testing.assert_array_equal(oof, read(made.run.path / "oof.csv")["predicted"].to_numpy())
+    test = made.data.tables.test.features
+    np.testing.assert_array_equal(ensemble.predict(test), made.result.ensemble.predict(test))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"activation": ("gelu", "tanh"), "dropout": ((0.3,), (0.1,)), "seeds": 3},
+        {"activation": ("prelu", "silu"), "dropout": ((0.2,), (0.0,), (0.5,)), "seeds": 7},
+        {"embedding": "none", "soft_bound": None, "feature_scales": False},
+        {"embedding": "none", "activation": ("prelu", "relu"), "batch_norm": True},
+        {"frequencies": 1, "feature_scales": False, "dtype": "float64"},
+        {"model": "linear"},
+    ],
+    ids=lambda options: " ".join(options),
+)
+def test_a_run_of_any_network_is_loaded_bit_for_bit(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """Which random start a member is decides what it is; all else is in the weights."""
+    made = make(tmp_path, **options)
+    run = reading.read_run(made.run.path)
+    assert run.settings == made.result.settings
+    ensemble = run.ensemble()
+    assert ensemble.members == made.result.ensemble.members
+    for table in (made.data.tables.train, made.data.tables.test):
+        predictions = ensemble.predict(table.features)
+        np.testing.assert_array_equal(predictions, made.result.ensemble.predict(table.features))
+        assert len(np.unique(predictions, axis=0)) == len(ensemble.members)
+
+
+def test_a_moved_run_still_loads(copied: Made) -> None:
+    moved = copied.run.path.rename(copied.run.path.parent / "best")
+    run = reading.find_run(copied.runs_dir, copied.competition, "best")
+    assert run is not None
+    assert run.name == "best"
+    assert run.path == moved
+    assert len(run.ensemble().members) == 6
+
+
+def test_the_same_twice_is_the_same_bytes(made: Made, tmp_path: Path) -> None:
+    again = make(tmp_path)
+    first, second = files(made.run.path), files(again.run.path)
+    assert set(first) == set(second)
+    assert [name for name in first if first[name] != second[name]] == ["run.json"]
+
+    def timeless(run: Run) -> dict[str, Any]:
+        return {k: v for k, v in run.record.items() if k not in ("timing", "digest")}
+
+    assert timeless(made.run) == timeless(again.run)
+    assert made.run.record["timing"] != again.run.record["timing"]
+
+
+def test_another_seed_is_another_run(made: Made, tmp_path: Path) -> None:
+    place = workflow.Workplace(tmp_path, "cpu", 1)
+    settings = make_settings(options={**OPTIONS, "seed": 6, "fold_seed": 5})
+    run, _ = workflow.cross_validate(made.source, settings, place)
+    first, second = files(made.run.path), files(run.path)
+    assert first["folds.csv"] == second["folds.csv"]
+    assert first["weights.safetensors"] != second["weights.safetensors"]
+
+
+# Names.
+
+
+def test_names_count_on(copied: Made) -> None:
+    assert [copied.write().name for _ in range(2)] == ["mlp-002", "mlp-003"]
+    copied.write("mlp-041")
+    copied.write("other")
+    assert copied.write().name == "mlp-042"
+    linear = make_settings(options={"model": "linear"})
+    assert runs.new_name(copied.runs_dir, copied.competition, linear) == "linear-001"
+
+
+@pytest.mark.parametrize("taken", ["MLP-007", "mlp-007", "mlp-²"])
+@pytest.mark.parametrize("kind", [Path.mkdir, Path.touch], ids=["folder", "file"])
+def test_a_name_is_free_whatever_lies_there(
+    made: Made, tmp_path: Path, taken: str, kind: Callable[[Path], None]
+) -> None:
+    (tmp_path / "small").mkdir()
+    kind(tmp_path / "small" / taken)
+    expected = "mlp-001" if "²" in taken else "mlp-008"
+    assert made.write(runs_dir=tmp_path).name == expected
+
+
+def test_many_writers_at_once(made: Made, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        written = list(pool.map(lambda _: made.write(runs_dir=tmp_path), range(12)))
+    assert sorted(run.name for run in written) == [f"mlp-{i:03d}" for i in range(1, 13)]
+    for run in written:
+        assert run.record["run"] == run.name
+        assert len(run.ensemble().members) == 6
+    assert len(list((tmp_path / "small").iterdir())) == 12
+
+
+def test_a_name_taken_meanwhile_is_not_overwritten(
+    copied: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process takes the name between the choice and the renaming."""
+    before, names = files(copied.run.path), iter(["mlp-001", "mlp-001", "mlp-002"])
+    monkeypatch.setattr(writing, "new_name", lambda *_: next(names))
+    assert copied.write().name == "mlp-002"
+    assert files(copied.run.path) == before
+
+
+def test_a_given_name_taken_meanwhile(copied: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, check, calls = files(copied.run.path), runs.check_name, []
+
+    def blind_at_first(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) > 1:
+            check(*arguments)
+
+    monkeypatch.setattr(writing, "check_name", blind_at_first)
+    with pytest.raises(UsageError, match="there is a run 'mlp-001'"):
+        copied.write("mlp-001")
+    assert files(copied.run.path) == before
+    assert [p.name for p in copied.run.path.parent.iterdir()] == ["mlp-001"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", ".hidden", "a b", "ä", "x\n"])
+def test_names_that_cannot_be(made: Made, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be"):
+        runs.check_name(made.runs_dir, made.competition, name)
+
+
+# Whole or not there.
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("where", ["sha256", "_write_tables", "_place", "_make_record"])
+def test_a_failure_leaves_nothing(
+    made: Made,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    failure: BaseException,
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(writing, where, fail)
+    expected = OutputError if isinstance(failure, OSError) else KeyboardInterrupt
+    with pytest.raises(expected, match=r"No space left|^$"):
+        made.write(runs_dir=tmp_path)
+    assert list((tmp_path / "small").iterdir()) == []
+
+
+def test_what_a_kill_leaves_is_no_run(copied: Made) -> None:
+    """A process killed while it writes leaves a folder under its temporary name."""
+    folder = copied.run.path.rename(copied.run.path.parent / f"{writing.UNFINISHED}k1ll3d")
+    assert reading.find_run(copied.runs_dir, copied.competition, None) is None
+    with pytest.raises(UnknownNameError, match="there are none yet"):
+        reading.find_run(copied.runs_dir, copied.competition, folder.name)
+    assert copied.write().name == "mlp-001"
+
+
+def test_the_latest_is_the_last_finished(copied: Made) -> None:
+    copied.write("zzz")
+    copied.write("aaa")
+    latest = reading.find_run(copied.runs_dir, copied.competition, None)
+    assert latest is not None
+    assert latest.name == "aaa"
+
+
+def test_no_runs_folder_is_no_run(made: Made, tmp_path: Path) -> None:
+    assert reading.find_run(tmp_path / "none", made.competition, None) is None
+
+
+# Damage that a digest of its own would hide.
+
+
+def reseal(run: Run, **changes: Any) -> Run:
+    record = {**run.record, **changes}
+    record["digest"] = digest_of(record)
+    (run.path / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    return reading.read_run(run.path)
+
+
+def test_weights_of_another_shape(copied: Made) -> None:
+    settings = json.loads(json.dumps(copied.run.record["settings"]))
+    settings["model"]["hidden"] = [9]
+    with pytest.raises(RunFolderError, match="cannot be loaded"):
+        reseal(copied.run, settings=settings).ensemble()
+
+
+def test_settings_of_another_program(copied: Made) -> None:
+    with pytest.raises(RunFolderError, match="settings cannot be read"):
+        _ = reseal(copied.run, settings={"colour": "red"}).settings
+
+
+def test_every_field_of_the_record_is_sealed(copied: Made) -> None:
+    file = copied.run.path / "run.json"
+    for key, value in copied.run.record.items():
+        changed = {**copied.run.record, key: [value]}
+        file.write_text(json.dumps(changed), encoding="utf-8")
+        with pytest.raises(RunFolderError):
+            reading.read_run(copied.run.path)

@@ -1,0 +1,316 @@
+"""Settings: one flat space of names, overrides, records, and a reason for each refusal."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kaggleprice.core.errors import KagglePriceError, UnknownNameError, UsageError
+from kaggleprice.settings.base_models import PARTNERS
+from kaggleprice.settings.model import (
+    ACTIVATIONS,
+    EMBEDDINGS,
+    INITIALIZATIONS,
+    MODELS,
+    PARAMETRIZATIONS,
+    ModelSettings,
+)
+from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES, Recipe
+from kaggleprice.settings.run import (
+    COMBINES,
+    DEFAULT_PRESET,
+    PRESETS,
+    RunSettings,
+    flat_settings,
+    make_settings,
+    settings_from_record,
+    settings_to_record,
+)
+from kaggleprice.settings.training import LOSSES, OPTIMIZERS, SCHEDULES, TrainingSettings
+
+# Another value than the default preset's for every setting.
+OTHER: dict[str, Any] = {
+    "recipe": "book",
+    "engineering": False,
+    "scope": "all",
+    "scale": "robust",
+    "impute": "knn",
+    "indicators": False,
+    "clip": 2.0,
+    "log_skew": None,
+    "min_rows": 7,
+    "always_missing_level": True,
+    "observed_statistics": True,
+    "ddof": 1,
+    "model": "linear",
+    "embedding": "none",
+    "frequencies": 7,
+    "frequency_scale": 0.5,
+    "soft_bound": None,
+    "feature_scales": False,
+    "hidden": (7, 5),
+    "activation": ("tanh", "silu", "prelu"),
+    "dropout": ((0.1, 0.3), (0.2,)),
+    "init": "xavier",
+    "parametrization": "standard",
+    "batch_norm": True,
+    "lr": 0.5,
+    "epochs": 3,
+    "batch_size": 9,
+    "optimizer": "rmsprop",
+    "schedule": "onecycle",
+    "loss": "mae",
+    "weight_decay": 0.3,
+    "l1": 0.2,
+    "clip_norm": 2.0,
+    "target_scale": "none",
+    "patience": 4,
+    "stop_on": "validation",
+    "stop_share": 0.3,
+    "history_every": 2,
+    "dtype": "float64",
+    "k": 7,
+    "shuffle": False,
+    "seeds": 9,
+    "seed": 11,
+    "fold_seed": 12,
+    "combine": "median",
+    "partners": ("ridge", "boosting"),
+    "partner_share": 0.3,
+}
+
+
+def test_no_two_parts_have_a_field_of_the_same_name() -> None:
+    names = [
+        field.name
+        for part in (Recipe, ModelSettings, TrainingSettings, RunSettings)
+        for field in fields(part)
+        # `model` is a part of the run, and the name of the architecture within it.
+        if (part, field.name) != (RunSettings, "model")
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_every_setting_is_changed_by_its_name() -> None:
+    before = flat_settings(make_settings())
+    assert before.keys() == OTHER.keys()
+    for name, value in OTHER.items():
+        after = flat_settings(make_settings(options={name: value}))
+        assert after[name] == value != before[name]
+        if name != "recipe":
+            assert {n for n in after if after[n] != before[n]} == {name}
+    assert flat_settings(make_settings(options=OTHER)) == OTHER
+
+
+def test_recipe_is_chosen_before_its_parts_are_changed() -> None:
+    settings = make_settings(options={"clip": 4.0, "recipe": "book"})
+    assert settings.recipe == replace(RECIPES["book"], clip=4.0)
+    assert settings.recipe_name == "book"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_and_their_records(name: str) -> None:
+    settings = make_settings(name)
+    assert settings == PRESETS[name].settings
+    record = settings_to_record(settings)
+    assert settings_from_record(record) == settings
+    assert settings_from_record(json.loads(json.dumps(record, allow_nan=False))) == settings
+
+
+def test_book_preset_is_the_chapters() -> None:
+    flat = flat_settings(make_settings("book"))
+    expected = {
+        "recipe": "book",
+        "model": "linear",
+        "embedding": "none",
+        "soft_bound": None,
+        "feature_scales": False,
+        "dropout": ((0.0,),),
+        "init": "normal",
+        "optimizer": "sgd",
+        "lr": 0.01,
+        "batch_size": 64,
+        "epochs": 10,
+        "weight_decay": 0.0,
+        "l1": 0.0,
+        "schedule": "constant",
+        "loss": "mse",
+        "target_scale": "none",
+        "clip_norm": None,
+        "patience": None,
+        "k": 5,
+        "shuffle": False,
+        "seeds": 1,
+        "combine": "arithmetic",
+        "impute": "mean",
+        "scale": "standard",
+        "ddof": 1,
+        "log_skew": None,
+    }
+    assert {name: flat[name] for name in expected} == expected
+
+
+def turns(layers: int) -> st.SearchStrategy[tuple[tuple[float, ...], ...]]:
+    """Dropout of random starts in turn: one rate for all layers, or one each."""
+    rate = st.floats(0, 0.99)
+    rates = st.tuples(rate) | st.tuples(*[rate] * layers)
+    return st.lists(rates, min_size=1, max_size=4).map(tuple)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "recipe": st.sampled_from(sorted(RECIPES)),
+            "scale": st.sampled_from(sorted(SCALES)),
+            "impute": st.sampled_from(sorted(IMPUTES)),
+            "clip": st.none() | st.floats(0.1, 1e6),
+            "model": st.sampled_from(sorted(MODELS)),
+            "embedding": st.sampled_from(sorted(EMBEDDINGS)),
+            "frequencies": st.integers(1, 99),
+            "frequency_scale": st.floats(1e-6, 1e6),
+            "soft_bound": st.none() | st.floats(1e-6, 1e6),
+            "feature_scales": st.booleans(),
+            "activation": st.lists(
+                st.sampled_from(sorted(ACTIVATIONS)), min_size=1, max_size=4
+            ).map(tuple),
+            "init": st.sampled_from(sorted(INITIALIZATIONS)),
+            "parametrization": st.sampled_from(sorted(PARAMETRIZATIONS)),
+            "lr": st.floats(1e-12, 1e3),
+            "optimizer": st.sampled_from(sorted(OPTIMIZERS)),
+            "schedule": st.sampled_from(sorted(SCHEDULES)),
+            "loss": st.sampled_from(sorted(LOSSES)),
+            "combine": st.none() | st.sampled_from(sorted(COMBINES)),
+            "seed": st.integers(0, 2**32 - 1),
+            "k": st.integers(2, 99),
+            "partners": st.lists(st.sampled_from(sorted(PARTNERS)), unique=True).map(tuple),
+            "partner_share": st.floats(0.01, 0.99),
+        },
+    ),
+    st.lists(st.integers(1, 999), max_size=4).flatmap(
+        lambda hidden: st.tuples(st.just(tuple(hidden)), turns(len(hidden)))
+    ),
+)
+def test_record_round_trip_through_json(
+    options: dict[str, Any], layers: tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]
+) -> None:
+    hidden, dropout = layers
+    settings = make_settings(options={**options, "hidden": hidden, "dropout": dropout})
+    text = json.dumps(settings_to_record(settings), allow_nan=False)
+    assert settings_from_record(json.loads(text)) == settings
+
+
+@pytest.mark.parametrize("change", ["unknown", "lacking", "part"])
+def test_record_that_is_none(change: str) -> None:
+    record = settings_to_record(make_settings())
+    if change == "unknown":
+        record["training"]["speed"] = 3
+    elif change == "lacking":
+        del record["model"]
+    else:
+        record["model"] = None
+    with pytest.raises((KeyError, TypeError)):
+        settings_from_record(record)
+
+
+BAD: list[tuple[str, Any, str]] = [
+    *[("lr", value, "lr") for value in (0, -0.1, math.nan, math.inf)],
+    *[("epochs", value, "epochs") for value in (0, -1)],
+    ("batch_size", 0, "batch_size"),
+    *[("weight_decay", value, "weight_decay") for value in (-1e-9, math.nan, math.inf)],
+    *[("l1", value, "l1") for value in (-1.0, math.nan)],
+    *[("clip_norm", value, "clip_norm") for value in (0.0, -1.0, math.nan)],
+    ("patience", 0, "patience"),
+    ("history_every", 0, "history_every"),
+    *[("stop_share", value, "stop_share") for value in (0.0, 1.0, math.nan)],
+    *[("k", value, "k must be 2") for value in (-1, 0, 1)],
+    ("seeds", 0, "seeds"),
+    *[("seed", value, "seed must") for value in (-1, 2**32)],
+    *[("fold_seed", value, "fold_seed") for value in (-1, 2**32)],
+    *[("dropout", ((value,),), "dropout") for value in (1.0, 1.5, -0.1, math.nan)],
+    ("dropout", ((0.1,), (0.1, 1.5)), r"dropout .*found \[0\.1, 1\.5\]"),
+    ("dropout", ((0.1, 0.1, 0.1),), r"dropout .*\(2\); found 3"),
+    ("dropout", ((0.1,), (0.1, 0.1, 0.1)), r"dropout .*\(2\); found 3"),
+    ("dropout", ((),), r"dropout .*\(2\); found 0"),
+    ("dropout", (), "dropout"),
+    ("activation", (), "activation"),
+    *[("frequencies", value, "frequencies") for value in (0, -1)],
+    *[("frequency_scale", value, "frequency_scale") for value in (0.0, -0.1, math.nan, math.inf)],
+    *[("soft_bound", value, "soft_bound") for value in (0.0, -1.0, math.nan, math.inf)],
+    ("hidden", (0,), "hidden"),
+    ("hidden", (64, -1), "hidden"),
+    *[("clip", value, "clip") for value in (0.0, -1.0, math.nan, math.inf)],
+    *[("log_skew", value, "log_skew") for value in (math.nan, math.inf)],
+    ("min_rows", 0, "min_rows"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "named"), BAD)
+def test_invalid_value_names_its_option(name: str, value: Any, named: str) -> None:
+    with pytest.raises(UsageError, match=named) as caught:
+        make_settings(options={name: value})
+    assert caught.value.exit_code == 2
+    while isinstance(value, tuple) and len(value) == 1:
+        (value,) = value
+    if not isinstance(value, tuple):
+        assert str(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("recipe", "nothing"),
+        ("scale", "nothing"),
+        ("impute", "nothing"),
+        ("scope", "nothing"),
+        ("model", "nothing"),
+        ("embedding", "nothing"),
+        ("activation", ("nothing",)),
+        ("activation", ("gelu", "nothing")),
+        ("init", "nothing"),
+        ("parametrization", "nothing"),
+        ("optimizer", "nothing"),
+        ("schedule", "nothing"),
+        ("loss", "nothing"),
+        ("target_scale", "nothing"),
+        ("stop_on", "nothing"),
+        ("dtype", "nothing"),
+        ("combine", "nothing"),
+        ("partners", ("boosting", "nothing")),
+    ],
+)
+def test_unknown_name_lists_the_valid_ones(name: str, value: Any) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown .* 'nothing'; there are: ") as caught:
+        make_settings(options={name: value})
+    assert all(valid in str(caught.value) for valid in caught.value.valid)
+
+
+@pytest.mark.parametrize("name", ["speed", "help", "recipe_name", "training"])
+def test_unknown_option(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"unknown option '{name}'"):
+        make_settings(options={name: "x"})
+
+
+def test_unknown_option_and_preset_name_the_nearest() -> None:
+    with pytest.raises(KagglePriceError, match="Did you mean 'epochs'"):
+        make_settings(options={"epoch": 3})
+    with pytest.raises(UnknownNameError, match=r"unknown preset 'boook'.*Did you mean 'book'"):
+        make_settings("boook")
+    with pytest.raises(UnknownNameError, match=r"embedding 'perodic'.*Did you mean 'periodic'"):
+        make_settings(options={"embedding": "perodic"})
+    assert DEFAULT_PRESET in PRESETS
+
+
+def test_notes_say_what_a_score_has_seen() -> None:
+    assert make_settings().notes == []
+    assert "Recipe 'book' has seen" in make_settings("book").notes[0]
+    watching = {"patience": 3, "stop_on": "validation"}
+    assert make_settings(options=watching).notes[0].startswith("Optimistic")
+    # Without patience nothing stops, so nothing is seen.
+    assert make_settings(options={"stop_on": "validation"}).notes == []

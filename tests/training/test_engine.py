@@ -1,0 +1,651 @@
+"""The engine's promise: a member is trained exactly as if it were alone, and as torch would."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from kaggleprice.competitions.catalog import COMPETITIONS
+from kaggleprice.competitions.tables import Table, read_tables
+from kaggleprice.core.errors import DeviceError, DivergenceError, UsageError
+from kaggleprice.evaluation.folds import make_folds
+from kaggleprice.models.networks import MemberNetwork, build_network
+from kaggleprice.preprocessing.encoding import Encoding
+from kaggleprice.preprocessing.fitting import fit_folds
+from kaggleprice.settings.model import ACTIVATIONS, PARAMETRIZATIONS, ModelSettings
+from kaggleprice.settings.recipe import RECIPES
+from kaggleprice.settings.training import LOSSES, OPTIMIZERS, SCHEDULES, Member, TrainingSettings
+from kaggleprice.training import batches
+from kaggleprice.training.batches import DeviceRows, pad_rows
+from kaggleprice.training.devices import available_devices, choose_device, use_threads
+from kaggleprice.training.engine import Fit, Training, predict_members
+from kaggleprice.training.parameters import MemberParameters, SlicedParameters, optimized
+from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+ROWS, FOLDS, BATCH = 150, 4, 16
+MEMBERS = [Member(fold, seed) for fold in range(FOLDS) for seed in range(2)]
+SMALL = ModelSettings(hidden=(12, 6), activation=("silu",), dropout=((0.3, 0.1),))
+# Six turns; the second layer drops something in some of them only.
+MIX = replace(SMALL, activation=("gelu", "tanh", "prelu"), dropout=((0.3, 0.0), (0.1,)))
+# In no order, every turn, two members of some: what stands beside a member is not its business.
+MIXED = [Member(fold, seed) for fold, seed in enumerate((4, 0, 5, 2))]
+MIXED += [Member(fold, seed) for fold, seed in enumerate((2, 3, 1, 6))]
+# What may be made of the features before the first layer; SMALL has all of it.
+FRONTS: dict[str, dict[str, Any]] = {
+    "no embedding": {"embedding": "none"},
+    "no soft bound": {"soft_bound": None},
+    "no feature scales": {"feature_scales": False},
+    "embedding alone": {"soft_bound": None, "feature_scales": False},
+    "soft bound alone": {"embedding": "none", "feature_scales": False},
+    "feature scales alone": {"embedding": "none", "soft_bound": None},
+    "nothing": {"embedding": "none", "soft_bound": None, "feature_scales": False},
+}
+SHORT = TrainingSettings(lr=0.01, epochs=3, batch_size=BATCH, dtype="float64")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The first rows of the sample competition, folds whose sizes differ, and an encoding."""
+
+    table: Table
+    target: NDArray[np.float64]
+    folds: NDArray[np.int64]
+    encoding: Encoding
+
+    def rows(self, members: Sequence[Member]) -> DeviceRows:
+        return DeviceRows(
+            self.encoding,
+            self.encoding.encode(self.table.features),
+            [m.fold for m in members],
+            torch.device("cpu"),
+            torch.float64,
+        )
+
+    def network(self, members: Sequence[Member], model: ModelSettings) -> MemberNetwork:
+        starts = [m.seed for m in members]
+        network = build_network(model, starts, self.encoding.inputs, torch.float64)
+        generators = [member_generator(7, m, Purpose.WEIGHTS) for m in members]
+        network.initialize(generators, self.encoding.active[[m.fold for m in members]])
+        return network
+
+    def train(
+        self, members: Sequence[Member], model: ModelSettings, training: TrainingSettings
+    ) -> tuple[MemberNetwork, Fit, NDArray[np.float64]]:
+        network, rows = self.network(members, model), self.rows(members)
+        fit = Training(network, rows, self.target, members, self.folds, training, 7).run()
+        return network, fit, predict_members(network, rows, fit)
+
+
+@pytest.fixture(scope="module")
+def setting() -> Setting:
+    tables = read_tables(COMPETITIONS["sample"], SAMPLE / "train.csv", SAMPLE / "test.csv")
+    table = Table(
+        tables.train.ids[:ROWS],
+        tables.train.features.head(ROWS),
+        tables.train.known_target[:ROWS],
+    )
+    folds = make_folds(ROWS, FOLDS, shuffle=True, seed=0)
+    counts = {int((folds != f).sum()) for f in range(FOLDS)}
+    # The longer folds have a last step, of one row, in which the others have none.
+    assert counts == {112, 113}
+    recipes = fit_folds(RECIPES["standard"], table, table.features, folds, range(FOLDS))
+    return Setting(table, np.log(table.known_target), folds, Encoding(recipes))
+
+
+def assert_alone_equals_together(
+    setting: Setting,
+    model: ModelSettings,
+    training: TrainingSettings,
+    members: Sequence[Member] = MEMBERS,
+    chosen: Sequence[int] = (1, 4, 7),
+) -> None:
+    together, fit, predictions = setting.train(members, model, training)
+    whole = together.state_dict()
+    for m in chosen:
+        alone, own_fit, own = setting.train([members[m]], model, training)
+        np.testing.assert_allclose(predictions[m], own[0], rtol=1e-9, atol=1e-9)
+        assert fit.epochs[m] == own_fit.epochs[0]
+        parts = alone.state_dict()
+        for name, mine in parts.items():
+            # Batch norm takes away what a bias before it adds: such a bias has no gradient but
+            # rounding, which adaptive optimizers blow up, and no effect.
+            if not (model.batch_norm and re.fullmatch(r"linears\.[01]\.bias", name)):
+                torch.testing.assert_close(whole[name][m], mine[0], rtol=1e-7, atol=1e-9, msg=name)
+        # Slopes that others need stand idle beside a member that has another activation.
+        slopes = {f"activations.{layer}.slope" for layer in (0, 1)}
+        assert whole.keys() - parts.keys() <= slopes
+        for name in whole.keys() - parts.keys():
+            assert whole[name][m].item() == 0.25
+    # The comparison means something only where members differ and have moved.
+    assert np.ptp(predictions[:, 0]) > 1e-3
+
+
+# Folds of 112 and 113 rows: 7 and 8 steps, so that members step by themselves; or 6 and 6.
+@pytest.mark.parametrize("batch_size", [BATCH, 20])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", ["mlp", "linear"])
+def test_members_are_trained_as_if_alone(
+    setting: Setting, model: str, optimizer: str, batch_size: int
+) -> None:
+    training = replace(SHORT, optimizer=optimizer, weight_decay=0.05, batch_size=batch_size)
+    assert_alone_equals_together(setting, replace(SMALL, model=model), training)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, SlicedParameters),
+        ({"batch_size": 20}, MemberParameters),
+        ({"batch_size": 20, "patience": 1}, SlicedParameters),
+    ],
+)
+def test_members_that_always_step_together_are_optimized_as_one(
+    setting: Setting, changes: dict[str, Any], kind: type
+) -> None:
+    counts = [int((setting.folds != member.fold).sum()) for member in MEMBERS]
+    found = optimized(setting.network(MEMBERS, SMALL), replace(SHORT, **changes), counts)
+    assert type(found) is kind
+
+
+@pytest.mark.parametrize("scale", ["standard", "quantile"])
+def test_features_that_are_kept_are_those_that_are_made(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, scale: str
+) -> None:
+    recipe = replace(RECIPES["standard"], scale=scale)
+    recipes = fit_folds(recipe, setting.table, setting.table.features, setting.folds, range(FOLDS))
+    setting = replace(setting, encoding=Encoding(recipes))
+    index = torch.from_numpy(np.random.default_rng(0).integers(0, ROWS, (len(MIXED), 9)))
+    kept = setting.rows(MIXED)
+    monkeypatch.setattr(batches, "_KEPT_BYTES", 0)
+    made = setting.rows(MIXED)
+    assert (kept._features is None, made._features is None) == (False, True)
+    assert torch.equal(kept.assemble(index), made.assemble(index))
+
+
+@pytest.mark.parametrize(
+    ("model", "training"),
+    [
+        (replace(SMALL, batch_norm=True), SHORT),
+        (replace(SMALL, activation=("prelu",)), SHORT),
+        (replace(SMALL, parametrization="standard"), SHORT),
+        (SMALL, replace(SHORT, l1=0.01)),
+        (SMALL, replace(SHORT, clip_norm=0.1)),
+        (SMALL, replace(SHORT, clip_norm=0.1, l1=0.01, batch_size=20)),
+        (SMALL, replace(SHORT, loss="huber", schedule="onecycle")),
+        (SMALL, replace(SHORT, target_scale="none", optimizer="adam")),
+        (SMALL, replace(SHORT, epochs=12, patience=1, lr=0.05)),
+        (replace(SMALL, batch_norm=True), replace(SHORT, epochs=12, patience=2, lr=0.05)),
+        (SMALL, replace(SHORT, epochs=12, patience=1, lr=0.05, stop_on="validation")),
+    ],
+    ids=lambda value: None,
+)
+def test_regularizers_belong_to_the_member(
+    setting: Setting, model: ModelSettings, training: TrainingSettings
+) -> None:
+    assert_alone_equals_together(setting, model, training)
+
+
+@pytest.mark.parametrize("front", FRONTS.values(), ids=FRONTS)
+def test_what_stands_before_the_first_layer_belongs_to_the_member(
+    setting: Setting, front: dict[str, Any]
+) -> None:
+    training = replace(SHORT, weight_decay=0.05, l1=0.001)
+    assert_alone_equals_together(setting, replace(SMALL, **front), training)
+
+
+@pytest.mark.parametrize(
+    ("front", "training"),
+    [
+        ({}, SHORT),
+        ({}, replace(SHORT, optimizer="adam", l1=0.01, clip_norm=0.1)),
+        ({}, replace(SHORT, epochs=12, patience=1, lr=0.05)),
+        ({"batch_norm": True}, replace(SHORT, epochs=6, patience=2, lr=0.05)),
+        *[(front, SHORT) for front in FRONTS.values()],
+    ],
+    ids=lambda value: None,
+)
+def test_members_of_a_mix_are_trained_as_if_alone(
+    setting: Setting, front: dict[str, Any], training: TrainingSettings
+) -> None:
+    """Each has its own activation and dropout, whatever its neighbours have."""
+    assert {MIX.turn_of(member.seed) for member in MIXED} == set(range(6))
+    model = replace(MIX, **front)
+    assert_alone_equals_together(setting, model, training, MIXED, range(len(MIXED)))
+
+
+def test_early_stopping_stops_members_at_different_epochs(setting: Setting) -> None:
+    training = replace(SHORT, epochs=12, patience=1, lr=0.05)
+    _, fit, _ = setting.train(MEMBERS, SMALL, training)
+    assert len(set(fit.epochs.tolist())) > 1
+    assert fit.epochs.max() < 12
+
+
+def test_a_stopped_member_has_its_best_weights(setting: Setting) -> None:
+    """The watched score of every member is that of its best epoch, found by stopping there."""
+    training = replace(SHORT, epochs=12, patience=12, lr=0.05, stop_on="validation")
+    _, fit, predictions = setting.train(MEMBERS, SMALL, replace(training, history_every=1))
+    for m, member in enumerate(MEMBERS):
+        held = setting.folds == member.fold
+        error = np.sqrt(np.mean((predictions[m, held] - setting.target[held]) ** 2))
+        scores = [line.validation for line in fit.history if line.member == m]
+        assert error == pytest.approx(min(scores), rel=1e-9)
+        assert int(np.argmin(scores)) + 1 == fit.epochs[m]
+
+
+class PlainNetwork(nn.Module):
+    """What somebody would write for one member with `torch.nn`, of the features that it has."""
+
+    def __init__(self, width: int, numbers: int, model: ModelSettings, seed: int) -> None:
+        """The first `numbers` of the `width` features are numbers."""
+        super().__init__()
+        bent = model.model != "linear"
+        hidden = model.hidden if bent else ()
+        cosines = model.frequencies if bent and model.embedding == "periodic" else 0
+        inputs = width + numbers * cosines
+        self.numbers, self.bound = numbers, model.soft_bound if bent else None
+        self.frequency, self.phase = (
+            nn.Parameter(torch.zeros(numbers, cosines, dtype=torch.float64)) for _ in range(2)
+        )
+        ones = torch.ones(inputs, dtype=torch.float64)
+        self.factor = nn.Parameter(ones) if bent and model.feature_scales else ones
+        sizes = [inputs, *hidden, 1]
+        self.linears = nn.ModuleList(
+            nn.Linear(i, o, dtype=torch.float64) for i, o in pairwise(sizes)
+        )
+        self.norms = nn.ModuleList(
+            nn.BatchNorm1d(o, dtype=torch.float64) for o in hidden if model.batch_norm
+        )
+        name = model.activation[seed % len(model.activation)]
+        self.activations = [
+            nn.PReLU(dtype=torch.float64) if name == "prelu" else getattr(nn.functional, name)
+            for _ in hidden
+        ]
+        self.slopes = nn.ModuleList(a for a in self.activations if isinstance(a, nn.PReLU))
+        turns = [rates * len(hidden) if len(rates) == 1 else rates for rates in model.dropout]
+        self.rates = turns[seed % len(turns)] if bent else ()
+        # A layer takes random numbers where any start drops something of it.
+        self.drawn = [any(rates[layer] > 0 for rates in turns) for layer in range(len(hidden))]
+        ntk = model.parametrization == "ntk"
+        self.scales = [i**-0.5 if ntk else 1.0 for i in sizes[:-1]]
+
+    def forward(self, x: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor:
+        x, used = self.embedded(x) * self.factor, 0
+        for layer, activation in enumerate(self.activations):
+            x = self.linear(layer, x)
+            x = activation(self.norms[layer](x) if self.norms else x)
+            if self.drawn[layer] and noise is not None:
+                bits = noise[:, used : used + x.shape[1]].to(torch.int64) + 2**15
+                dropped = round(self.rates[layer] * 2**16)
+                x = x * (bits >= dropped) / (1 - dropped / 2**16)
+                used += x.shape[1]
+        return self.linear(-1, x).squeeze(1)
+
+    def embedded(self, x: torch.Tensor) -> torch.Tensor:
+        numbers, rest = x[:, : self.numbers], x[:, self.numbers :]
+        angles = 2 * torch.pi * self.frequency * numbers[:, :, None] + self.phase
+        if self.bound is not None:
+            numbers = numbers / torch.sqrt(1 + (numbers / self.bound) ** 2)
+        return torch.cat([numbers, rest, torch.cos(angles).flatten(1)], dim=1)
+
+    def linear(self, layer: int, x: torch.Tensor) -> torch.Tensor:
+        linear = self.linears[layer]
+        return nn.functional.linear(x, linear.weight) * self.scales[layer] + linear.bias
+
+
+OPTIMIZERS_OF_TORCH = {
+    "sgd": lambda groups: torch.optim.SGD(groups, lr=0.01),
+    "momentum": lambda groups: torch.optim.SGD(groups, lr=0.01, momentum=0.9),
+    "nesterov": lambda groups: torch.optim.SGD(groups, lr=0.01, momentum=0.9, nesterov=True),
+    "adagrad": lambda groups: torch.optim.Adagrad(groups, lr=0.01),
+    "adadelta": lambda groups: torch.optim.Adadelta(groups, lr=0.01),
+    "rmsprop": lambda groups: torch.optim.RMSprop(groups, lr=0.01),
+    "adam": lambda groups: torch.optim.Adam(groups, lr=0.01),
+    "adamw": lambda groups: torch.optim.AdamW(groups, lr=0.01),
+}
+
+
+def train_plainly(
+    setting: Setting, member: Member, model: ModelSettings, training: TrainingSettings
+) -> NDArray[np.float64]:
+    """One member by a plain loop; returns its predictions of all rows, shape (n,)."""
+    start = setting.network([member], model)
+    own = torch.from_numpy(setting.encoding.active[member.fold])
+    numbers = own[: setting.encoding.numeric_count]
+    dense = setting.rows([member]).assemble(torch.arange(ROWS)[None])[0][:, own]
+    plain = PlainNetwork(dense.shape[1], int(numbers.sum()), model, member.seed)
+    with torch.no_grad():
+        cosines = plain.frequency.shape[1]
+        if cosines:
+            plain.frequency.copy_(start.embedding.frequency[0, numbers])
+            plain.phase.copy_(start.embedding.phase[0, numbers])
+        inputs = torch.cat([own, numbers.repeat_interleave(cosines)])
+        for mine, theirs in zip(plain.linears, start.linears, strict=True):
+            mine.weight.copy_(theirs.weight[0, inputs].T)
+            mine.bias.copy_(theirs.bias[0, 0])
+            inputs = slice(None)
+    rows = np.flatnonzero(setting.folds != member.fold)
+    center, scale = setting.target[rows].mean(), setting.target[rows].std()
+    target = torch.from_numpy((setting.target - center) / scale)
+    weights = [layer.weight for layer in plain.linears]
+    others = [p for p in plain.parameters() if not any(p is w for w in weights)]
+    optimizer = OPTIMIZERS_OF_TORCH[training.optimizer](
+        [
+            {"params": weights, "weight_decay": training.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+    )
+    noise = NoiseSource(7, [member], training.batch_size, start.noise_width, steps=9)
+    steps = -(-len(rows) // training.batch_size)
+    plain.train()
+    for epoch in range(1, training.epochs + 1):
+        order = row_order(7, member, epoch, rows)
+        noise.start(epoch)
+        for step in range(steps):
+            batch = order[step * training.batch_size : (step + 1) * training.batch_size]
+            drawn = noise.step(torch.device("cpu"))
+            done = (epoch - 1 + step / steps) / training.epochs
+            for group in optimizer.param_groups:
+                group["lr"] = training.lr * 0.5 * (1 + np.cos(np.pi * done))
+            optimizer.zero_grad()
+            output = plain(dense[batch], None if drawn is None else drawn[0, : len(batch)])
+            nn.functional.mse_loss(output, target[batch]).backward()
+            optimizer.step()
+    plain.eval()
+    with torch.no_grad():
+        return plain(dense, None).numpy() * scale + center
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_members_equal_a_plain_loop_for_every_optimizer(setting: Setting, optimizer: str) -> None:
+    training = replace(SHORT, optimizer=optimizer, weight_decay=0.05)
+    _, _, predictions = setting.train(MEMBERS, SMALL, training)
+    for m in (0, 5):
+        plain = train_plainly(setting, MEMBERS[m], SMALL, training)
+        np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
+
+
+@pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)
+def test_members_equal_a_plain_loop_in_every_parametrization(
+    setting: Setting, parametrization: str
+) -> None:
+    model = replace(SMALL, parametrization=parametrization)
+    _, _, predictions = setting.train(MEMBERS, model, SHORT)
+    plain = train_plainly(setting, MEMBERS[2], model, SHORT)
+    np.testing.assert_allclose(predictions[2], plain, rtol=1e-8)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_members_equal_a_plain_loop_for_every_activation(setting: Setting, activation: str) -> None:
+    model = replace(SMALL, activation=(activation,))
+    _, _, predictions = setting.train(MEMBERS, model, SHORT)
+    plain = train_plainly(setting, MEMBERS[3], model, SHORT)
+    np.testing.assert_allclose(predictions[3], plain, rtol=1e-8)
+
+
+@pytest.mark.parametrize("front", FRONTS.values(), ids=FRONTS)
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_members_equal_a_plain_loop_whatever_stands_before_the_first_layer(
+    setting: Setting, front: dict[str, Any], optimizer: str
+) -> None:
+    model = replace(SMALL, **front)
+    training = replace(SHORT, optimizer=optimizer, weight_decay=0.05)
+    _, _, predictions = setting.train(MEMBERS, model, training)
+    for m in (2, 7):
+        plain = train_plainly(setting, MEMBERS[m], model, training)
+        np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
+
+
+@pytest.mark.parametrize("m", range(len(MIXED)))
+def test_members_of_a_mix_equal_a_plain_loop(setting: Setting, m: int) -> None:
+    training = replace(SHORT, weight_decay=0.05)
+    _, _, predictions = setting.train(MIXED, MIX, training)
+    plain = train_plainly(setting, MIXED[m], MIX, training)
+    np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
+
+
+def test_linear_members_equal_a_plain_loop(setting: Setting) -> None:
+    model = replace(SMALL, model="linear")
+    _, _, predictions = setting.train(MEMBERS, model, SHORT)
+    plain = train_plainly(setting, MEMBERS[6], model, SHORT)
+    np.testing.assert_allclose(predictions[6], plain, rtol=1e-8)
+
+
+def test_batch_norm_equals_a_plain_loop(setting: Setting) -> None:
+    # Steps of 20 leave no last step of a single row, which torch's batch norm refuses.
+    model, training = replace(SMALL, batch_norm=True), replace(SHORT, batch_size=20)
+    _, _, predictions = setting.train(MEMBERS, model, training)
+    for m in (1, 6):
+        plain = train_plainly(setting, MEMBERS[m], model, training)
+        np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
+
+
+@pytest.mark.parametrize("front", [{}, *FRONTS.values()], ids=["all", *FRONTS])
+@pytest.mark.parametrize(
+    "training",
+    [
+        replace(SHORT, weight_decay=0.0),
+        replace(SHORT, optimizer="adam", weight_decay=0.05, l1=0.01),
+        replace(SHORT, optimizer="rmsprop", clip_norm=0.5),
+    ],
+    ids=["adamw", "adam", "rmsprop"],
+)
+def test_a_feature_that_a_fold_does_not_have_stays_out(
+    setting: Setting, front: dict[str, Any], training: TrainingSettings
+) -> None:
+    """Its weights, its factor, its frequencies and phases stay 0, exactly."""
+    network, _, _ = setting.train(MEMBERS, replace(MIX, **front), training)
+    active = setting.encoding.active[[m.fold for m in MEMBERS]]
+    count = setting.encoding.numeric_count
+    numbers = active[:, :count]
+    assert not numbers.all(), "the folds of this test should differ in their logs"
+    assert not active[:, count:].all(), "the folds of this test should differ in their categories"
+    embedded = np.repeat(numbers, network.embedding.outputs, axis=1)
+    used = np.concatenate([active, embedded], axis=1)
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    first = state["linears.0.weight"]
+    assert np.all(first[~used] == 0)
+    assert np.all(np.abs(first[used]).max(axis=1) > 0)
+    if "scale.factor" in state:
+        assert np.array_equal(state["scale.factor"][:, 0] != 0, used)
+    for name in {"embedding.frequency", "embedding.phase"} & state.keys():
+        assert np.array_equal((state[name] != 0).all(axis=2), numbers)
+        assert np.all(state[name][~numbers] == 0)
+
+
+def test_what_a_feature_that_a_fold_does_not_have_says_reaches_nothing(setting: Setting) -> None:
+    """Garbage in place of its zeros; only weights and factors of 0 keep it out."""
+    network, _, _ = setting.train(MEMBERS, SMALL, SHORT)
+    x = setting.rows(MEMBERS).assemble(torch.arange(ROWS).expand(len(MEMBERS), -1))
+    absent = ~torch.from_numpy(setting.encoding.active[[m.fold for m in MEMBERS]])
+    garbage = torch.where(absent[:, None], 1e3, x)
+    with torch.no_grad():
+        network.eval()
+        assert torch.equal(network(x, None, None), network(garbage, None, None))
+
+
+def test_history_is_the_error_of_each_member(setting: Setting) -> None:
+    _, fit, predictions = setting.train(MEMBERS, SMALL, replace(SHORT, history_every=2))
+    assert sorted({line.epoch for line in fit.history}) == [2, 3]
+    for line in (line for line in fit.history if line.epoch == 3):
+        error = np.square(predictions[line.member] - setting.target)
+        held = setting.folds == MEMBERS[line.member].fold
+        assert line.validation == pytest.approx(np.sqrt(error[held].mean()), rel=1e-12)
+        assert line.train == pytest.approx(np.sqrt(error[~held].mean()), rel=1e-12)
+
+
+def test_only_own_training_rows_are_trained_on(setting: Setting) -> None:
+    """Garbage in a fold's validation targets changes nothing of its members, to the last bit."""
+    for training in (SHORT, replace(SHORT, epochs=8, patience=1, lr=0.05)):
+        clean, fit, _ = setting.train(MEMBERS, SMALL, training)
+        target = np.where(setting.folds == 2, 99.0, setting.target)
+        spoilt, spoilt_fit, _ = replace(setting, target=target).train(MEMBERS, SMALL, training)
+        for m, member in enumerate(MEMBERS):
+            same = [
+                torch.equal(a[m], b[m])
+                for a, b in zip(
+                    clean.state_dict().values(), spoilt.state_dict().values(), strict=True
+                )
+            ]
+            assert all(same) is (member.fold == 2)
+            if member.fold == 2:
+                assert fit.target_center[m] == spoilt_fit.target_center[m]
+                assert fit.epochs[m] == spoilt_fit.epochs[m]
+
+
+def test_training_twice_is_identical_to_the_bit(setting: Setting) -> None:
+    first, _, _ = setting.train(MEMBERS, SMALL, SHORT)
+    second, _, _ = setting.train(MEMBERS, SMALL, SHORT)
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_seeds_and_folds_differ(setting: Setting) -> None:
+    draws = {
+        member_generator(seed, Member(fold, start), purpose, epoch).random()
+        for seed in (0, 1)
+        for fold in (0, 1)
+        for start in (0, 1)
+        for purpose in Purpose
+        for epoch in (0, 1)
+    }
+    assert len(draws) == 2 * 2 * 2 * len(Purpose) * 2
+
+
+def test_row_order_is_a_permutation_of_the_training_rows() -> None:
+    rows = np.array([3, 5, 8, 13, 21, 34])
+    first, second = (row_order(0, Member(0, 0), epoch, rows) for epoch in (1, 2))
+    assert sorted(first) == sorted(second) == sorted(rows)
+    assert list(first) != list(second)
+
+
+def test_noise_does_not_depend_on_how_much_is_drawn_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def steps(members: Sequence[Member]) -> torch.Tensor:
+        source = NoiseSource(0, members, batch_size=5, width=7, steps=4)
+        source.start(1)
+        drawn = (source.step(torch.device("cpu")) for _ in range(9))
+        return torch.stack([d.clone() for d in drawn if d is not None])
+
+    together = steps(MEMBERS)
+    monkeypatch.setattr("kaggleprice.training.randomness._BLOCK_BYTES", 200)
+    assert torch.equal(steps(MEMBERS[2:4]), together[:, 2:4])
+    values = together.numpy().astype(float).ravel()
+    assert abs(values.mean()) < 2**15 * 0.05
+    assert values.std() == pytest.approx(2**16 / np.sqrt(12), rel=0.02)
+
+
+def test_divergence_names_members_epoch_and_a_smaller_rate(setting: Setting) -> None:
+    training = replace(SHORT, optimizer="sgd", lr=1e6, epochs=8)
+    with pytest.raises(
+        DivergenceError, match=r"epoch \d+ for 8 of 8 members \(fold 1 seed 0,.*--lr 100000"
+    ):
+        setting.train(MEMBERS, SMALL, training)
+
+
+def test_finite_nonsense_is_divergence_too(setting: Setting) -> None:
+    with pytest.raises(DivergenceError, match="by epoch 3"):
+        setting.train(MEMBERS, SMALL, replace(SHORT, lr=30.0, weight_decay=0.0))
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_stay_within_their_rate(name: str) -> None:
+    schedule = SCHEDULES[name].load()
+    factors = [schedule(t) for t in np.linspace(0, 1, 50, endpoint=False)]
+    assert all(0 < factor <= 1 for factor in factors)
+    assert max(factors) == pytest.approx(1, abs=0.01)
+
+
+def test_cosine_is_torchs() -> None:
+    parameter = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20)
+    for step in range(20):
+        assert SCHEDULES["cosine"].load()(step / 20) == pytest.approx(
+            optimizer.param_groups[0]["lr"]
+        )
+        optimizer.step()
+        reference.step()
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [("mse", nn.MSELoss()), ("mae", nn.L1Loss()), ("huber", nn.HuberLoss())],
+)
+def test_losses_are_torchs(name: str, reference: nn.Module) -> None:
+    output, target = torch.linspace(-3, 3, 11), torch.zeros(11)
+    torch.testing.assert_close(
+        LOSSES[name].load()(output, target).mean(), reference(output, target)
+    )
+
+
+def test_pad_rows() -> None:
+    padded = pad_rows([np.array([4, 5, 6]), np.array([7])])
+    assert padded.tolist() == [[4, 5, 6], [7, 0, 0]]
+
+
+def test_devices() -> None:
+    assert available_devices()[-1] == "cpu"
+    assert choose_device("auto").type == available_devices()[0]
+    assert choose_device("cpu").type == "cpu"
+    with pytest.raises(DeviceError, match="unknown device 'tpu'; there are: auto, cpu, cuda, mps"):
+        choose_device("tpu")
+    absent = [name for name in ("cuda", "mps") if name not in available_devices()]
+    for name in absent:
+        with pytest.raises(DeviceError, match=f"'{name}' is not available here; there is: "):
+            choose_device(name)
+
+
+def test_threads_that_cannot_be_are_refused() -> None:
+    with pytest.raises(UsageError, match="threads must be from 1 to 1024, found 0"):
+        use_threads(0)
+    with pytest.raises(UsageError, match="threads must be from 1 to 1024, found 99999"):
+        use_threads(99999)
+    before = torch.get_num_threads()
+    assert use_threads(None) == before
+
+
+# Prints how many bytes the system gave while a step's worth of arrays came and went, 20 times.
+_CHURN = """
+import resource, torch
+from kaggleprice.training.devices import freed_memory_kept
+def churn():
+    arrays = [torch.ones(30_000) for _ in range(400)]
+def given():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt * resource.getpagesize()
+with freed_memory_kept() as kept:
+    assert kept
+    churn()
+    before = given()
+    for _ in range(20):
+        churn()
+    print(given() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to")
+def test_freed_memory_is_kept_for_the_next_step() -> None:
+    command = [sys.executable, "-c", _CHURN]
+    given = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    # Less than the arrays of a single step: what the first one was given served them all.
+    assert given < 400 * 30_000 * 4
+
+
+def test_a_constant_target_has_not_diverged(setting: Setting) -> None:
+    """A network that says nothing is perfect there, so nothing that learns could be as good."""
+    _, _, predicted = replace(setting, target=np.full(ROWS, 5.0)).train(MEMBERS, SMALL, SHORT)
+    assert np.abs(predicted - 5).max() < 5
