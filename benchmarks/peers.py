@@ -32,7 +32,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kaggleprice.api.workflow import Source, load
+from kaggleprice.api.workflow import DatasetRef, load
 from kaggleprice.competitions.catalog import COMPETITIONS, Competition
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.errors import DataError, KagglePriceError
@@ -250,7 +250,7 @@ def run(
     fold_seeds: Sequence[int] = FOLD_SEEDS,
     names: Sequence[str] = tuple(PEERS),
     folder: Path = FOLDER,
-    source: Source | None = None,
+    source: DatasetRef | None = None,
 ) -> None:
     """Measure what is missing, fold seed by fold seed, of the peers that are installed."""
     present = [name for name in names if _is_installed(name)]
@@ -260,7 +260,7 @@ def run(
         print("nothing is left to measure")
         return
     data_dir = Path(os.environ.get("KAGGLEPRICE_DATA_DIR", "data"))
-    source = source or Source(COMPETITIONS["house-prices"], data_dir)
+    source = source or DatasetRef(COMPETITIONS["house-prices"], data_dir)
     tables = load(source).tables
     for number, (name, fold_seed) in enumerate(todo, start=1):
         line = measure(name, Problem(source.competition, tables, fold_seed))

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 import kaggleprice
-from kaggleprice.api.workflow import Source, load
+from kaggleprice.api.workflow import DatasetRef, load
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.folds import make_folds
@@ -44,7 +44,7 @@ def measure(preset: str) -> Measured:
     """Cross-validate one preset."""
     data_dir = Path(os.environ.get("KAGGLEPRICE_DATA_DIR", "data"))
     competition = COMPETITIONS["house-prices"]
-    tables = load(Source(competition, data_dir)).tables
+    tables = load(DatasetRef(competition, data_dir)).tables
     settings = make_settings(preset)
     folds = make_folds(len(tables.train), settings.k, shuffle=settings.shuffle, seed=settings.seed)
     result = cross_validation.cross_validate(

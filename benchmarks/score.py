@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from kaggleprice.api.workflow import Source, load
+from kaggleprice.api.workflow import DatasetRef, load
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.folds import make_folds
@@ -103,7 +103,7 @@ def measure(variant: str, fold_seed: int) -> dict[str, Any]:
     """Cross-validate one variant on one set of folds."""
     data_dir = Path(os.environ.get("KAGGLEPRICE_DATA_DIR", "data"))
     competition = COMPETITIONS["house-prices"]
-    tables = load(Source(competition, data_dir)).tables
+    tables = load(DatasetRef(competition, data_dir)).tables
     settings = make_settings(options={**VARIANTS[variant], "fold_seed": fold_seed})
     folds = make_folds(len(tables.train), settings.k, shuffle=True, seed=fold_seed)
     result = cross_validation.cross_validate(

@@ -26,8 +26,8 @@ class Made:
     """A run of the invented competition, and where everything is."""
 
     folder: Path
-    source: workflow.Source
-    workplace: workflow.Workplace
+    source: workflow.DatasetRef
+    runtime: workflow.RuntimeConfig
     run: Run
 
 
@@ -67,8 +67,8 @@ def make_run(
 ) -> Made:
     """Cross-validate the invented competition in a folder."""
     competition = read_competition(write_competition(folder, transform, metric))
-    source = workflow.Source(competition, folder / "data")
-    workplace = workflow.Workplace(folder / "runs", "cpu", 1)
+    source = workflow.DatasetRef(competition, folder / "data")
+    runtime = workflow.RuntimeConfig(folder / "runs", "cpu", 1)
     settings = make_settings(options={**OPTIONS, **options})
-    run, _ = workflow.cross_validate(source, settings, workplace)
-    return Made(folder, source, workplace, run)
+    run, _ = workflow.cross_validate(source, settings, runtime)
+    return Made(folder, source, runtime, run)

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kaggleprice.api.workflow import Data, Source, load
+from kaggleprice.api.workflow import Dataset, DatasetRef, load
 from kaggleprice.competitions.catalog import COMPETITIONS
 
 
@@ -35,11 +35,11 @@ class Effort:
         return 0.01 if self.quick else 0.5
 
     @property
-    def source(self) -> Source:
+    def source(self) -> DatasetRef:
         """The competition that is trained on: the real one, or the sample where it is quick."""
-        return Source(COMPETITIONS["sample" if self.quick else "house-prices"], self.data_dir)
+        return DatasetRef(COMPETITIONS["sample" if self.quick else "house-prices"], self.data_dir)
 
-    def load(self) -> Data:
+    def load(self) -> Dataset:
         """Read the competition; raises as `kaggleprice.api.workflow.load`."""
         return load(self.source)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 
-from kaggleprice.api.workflow import Source
+from kaggleprice.api.workflow import DatasetRef
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.tables import Table, Tables, read_tables
 from kaggleprice.core.errors import DataError
@@ -201,7 +201,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
 
 def go(folder: Path, fold_seeds: tuple[int, ...], *names: str) -> None:
-    peers.run(fold_seeds, names, folder, Source(SAMPLE, folder / "data"))
+    peers.run(fold_seeds, names, folder, DatasetRef(SAMPLE, folder / "data"))
 
 
 def test_a_run_measures_and_writes(tmp_path: Path, tiny: peers.Networks) -> None:

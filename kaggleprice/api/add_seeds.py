@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kaggleprice.competitions.data import Source, load
+from kaggleprice.competitions.data import DatasetRef, load
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import CrossValidation, Known
 from kaggleprice.runs import reading, writing
 from kaggleprice.runs.reading import Run
-from kaggleprice.runs.runtime import Workplace, check_data, check_start, identify
+from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
 
 
 def add_seeds(
-    source: Source,
-    workplace: Workplace,
+    source: DatasetRef,
+    runtime: RuntimeConfig,
     name: str,
     count: int,
     progress: Progress = SILENT,
@@ -29,7 +29,7 @@ def add_seeds(
 
     Args:
         source: the data; the very files that the run was trained on.
-        workplace: where runs lie.
+        runtime: where runs lie.
         name: of the run.
         count: seeds to add.
         progress: told what happens.
@@ -43,8 +43,8 @@ def add_seeds(
     competition = source.competition
     if count < 1:
         raise UsageError(f"--add-seeds must be 1 or more, found {count}.")
-    compute = check_start(competition, workplace, None)
-    run = reading.find_run(workplace.runs_dir, competition, name)
+    compute = check_start(competition, runtime, None)
+    run = reading.find_run(runtime.runs_dir, competition, name)
     if run is None:
         raise UsageError("--add-seeds needs --run NAME, the run to add them to.")
     if run.record["cut_at"] is not None:
@@ -63,7 +63,7 @@ def add_seeds(
     )
     identity = identify(competition, data, settings, fold_of_row, compute)
     identity["known"] = run.record["digest"]
-    with workplace.keep(competition, identity, progress) as checkpoint:
+    with runtime.checkpoint(competition, identity, progress) as checkpoint:
         result = cross_validation.cross_validate(
             competition,
             data.tables,
@@ -78,7 +78,7 @@ def add_seeds(
         result = replace(result, seconds=seconds)
         progress.advance("writing", 0, None, "the run folder")
         extended = writing.write_run(
-            workplace.runs_dir,
+            runtime.runs_dir,
             run.name,
             competition,
             data.tables.train,

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from kaggleprice import runs
-from kaggleprice.api.workflow import Asked, find_asked, fold_rows
-from kaggleprice.competitions.data import Data, Source, load
+from kaggleprice.api.workflow import PredictRequest, fold_rows, resolve_run
+from kaggleprice.competitions.data import Dataset, DatasetRef, load
 from kaggleprice.competitions.download import FetchedFile, absent
 from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import SILENT, Progress
@@ -18,7 +18,7 @@ from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import Problem
 from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.reading import Run
-from kaggleprice.runs.runtime import Workplace, check_data, check_start, identify
+from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
 from kaggleprice.settings.run import RunSettings
 from kaggleprice.training.train import time_step
 
@@ -100,9 +100,9 @@ class PredictionPlan:
 
 
 def plan_prediction(
-    source: Source,
-    workplace: Workplace,
-    asked: Asked,
+    source: DatasetRef,
+    runtime: RuntimeConfig,
+    request: PredictRequest,
     *,
     output: Path,
     progress: Progress = SILENT,
@@ -111,8 +111,8 @@ def plan_prediction(
 
     Args:
         source: the data.
-        workplace: where runs lie.
-        asked: which run, or how one would be trained.
+        runtime: where runs lie.
+        request: which run, or how one would be trained.
         output: the submission.
         progress: told what happens.
 
@@ -120,9 +120,9 @@ def plan_prediction(
         KagglePriceError: as `predict`.
     """
     check_writable(output)
-    run, training = find_asked(source.competition, workplace, asked, progress), None
+    run, training = resolve_run(source.competition, runtime, request, progress), None
     if run is None:
-        training = plan(source, asked.settings, workplace, folds=asked.folds, progress=progress)
+        training = plan(source, request.settings, runtime, folds=request.folds, progress=progress)
     elif not absent(source.competition, source.data_dir):
         check_data(run, source.competition, load(source, progress))
     folders = [training.folder] if training is not None else []
@@ -132,9 +132,9 @@ def plan_prediction(
 
 
 def plan(
-    source: Source,
+    source: DatasetRef,
     settings: RunSettings,
-    workplace: Workplace,
+    runtime: RuntimeConfig,
     *,
     name: str | None = None,
     folds: Path | None = None,
@@ -149,7 +149,7 @@ def plan(
     Args:
         source: the data.
         settings: what to plan.
-        workplace: where.
+        runtime: where.
         name: of the run; None for the next free one.
         folds: a CSV of folds to use instead of making them.
         limits: checked, as far as they can be, before training.
@@ -159,9 +159,9 @@ def plan(
         KagglePriceError: as `cross_validate`.
     """
     competition = source.competition
-    compute = check_start(competition, workplace, name)
-    folder = workplace.runs_of(competition) / (
-        name or runs.new_name(workplace.runs_dir, competition, settings)
+    compute = check_start(competition, runtime, name)
+    folder = runtime.runs_of(competition) / (
+        name or runs.new_name(runtime.runs_dir, competition, settings)
     )
     planned = Plan(
         competition=competition.name,
@@ -179,19 +179,19 @@ def plan(
     data = load(source, progress)
     fold_of_row = fold_rows(competition, data, settings, folds, limits)
     identity = identify(competition, data, settings, fold_of_row, compute)
-    checkpoint = workplace.keep(competition, identity, progress)
+    checkpoint = runtime.checkpoint(competition, identity, progress)
     problem = cross_validation.prepare(
         competition, data.tables, fold_of_row, settings, compute.devices
     )
     return replace(
         planned,
         files=data.files,
-        workload=_measure(problem, data, workplace, checkpoint.kept or 0),
+        workload=_measure(problem, data, runtime, checkpoint.kept or 0),
         resumes=None if checkpoint.kept is None else checkpoint.folder,
     )
 
 
-def _measure(problem: Problem, data: Data, workplace: Workplace, done: int) -> Workload:
+def _measure(problem: Problem, data: Dataset, runtime: RuntimeConfig, done: int) -> Workload:
     """Count what there is to compute, of which `done` epochs are done, and time some steps."""
     sizes, training = np.bincount(problem.work.fold_of_row), problem.work.settings.training
     count = len(problem.work.fold_of_row)
@@ -210,5 +210,5 @@ def _measure(problem: Problem, data: Data, workplace: Workplace, done: int) -> W
         parameters=sum(p.numel() for p in problem.network.parameters()),
         steps=steps,
         operations=operations,
-        seconds=min(seconds, workplace.time_limit or math.inf),
+        seconds=min(seconds, runtime.time_limit or math.inf),
     )

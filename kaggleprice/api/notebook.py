@@ -25,13 +25,13 @@ from kaggleprice.api import workflow
 from kaggleprice.api.regressor.literals import read_literals
 from kaggleprice.api.results import Features, ScoredRun, ShownReport, describe_columns, plain_ids
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION, Competition, get_competition
-from kaggleprice.competitions.data import Source
+from kaggleprice.competitions.data import DatasetRef
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.progress import SILENT, Lines, Progress
 from kaggleprice.core.registry import look_up
 from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS
-from kaggleprice.runs.runtime import Workplace, read_duration
-from kaggleprice.settings.options import without_effect
+from kaggleprice.runs.runtime import RuntimeConfig, read_duration
+from kaggleprice.settings.options import ineffective_options
 from kaggleprice.settings.recipe import Recipe
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, flat_settings, make_settings
 from kaggleprice.training.devices import taking_threads
@@ -192,13 +192,13 @@ def cross_validate(
     """
     given, progress = _read_options(options, cross_validate), _progress(quiet)
     settings = make_settings(preset, given)
-    for sentence in without_effect(settings, given, folds is not None):
+    for sentence in ineffective_options(settings, given, folds is not None):
         progress.notice(sentence)
     with taking_threads(threads):
         made, _ = workflow.cross_validate(
             _source(competition, data_dir, verify),
             settings,
-            Workplace(_runs_dir(runs_dir), device, None, time_limit=_seconds(time_limit)),
+            RuntimeConfig(_runs_dir(runs_dir), device, None, time_limit=_seconds(time_limit)),
             name=run,
             folds=None if folds is None else Path(folds),
             progress=progress,
@@ -254,12 +254,12 @@ def predict(
     make_settings(preset or DEFAULT_PRESET, given)
     source = _source(competition, data_dir, verify)
     name, folder = _which(run, runs_dir)
-    asked = workflow.Asked(name, preset, given, None if folds is None else Path(folds))
+    request = workflow.PredictRequest(name, preset, given, None if folds is None else Path(folds))
     with taking_threads(threads):
         result = workflow.predict(
             source,
-            Workplace(folder, device),
-            asked,
+            RuntimeConfig(folder, device),
+            request,
             output=Path(output),
             progress=_progress(quiet),
         )
@@ -312,7 +312,7 @@ def report(
     with taking_threads(threads):
         made = make_report(
             source,
-            Workplace(folder, device),
+            RuntimeConfig(folder, device),
             name,
             output=None if output is None else Path(output),
             repeats=repeats,
@@ -322,10 +322,12 @@ def report(
     return ShownReport(made)
 
 
-def _source(competition: str | Competition, data_dir: str | Path | None, verify: bool) -> Source:
+def _source(
+    competition: str | Competition, data_dir: str | Path | None, verify: bool
+) -> DatasetRef:
     if isinstance(competition, str):
         competition = get_competition(competition)
-    return Source(competition, _folder(data_dir, "KAGGLEPRICE_DATA_DIR", "data"), verify)
+    return DatasetRef(competition, _folder(data_dir, "KAGGLEPRICE_DATA_DIR", "data"), verify)
 
 
 def _seconds(time_limit: float | str | None) -> float | None:

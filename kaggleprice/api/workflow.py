@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.data import Data, Source, load, spare_inputs
+from kaggleprice.competitions.data import Dataset, DatasetRef, load, refuse_overwriting_inputs
 from kaggleprice.competitions.download import FetchedFile, fetch
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.submission import make_submission, write_submission
@@ -23,7 +23,7 @@ from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import CrossValidation
-from kaggleprice.evaluation.ensemble import Voices
+from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import make_folds, read_folds
 from kaggleprice.preprocessing.export import (
     check_suffix,
@@ -36,7 +36,7 @@ from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.runs import reading, writing
 from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.reading import Run
-from kaggleprice.runs.runtime import Workplace, check_data, check_start, identify
+from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
 from kaggleprice.settings.options import show_value
 from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.settings.run import (
@@ -53,7 +53,7 @@ _ONLY_PREDICTION = {"combine"}
 
 
 @dataclass(frozen=True)
-class Asked:
+class PredictRequest:
     """What a user of `predict` said of the run.
 
     Attributes:
@@ -78,7 +78,7 @@ class Asked:
         return make_settings(self.preset or DEFAULT_PRESET, self.options)
 
     @property
-    def said(self) -> dict[str, Any]:
+    def explicit_settings(self) -> dict[str, Any]:
         """The settings that a run must have, as in `flat_settings`: none that is configured."""
         said = {n: value for n, value in self.options.items() if n not in self.configured}
         if self.preset is None or "preset" in self.configured:
@@ -139,7 +139,7 @@ class Prediction:
 
 
 def download(
-    source: Source, from_path: Path | None = None, progress: Progress = SILENT
+    source: DatasetRef, from_path: Path | None = None, progress: Progress = SILENT
 ) -> list[Download]:
     """Make sure that both CSVs are in the data folder, verified.
 
@@ -157,7 +157,7 @@ def download(
 
 
 def preprocess(
-    source: Source,
+    source: DatasetRef,
     recipe: Recipe = RECIPES[DEFAULT_RECIPE],
     output: Path | None = None,
     apply: Path | None = None,
@@ -185,7 +185,7 @@ def preprocess(
             check_writable(path)
     data = load(source, progress)
     if output is not None:
-        spare_inputs(data, output, recipe_beside(output))
+        refuse_overwriting_inputs(data, output, recipe_beside(output))
     progress.advance("preprocessing", 0, None, f"{len(data.tables.train)} rows")
     raw = data.tables
     fitted = None if apply is None else read_recipe(apply)
@@ -203,9 +203,9 @@ def preprocess(
 
 
 def cross_validate(
-    source: Source,
+    source: DatasetRef,
     settings: RunSettings,
-    workplace: Workplace,
+    runtime: RuntimeConfig,
     *,
     name: str | None = None,
     folds: Path | None = None,
@@ -217,7 +217,7 @@ def cross_validate(
     Args:
         source: the data.
         settings: what to compute.
-        workplace: where.
+        runtime: where.
         name: of the run; None for the next free one.
         folds: a CSV of folds to use instead of making them.
         limits: what `kaggleprice.runs.gates.judge` will hold the score against: that it can is
@@ -228,17 +228,17 @@ def cross_validate(
         KagglePriceError: as `load`, `crossval.cross_validate` and `runs.writing.write_run`.
     """
     competition = source.competition
-    compute = check_start(competition, workplace, name)
+    compute = check_start(competition, runtime, name)
     data = load(source, progress)
     fold_of_row = fold_rows(competition, data, settings, folds, limits)
     identity = identify(competition, data, settings, fold_of_row, compute)
-    with workplace.keep(competition, identity, progress) as checkpoint:
+    with runtime.checkpoint(competition, identity, progress) as checkpoint:
         result = cross_validation.cross_validate(
             competition, data.tables, fold_of_row, settings, compute.devices, progress, checkpoint
         )
         progress.advance("writing", 0, None, "the run folder")
         run = writing.write_run(
-            workplace.runs_dir, name, competition, data.tables.train, result, data.record
+            runtime.runs_dir, name, competition, data.tables.train, result, data.record
         )
         progress.aside(f"run {run.name} written to {run.path}")
     return run, result
@@ -246,7 +246,7 @@ def cross_validate(
 
 def fold_rows(
     competition: Competition,
-    data: Data,
+    data: Dataset,
     settings: RunSettings,
     folds: Path | None,
     limits: Limits | None = None,
@@ -272,9 +272,9 @@ def fold_rows(
 
 
 def predict(
-    source: Source,
-    workplace: Workplace,
-    asked: Asked | None = None,
+    source: DatasetRef,
+    runtime: RuntimeConfig,
+    request: PredictRequest | None = None,
     *,
     output: Path = Path("submission.csv"),
     progress: Progress = SILENT,
@@ -283,8 +283,8 @@ def predict(
 
     Args:
         source: the data.
-        workplace: where runs lie.
-        asked: which run, or how to train one where there is none.
+        runtime: where runs lie.
+        request: which run, or how to train one where there is none.
         output: the submission; it is also written to the run folder.
         progress: told what happens.
 
@@ -293,28 +293,30 @@ def predict(
         DataError: where the data changed since the run was trained.
         KagglePriceError: as `cross_validate`.
     """
-    competition, asked = source.competition, asked or Asked()
-    how = asked.options.get("combine")
+    competition, request = source.competition, request or PredictRequest()
+    how = request.options.get("combine")
     if how is not None:
         look_up(COMBINES, how, "combination")
     check_writable(output)
-    device = choose_compute(workplace.device, workplace.threads).device
-    run, trained = find_asked(competition, workplace, asked, progress), None
+    device = choose_compute(runtime.device, runtime.threads).device
+    run, trained = resolve_run(competition, runtime, request, progress), None
     data = load(source, progress)
-    spare_inputs(data, output)
+    refuse_overwriting_inputs(data, output)
     if run is None:
         run, trained = cross_validate(
-            source, asked.settings, workplace, folds=asked.folds, progress=progress
+            source, request.settings, runtime, folds=request.folds, progress=progress
         )
     check_data(run, competition, data)
     progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
     ensemble = run.ensemble()
     settle(ensemble.network, device, progress)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
-    voices = Voices(ensemble.members, ensemble.predict(data.tables.test.features))
+    voices = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
     votes = run.votes()
     if votes is not None:
-        voices = Voices.with_partners(voices.members, voices.predictions, votes.test, run.settings)
+        voices = WeightedPredictions.with_partners(
+            voices.members, voices.predictions, votes.test, run.settings
+        )
     predictions = voices.combine(transform, how or run.settings.combine)
     submission = make_submission(competition, data.tables.test, predictions)
     for path in (run.path / "submission.csv", output):
@@ -323,8 +325,8 @@ def predict(
     return Prediction(run, submission, output, trained)
 
 
-def find_asked(
-    competition: Competition, workplace: Workplace, asked: Asked, progress: Progress
+def resolve_run(
+    competition: Competition, runtime: RuntimeConfig, request: PredictRequest, progress: Progress
 ) -> Run | None:
     """Return the run that is to predict; None where one is to be trained first.
 
@@ -332,33 +334,33 @@ def find_asked(
         UsageError: where options contradict the run, or no run could be trained with them.
         UnknownNameError, RunFolderError: as `kaggleprice.runs.reading.find_run`.
     """
-    run = reading.find_run(workplace.runs_dir, competition, asked.name, progress.notice)
+    run = reading.find_run(runtime.runs_dir, competition, request.name, progress.notice)
     if run is None:
         # Settings that cannot be are refused before anything is read.
-        _ = asked.settings
+        _ = request.settings
         progress.notice(f"no run of {competition.name} yet: training one first, as `cv` does")
     else:
-        _check_asked(run, asked)
+        _check_request(run, request)
         progress.notice(f"using run {run.name} of {run.path.parent}")
     return run
 
 
-def _check_asked(run: Run, asked: Asked) -> None:
+def _check_request(run: Run, request: PredictRequest) -> None:
     trained = flat_settings(run.settings)
-    wanted = asked.said
+    wanted = request.explicit_settings
     for settings in (trained, wanted):
         # Folds without a seed of their own come from the seed.
         if settings.get("fold_seed", 0) is None:
             settings["fold_seed"] = settings["seed"]
     for option, value in wanted.items():
         if option not in _ONLY_PREDICTION and trained[option] != value:
-            said = "" if option in asked.options else f" as in preset {asked.preset}"
+            said = "" if option in request.options else f" as in preset {request.preset}"
             raise UsageError(
                 f"run {run.name} was trained with {option} {show_value(trained[option])}, not "
                 f"{show_value(value)}{said}; "
                 "leave that option away, or train another run with `kaggleprice cv` first."
             )
-    if asked.folds is not None and "folds" not in asked.configured:
+    if request.folds is not None and "folds" not in request.configured:
         raise UsageError(
             f"run {run.name} has its folds already; leave --folds away, or train another run with "
             "`kaggleprice cv --folds` first."
@@ -366,13 +368,13 @@ def _check_asked(run: Run, asked: Asked) -> None:
 
 
 __all__ = [
-    "Asked",
-    "Data",
+    "Dataset",
+    "DatasetRef",
     "Download",
+    "PredictRequest",
     "Prediction",
     "Preprocessed",
-    "Source",
-    "Workplace",
+    "RuntimeConfig",
     "cross_validate",
     "download",
     "load",

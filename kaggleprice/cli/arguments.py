@@ -16,12 +16,12 @@ from kaggleprice.cli.completion import (
     complete_presets,
     completion_of,
 )
-from kaggleprice.cli.configured import origin_of, typed
+from kaggleprice.cli.configured import explicit, origin_of
 from kaggleprice.cli.output import make_reporter, manner
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.core.errors import UnknownNameError, UsageError
 from kaggleprice.core.progress import FORMS
-from kaggleprice.settings.options import OPTIONS, OPTIONS_BY_NAME, Option, without_effect
+from kaggleprice.settings.options import OPTIONS, OPTIONS_BY_NAME, Option, ineffective_options
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, RunSettings, make_settings
 from kaggleprice.settings.training import MOST_THREADS
 
@@ -308,9 +308,9 @@ def tell_idle(
     context: typer.Context, settings: RunSettings, folds: Path | None, quiet: bool
 ) -> None:
     """Say which of the options that were typed change nothing, beside the others."""
-    names = [name for name in OPTIONS_BY_NAME if typed(context, name)]
+    names = [name for name in OPTIONS_BY_NAME if explicit(context, name)]
     with make_reporter(quiet) as reporter:
-        for sentence in without_effect(settings, names, folds is not None):
+        for sentence in ineffective_options(settings, names, folds is not None):
             reporter.notice(sentence)
 
 

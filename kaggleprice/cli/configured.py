@@ -44,7 +44,7 @@ def origin_of(context: typer.Context, name: str) -> Origin:
     return Origin("default", "default")
 
 
-def typed(context: typer.Context, name: str) -> bool:
+def explicit(context: typer.Context, name: str) -> bool:
     """Whether a parameter was given as a flag: said of this command, not of all of them."""
     return origin_of(context, name).kind == "flag"
 
@@ -100,7 +100,7 @@ def configurable(command: Any) -> dict[str, TyperOption]:
 def _read(context: typer.Context, value: Path | None) -> Path | None:
     """Read the file, before any other option is: they take their defaults from it."""
     if context.params.get(_NO_FILE):
-        if value is not None and typed(context, _FILE) and typed(context, _NO_FILE):
+        if value is not None and explicit(context, _FILE) and explicit(context, _NO_FILE):
             raise UsageError("--config and --no-config exclude each other; leave one away.")
         return value
     found = find_configuration(Path()) if value is None else read_configuration(value)
@@ -110,7 +110,7 @@ def _read(context: typer.Context, value: Path | None) -> Path | None:
 
 
 def _skip(context: typer.Context, value: bool) -> bool:
-    if value and context.params.get(_FILE) is not None and typed(context, _NO_FILE):
+    if value and context.params.get(_FILE) is not None and explicit(context, _NO_FILE):
         raise UsageError("--config and --no-config exclude each other; leave one away.")
     return value
 

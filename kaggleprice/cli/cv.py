@@ -37,7 +37,7 @@ from kaggleprice.cli.ci import (
     read_limits,
 )
 from kaggleprice.cli.completion import complete_runs
-from kaggleprice.cli.configured import typed
+from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.output import (
     make_reporter,
     make_source,
@@ -120,25 +120,25 @@ def cv(
         show(as_json, presets_document, presets_view)
         return
     source = make_source(competition, data_dir, no_verify)
-    workplace = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
+    runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
     limits = read_limits(fail_above, baseline, tolerance, runs_dir, source.competition.name)
     delivery = Delivery(source.competition.name, junit, summary)
     how: dict[str, Any] = {"name": run, "folds": folds, "limits": limits}
     if add_seeds is not None:
-        given = [name for name in ("preset", "folds", *options) if typed(context, name)]
+        given = [name for name in ("preset", "folds", *options) if explicit(context, name)]
         _check_add_seeds(run, given + ["dry_run"] * dry_run)
         if baseline is not None:
             limits.check_scored(gates.read_scored(str(run), runs_dir, source.competition.name))
-        train = partial(adding.add_seeds, source, workplace, str(run), add_seeds)
+        train = partial(adding.add_seeds, source, runtime, str(run), add_seeds)
     else:
         settings = chosen_settings(context, options, preset)
         tell_idle(context, settings, folds, quiet)
         if dry_run:
             with make_reporter(quiet) as reporter:
-                planned = plan(source, settings, workplace, **how, progress=reporter)
+                planned = plan(source, settings, runtime, **how, progress=reporter)
             show(as_json, lambda: plan_document(planned), lambda: plan_view(planned))
             return
-        train = partial(workflow.cross_validate, source, settings, workplace, **how)
+        train = partial(workflow.cross_validate, source, settings, runtime, **how)
     with make_reporter(quiet) as reporter, delivery.of_failure(reporter):
         if add_seeds is None:
             reporter.aside(f"settings: {typed_settings(settings) or 'those of preset default'}")

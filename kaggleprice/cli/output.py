@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kaggleprice.cli.configured import typed
+from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.console import error_document, print_json
 from kaggleprice.cli.console.streams import drop, reopen_closed
 from kaggleprice.core.errors import OutputError, RunError
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from kaggleprice.api.workflow import Source, Workplace
+    from kaggleprice.api.workflow import DatasetRef, RuntimeConfig
     from kaggleprice.cli.console.reporting import Reporter
 
 
-def make_source(competition: str, data_dir: Path, no_verify: bool = False) -> Source:
+def make_source(competition: str, data_dir: Path, no_verify: bool = False) -> DatasetRef:
     """Return which competition's files are meant, and where they are."""
-    from kaggleprice.api.workflow import Source
+    from kaggleprice.api.workflow import DatasetRef
     from kaggleprice.competitions.catalog import get_competition
 
-    return Source(get_competition(competition), data_dir, verify=not no_verify)
+    return DatasetRef(get_competition(competition), data_dir, verify=not no_verify)
 
 
 def make_workplace(
@@ -41,25 +41,25 @@ def make_workplace(
     threads: int | None,
     checkpoint_every: str = "none",
     time_limit: str | None = None,
-) -> Workplace:
+) -> RuntimeConfig:
     """Return where and on what a run is made, with times as they are typed.
 
     Raises:
         UsageError: for a time that is none.
     """
-    from kaggleprice.runs.runtime import Workplace, read_duration
+    from kaggleprice.runs.runtime import RuntimeConfig, read_duration
 
     every = None
     if checkpoint_every != "none":
         every = read_duration("--checkpoint-every", checkpoint_every)
     limit = None if time_limit is None else read_duration("--time-limit", time_limit)
-    return Workplace(runs_dir, device, threads, every, limit)
+    return RuntimeConfig(runs_dir, device, threads, every, limit)
 
 
 def repeated(context: typer.Context) -> str:
     """Return the options that say where data and runs are, as far as they were typed."""
     flags = {"competition": "-c", "data_dir": "--data-dir", "runs_dir": "--runs-dir"}
-    given = [name for name in flags if name in context.params and typed(context, name)]
+    given = [name for name in flags if name in context.params and explicit(context, name)]
     return " ".join(f"{flags[name]} {shlex.quote(str(context.params[name]))}" for name in given)
 
 

@@ -28,7 +28,7 @@ from kaggleprice.cli.arguments import (
     tell_idle,
 )
 from kaggleprice.cli.completion import complete_runs
-from kaggleprice.cli.configured import typed
+from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.output import (
     make_reporter,
     make_source,
@@ -98,13 +98,13 @@ def predict(
         show(as_json, presets_document, presets_view)
         return
     source = make_source(competition, data_dir, no_verify)
-    workplace = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
-    configured = [n for n in ("preset", "folds", *options) if not typed(context, n)]
-    asked = workflow.Asked(run, preset, options, folds, configured)
+    runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
+    configured = [n for n in ("preset", "folds", *options) if not explicit(context, n)]
+    request = workflow.PredictRequest(run, preset, options, folds, configured)
     tell_idle(context, chosen_settings(context, options, preset), folds, quiet)
     if dry_run:
         with make_reporter(quiet) as reporter:
-            planned = plan_prediction(source, workplace, asked, output=output, progress=reporter)
+            planned = plan_prediction(source, runtime, request, output=output, progress=reporter)
         show(
             as_json,
             lambda: prediction_plan_document(planned),
@@ -112,7 +112,7 @@ def predict(
         )
         return
     with make_reporter(quiet) as reporter:
-        prediction = workflow.predict(source, workplace, asked, output=output, progress=reporter)
+        prediction = workflow.predict(source, runtime, request, output=output, progress=reporter)
     steps = [] if quiet else after_prediction(prediction.run, repeated(context))
     show(
         as_json,

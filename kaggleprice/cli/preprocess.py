@@ -17,7 +17,7 @@ from kaggleprice.cli.arguments import (
     add_options,
     chosen_settings,
 )
-from kaggleprice.cli.configured import typed
+from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.output import make_reporter, make_source, show, start
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 from kaggleprice.core.errors import UsageError
@@ -77,7 +77,7 @@ def preprocess(
     from kaggleprice.api import workflow
     from kaggleprice.cli.views.preprocess import preprocess_document, preprocess_view
 
-    said = [OPTIONS_BY_NAME[name].flag for name in options if typed(context, name)]
+    said = [OPTIONS_BY_NAME[name].flag for name in options if explicit(context, name)]
     if apply is not None and said:
         raise UsageError(
             f"--apply takes a fitted recipe as it is; leave {said[0]} away, or fit a new recipe "

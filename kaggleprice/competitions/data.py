@@ -14,7 +14,7 @@ from kaggleprice.core.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetRef:
     """Where a competition's data come from.
 
     Attributes:
@@ -29,7 +29,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Data:
+class Dataset:
     """A competition's data, read and checked.
 
     Attributes:
@@ -50,7 +50,7 @@ class Data:
         }
 
 
-def spare_inputs(data: Data, *outputs: Path) -> None:
+def refuse_overwriting_inputs(data: Dataset, *outputs: Path) -> None:
     """Refuse to write over the data.
 
     Raises:
@@ -65,7 +65,7 @@ def spare_inputs(data: Data, *outputs: Path) -> None:
             )
 
 
-def load(source: Source, progress: Progress = SILENT) -> Data:
+def load(source: DatasetRef, progress: Progress = SILENT) -> Dataset:
     """Read a competition's data, fetching what is missing.
 
     Raises:
@@ -83,4 +83,4 @@ def load(source: Source, progress: Progress = SILENT) -> Data:
         f"{len(tables.train.numeric_columns)} numeric and "
         f"{len(tables.train.categorical_columns)} categorical columns"
     )
-    return Data(files, tables)
+    return Dataset(files, tables)

@@ -53,7 +53,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Votes:
+class BaseModelPredictions:
     """What P partners per fold predict, of the transformed target.
 
     Kept instead of the fitted models: they are what a submission needs, and a file of numbers
@@ -79,7 +79,7 @@ def fit_partners(
     base_seed: int,
     threads: int,
     progress: Progress = SILENT,
-) -> Votes:
+) -> BaseModelPredictions:
     """Fit every partner once per fold, and predict.
 
     Args:
@@ -92,7 +92,7 @@ def fit_partners(
         threads: how many to use.
         progress: told after every model.
     """
-    votes = Votes(
+    votes = BaseModelPredictions(
         names=tuple(names),
         train=np.empty((len(names), len(recipes), len(tables.train))),
         test=np.empty((len(names), len(recipes), len(tables.test))),

@@ -16,8 +16,8 @@ from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.errors import DivergenceError
 from kaggleprice.core.progress import SILENT, Progress
-from kaggleprice.evaluation.base_models import Votes, fit_partners
-from kaggleprice.evaluation.ensemble import Ensemble, Voices, device_rows, join
+from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_partners
+from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows, join
 from kaggleprice.evaluation.scores import FoldScore, MemberScore, PartnerScore, Scorer, Scores
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.preprocessing.encoding import Encoding
@@ -55,7 +55,7 @@ class CrossValidation:
     fold_of_row: NDArray[np.int64]
     ensemble: Ensemble
     oof: Floats
-    votes: Votes | None
+    votes: BaseModelPredictions | None
     folds: list[FoldScore]
     members: list[MemberScore]
     partners: list[PartnerScore]
@@ -115,9 +115,11 @@ def cross_validate(
     rows = device_rows(ensemble.encoding, problem.work.rows, ensemble.members, ensemble.network)
     progress.advance("scoring", 0, None, "out of fold")
     predictions = predict_members(ensemble.network, rows, ensemble.fit)
-    networks = voices = Voices(ensemble.members, predictions)
+    networks = voices = WeightedPredictions(ensemble.members, predictions)
     if votes is not None:
-        voices = Voices.with_partners(ensemble.members, predictions, votes.train, settings)
+        voices = WeightedPredictions.with_partners(
+            ensemble.members, predictions, votes.train, settings
+        )
     oof = voices.out_of_fold(fold_of_row, transform, settings.combine)
     _check_predictions(transform.accepts(oof), settings)
     target = tables.train.known_target
@@ -145,7 +147,7 @@ def cross_validate(
 
 def _train(
     problem: Problem, supervisor: Supervisor, progress: Progress, known: Known | None
-) -> tuple[Ensemble, Votes | None]:
+) -> tuple[Ensemble, BaseModelPredictions | None]:
     """Train networks and partners, those that are not known."""
     work = problem.work
     count = sum(p.numel() for p in problem.network.parameters())
@@ -171,7 +173,7 @@ class Known:
     """
 
     ensemble: Ensemble
-    votes: Votes | None
+    votes: BaseModelPredictions | None
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,7 @@ def _listed(device: Devices) -> Sequence[torch.device]:
     return (device,) if isinstance(device, torch.device) else tuple(device)
 
 
-def _fit_partners(problem: Problem, progress: Progress) -> Votes | None:
+def _fit_partners(problem: Problem, progress: Progress) -> BaseModelPredictions | None:
     work = problem.work
     if not work.settings.partners:
         return None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kaggleprice.competitions.tables import engineer
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import UsageError
-from kaggleprice.evaluation.base_models import Votes
+from kaggleprice.evaluation.base_models import BaseModelPredictions
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings.model import ModelSettings
@@ -25,7 +25,7 @@ from kaggleprice.training.engine import Fit, predict_members
 
 
 @dataclass(frozen=True)
-class Voices:
+class WeightedPredictions:
     """Networks, then partners, each with its prediction of n rows.
 
     Attributes:
@@ -41,7 +41,7 @@ class Voices:
     @classmethod
     def with_partners(
         cls, members: Sequence[Member], predictions: Floats, partners: Floats, settings: RunSettings
-    ) -> Voices:
+    ) -> WeightedPredictions:
         """Put networks and partners side by side; the shares do not depend on who agrees.
 
         Args:
@@ -64,12 +64,12 @@ class Voices:
         """Combine everybody's predictions; shape (n,), in the target's own unit."""
         return combine(self.predictions, transform, how, self.weights)
 
-    def of_fold(self, fold: int, rows: NDArray[np.bool_]) -> Voices:
+    def of_fold(self, fold: int, rows: NDArray[np.bool_]) -> WeightedPredictions:
         """Return a fold's voices on the rows of a mask of shape (n,)."""
         own = np.array([member.fold == fold for member in self.members])
         weights = None if self.weights is None else self.weights[own]
         members = [member for member in self.members if member.fold == fold]
-        return Voices(members, self.predictions[np.ix_(own, rows)], weights)
+        return WeightedPredictions(members, self.predictions[np.ix_(own, rows)], weights)
 
     def out_of_fold(
         self, fold_of_row: NDArray[np.int64], transform: TargetTransform, how: str | None
@@ -91,10 +91,10 @@ class Voices:
         return oof
 
 
-def partner_voices(votes: Votes, p: int) -> Voices:
+def partner_voices(votes: BaseModelPredictions, p: int) -> WeightedPredictions:
     """Return one partner's voices on the training rows."""
     folds = range(votes.train.shape[1])
-    return Voices([Member(fold, 0) for fold in folds], votes.train[p])
+    return WeightedPredictions([Member(fold, 0) for fold in folds], votes.train[p])
 
 
 Floats = NDArray[np.float64]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.scoring import LOSSES
-from kaggleprice.evaluation.base_models import Votes
-from kaggleprice.evaluation.ensemble import Floats, Voices, partner_voices
+from kaggleprice.evaluation.base_models import BaseModelPredictions
+from kaggleprice.evaluation.ensemble import Floats, WeightedPredictions, partner_voices
 from kaggleprice.settings.training import Member
 
 
@@ -131,7 +131,7 @@ class Scorer:
         self._metric = METRICS[competition.metric].load()
         self._transform = TARGET_TRANSFORMS[competition.target_transform].load()
 
-    def folds(self, voices: Voices, oof: Floats) -> list[FoldScore]:
+    def folds(self, voices: WeightedPredictions, oof: Floats) -> list[FoldScore]:
         """Score each fold, given the out-of-fold predictions of shape (n,)."""
         scores = []
         for fold in range(int(self.fold_of_row.max()) + 1):
@@ -164,7 +164,7 @@ class Scorer:
             )
         return scores
 
-    def partners(self, votes: Votes | None) -> list[PartnerScore]:
+    def partners(self, votes: BaseModelPredictions | None) -> list[PartnerScore]:
         """Score each partner alone."""
         if votes is None:
             return []
@@ -173,12 +173,14 @@ class Scorer:
             for p, name in enumerate(votes.names)
         ]
 
-    def pooled(self, voices: Voices) -> float:
+    def pooled(self, voices: WeightedPredictions) -> float:
         """Score the out-of-fold predictions of some voices."""
         oof = voices.out_of_fold(self.fold_of_row, self._transform, self._how)
         return float(self._metric(self.target, oof))
 
-    def summary(self, oof: Floats, folds: Sequence[FoldScore], networks: Voices) -> Scores:
+    def summary(
+        self, oof: Floats, folds: Sequence[FoldScore], networks: WeightedPredictions
+    ) -> Scores:
         """Summarize, given everybody's out-of-fold predictions and the networks' voices."""
         validation = np.array([fold.validation for fold in folds])
         loss = LOSSES[self._name]

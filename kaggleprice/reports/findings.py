@@ -10,13 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.data import Data
+from kaggleprice.competitions.data import Dataset
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import RunFolderError
 from kaggleprice.core.progress import SILENT, Progress
-from kaggleprice.evaluation.ensemble import Ensemble, Voices
+from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
 from kaggleprice.reports.drift import Drift, measure_drift
 from kaggleprice.reports.importance import Importance, by_association, measure_importance
 from kaggleprice.reports.out_of_fold import Expected, OutOfFold, expect, read_out_of_fold
@@ -76,7 +76,7 @@ class Findings:
 
     run: Run
     competition: Competition
-    data: Data
+    data: Dataset
     transform: TargetTransform
     rows: OutOfFold
     history: pd.DataFrame
@@ -93,7 +93,7 @@ class Findings:
 def find(
     run: Run,
     competition: Competition,
-    data: Data,
+    data: Dataset,
     ensemble: Ensemble,
     *,
     repeats: int,
@@ -146,12 +146,16 @@ def find(
     )
 
 
-def _predict_test(run: Run, ensemble: Ensemble, data: Data, transform: TargetTransform) -> Floats:
+def _predict_test(
+    run: Run, ensemble: Ensemble, data: Dataset, transform: TargetTransform
+) -> Floats:
     """Predict the test rows as `predict` does; shape (n_test,)."""
-    voices = Voices(ensemble.members, ensemble.predict(data.tables.test.features))
+    voices = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
     votes = run.votes()
     if votes is not None:
-        voices = Voices.with_partners(voices.members, voices.predictions, votes.test, run.settings)
+        voices = WeightedPredictions.with_partners(
+            voices.members, voices.predictions, votes.test, run.settings
+        )
     return voices.combine(transform, run.settings.combine)
 
 

@@ -20,7 +20,7 @@ from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.tables import Table
 from kaggleprice.core.progress import SILENT, Progress
-from kaggleprice.evaluation.ensemble import Ensemble, Voices, device_rows
+from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows
 from kaggleprice.reports import DEFAULT_REPEATS
 from kaggleprice.training.batches import pad_rows
 from kaggleprice.training.engine import predict_members
@@ -266,7 +266,9 @@ class _Judge:
         members = self._ensemble.members
         # A metric of logs is undefined where a permuted row is predicted below its domain.
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            oof = Voices(members, lines).out_of_fold(self._folds, self._transform, self._how)
+            oof = WeightedPredictions(members, lines).out_of_fold(
+                self._folds, self._transform, self._how
+            )
             own = []
             for member, line in zip(members, lines, strict=True):
                 held = self._folds == member.fold

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kaggleprice.competitions.data import Source, load, spare_inputs
+from kaggleprice.competitions.data import DatasetRef, load, refuse_overwriting_inputs
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.files import check_writable, replacing
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS, FIGURES, PAGE
 from kaggleprice.reports.findings import Findings, find
 from kaggleprice.runs.reading import Run, find_run
-from kaggleprice.runs.runtime import Workplace, check_data
+from kaggleprice.runs.runtime import RuntimeConfig, check_data
 from kaggleprice.training.devices import choose_compute, settle
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class Report:
 
 
 def make_report(
-    source: Source,
-    workplace: Workplace,
+    source: DatasetRef,
+    runtime: RuntimeConfig,
     name: str | None = None,
     *,
     output: Path | None = None,
@@ -58,7 +58,7 @@ def make_report(
 
     Args:
         source: the data that the run was trained on.
-        workplace: where runs lie, and what predicts.
+        runtime: where runs lie, and what predicts.
         name: of the run; None for the latest finished one.
         output: a copy of the page, beside the one in the run folder.
         repeats: permutations of each column for its importance; 0 measures none.
@@ -73,20 +73,20 @@ def make_report(
         OutputError: where a file cannot be written.
     """
     _check(output, repeats, columns)
-    run = find_run(workplace.runs_dir, source.competition, name)
+    run = find_run(runtime.runs_dir, source.competition, name)
     if run is None:
         raise UsageError(
-            f"there is no run of {source.competition.name} in {workplace.runs_dir} to report; "
+            f"there is no run of {source.competition.name} in {runtime.runs_dir} to report; "
             "train one with `kaggleprice cv` first."
         )
     page = run.path / PAGE
     for path in (page, run.path / FIGURES / PAGE, *([] if output is None else [output])):
         check_writable(path)
-    device = choose_compute(workplace.device, workplace.threads).device
+    device = choose_compute(runtime.device, runtime.threads).device
     progress.notice(f"reporting run {run.name} of {run.path.parent}")
     data = load(source, progress)
     if output is not None:
-        spare_inputs(data, output)
+        refuse_overwriting_inputs(data, output)
     check_data(run, source.competition, data)
     ensemble = run.ensemble()
     settle(ensemble.network, device, progress)

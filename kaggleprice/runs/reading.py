@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.core.errors import DataError, RunFolderError, UnknownNameError, UsageError
 from kaggleprice.core.files import sha256
-from kaggleprice.evaluation.base_models import Votes
+from kaggleprice.evaluation.base_models import BaseModelPredictions
 from kaggleprice.evaluation.ensemble import Ensemble
 from kaggleprice.models.networks import build_network
 from kaggleprice.preprocessing.encoding import Encoding
@@ -116,7 +116,7 @@ class Run:
         folds = pd.read_csv(self.path / "folds.csv", usecols=["fold"])["fold"]
         return folds.to_numpy(np.int64) - 1
 
-    def votes(self) -> Votes | None:
+    def votes(self) -> BaseModelPredictions | None:
         """Load what the partners predict; None where the run has none.
 
         Raises:
@@ -128,7 +128,7 @@ class Run:
         _check_files(self)
         try:
             loaded = numpy_files.load_file(self.path / VOTES)
-            return Votes(names, loaded["train"], loaded["test"])
+            return BaseModelPredictions(names, loaded["train"], loaded["test"])
         except (SafetensorError, KeyError, OSError) as error:
             raise RunFolderError(
                 f"run {self.name} in {self.path} cannot be loaded: {error}"

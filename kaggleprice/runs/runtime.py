@@ -1,4 +1,4 @@
-"""The workplace: where runs lie, on what they are trained, and what an interruption costs."""
+"""The runtime configuration: where runs lie, what trains them, and what an interruption costs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.data import Data
+from kaggleprice.competitions.data import Dataset
 from kaggleprice.core.errors import DataError, UsageError
 from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import Progress
@@ -28,7 +28,7 @@ from kaggleprice.training.devices import Compute, choose_compute
 
 
 @dataclass(frozen=True)
-class Workplace:
+class RuntimeConfig:
     """Where and on what a run is made.
 
     Attributes:
@@ -64,7 +64,7 @@ class Workplace:
         """Return the folder of a competition's runs."""
         return self.runs_dir / competition.name
 
-    def keep(
+    def checkpoint(
         self, competition: Competition, identity: dict[str, Any], progress: Progress
     ) -> Checkpoint:
         """Return what keeps the training of the run of this identity, and ends it in time."""
@@ -72,7 +72,7 @@ class Workplace:
         return Checkpoint(folder, identity, self.checkpoint_every, self.time_limit, progress)
 
 
-def check_start(competition: Competition, workplace: Workplace, name: str | None) -> Compute:
+def check_start(competition: Competition, runtime: RuntimeConfig, name: str | None) -> Compute:
     """Check, before long work, that a run can be made; set the threads.
 
     Raises:
@@ -81,15 +81,15 @@ def check_start(competition: Competition, workplace: Workplace, name: str | None
         OutputError: where no run can be written.
     """
     if name is not None:
-        check_name(workplace.runs_dir, competition, name)
-    compute = choose_compute(workplace.device, workplace.threads)
-    check_writable(workplace.runs_of(competition) / "run")
+        check_name(runtime.runs_dir, competition, name)
+    compute = choose_compute(runtime.device, runtime.threads)
+    check_writable(runtime.runs_of(competition) / "run")
     return compute
 
 
 def identify(
     competition: Competition,
-    data: Data,
+    data: Dataset,
     settings: RunSettings,
     fold_of_row: NDArray[np.int64],
     compute: Compute,
@@ -111,7 +111,7 @@ def identify(
     }
 
 
-def check_data(run: Run, competition: Competition, data: Data) -> None:
+def check_data(run: Run, competition: Competition, data: Dataset) -> None:
     """Check that the data are those that a run was trained on.
 
     Raises:

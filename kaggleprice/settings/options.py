@@ -351,7 +351,7 @@ _HIDDEN_LAYERS = ("hidden", "activation", "dropout", "batch_norm")
 _NUMBERS = ("embedding", "frequencies", "frequency_scale", "soft_bound", "feature_scales")
 
 
-def without_effect(
+def ineffective_options(
     settings: RunSettings, typed: Collection[str], folds: bool = False
 ) -> Iterator[str]:
     """Return a sentence on each option that was typed and changes nothing.

@@ -17,7 +17,7 @@ from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.core.errors import DataError, OutputError, UnknownNameError, UsageError
 from kaggleprice.runs import writing
 from kaggleprice.runs.reading import Run
-from kaggleprice.runs.runtime import Workplace
+from kaggleprice.runs.runtime import RuntimeConfig
 from kaggleprice.settings.run import make_settings
 
 # Networks of three kinds in turn: the added seeds begin in the middle of a turn.
@@ -36,21 +36,21 @@ OPTIONS = {
 class Place:
     """A small competition in a folder of the test's own."""
 
-    source: workflow.Source
-    workplace: Workplace
+    source: workflow.DatasetRef
+    runtime: RuntimeConfig
 
     def train(self, name: str, seeds: int) -> Run:
         settings = make_settings(options={**OPTIONS, "seeds": seeds})
-        return workflow.cross_validate(self.source, settings, self.workplace, name=name)[0]
+        return workflow.cross_validate(self.source, settings, self.runtime, name=name)[0]
 
     def extend(self, name: str, count: int) -> Run:
-        return add_seeds.add_seeds(self.source, self.workplace, name, count)[0]
+        return add_seeds.add_seeds(self.source, self.runtime, name, count)[0]
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    source = workflow.Source(read_competition(write_small(tmp_path)), tmp_path / "data")
-    return Place(source, Workplace(tmp_path / "runs", "cpu", 1))
+    source = workflow.DatasetRef(read_competition(write_small(tmp_path)), tmp_path / "data")
+    return Place(source, RuntimeConfig(tmp_path / "runs", "cpu", 1))
 
 
 def test_an_extended_run_is_the_run_of_all_seeds(place: Place) -> None:
@@ -75,11 +75,11 @@ def test_an_extended_run_is_the_run_of_all_seeds(place: Place) -> None:
 
 def test_the_extended_run_predicts(place: Place, tmp_path: Path) -> None:
     place.train("part", 1)
-    old = workflow.predict(place.source, place.workplace, output=tmp_path / "old.csv")
+    old = workflow.predict(place.source, place.runtime, output=tmp_path / "old.csv")
     run = place.extend("part", 2)
     # A submission of fewer members is none of this run's.
     assert not (run.path / "submission.csv").exists()
-    new = workflow.predict(place.source, place.workplace, output=tmp_path / "new.csv")
+    new = workflow.predict(place.source, place.runtime, output=tmp_path / "new.csv")
     assert new.run.name == "part"
     assert not new.submission.equals(old.submission)
 
@@ -112,7 +112,7 @@ def test_changed_data(place: Place, tmp_path: Path) -> None:
 
 
 def test_a_run_that_a_time_limit_ended(place: Place) -> None:
-    limited = replace(place, workplace=replace(place.workplace, time_limit=1e-6))
+    limited = replace(place, runtime=replace(place.runtime, time_limit=1e-6))
     run = limited.train("cut", 1)
     assert run.record["cut_at"] == 1
     assert "Ended by the time limit after epoch 1 of 3" in run.record["notes"][-1]

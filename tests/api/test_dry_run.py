@@ -14,13 +14,13 @@ from small import ROWS, TEST_ROWS, write_small
 
 from kaggleprice.api import workflow
 from kaggleprice.api.dry_run import Plan, plan, plan_prediction
-from kaggleprice.api.workflow import Asked
+from kaggleprice.api.workflow import PredictRequest
 from kaggleprice.cli.views.plan import plan_document, plan_view, prediction_plan_view
 from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
-from kaggleprice.competitions.data import Source
+from kaggleprice.competitions.data import DatasetRef
 from kaggleprice.core.errors import UnknownNameError, UsageError
 from kaggleprice.models.networks import MemberMLP
-from kaggleprice.runs.runtime import Workplace, read_duration
+from kaggleprice.runs.runtime import RuntimeConfig, read_duration
 from kaggleprice.settings.model import Inputs, ModelSettings
 from kaggleprice.settings.run import make_settings
 
@@ -32,22 +32,22 @@ class Place:
     """A small competition in a folder of the test's own."""
 
     folder: Path
-    source: Source
-    workplace: Workplace
+    source: DatasetRef
+    runtime: RuntimeConfig
 
     def plan(self, name: str | None = None, **options: Any) -> Plan:
         settings = make_settings(options={**OPTIONS, **options})
-        return plan(self.source, settings, self.workplace, name=name)
+        return plan(self.source, settings, self.runtime, name=name)
 
     def train(self) -> workflow.Run:
         settings = make_settings(options=OPTIONS)
-        return workflow.cross_validate(self.source, settings, self.workplace)[0]
+        return workflow.cross_validate(self.source, settings, self.runtime)[0]
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    source = Source(read_competition(write_small(tmp_path)), tmp_path / "data")
-    return Place(tmp_path, source, Workplace(tmp_path / "runs", "cpu", 1))
+    source = DatasetRef(read_competition(write_small(tmp_path)), tmp_path / "data")
+    return Place(tmp_path, source, RuntimeConfig(tmp_path / "runs", "cpu", 1))
 
 
 def shown(view: Any) -> str:
@@ -112,8 +112,8 @@ def test_operations_are_those_of_the_products(front: dict[str, Any], learned_bel
 
 
 def test_what_is_not_there_is_not_fetched(tmp_path: Path) -> None:
-    source = Source(COMPETITIONS["sample"], tmp_path / "data")
-    planned = plan(source, make_settings(), Workplace(tmp_path / "runs", "cpu", 1))
+    source = DatasetRef(COMPETITIONS["sample"], tmp_path / "data")
+    planned = plan(source, make_settings(), RuntimeConfig(tmp_path / "runs", "cpu", 1))
     folder = tmp_path / "data" / "sample"
     assert planned.fetched == [folder / "train.csv", folder / "test.csv"]
     assert planned.workload is None
@@ -133,7 +133,7 @@ def test_a_checkpoint_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    place = Place(place.folder, place.source, Workplace(place.folder / "runs", "cpu", 1, 0))
+    place = Place(place.folder, place.source, RuntimeConfig(place.folder / "runs", "cpu", 1, 0))
     with monkeypatch.context() as patch:
         patch.setattr("kaggleprice.evaluation.cross_validation.predict_members", interrupt)
         with pytest.raises(KeyboardInterrupt):
@@ -147,7 +147,7 @@ def test_a_checkpoint_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_time_limit_bounds_the_estimate(place: Place) -> None:
     settings = make_settings(options={**OPTIONS, "epochs": 100_000})
-    limited = plan(place.source, settings, replace(place.workplace, time_limit=7.0))
+    limited = plan(place.source, settings, replace(place.runtime, time_limit=7.0))
     assert limited.workload is not None
     assert limited.workload.seconds == 7
 
@@ -169,7 +169,7 @@ def test_prediction_with_a_run(place: Place) -> None:
     run = place.train()
     before = files(place.folder)
     planned = plan_prediction(
-        place.source, place.workplace, Asked(), output=place.folder / "out.csv"
+        place.source, place.runtime, PredictRequest(), output=place.folder / "out.csv"
     )
     assert planned.run is not None
     assert planned.training is None
@@ -178,13 +178,19 @@ def test_prediction_with_a_run(place: Place) -> None:
     assert "10 networks of run mlp-001" in shown(prediction_plan_view(planned))
     with pytest.raises(UnknownNameError):
         plan_prediction(
-            place.source, place.workplace, Asked(name="mlp-01"), output=place.folder / "out.csv"
+            place.source,
+            place.runtime,
+            PredictRequest(name="mlp-01"),
+            output=place.folder / "out.csv",
         )
 
 
 def test_prediction_without_a_run(place: Place) -> None:
     planned = plan_prediction(
-        place.source, place.workplace, Asked(options=OPTIONS), output=place.folder / "out.csv"
+        place.source,
+        place.runtime,
+        PredictRequest(options=OPTIONS),
+        output=place.folder / "out.csv",
     )
     assert planned.run is None
     assert planned.training is not None
@@ -217,4 +223,4 @@ def test_durations_that_are_none(text: str) -> None:
 )
 def test_workplaces_that_cannot_be(fields: dict[str, float], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        Workplace(**fields)  # type: ignore[arg-type]
+        RuntimeConfig(**fields)  # type: ignore[arg-type]

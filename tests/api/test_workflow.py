@@ -12,7 +12,7 @@ import pytest
 from small import ROWS, TEST_ROWS, write_small
 
 from kaggleprice.api import workflow
-from kaggleprice.api.workflow import Asked, Source, Workplace
+from kaggleprice.api.workflow import DatasetRef, PredictRequest, RuntimeConfig
 from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
 from kaggleprice.competitions.transforms import LOG, LOG1P, NONE
 from kaggleprice.core.errors import DataError, OutputError, UnknownNameError, UsageError
@@ -58,17 +58,20 @@ def folder(trained: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def source_in(folder: Path) -> Source:
-    return Source(read_competition(folder / "small.toml"), folder / "data")
+def source_in(folder: Path) -> DatasetRef:
+    return DatasetRef(read_competition(folder / "small.toml"), folder / "data")
 
 
-def place_in(folder: Path) -> Workplace:
-    return Workplace(folder / "runs", "cpu", 1)
+def place_in(folder: Path) -> RuntimeConfig:
+    return RuntimeConfig(folder / "runs", "cpu", 1)
 
 
 def predict(folder: Path, **asked: Any) -> workflow.Prediction:
     return workflow.predict(
-        source_in(folder), place_in(folder), Asked(**asked), output=folder / "submission.csv"
+        source_in(folder),
+        place_in(folder),
+        PredictRequest(**asked),
+        output=folder / "submission.csv",
     )
 
 
@@ -98,7 +101,7 @@ def test_predict_trains_where_there_is_no_run(folder: Path) -> None:
     done = workflow.predict(
         source_in(folder),
         place_in(folder),
-        Asked(options=OPTIONS),
+        PredictRequest(options=OPTIONS),
         output=folder / "s.csv",
         progress=recorder,
     )
@@ -279,14 +282,16 @@ def test_a_failed_command_makes_no_folder(folder: Path) -> None:
     (folder / "train.csv").write_bytes(b"")
     with pytest.raises(DataError):
         workflow.cross_validate(
-            source_in(folder), workflow.make_settings(), Workplace(folder / "new" / "runs", "cpu")
+            source_in(folder),
+            workflow.make_settings(),
+            RuntimeConfig(folder / "new" / "runs", "cpu"),
         )
     assert not (folder / "new").exists()
 
 
 def test_download_of_the_sample(tmp_path: Path) -> None:
     recorder = Recorder()
-    source = Source(COMPETITIONS["sample"], tmp_path)
+    source = DatasetRef(COMPETITIONS["sample"], tmp_path)
     first = workflow.download(source, progress=recorder)
     assert [d.columns for d in first] == [81, 80]
     assert all(d.rows > 100 for d in first)
@@ -297,7 +302,7 @@ def test_download_of_the_sample(tmp_path: Path) -> None:
 
 def test_a_library_says_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source, place = source_in(folder), place_in(folder)
-    workflow.download(Source(COMPETITIONS["sample"], folder / "data"))
+    workflow.download(DatasetRef(COMPETITIONS["sample"], folder / "data"))
     workflow.preprocess(source, output=folder / "features.npz")
     workflow.cross_validate(source, workflow.make_settings(options=OPTIONS), place)
     workflow.predict(source, place, output=folder / "submission.csv")

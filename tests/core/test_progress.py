@@ -10,7 +10,7 @@ from mirror import Mirror, whole
 from small import ROWS, write_small
 
 from kaggleprice.api import workflow
-from kaggleprice.api.workflow import Source, Workplace
+from kaggleprice.api.workflow import DatasetRef, RuntimeConfig
 from kaggleprice.competitions.catalog import Competition, DataFile, read_competition
 from kaggleprice.competitions.download import fetch
 from kaggleprice.competitions.tables import read_tables
@@ -55,8 +55,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def source_in(folder: Path) -> Source:
-    return Source(read_competition(folder / "small.toml"), folder / "data")
+def source_in(folder: Path) -> DatasetRef:
+    return DatasetRef(read_competition(folder / "small.toml"), folder / "data")
 
 
 OPTIONS = {"k": 2, "seeds": 2, "epochs": 3, "hidden": (8,), "partners": ("ridge",)}
@@ -67,7 +67,7 @@ def training(small: Path) -> Recorder:
     recorder = Recorder()
     settings = workflow.make_settings(options=OPTIONS)
     workflow.cross_validate(
-        source_in(small), settings, Workplace(small / "runs"), progress=recorder
+        source_in(small), settings, RuntimeConfig(small / "runs"), progress=recorder
     )
     return recorder
 
@@ -115,7 +115,7 @@ def test_asides_say_what_was_read_and_written(training: Recorder) -> None:
 def test_prediction_and_preprocessing_tell_too(small: Path, training: Recorder) -> None:
     recorder = Recorder()
     output = small / "submission.csv"
-    source, place = source_in(small), Workplace(small / "runs")
+    source, place = source_in(small), RuntimeConfig(small / "runs")
     workflow.predict(source, place, output=output, progress=recorder)
     assert recorder.stages == ["checking", "reading", "predicting"]
     assert recorder.asides[-1] == f"8 rows written to {output}"

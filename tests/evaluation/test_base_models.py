@@ -10,16 +10,16 @@ import pytest
 import torch
 from sklearn.base import is_regressor
 
-from kaggleprice.api.workflow import Asked, Workplace, cross_validate, predict
+from kaggleprice.api.workflow import PredictRequest, RuntimeConfig, cross_validate, predict
 from kaggleprice.competitions.catalog import COMPETITIONS
-from kaggleprice.competitions.data import Source
+from kaggleprice.competitions.data import DatasetRef
 from kaggleprice.competitions.tables import Table, Tables, read_tables
 from kaggleprice.competitions.transforms import LOG
 from kaggleprice.core.errors import RunFolderError, UnknownNameError, UsageError
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.base_models import Votes, fit_partners
+from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_partners
 from kaggleprice.evaluation.cross_validation import CrossValidation, fit_recipes
-from kaggleprice.evaluation.ensemble import Voices
+from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.runs.reading import read_run
 from kaggleprice.settings.base_models import PARTNERS
@@ -42,7 +42,9 @@ def tables() -> Tables:
     )
 
 
-def votes_of(tables: Tables, names: tuple[str, ...], seed: int = 0, threads: int = 1) -> Votes:
+def votes_of(
+    tables: Tables, names: tuple[str, ...], seed: int = 0, threads: int = 1
+) -> BaseModelPredictions:
     settings = make_settings(options=TINY)
     folds = make_folds(ROWS, 3, shuffle=True, seed=0)
     recipes = fit_recipes(tables, folds, settings)
@@ -132,33 +134,38 @@ def test_test_rows_are_voted_on_by_every_fold() -> None:
     members = [Member(fold, seed) for fold in range(3) for seed in range(2)]
     rng = np.random.default_rng(0)
     networks, partners = rng.normal(size=(6, 4)), rng.normal(size=(1, 3, 4))
-    voices = Voices.with_partners(members, networks, partners, settings)
+    voices = WeightedPredictions.with_partners(members, networks, partners, settings)
     expected = 0.5 * networks.mean(axis=0) + 0.5 * partners[0].mean(axis=0)
     np.testing.assert_allclose(np.log(voices.combine(LOG, None)), expected, rtol=1e-12)
 
 
 def test_a_saved_run_votes_the_same(tables: Tables, tmp_path: Path) -> None:
-    source, workplace = Source(SAMPLE, tmp_path / "data"), Workplace(tmp_path / "runs")
+    source, runtime = DatasetRef(SAMPLE, tmp_path / "data"), RuntimeConfig(tmp_path / "runs")
     settings = make_settings(options={**TINY, "partners": ("ridge",)})
-    saved, result = cross_validate(source, settings, workplace)
+    saved, result = cross_validate(source, settings, runtime)
     votes = read_run(saved.path).votes()
     assert votes is not None
     assert result.votes is not None
     assert np.array_equal(votes.train, result.votes.train)
     assert np.array_equal(votes.test, result.votes.test)
-    made = predict(source, workplace, output=tmp_path / "a.csv").submission
+    made = predict(source, runtime, output=tmp_path / "a.csv").submission
     networks = result.ensemble.predict(tables_of(source).test.features).mean(axis=0)
     expected = np.exp(0.6 * networks + 0.4 * votes.test[0].mean(axis=0))
     np.testing.assert_allclose(made.iloc[:, 1], expected, rtol=1e-6)
     with pytest.raises(UsageError, match="--partners none"):
-        predict(source, workplace, Asked(options={"combine": "median"}), output=tmp_path / "b.csv")
+        predict(
+            source,
+            runtime,
+            PredictRequest(options={"combine": "median"}),
+            output=tmp_path / "b.csv",
+        )
     assert not (tmp_path / "b.csv").exists()
     (saved.path / "votes.safetensors").write_bytes(b"")
     with pytest.raises(RunFolderError, match=r"votes\.safetensors was truncated or altered"):
-        predict(source, workplace, output=tmp_path / "c.csv")
+        predict(source, runtime, output=tmp_path / "c.csv")
 
 
-def tables_of(source: Source) -> Tables:
+def tables_of(source: DatasetRef) -> Tables:
     from kaggleprice.competitions.data import load
 
     return load(source).tables

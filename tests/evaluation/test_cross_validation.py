@@ -16,7 +16,7 @@ from kaggleprice.competitions.transforms import LOG, NONE
 from kaggleprice.core.errors import DivergenceError, UsageError
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import CrossValidation, make_members
-from kaggleprice.evaluation.ensemble import Voices, combine
+from kaggleprice.evaluation.ensemble import WeightedPredictions, combine
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings.run import PRESETS, RunSettings, make_settings
@@ -217,7 +217,7 @@ def test_starts_of_a_turn_are_the_same_network() -> None:
 def test_out_of_fold_uses_only_members_that_did_not_train_on_the_row() -> None:
     members = [Member(0, 0), Member(1, 0), Member(0, 1), Member(1, 1)]
     predictions = np.log([[1.0, 1.0], [10.0, 10.0], [4.0, 4.0], [1000.0, 1000.0]])
-    voices, folds = Voices(members, predictions), np.array([1, 0])
+    voices, folds = WeightedPredictions(members, predictions), np.array([1, 0])
     assert voices.out_of_fold(folds, LOG, "geometric") == pytest.approx([100.0, 2.0])
     assert voices.out_of_fold(folds, LOG, "arithmetic") == pytest.approx([505.0, 2.5])
 

@@ -209,10 +209,10 @@ def test_engineered_features_move_with_their_column(tmp_path: Path) -> None:
     from kaggleprice.competitions.catalog import get_competition
     from kaggleprice.settings.run import make_settings
 
-    source = workflow.Source(get_competition("sample"), tmp_path / "data")
+    source = workflow.DatasetRef(get_competition("sample"), tmp_path / "data")
     options = {"k": 2, "seeds": 1, "epochs": 1, "hidden": (4,)}
     run, result = workflow.cross_validate(
-        source, make_settings(options=options), workflow.Workplace(tmp_path / "runs", "cpu", 1)
+        source, make_settings(options=options), workflow.RuntimeConfig(tmp_path / "runs", "cpu", 1)
     )
     table = load(source).tables.train
     seen: list[pd.DataFrame] = []

@@ -85,7 +85,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture(scope="module")
 def report(made: Made) -> Report:
-    return make_report(made.source, made.workplace, output=made.folder / "copy.html", repeats=1)
+    return make_report(made.source, made.runtime, output=made.folder / "copy.html", repeats=1)
 
 
 @pytest.fixture(scope="module")
@@ -205,15 +205,13 @@ def test_largest_errors_are_those_of_oof_csv(made: Made, report: Report) -> None
 
 
 def test_test_rows_are_predicted_as_predict_does(made: Made, report: Report) -> None:
-    prediction = workflow.predict(
-        made.source, made.workplace, output=made.folder / "submission.csv"
-    )
+    prediction = workflow.predict(made.source, made.runtime, output=made.folder / "submission.csv")
     np.testing.assert_array_equal(report.findings.predictions, prediction.submission["Pr<ice"])
 
 
 def test_the_same_run_gives_the_same_page(made: Made, report: Report, text: str) -> None:
     pictures = {name: path.read_bytes() for name, path in report.figures.items()}
-    again = make_report(made.source, made.workplace, repeats=1)
+    again = make_report(made.source, made.runtime, repeats=1)
     assert again.page.read_text(encoding="utf-8") == text
     assert {name: path.read_bytes() for name, path in again.figures.items()} == pictures
     assert again.output is None
@@ -225,14 +223,14 @@ def test_drawing_leaves_matplotlib_as_it_was(made: Made) -> None:
     loaded = "matplotlib.pyplot" in sys.modules
     with mpl.rc_context({"font.size": 31.0, "svg.fonttype": "path"}):
         before = {name: mpl.rcParams[name] for name in names}
-        report = make_report(made.source, made.workplace, made.run.name, repeats=0, columns=1)
+        report = make_report(made.source, made.runtime, made.run.name, repeats=0, columns=1)
         assert {name: mpl.rcParams[name] for name in names} == before
     assert ("matplotlib.pyplot" in sys.modules) == loaded
     assert "font: 31px" not in report.page.read_text(encoding="utf-8")
 
 
 def test_without_importance(made: Made) -> None:
-    report = make_report(made.source, made.workplace, repeats=0, columns=2)
+    report = make_report(made.source, made.runtime, repeats=0, columns=2)
     assert report.findings.importance is None
     # The one column that decides the target tells most of it, too.
     assert report.findings.order[0] == "Size"
@@ -286,7 +284,7 @@ def test_other_targets(tmp_path: Path, transform: str) -> None:
     metric = {"none": "mae", "log1p": "log1p_rmse"}[transform]
     options = {} if transform == "none" else {"partners": ("boosting",), "seeds": 1}
     made = make_run(tmp_path, transform, metric, epochs=3, combine="arithmetic", **options)
-    report = make_report(made.source, made.workplace, repeats=1, columns=2)
+    report = make_report(made.source, made.runtime, repeats=1, columns=2)
     findings = report.findings
     page = Parsed(report.page.read_text(encoding="utf-8"))
     assert findings.expected.score == pytest.approx(made.run.record["scores"]["oof"])
@@ -303,7 +301,7 @@ def test_other_targets(tmp_path: Path, transform: str) -> None:
 
 def test_notes_stand_on_the_page(tmp_path: Path) -> None:
     made = make_run(tmp_path, epochs=2, patience=1, stop_on="validation", k=2, seeds=1)
-    report = make_report(made.source, made.workplace, repeats=0, columns=1)
+    report = make_report(made.source, made.runtime, repeats=0, columns=1)
     page = Parsed(report.page.read_text(encoding="utf-8"))
     assert made.run.record["notes"]
     for note in made.run.record["notes"]:
@@ -314,7 +312,7 @@ def test_without_matplotlib_one_sentence_before_any_work(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    nowhere = workflow.Workplace(tmp_path / "none", "cpu", 1)
+    nowhere = workflow.RuntimeConfig(tmp_path / "none", "cpu", 1)
     with pytest.raises(UsageError, match=r'pip install "kaggleprice\[report\]"'):
         make_report(made.source, nowhere)
 
@@ -335,22 +333,22 @@ def test_what_cannot_be(
     if "output" in options:
         options = {"output": made.folder / options["output"]}
     with pytest.raises(error, match=message):
-        make_report(made.source, made.workplace, **options)
+        make_report(made.source, made.runtime, **options)
 
 
 def test_without_a_run(made: Made, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no run of evil in .* to report"):
-        make_report(made.source, workflow.Workplace(tmp_path, "cpu", 1))
+        make_report(made.source, workflow.RuntimeConfig(tmp_path, "cpu", 1))
 
 
-def copied(made: Made, folder: Path) -> workflow.Workplace:
+def copied(made: Made, folder: Path) -> workflow.RuntimeConfig:
     """Copy the runs; return the workplace of the copies."""
     shutil.copytree(made.folder / "runs", folder / "runs")
-    return workflow.Workplace(folder / "runs", "cpu", 1)
+    return workflow.RuntimeConfig(folder / "runs", "cpu", 1)
 
 
 def test_changed_data_are_refused(made: Made, tmp_path: Path) -> None:
-    source = workflow.Source(read_competition(write_competition(tmp_path)), tmp_path / "data")
+    source = workflow.DatasetRef(read_competition(write_competition(tmp_path)), tmp_path / "data")
     place = copied(made, tmp_path)
     make_report(source, place, repeats=0, columns=1)
     with (tmp_path / "test.csv").open("a", encoding="utf-8") as file:

@@ -90,7 +90,7 @@ class Seen:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The report; the same with a picture smuggled in; and that without the page's own policy."""
     made = make_run(tmp_path_factory.mktemp("page"))
-    text = make_report(made.source, made.workplace, repeats=1).page.read_text(encoding="utf-8")
+    text = make_report(made.source, made.runtime, repeats=1).page.read_text(encoding="utf-8")
     smuggled = text.replace(
         "<main>",
         '<main><img src="/leak-{}.png" alt=""><script>window.alerted = true</script>',

@@ -24,7 +24,7 @@ from kaggleprice.competitions.transforms import LOG
 from kaggleprice.core.errors import OutputError, RunFolderError, UnknownNameError, UsageError
 from kaggleprice.core.files import sha256
 from kaggleprice.evaluation.cross_validation import CrossValidation
-from kaggleprice.evaluation.ensemble import Voices
+from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.runs import reading, writing
 from kaggleprice.runs.reading import Run
@@ -49,7 +49,7 @@ class Made:
     """A run, and what a test needs to make another."""
 
     folder: Path
-    source: workflow.Source
+    source: workflow.DatasetRef
     data: workflow.Data
     run: Run
     result: CrossValidation
@@ -74,8 +74,8 @@ class Made:
 
 
 def make(folder: Path, **options: Any) -> Made:
-    source = workflow.Source(read_competition(write_small(folder)), folder / "data")
-    place = workflow.Workplace(folder / "runs", "cpu", 1)
+    source = workflow.DatasetRef(read_competition(write_small(folder)), folder / "data")
+    place = workflow.RuntimeConfig(folder / "runs", "cpu", 1)
     settings = make_settings(options={**OPTIONS, **options})
     run, result = workflow.cross_validate(source, settings, place)
     return Made(folder, source, workflow.load(source), run, result)
@@ -92,7 +92,7 @@ def copied(made: Made, tmp_path: Path) -> Made:
     """The same, in a folder of the test's own."""
     shutil.copytree(made.folder, tmp_path, dirs_exist_ok=True)
     run = reading.read_run(tmp_path / "runs" / "small" / "mlp-001")
-    source = workflow.Source(read_competition(tmp_path / "small.toml"), tmp_path / "data")
+    source = workflow.DatasetRef(read_competition(tmp_path / "small.toml"), tmp_path / "data")
     return Made(tmp_path, source, made.data, run, made.result)
 
 
@@ -205,7 +205,9 @@ def test_a_loaded_run_predicts_the_written_oof_bit_for_bit(made: Made) -> None:
     run = reading.read_run(made.run.path)
     ensemble = run.ensemble()
     predictions = ensemble.predict(made.data.tables.train.features)
-    oof = Voices(ensemble.members, predictions).out_of_fold(made.result.fold_of_row, LOG, None)
+    oof = WeightedPredictions(ensemble.members, predictions).out_of_fold(
+        made.result.fold_of_row, LOG, None
+    )
     np.testing.assert_array_equal(oof, read(made.run.path / "oof.csv")["predicted"].to_numpy())
     test = made.data.tables.test.features
     np.testing.assert_array_equal(ensemble.predict(test), made.result.ensemble.predict(test))
@@ -261,7 +263,7 @@ def test_the_same_twice_is_the_same_bytes(made: Made, tmp_path: Path) -> None:
 
 
 def test_another_seed_is_another_run(made: Made, tmp_path: Path) -> None:
-    place = workflow.Workplace(tmp_path, "cpu", 1)
+    place = workflow.RuntimeConfig(tmp_path, "cpu", 1)
     settings = make_settings(options={**OPTIONS, "seed": 6, "fold_seed": 5})
     run, _ = workflow.cross_validate(made.source, settings, place)
     first, second = files(made.run.path), files(run.path)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kaggleprice.core.errors import UnknownNameError, UsageError
 from kaggleprice.settings.model import ACTIVATIONS
-from kaggleprice.settings.options import OPTIONS, show_value, without_effect
+from kaggleprice.settings.options import OPTIONS, ineffective_options, show_value
 from kaggleprice.settings.run import PRESETS, flat_settings, make_settings
 
 DEFAULTS = flat_settings(PRESETS["default"].settings)
@@ -226,13 +226,13 @@ def test_a_value_is_shown_as_a_file_has_it(name: str) -> None:
     ],
 )
 def test_options_without_effect_are_told(options: dict[str, Any], said: list[str]) -> None:
-    assert list(without_effect(make_settings(options=options), options)) == said
+    assert list(ineffective_options(make_settings(options=options), options)) == said
     # What nobody typed is nobody's slip.
-    assert list(without_effect(make_settings(options=options), ())) == []
+    assert list(ineffective_options(make_settings(options=options), ())) == []
 
 
 def test_a_file_of_folds_decides_the_folds() -> None:
-    said = list(without_effect(make_settings(), ["fold_seed", "k"], folds=True))
+    said = list(ineffective_options(make_settings(), ["fold_seed", "k"], folds=True))
     assert said == [
         "--fold-seed has no effect with --folds: the file says which rows are which fold."
     ]

@@ -29,7 +29,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetRef:
     """The files of a folder or archive, each read at most once to be recognised."""
 
     path: Path
@@ -90,7 +90,7 @@ def _unlikeliness(wanted: Wanted, entry: Entry) -> tuple[bool, bool]:
     return entry.name != wanted.file.name, not entry.name.lower().endswith(".csv")
 
 
-def open_source(path: Path, progress: Progress = SILENT) -> Source:
+def open_source(path: Path, progress: Progress = SILENT) -> DatasetRef:
     """List the files of a folder and of the folders in it, or the members of a zip archive.
 
     Raises:
@@ -109,7 +109,7 @@ def open_source(path: Path, progress: Progress = SILENT) -> Source:
                 f"{path} is neither a folder nor a whole zip archive; name the folder that holds "
                 "the files, or the zip as it was served."
             )
-    return Source(path, tuple(entries), progress)
+    return DatasetRef(path, tuple(entries), progress)
 
 
 def _files(folder: Path) -> list[Entry]:
