@@ -29,6 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # The benchmarks are not installed; at the end, so that what is installed comes first.
 sys.path.append(str(ROOT))
 
+from kaggleprice.competitions.catalog import COMPETITIONS  # noqa: E402
+from kaggleprice.competitions.tables import Tables, read_tables  # noqa: E402
+
 
 def _real_data() -> Path | None:
     """The folder of the real House Prices CSVs: named by the environment, or beside the project."""
@@ -47,6 +50,20 @@ def real_data() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="session")
+def sample_folder() -> Path:
+    """The folder of the sample's two CSVs."""
+    return ROOT / "data" / "sample"
+
+
+@pytest.fixture(scope="session")
+def sample_tables(sample_folder: Path) -> Tables:
+    """The sample competition, read once: all rows, without engineered columns. Never changed."""
+    return read_tables(
+        COMPETITIONS["sample"], sample_folder / "train.csv", sample_folder / "test.csv"
+    )
 
 
 @dataclass(frozen=True)
