@@ -107,7 +107,7 @@ class StageClock:
     def notice(self, message: str) -> None:
         """Ignore."""
 
-    def aside(self, message: str) -> None:
+    def detail(self, message: str) -> None:
         """Ignore."""
 
     def advance(

@@ -240,7 +240,7 @@ def cross_validate(
         run = writing.write_run(
             runtime.runs_dir, name, competition, data.tables.train, result, data.record
         )
-        progress.aside(f"run {run.name} written to {run.path}")
+        progress.detail(f"run {run.name} written to {run.path}")
     return run, result
 
 
@@ -321,7 +321,7 @@ def predict(
     submission = make_submission(competition, data.tables.test, predictions)
     for path in (run.path / "submission.csv", output):
         write_submission(submission, competition, data.tables.test, path)
-        progress.aside(f"{len(submission)} rows written to {path}")
+        progress.detail(f"{len(submission)} rows written to {path}")
     return Prediction(run, submission, output, trained)
 
 

@@ -141,7 +141,7 @@ def cv(
         train = partial(workflow.cross_validate, source, settings, runtime, **how)
     with make_reporter(quiet) as reporter, delivery.of_failure(reporter):
         if add_seeds is None:
-            reporter.aside(f"settings: {typed_settings(settings) or 'those of preset default'}")
+            reporter.detail(f"settings: {typed_settings(settings) or 'those of preset default'}")
         made, _ = train(progress=reporter)
     _finish(context, made, limits, delivery, reporter, as_json)
 

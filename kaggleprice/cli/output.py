@@ -134,7 +134,7 @@ def start(quiet: bool) -> None:
         import kaggleprice.api.workflow  # noqa: F401
         from kaggleprice.core.versions import versions
 
-        reporter.aside(", ".join(f"{name} {version}" for name, version in versions().items()))
+        reporter.detail(", ".join(f"{name} {version}" for name, version in versions().items()))
 
 
 def show(

@@ -75,10 +75,10 @@ def load(source: DatasetRef, progress: Progress = SILENT) -> Dataset:
     files = locate(source.competition, source.data_dir, verify=source.verify, progress=progress)
     for file in files:
         known = "as recorded" if file.verified else "not verified"
-        progress.aside(f"{file.path}: {file.bytes:,} bytes, SHA-256 {file.sha256}, {known}")
+        progress.detail(f"{file.path}: {file.bytes:,} bytes, SHA-256 {file.sha256}, {known}")
     paths = {file.role: file.path for file in files}
     tables = read_tables(source.competition, paths["train"], paths["test"], progress)
-    progress.aside(
+    progress.detail(
         f"{len(tables.train)} training and {len(tables.test)} test rows, "
         f"{len(tables.train.numeric_columns)} numeric and "
         f"{len(tables.train.categorical_columns)} categorical columns"

@@ -151,7 +151,7 @@ def _train(
     """Train networks and partners, those that are not known."""
     work = problem.work
     count = sum(p.numel() for p in problem.network.parameters())
-    progress.aside(
+    progress.detail(
         f"{len(work.members)} members of {count // len(work.members)} parameters each, "
         f"{len(work.encoding.features)} features"
     )

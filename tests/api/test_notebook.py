@@ -419,7 +419,7 @@ def test_progress_is_a_line_now_and_then(
     monkeypatch.setattr(progress, "_clock", lambda: now)
     said = progress.Lines()
     said.notice("training on cpu")
-    said.aside("nobody asked")
+    said.detail("nobody asked")
     for epoch in range(61):
         now = 0.5 * epoch
         said.advance("training", epoch, 60, "RMSE 0.1", "epochs")

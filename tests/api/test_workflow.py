@@ -32,7 +32,7 @@ class Recorder:
     def notice(self, message: str) -> None:
         self.notices.append(message)
 
-    def aside(self, message: str) -> None: ...
+    def detail(self, message: str) -> None: ...
 
     def advance(
         self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""

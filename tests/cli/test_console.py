@@ -243,11 +243,11 @@ def test_a_notice_is_one_line_however_long(stderr: Use) -> None:
     assert stream.getvalue() == "word " * 100 + "[bold]end[/]\n"
 
 
-def test_an_aside_is_for_those_who_asked(stderr: Use) -> None:
+def test_details_are_told_with_verbose_only(stderr: Use) -> None:
     for verbose in (True, False):
         stream = stderr(io.StringIO())
         with Reporter(verbose=verbose) as reporter:
-            reporter.aside("by the way")
+            reporter.detail("by the way")
         assert stream.getvalue() == ("by the way\n" if verbose else "")
 
 
@@ -482,7 +482,7 @@ def test_an_event_never_has_colours(monkeypatch: pytest.MonkeyPatch, stderr: Use
     stream = stderr(Terminal())
     with Reporter("json", verbose=True) as reporter:
         reporter.notice("[red]one[/]")
-        reporter.aside("two")
+        reporter.detail("two")
     assert events(stream.getvalue()) == [
         {"schema_version": 1, "event": "notice", "message": "[red]one[/]", "level": "notice"},
         {"schema_version": 1, "event": "notice", "message": "two", "level": "detail"},

@@ -72,7 +72,7 @@ class Notices(list[str]):
         self.bytes: list[tuple[str, int, int | None, str]] = []
 
     notice = list.append
-    aside = list.append
+    detail = list.append
 
     def advance(
         self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""

@@ -24,14 +24,14 @@ class Recorder:
 
     def __init__(self) -> None:
         self.notices: list[str] = []
-        self.asides: list[str] = []
+        self.details: list[str] = []
         self.advances: list[Advance] = []
 
     def notice(self, message: str) -> None:
         self.notices.append(message)
 
-    def aside(self, message: str) -> None:
-        self.asides.append(message)
+    def detail(self, message: str) -> None:
+        self.details.append(message)
 
     def advance(
         self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""
@@ -104,8 +104,8 @@ def test_partners_are_counted(training: Recorder) -> None:
     ]
 
 
-def test_asides_say_what_was_read_and_written(training: Recorder) -> None:
-    said = "\n".join(training.asides)
+def test_details_say_what_was_read_and_written(training: Recorder) -> None:
+    said = "\n".join(training.details)
     assert f"{ROWS} training and 8 test rows, 1 numeric and 1 categorical columns" in said
     assert "4 members of " in said
     assert "SHA-256" in said
@@ -118,7 +118,7 @@ def test_prediction_and_preprocessing_tell_too(small: Path, training: Recorder) 
     source, place = source_in(small), RuntimeConfig(small / "runs")
     workflow.predict(source, place, output=output, progress=recorder)
     assert recorder.stages == ["checking", "reading", "predicting"]
-    assert recorder.asides[-1] == f"8 rows written to {output}"
+    assert recorder.details[-1] == f"8 rows written to {output}"
     recorder = Recorder()
     workflow.preprocess(source, output=small / "features.csv", progress=recorder)
     assert recorder.stages == ["checking", "reading", "preprocessing"]
@@ -186,6 +186,6 @@ def test_a_download_is_told_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_silence_is_a_progress() -> None:
     silent: Progress = SILENT
     silent.notice("x")
-    silent.aside("x")
+    silent.detail("x")
     silent.advance("training", 1, None, "x", "epochs")
     assert set(FORMS) == {"auto", "plain", "json", "none"}

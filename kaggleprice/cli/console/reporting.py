@@ -25,7 +25,7 @@ from kaggleprice.core.errors import UsageError
 from kaggleprice.core.progress import FORMS
 from kaggleprice.core.registry import look_up
 
-# Stages that took less than this many seconds are not worth an aside.
+# A stage that took less than this many seconds is not reported.
 _WORTH_TELLING = 0.1
 _SECONDS_BETWEEN_BEATS = 1.0
 
@@ -46,7 +46,7 @@ class Reporter:
         Args:
             form: a name in `kaggleprice.core.progress.FORMS`.
             quiet: say nothing but errors.
-            verbose: say asides as well.
+            verbose: tell details as well.
             clock: tells the time, in seconds.
 
         Raises:
@@ -106,8 +106,8 @@ class Reporter:
         with self._lock:
             self._display.notice(message, "notice")
 
-    def aside(self, message: str) -> None:
-        """Say one thing once, where more was asked for."""
+    def detail(self, message: str) -> None:
+        """Tell something once, with `--verbose` only."""
         if self._verbose:
             with self._lock:
                 self._display.notice(message, "detail")
@@ -136,7 +136,7 @@ class Reporter:
         ended, now, self._stage = self._stage, self._now(), None
         self._display.end(ended, now)
         if now - ended.began >= _WORTH_TELLING:
-            self.aside(f"{ended.name} took {now - ended.began:.1f} s")
+            self.detail(f"{ended.name} took {now - ended.began:.1f} s")
 
 
 def _display(form: str, console: Console) -> Display:
