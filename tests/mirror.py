@@ -139,6 +139,17 @@ def dripping(body: bytes, every: float) -> Answer:
     return answer
 
 
+def endless(block: bytes) -> Answer:
+    """Send a block again and again, without a length."""
+
+    def answer(request: Request) -> None:
+        request.begin(200)
+        while not request.server.ending.is_set():
+            request.wfile.write(block)
+
+    return answer
+
+
 def dripping_headers(every: float) -> Answer:
     """Send a header one byte at a time and never come to its end."""
 

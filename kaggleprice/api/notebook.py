@@ -26,6 +26,7 @@ from kaggleprice.api.regressor.literals import read_literals
 from kaggleprice.api.results import Features, ScoredRun, ShownReport, describe_columns, plain_ids
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION, Competition, get_competition
 from kaggleprice.competitions.data import DatasetRef
+from kaggleprice.competitions.download import FetchSettings
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.progress import SILENT, Lines, Progress
 from kaggleprice.core.registry import look_up
@@ -66,6 +67,8 @@ def fetch(
     competition: str | Competition = DEFAULT_COMPETITION,
     *,
     from_path: str | Path | None = None,
+    max_size: int = 10,
+    allow_http: bool = False,
     data_dir: str | Path | None = None,
     quiet: bool = False,
 ) -> pd.DataFrame:
@@ -76,6 +79,8 @@ def fetch(
     Args:
         competition: a name, or a `.toml` file that describes one.
         from_path: a folder or zip of the files, instead of the mirrors.
+        max_size: GB; larger files are refused.
+        allow_http: whether files without a recorded hash may come by plain http.
         data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
         quiet: whether to say nothing on stderr.
 
@@ -87,7 +92,8 @@ def fetch(
     """
     source = _source(competition, data_dir, verify=True)
     path = None if from_path is None else Path(from_path)
-    found = workflow.download(source, path, _progress(quiet))
+    settings = FetchSettings(max_bytes=max_size * 10**9, allow_http=allow_http)
+    found = workflow.download(source, path, _progress(quiet), settings)
     lines = [
         {
             "role": one.file.role,

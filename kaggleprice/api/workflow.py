@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.data import Dataset, DatasetRef, load, refuse_overwriting_inputs
-from kaggleprice.competitions.download import FetchedFile, fetch
+from kaggleprice.competitions.download import (
+    DEFAULT_SETTINGS,
+    FetchedFile,
+    FetchSettings,
+    fetch,
+)
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.submission import make_submission, write_submission
 from kaggleprice.competitions.tables import read_shape
@@ -139,7 +144,10 @@ class Prediction:
 
 
 def download(
-    source: DatasetRef, from_path: Path | None = None, progress: Progress = SILENT
+    source: DatasetRef,
+    from_path: Path | None = None,
+    progress: Progress = SILENT,
+    settings: FetchSettings = DEFAULT_SETTINGS,
 ) -> list[Download]:
     """Make sure that both CSVs are in the data folder, verified.
 
@@ -147,12 +155,19 @@ def download(
         source: which competition, where to.
         from_path: a folder or zip of files that the user has, instead of the mirrors.
         progress: told what happens.
+        settings: limits: times, attempts, size, plain http.
 
     Raises:
         NetworkError, ChecksumError, MissingFileError, DataError, OutputError: as
             `kaggleprice.competitions.download.fetch`.
     """
-    files = fetch(source.competition, source.data_dir, source=from_path, progress=progress)
+    files = fetch(
+        source.competition,
+        source.data_dir,
+        source=from_path,
+        settings=settings,
+        progress=progress,
+    )
     return [Download(file, *read_shape(file.path)) for file in files]
 
 

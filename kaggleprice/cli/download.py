@@ -38,6 +38,26 @@ def download(
             rich_help_panel=DATA,
         ),
     ] = None,
+    max_size: Annotated[
+        int,
+        typer.Option(
+            "--max-size",
+            metavar="GB",
+            min=1,
+            help="Refuse files that are larger than this, unpacked.",
+            rich_help_panel=DATA,
+        ),
+    ] = 10,
+    allow_http: Annotated[
+        bool,
+        typer.Option(
+            "--allow-http",
+            metavar="",
+            help="Take files by plain http where no hash is recorded that would tell whether "
+            "they were changed on the way.",
+            rich_help_panel=DATA,
+        ),
+    ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -45,11 +65,13 @@ def download(
     start(quiet)
     from kaggleprice.api import workflow
     from kaggleprice.cli.views.download import download_document, download_view
+    from kaggleprice.competitions.download import FetchSettings
     from kaggleprice.runs.advice import after_download
 
     source = make_source(competition, data_dir, no_verify=False)
+    settings = FetchSettings(max_bytes=max_size * 10**9, allow_http=allow_http)
     with make_reporter(quiet) as reporter:
-        downloads = workflow.download(source, from_path, reporter)
+        downloads = workflow.download(source, from_path, reporter, settings)
     steps = [] if quiet else after_download(repeated(context))
     show(
         as_json,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 import zipfile
 from collections.abc import Iterator
@@ -14,12 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from entry_point import EntryPoint
 from filelock import FileLock
 from mirror import (
     Answer,
     Mirror,
     dripping,
     dripping_headers,
+    endless,
     hang_up,
     redirect,
     stalled,
@@ -181,6 +185,7 @@ RECOVERED = {
     "stalled": stalled(TRAIN, 3000),
     "hung up": hang_up,
     "length too long": whole(TRAIN, Content_Length=len(TRAIN) + 10),
+    "Retry-After that is none": status(503, Retry_After="soon"),
 }
 
 
@@ -197,7 +202,6 @@ FINAL = {
     "wrong bytes": whole(WRONG),
     "length too short": whole(TRAIN, Content_Length=len(TRAIN) - 10),
     "no length and not whole": unmeasured(BROKEN),
-    "length not a number": whole(TRAIN, Content_Length="many"),
     "drips": dripping(TRAIN, 0.05),
     "drips headers": dripping_headers(0.05),
     "redirect to a 404": redirect("/nowhere"),
@@ -241,6 +245,16 @@ def test_the_first_mirror_that_works_is_the_only_one_asked(mirror: Mirror, data:
     assert (mirror.requests["/first"], mirror.requests["/second"]) == (1, 0)
 
 
+def test_a_length_that_is_not_a_number_is_ignored(mirror: Mirror, data: Path) -> None:
+    toy = served(mirror, whole(TRAIN, Content_Length="many"))
+    assert fetch(toy, data, settings=SETTINGS)[0].path.read_bytes() == TRAIN
+
+
+def test_a_body_that_was_packed_for_the_way(mirror: Mirror, data: Path) -> None:
+    toy = served(mirror, whole(gzip.compress(TRAIN), Content_Encoding="gzip"))
+    assert fetch(toy, data, settings=SETTINGS)[0].path.read_bytes() == TRAIN
+
+
 def test_a_redirect_is_followed(mirror: Mirror, data: Path) -> None:
     mirror.serve("/elsewhere", whole(TRAIN))
     train, _ = fetch(served(mirror, redirect("/elsewhere")), data, settings=SETTINGS)
@@ -265,7 +279,8 @@ def test_waits_grow_exponentially(mirror: Mirror, data: Path, notices: Notices) 
           progress=notices)  # fmt: skip
     waits = [float(notice.split()[-2]) for notice in notices if "attempt" in notice]
     assert len(waits) == 3
-    for wait, least in zip(waits, (0.1, 0.2, 0.4), strict=True):
+    assert waits[0] == 0
+    for wait, least in zip(waits[1:], (0.2, 0.4), strict=True):
         assert least <= wait <= least + 0.15
 
 
@@ -302,6 +317,128 @@ def test_without_a_recorded_hash_a_truncated_body_is_still_refused(
     with pytest.raises(NetworkError):
         fetch(of(file, mirror), data, settings=SETTINGS)
     assert seen(data / "toy") == set()
+
+
+# --- what is refused --------------------------------------------------------------------------
+
+PAGES = {
+    "login page": b"\n<!DOCTYPE html>\n<html><title>Sign in</title>Id,SalePrice</html>",
+    "JSON": b'{"Id": 1, "error": "SalePrice: sign in first"}',
+    "another table": b"Name,Price\nx,3\n",
+    "nothing": b"",
+    "archive": gzip.compress(TRAIN),
+}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
+@pytest.mark.parametrize("local", [False, True], ids=["mirror", "folder"])
+def test_without_a_recorded_hash_only_a_table_is_placed(
+    mirror: Mirror, tmp_path: Path, data: Path, page: bytes, local: bool
+) -> None:
+    toy = of(unhashed(record("train.csv", TRAIN, mirror.serve("/train", whole(page)))), mirror)
+    source = put(tmp_path / "source" / "train.csv", page).parent if local else None
+    reason = r"train\.csv of toy .* it (is an HTML|is not a CSV|has no)"
+    with pytest.raises(DataError, match=reason) as caught:
+        fetch(toy, data, source=source, settings=SETTINGS)
+    assert caught.value.exit_code == 3
+    assert seen(data / "toy") == set()
+    mirror.serve("/train", whole(TRAIN))
+    assert fetch(toy, data, settings=SETTINGS)[0].path.read_bytes() == TRAIN
+
+
+@pytest.mark.parametrize("role", ["train", "test"])
+def test_a_wide_header_with_a_mark_is_a_table(mirror: Mirror, data: Path, role: str) -> None:
+    columns = [f"column {i}" for i in range(20_000)] + ["SalePrice"] * (role == "train")
+    body = b"\xef\xbb\xbf" + ",".join(["Id", *columns]).encode() + b"\n"
+    files = {
+        name: unhashed(record(f"{name}.csv", content, mirror.serve(f"/{name}", whole(content))))
+        for name, content in {**dict(ROLES), role: body}.items()
+    }
+    paths = [file.path for file in fetch(competition(**files), data, settings=SETTINGS)]
+    assert body in [path.read_bytes() for path in paths]
+
+
+BLOCK = b"1,2,3\n" * 20_000
+ENORMOUS = {
+    "endless": endless(BLOCK),
+    "gzip bomb": whole(gzip.compress(BLOCK * 40), Content_Encoding="gzip"),
+    "announced": status(200, Content_Length=10**13),
+}
+
+
+@pytest.mark.parametrize("answer", ENORMOUS.values(), ids=ENORMOUS.keys())
+@pytest.mark.parametrize("hashed", [True, False])
+def test_size_is_bounded(mirror: Mirror, data: Path, answer: Answer, hashed: bool) -> None:
+    file = record("train.csv", TRAIN, mirror.serve("/train", answer))
+    settings = replace(SETTINGS, max_bytes=2_000_000, deadline=20.0)
+    with pytest.raises(DataError, match=r"larger than 0\.002 GB .*--max-size"):
+        fetch(of(file if hashed else unhashed(file), mirror), data, settings=settings)
+    assert mirror.requests["/train"] == 1
+    assert seen(data / "toy") == set()
+
+
+def test_size_is_bounded_in_archives(tmp_path: Path, data: Path) -> None:
+    source = archive(
+        tmp_path / "bomb.zip", {"train.csv": BLOCK * 40, "x.csv": TRAIN, "test.csv": TEST}
+    )
+    settings = replace(SETTINGS, max_bytes=2_000_000)
+    with pytest.raises(DataError, match="larger than"):
+        fetch(offline(hashed=False), data, source=source, settings=settings)
+    assert seen(data / "toy") == set()
+    assert len(fetch(offline(), data, source=source, settings=settings)) == 2
+
+
+ELSEWHERE = "http://mirror.example/train.csv"
+
+
+@pytest.fixture
+def elsewhere(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Mirror:
+    """A mirror on another computer: a proxy gives its answers."""
+    monkeypatch.setenv("http_proxy", mirror.serve("/").rstrip("/"))
+    mirror.server.answers[ELSEWHERE] = [whole(TRAIN)]
+    return mirror
+
+
+@pytest.mark.parametrize("redirected", [False, True], ids=["direct", "redirected"])
+def test_plain_http_without_a_hash_is_refused(
+    elsewhere: Mirror, data: Path, redirected: bool
+) -> None:
+    address = elsewhere.serve("/train", redirect(ELSEWHERE)) if redirected else ELSEWHERE
+    file = record("train.csv", TRAIN, address)
+    with pytest.raises(NetworkError, match=r"https.*sha256.*--allow-http") as caught:
+        fetch(of(unhashed(file), elsewhere), data, settings=SETTINGS)
+    assert (type(caught.value), caught.value.exit_code) == (NetworkError, 4)
+    assert elsewhere.requests[ELSEWHERE] == redirected
+    assert seen(data / "toy") == set()
+    allowed = replace(SETTINGS, allow_http=True)
+    assert not fetch(of(unhashed(file), elsewhere), data, settings=allowed)[0].verified
+
+
+def test_options_of_the_command(entry: EntryPoint, elsewhere: Mirror, tmp_path: Path) -> None:
+    toml = f"""
+        name = "toy"
+        id_column = "Id"
+        target_column = "SalePrice"
+        train = {{ path = "train.csv", mirrors = ["{ELSEWHERE}"] }}
+        test = {{ path = "test.csv", mirrors = ["{elsewhere.serve("/test", whole(TEST))}"] }}
+    """
+    (tmp_path / "toy.toml").write_text(textwrap.dedent(toml))
+    arguments = ("download", "-c", "toy.toml", "--progress", "plain")
+    for more, code, named in (
+        ((), 4, "--allow-http"),
+        (("--allow-http", "--max-size", "0"), 2, "--max-size"),
+        (("--allow-http", "--max-size", "1"), 0, "downloaded, no hash"),
+    ):
+        done = entry(*arguments, *more, cwd=tmp_path, http_proxy=os.environ["http_proxy"])
+        assert done.code == code
+        assert named in done.out + done.err
+        assert "Traceback" not in done.err
+        assert (tmp_path / "train.csv").exists() == (code == 0)
+
+
+def test_plain_http_with_a_hash_is_taken(elsewhere: Mirror, data: Path) -> None:
+    file = record("train.csv", TRAIN, ELSEWHERE)
+    assert fetch(of(file, elsewhere), data, settings=SETTINGS)[0].verified
 
 
 # --- no mirror works --------------------------------------------------------------------------
@@ -372,9 +509,7 @@ def test_a_full_disk_is_not_blamed_on_the_mirror(
         pytest.skip("needs /dev/full")
     genuine = Path.open
     monkeypatch.setattr(
-        Path,
-        "open",
-        lambda path, mode="r": genuine(full if path.suffix == ".part" else path, mode),
+        Path, "open", lambda path, mode="r": genuine(full if mode == "wb" else path, mode)
     )
     with pytest.raises(OutputError, match="No space left"):
         fetch(served(mirror, whole(TRAIN)), data, settings=SETTINGS)
@@ -735,19 +870,32 @@ def test_two_processes_end_with_one_good_file(mirror: Mirror, data: Path) -> Non
     assert seen(data / "toy") == {"train.csv", "test.csv"}
 
 
-def test_a_killed_process_leaves_nothing_unverified(mirror: Mirror, data: Path) -> None:
+@pytest.mark.parametrize("restored", [False, True], ids=["fetched", "cached"])
+def test_what_a_killed_process_left_is_removed_by_the_next(
+    mirror: Mirror, data: Path, restored: bool
+) -> None:
     process = child(data, mirror, stalled(TRAIN, 3000), whole(TRAIN))
     part = data / "toy" / ".train.csv.part"
     until = time.monotonic() + 20
-    while not (part.exists() and part.stat().st_size):
+    while not (mirror.requests["/train"] and any(part.glob("*"))):
         assert time.monotonic() < until
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=10)
     assert seen(data / "toy") == {part.name}
+    if restored:
+        put(data / "toy" / "train.csv", TRAIN)
     toy = of(record("train.csv", TRAIN, mirror.serve("/train", whole(TRAIN))), mirror)
     assert fetch(toy, data, settings=SETTINGS)[0].path.read_bytes() == TRAIN
     assert seen(data / "toy") == {"train.csv", "test.csv"}
+
+
+def test_what_a_live_process_is_writing_is_left_alone(mirror: Mirror, data: Path) -> None:
+    put(data / "toy" / "train.csv", TRAIN)
+    part = put(data / "toy" / ".train.csv.part" / "tmp", b"half")
+    with FileLock(data / "toy" / ".train.csv.lock"):
+        assert fetch(served(mirror, whole(TRAIN)), data, settings=SETTINGS)[0].status == "cached"
+    assert part.exists()
 
 
 def test_a_lock_that_is_never_released_is_not_waited_for_forever(
@@ -770,14 +918,6 @@ def test_a_complete_cache_needs_no_lock(mirror: Mirror, data: Path) -> None:
     fetch(toy, data, settings=SETTINGS)
     with FileLock(data / "toy" / ".train.csv.lock"):
         assert locate(toy, data, settings=replace(SETTINGS, lock_timeout=0.1))
-
-
-def test_a_mirror_given_up_writes_no_more(mirror: Mirror, data: Path) -> None:
-    bad, good = mirror.serve("/bad", dripping(WRONG, 0.001)), mirror.serve("/good", whole(TRAIN))
-    toy = of(record("train.csv", TRAIN, bad, good), mirror)
-    train, _ = fetch(toy, data, settings=replace(SETTINGS, deadline=0.1))
-    time.sleep(1.5)  # the drip goes past pooch's block of 1024 bytes
-    assert train.path.read_bytes() == TRAIN
 
 
 def test_every_error_is_one_sentence(mirror: Mirror, data: Path) -> None:

@@ -1,26 +1,20 @@
-"""The place where files lie: find them there, or put them there verified and whole."""
+"""The data folder: find a file there, or put it there verified and whole."""
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
-import requests
+import pooch
 from filelock import FileLock, Timeout
 
-from kaggleprice.competitions.download.complaints import reason, translated
-from kaggleprice.competitions.download.content import Digests, copy, digest_file, open_binary
-from kaggleprice.competitions.download.records import (
-    FetchedFile,
-    FetchSettings,
-    Origin,
-    Origins,
-    Wanted,
-)
+from kaggleprice.competitions.download.content import Digests, reason, translated
+from kaggleprice.competitions.download.mirrors import NETWORK_ERRORS
+from kaggleprice.competitions.download.origins import LocalFile, Origin, Origins, find_by_hash
+from kaggleprice.competitions.download.records import CompetitionFile, FetchedFile, FetchSettings
 from kaggleprice.core.errors import (
     ChecksumError,
     DataError,
@@ -29,10 +23,12 @@ from kaggleprice.core.errors import (
     NetworkError,
     OutputError,
 )
-from kaggleprice.core.progress import Progress
+from kaggleprice.core.progress import SILENT, Progress
 
-# ValueError: what pooch makes of a Content-Length that is not a number.
-_TRY_THE_NEXT = (requests.RequestException, ValueError, DataError, ChecksumError)
+# ValueError: an address that is none; or, from pooch, a file that changed while it was checked.
+_TRY_THE_NEXT = (*NETWORK_ERRORS, ValueError, DataError, NetworkError)
+# pooch logs what our progress reports already.
+pooch.get_logger().setLevel("WARNING")
 
 
 @dataclass(frozen=True)
@@ -41,11 +37,11 @@ class Cache:
 
     Attributes:
         data_dir: the folder.
-        settings: of these, how long to wait for another process.
+        settings: limits: times, attempts, size.
         progress: told what happens, and of bytes.
         origins: where a file may come from, best first.
         replace: whether a present file with a wrong hash is replaced, or an error.
-        verify: whether present files are held against the recorded hashes.
+        verify: whether present files must have the recorded hashes; fetched ones always must.
     """
 
     data_dir: Path
@@ -53,141 +49,174 @@ class Cache:
     progress: Progress
     origins: Origins
     replace: bool
-    verify: bool = True
+    verify: bool
 
-    def get(self, wanted: Wanted) -> FetchedFile:
+    def get(self, file: CompetitionFile) -> FetchedFile:
         """Return the file, from the cache or fetched into it.
 
         Raises:
-            ChecksumError, NetworkError, MissingFileError, DataError, OutputError: as `fetch`
-                and `locate` document them.
+            ChecksumError: where it is there with a wrong hash and not to be replaced, or where
+                all that could be had has a wrong hash.
+            NetworkError: where no mirror gave it.
+            MissingFileError: where there is no origin.
+            DataError: where a present file, or all that origins gave, cannot be used.
+            OutputError: where it cannot be written.
         """
         # Without the lock first, so that a cache that is complete may be read-only.
-        with translated(DataError, f"{wanted.target} cannot be read"):
-            found = self._present(wanted)
-        if found:
+        if found := self.find(file):
+            _remove_leftovers(file)
             return found
-        with translated(OutputError, f"cannot write {wanted.target}"), self._locked(wanted):
-            return self._present(wanted) or self._fetch(wanted)
+        with translated(OutputError, f"cannot write {file.path}"), self._locked(file):
+            return self.find(file) or self._fetch(file)
 
-    def lacks(self, wanted: Wanted) -> bool:
-        """Say whether the file is to be fetched.
+    def find(self, file: CompetitionFile) -> FetchedFile | None:
+        """Return the cached file; None where there is none, or one that is to be replaced.
 
         Raises:
-            DataError: where a present file cannot be read.
+            ChecksumError: where it has a wrong hash and is not to be replaced.
+            DataError: where it cannot be read.
         """
-        with translated(DataError, f"{wanted.target} cannot be read"):
-            return self._present(wanted) is None
-
-    def _present(self, wanted: Wanted) -> FetchedFile | None:
-        """Return the cached file; None where there is none, or one that is to be replaced."""
-        path = wanted.target if wanted.target.is_file() else self._dropped(wanted)
-        if path is None:
-            return None
-        digests = digest_file(path, self.progress)
-        problem = wanted.problem(digests) if self.verify else None
-        if problem is None:
-            return wanted.result(path, digests, "cached", verified=self.verify)
+        with translated(DataError, f"{file.path} cannot be read"):
+            path = file.path if file.path.is_file() else self._find_by_hash(file)
+            if path is None:
+                return None
+            digests = self._digests(path, self.progress)
+        mismatch = file.mismatch(digests) if self.verify else None
+        if mismatch is None:
+            return file.result(path, digests, "cached", verified=self.verify)
         if self.replace:
             return None
         raise ChecksumError(
-            f"{path} is not the recorded {wanted}: {problem}; run `{wanted.command}` to "
+            f"{path} is not the recorded {file}: {mismatch}; run `{file.command}` to "
             "replace it (the old file is kept), or pass `--no-verify` to use it as it is."
         )
 
-    def _dropped(self, wanted: Wanted) -> Path | None:
-        """Find the file by its hash among the CSV files that lie straight in the data folder."""
-        if not (wanted.hashes and self.data_dir.is_dir()):
-            return None
-        for path in sorted(self.data_dir.iterdir()):
-            is_csv = path.suffix.lower() == ".csv" and path.is_file()
-            if is_csv and not wanted.problem(digest_file(path)):
-                return path
-        return None
+    def _digests(self, path: Path, progress: Progress = SILENT) -> Digests:
+        return LocalFile.at(path, self.settings, progress).digests
 
-    def _fetch(self, wanted: Wanted) -> FetchedFile:
+    def _find_by_hash(self, file: CompetitionFile) -> Path | None:
+        """Return which of the CSV files straight in the data folder is this one, if any."""
+        if not (file.hashes and self.data_dir.is_dir()):
+            return None
+        paths = [p for p in sorted(self.data_dir.iterdir()) if p.suffix.lower() == ".csv"]
+        files = (LocalFile.at(p, self.settings, SILENT) for p in paths if p.is_file())
+        found = find_by_hash(files, file)
+        return None if found is None else Path(found.label)
+
+    def _fetch(self, file: CompetitionFile) -> FetchedFile:
         """Place the file from the first origin that gives the right one; the lock is held."""
-        old = self._report_wrong(wanted)
-        part = wanted.target.with_name(f".{wanted.target.name}.part")
+        old = self._report_wrong(file)
         failures: list[tuple[str, Exception]] = []
-        try:
-            for origin in self._all_origins(wanted, old):
-                self.progress.notice(f"getting {wanted} from {origin.label}.")
+        with _staging_folder(file) as staging:
+            for origin in self._all_origins(file, old):
+                self.progress.notice(f"getting {file} from {origin.label}.")
                 try:
-                    origin.save(part)
-                    result = wanted.result(
-                        wanted.target, self._checked(wanted, part), origin.status
-                    )
+                    saved, digests = self._save(origin, file, staging)
                 except _TRY_THE_NEXT as error:
                     failures.append((origin.label, error))
-                    self.progress.notice(f"{origin.label} did not give {wanted}: {reason(error)}.")
+                    self.progress.notice(f"{origin.label} did not give {file}: {reason(error)}.")
                 else:
-                    return replace(result, backup=self._place(part, wanted.target, old))
-        finally:
-            part.unlink(missing_ok=True)
-        raise _failure(wanted, failures, old)
+                    result = file.result(file.path, digests, origin.status)
+                    return replace(result, backup=self._place(saved, file.path, old))
+        raise _failure(file, failures, old)
 
-    def _report_wrong(self, wanted: Wanted) -> Digests | None:
-        """Name files that look like the wanted one and are not; return the one to replace."""
-        stray = self.data_dir / wanted.file.name
-        for path in dict.fromkeys((wanted.target, stray)):
-            if wanted.hashes and path.is_file():
-                problem = wanted.problem(digest_file(path))
-                self.progress.notice(f"{path} is not the recorded {wanted}: {problem}.")
-        return digest_file(wanted.target) if wanted.target.is_file() else None
+    def _report_wrong(self, file: CompetitionFile) -> Digests | None:
+        """Name files that look like this one and are not; return the one to replace."""
+        for path in dict.fromkeys((file.path, self.data_dir / file.record.name)):
+            if file.hashes and path.is_file():
+                mismatch = file.mismatch(self._digests(path))
+                self.progress.notice(f"{path} is not the recorded {file}: {mismatch}.")
+        return self._digests(file.path) if file.path.is_file() else None
 
-    def _all_origins(self, wanted: Wanted, old: Digests | None) -> Iterator[Origin]:
-        # `_present` looks at dropped files only where nothing lies in the file's own place.
-        if old and (path := self._dropped(wanted)):
-            opener = partial(open_binary, path)
-            yield Origin(str(path), "copied", partial(copy, opener, path.name, self.progress))
-        yield from self.origins(wanted)
+    def _all_origins(self, file: CompetitionFile, old: Digests | None) -> Iterator[Origin]:
+        # With a wrong file in its place `find` has not looked at the rest of the data folder.
+        if old and (path := self._find_by_hash(file)):
+            yield LocalFile.at(path, self.settings, self.progress)
+        yield from self.origins(file)
 
-    def _place(self, part: Path, target: Path, old: Digests | None) -> Path | None:
+    def _save(self, origin: Origin, file: CompetitionFile, staging: Path) -> tuple[Path, Digests]:
+        """Save what an origin gives in `staging`, verified.
+
+        pooch writes a temporary file, holds it against a recorded hash and renames it. Before
+        that our downloader checks what pooch cannot: all recorded hashes, so that the error names
+        the one that was found, or that it is a table where none is recorded.
+        """
+        found: list[Digests] = []
+
+        def download(_url: str, temporary: str, _pooch: object) -> None:
+            path = Path(temporary)
+            # pooch made it for its owner alone; data have the permissions of any new file.
+            path.unlink()
+            origin.save(path)
+            found.append(self._digests(path, self.progress))
+            file.check(path, found[0])
+
+        name, known_hash = file.record.name, file.pooch_hash
+        path = pooch.retrieve(origin.label, known_hash, name, staging, downloader=download)
+        return Path(path), found[0]
+
+    def _place(self, saved: Path, path: Path, old: Digests | None) -> Path | None:
         """Give a verified file its final name; return where the old one was put."""
-        with part.open("r+b") as stream:
-            os.fsync(stream.fileno())
-        backup = target.with_name(f"{target.name}.{old.sha256[:8]}.bak") if old else None
+        backup = path.with_name(f"{path.name}.{old.sha256[:8]}.bak") if old else None
         if backup:
-            target.replace(backup)
-            self.progress.notice(f"the old {target} is kept as {backup.name}.")
-        part.replace(target)
+            path.replace(backup)
+            self.progress.notice(f"the old {path} is kept as {backup.name}.")
+        saved.replace(path)
         return backup
 
-    def _checked(self, wanted: Wanted, path: Path) -> Digests:
-        digests = digest_file(path, self.progress)
-        if problem := wanted.problem(digests):
-            raise ChecksumError(problem)
-        return digests
-
     @contextmanager
-    def _locked(self, wanted: Wanted) -> Iterator[None]:
-        wanted.target.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(wanted.target.with_name(f".{wanted.target.name}.lock"))
+    def _locked(self, file: CompetitionFile) -> Iterator[None]:
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock(file)
         try:
-            lock.acquire(timeout=0)
+            held = lock.acquire(timeout=0)
         except Timeout:
-            self.progress.notice(f"waiting for another process that is fetching {wanted}.")
-            lock.acquire(timeout=self.settings.lock_timeout)
-        try:
+            self.progress.notice(f"waiting for another process that is fetching {file}.")
+            held = lock.acquire(timeout=self.settings.lock_timeout)
+        with held:
             yield
-        finally:
-            lock.release()
+
+
+def _lock(file: CompetitionFile) -> FileLock:
+    return FileLock(file.path.with_name(f".{file.path.name}.lock"))
+
+
+def _staging(file: CompetitionFile) -> Path:
+    return file.path.with_name(f".{file.path.name}.part")
+
+
+@contextmanager
+def _staging_folder(file: CompetitionFile) -> Iterator[Path]:
+    """Make the folder of unverified files; the lock is held, so what is there was left behind."""
+    folder = _staging(file)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_leftovers(file: CompetitionFile) -> None:
+    """Remove what a killed download left: its lock is free, that of a live one is not."""
+    if _staging(file).exists():
+        # OSError: the folder is read-only. Timeout is one, too.
+        with suppress(OSError), _lock(file).acquire(timeout=0):
+            shutil.rmtree(_staging(file))
 
 
 def _failure(
-    wanted: Wanted, failures: Sequence[tuple[str, Exception]], old: Digests | None
+    file: CompetitionFile, failures: Sequence[tuple[str, Exception]], old: Digests | None
 ) -> KagglePriceError:
     """Put into one sentence why no origin gave the file."""
     if not failures:
         found = "is not the recorded file" if old else "is missing"
         kind = ChecksumError if old else MissingFileError
         return kind(
-            f"{wanted}: {wanted.target} {found} and there is no mirror to fetch it from; "
-            f"{wanted.advice}."
+            f"{file}: {file.path} {found} and there is no mirror to fetch it from; {file.advice}."
         )
     reasons = "; ".join(f"{label}: {reason(error)}" for label, error in failures)
-    message = f"{wanted} could not be fetched ({reasons}); {wanted.advice}."
+    message = f"{file} could not be fetched ({reasons}); {file.advice}."
     if any(isinstance(error, ChecksumError) for _, error in failures):
         return ChecksumError(message)
     if all(isinstance(error, DataError) for _, error in failures):

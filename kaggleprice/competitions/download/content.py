@@ -1,80 +1,120 @@
-"""Files as bytes: open, read once for all digests, copy."""
+"""Content of files as blocks of bytes: read, reported, written, digested."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from kaggleprice.competitions.download.complaints import translated
-from kaggleprice.core.errors import DataError
-from kaggleprice.core.progress import BYTES, SILENT, Progress
+from kaggleprice.core.errors import DataError, KagglePriceError
+from kaggleprice.core.progress import BYTES, Progress
 
-Opener = Callable[[], AbstractContextManager[IO[bytes]]]
-Tell = Callable[[int], None]
+BLOCK = 1 << 20
+_SECONDS_BETWEEN_REPORTS = 0.05
+# RuntimeError: an encrypted zip member, or a compression that this Python lacks.
+READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
 
-_BLOCK = 1 << 20
-
-
-def _ignore(done: int) -> None:
-    """Tell nobody how many bytes were read."""
+Blocks = Generator[bytes, None, None]
 
 
 @dataclass(frozen=True)
 class Digests:
-    """What a file's content comes to: its size and its lower-case hexadecimal digests."""
+    """The size and the lower-case hexadecimal digests of a file's content."""
 
     bytes: int
     sha1: str
     sha256: str
 
 
-def digest(stream: IO[bytes], tell: Tell = _ignore) -> Digests:
-    """Read a stream to its end, once for all digests."""
+def digest(blocks: Iterable[bytes]) -> Digests:
+    """Compute size and digests in one pass."""
     sha1, sha256, size = hashlib.sha1(usedforsecurity=False), hashlib.sha256(), 0
-    for block in _blocks(stream, tell):
+    for block in blocks:
         sha1.update(block)
         sha256.update(block)
         size += len(block)
     return Digests(size, sha1.hexdigest(), sha256.hexdigest())
 
 
-def _blocks(stream: IO[bytes], tell: Tell) -> Iterator[bytes]:
-    done = 0
-    while block := stream.read(_BLOCK):
-        yield block
-        done += len(block)
-        tell(done)
-
-
-def digest_file(path: Path, progress: Progress = SILENT) -> Digests:
-    """Read a file to its end.
+def read(open_stream: Callable[[], AbstractContextManager[IO[bytes]]], label: str) -> Blocks:
+    """Yield what `open_stream` opens, called `label` in errors.
 
     Raises:
         DataError: where it cannot be read.
     """
-    with translated(DataError, f"{path} cannot be read"), open_binary(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        return digest(
-            stream, lambda done: progress.advance("checking", done, size, path.name, BYTES)
-        )
+    with translated(DataError, f"{label} cannot be read", READ_ERRORS), open_stream() as stream:
+        while block := stream.read(BLOCK):
+            yield block
 
 
-def open_binary(path: Path) -> IO[bytes]:
-    """Open a file for reading."""
-    return path.open("rb")
+def reported(
+    blocks: Blocks, progress: Progress, stage: str, name: str, total: int | None
+) -> Blocks:
+    """Pass blocks on and report how many of `total` bytes (None: unknown) have come."""
+    done, due = 0, 0.0
+    for block in blocks:
+        yield block
+        done += len(block)
+        # The network gives small blocks: not each of them is worth a report, but the last is.
+        if done == total or time.monotonic() >= due:
+            due = time.monotonic() + _SECONDS_BETWEEN_REPORTS
+            progress.advance(stage, done, total, name, BYTES)
 
 
-def copy(opener: Opener, name: str, progress: Progress, target: Path) -> None:
-    """Write what `opener` opens, called `name`, to `target`."""
+def write(blocks: Blocks, path: Path, max_bytes: int) -> None:
+    """Write blocks to a file, through to the disk.
 
-    def tell(done: int) -> None:
-        progress.advance("copying", done, None, name, BYTES)
-
-    with opener() as source, target.open("wb") as stream:
-        for block in _blocks(source, tell):
+    Raises:
+        DataError: where there are more than `max_bytes` bytes.
+        OSError: where the file cannot be written.
+    """
+    done = 0
+    with closing(blocks), path.open("wb") as stream:
+        for block in blocks:
+            done += len(block)
+            check_size(done, max_bytes)
             stream.write(block)
+        stream.flush()
+        # Before it is renamed: after a power cut a final name must not lead to an empty file.
+        os.fsync(stream.fileno())
+
+
+def check_size(size: int, max_bytes: int) -> None:
+    """Check a file's size, as announced or as it has arrived.
+
+    Raises:
+        DataError: where it is above `max_bytes`.
+    """
+    if size > max_bytes:
+        raise DataError(f"it is larger than {max_bytes / 1e9:g} GB (see `--max-size`)")
+
+
+@contextmanager
+def translated(
+    kind: type[KagglePriceError],
+    sentence: str,
+    errors: tuple[type[Exception], ...] = (OSError,),
+) -> Generator[None, None, None]:
+    """Turn an error of the system or of a library into one of ours: the sentence, the reason."""
+    try:
+        yield
+    except errors as error:
+        raise kind(f"{sentence}: {reason(error)}.") from error
+
+
+def reason(error: BaseException) -> str:
+    """Name an error's innermost cause: libraries wrap it several times over."""
+    while not isinstance(error, KagglePriceError):
+        inner = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if inner is None:
+            break
+        error = inner
+    strerror = getattr(error, "strerror", None)
+    return (strerror or str(error) or type(error).__name__).removesuffix(".")

@@ -1,56 +1,68 @@
-"""Where competitions say that their files can be had: web addresses and our own package."""
+"""Mirrors: the addresses that a competition records, on the web or inside our own package."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
+from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
 from threading import Thread
-from typing import IO, Any
+from typing import IO, ClassVar
+from urllib.parse import urlsplit
 
-import pooch
 import requests
-import tenacity
+import urllib3
+from urllib3.util import Retry
 
-from kaggleprice.competitions.download.complaints import http_status, reason
-from kaggleprice.competitions.download.content import copy
-from kaggleprice.competitions.download.records import FetchSettings, Origin, Wanted
-from kaggleprice.core.errors import DataError
-from kaggleprice.core.progress import BYTES, Progress
+from kaggleprice.competitions.download.content import (
+    BLOCK,
+    Blocks,
+    check_size,
+    reason,
+    reported,
+    write,
+)
+from kaggleprice.competitions.download.origins import LocalFile, Origin
+from kaggleprice.competitions.download.records import CompetitionFile, FetchSettings, Status
+from kaggleprice.core.errors import DataError, NetworkError
+from kaggleprice.core.progress import Progress
 
 _PACKAGE = "package:"
-_SECONDS_BETWEEN = 0.05
+# requests wraps the errors of connecting; those of reading a body are urllib3's own.
+NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
 _TRANSIENT = (
     requests.ConnectionError,
     requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,  # a body that ends before it is whole
+    urllib3.exceptions.TimeoutError,
+    urllib3.exceptions.ProtocolError,  # a body that ends before it is whole
 )
 
 
-def mirror_origins(wanted: Wanted, settings: FetchSettings, progress: Progress) -> Iterator[Origin]:
+def mirror_origins(
+    file: CompetitionFile, settings: FetchSettings, progress: Progress
+) -> Iterator[Origin]:
     """Yield a file's mirrors, in their order."""
-    for address in wanted.file.mirrors:
+    for address in file.record.mirrors:
         if address.startswith(_PACKAGE):
-            opener = partial(_open_shipped, address)
-            yield Origin(address, "copied", partial(copy, opener, wanted.file.name, progress))
+            opener = partial(_open_shipped, address.removeprefix(_PACKAGE))
+            yield LocalFile(address, file.record.name, None, opener, settings, progress)
         else:
-            mirror = _Mirror(address, settings, wanted.file.name, progress)
-            yield Origin(mirror.label, "downloaded", mirror.save)
+            yield Mirror(address, file, settings, progress)
 
 
-def _open_shipped(address: str) -> AbstractContextManager[IO[bytes]]:
+def _open_shipped(name: str) -> AbstractContextManager[IO[bytes]]:
     """Open a file of the installed package, or of the checkout around it.
 
     Raises:
-        DataError: where it is in neither, or the address leads out of them.
+        DataError: where it is in neither, or the name leads out of them.
     """
-    relative = PurePosixPath(address.removeprefix(_PACKAGE))
+    relative = PurePosixPath(name)
     package = resources.files("kaggleprice")
     folders: tuple[Traversable, ...] = (package, Path(str(package)).parent)
     for folder in folders:
@@ -61,11 +73,14 @@ def _open_shipped(address: str) -> AbstractContextManager[IO[bytes]]:
 
 
 @dataclass(frozen=True)
-class _Mirror:
+class Mirror:
+    """A web address of one file."""
+
     url: str
+    file: CompetitionFile
     settings: FetchSettings
-    name: str
     progress: Progress
+    status: ClassVar[Status] = "downloaded"
 
     @property
     def label(self) -> str:
@@ -73,126 +88,142 @@ class _Mirror:
         scheme, _, rest = self.url.partition("://")
         return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}"
 
-    def save(self, part: Path) -> None:
-        """Write what the address gives to `part`, asking again where that may help.
+    def save(self, path: Path) -> None:
+        """Write what the address gives to `path`, asking again where that may help.
+
+        urllib3's `Retry` counts the attempts and knows the waits. It is driven from here and not
+        mounted on the session, where it would see answers but no body that breaks off.
 
         Raises:
-            requests.RequestException: of the last attempt.
+            requests.RequestException, urllib3.exceptions.HTTPError: of the last attempt.
+            NetworkError: for an error status, or for plain http where it is not allowed.
+            DataError: where there is more than the largest size allowed.
         """
-        retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self.settings.attempts),
-            retry=tenacity.retry_if_exception(_is_transient),
-            wait=self._wait,
-            before_sleep=self._announce,
-            reraise=True,
+        settings = self.settings
+        retry = Retry(
+            total=settings.attempts - 1,
+            backoff_factor=settings.backoff,
+            backoff_jitter=settings.backoff,
+            backoff_max=settings.longest_wait,
         )
-        retrying(self._attempt, part)
-
-    def _attempt(self, part: Path) -> None:
-        # The stream is opened and closed here: an attempt that was given up can write no more.
-        with part.open("wb") as stream:
-            counted = _Counted(stream, self.name, self.progress)
+        while True:
             try:
-                work = partial(_stream, self.url, counted, self.settings.timeout)
-                _within(self.settings.deadline, work)
-            except TimeoutError:
-                late = f"not the whole file within {self.settings.deadline:g} s"
-                raise requests.RequestException(late) from None
-            finally:
-                counted.given_up = True
+                return write(self._blocks(), path, settings.max_bytes)
+            except (*NETWORK_ERRORS, _StatusError) as error:
+                if not (retry.total and _is_transient(error)):
+                    raise
+                retry = retry.increment("GET", self.url)
+                wait = min(_seconds(retry, error), settings.longest_wait)
+                attempt = f"attempt {settings.attempts - int(retry.total or 0)}"
+                self.progress.notice(
+                    f"{self.label}: {reason(error)}; {attempt} of {settings.attempts} "
+                    f"in {wait:.1f} s."
+                )
+            time.sleep(wait)
 
-    def _wait(self, state: tenacity.RetryCallState) -> float:
-        backoff = tenacity.wait_exponential(multiplier=self.settings.backoff)
-        jitter = tenacity.wait_random(0, self.settings.backoff)
-        wait = max(backoff(state) + jitter(state), _retry_after(_error(state)))
-        return min(wait, self.settings.longest_wait)
+    def _blocks(self) -> Blocks:
+        """Ask once, and yield the body as it arrives, unpacked."""
+        self._refuse_plain_http(self.url)
+        started = time.monotonic()
+        with requests.Session() as session:
+            get = partial(session.get, self.url, stream=True, timeout=self.settings.timeout)
+            with _within(self.settings.deadline, get) as response:
+                for answer in (*response.history, response):
+                    self._refuse_plain_http(answer.url)
+                if not response.ok:
+                    raise _StatusError(response)
+                # What is packed for the way is longer once it has arrived.
+                length = "" if "Content-Encoding" in response.headers else "Content-Length"
+                announced = response.headers.get(length, "")
+                size = int(announced) if announced.isdecimal() else None
+                check_size(size or 0, self.settings.max_bytes)
+                blocks = self._body(response, started)
+                name = self.file.record.name
+                yield from reported(blocks, self.progress, "downloading", name, size)
 
-    def _announce(self, state: tenacity.RetryCallState) -> None:
-        wait = state.next_action.sleep if state.next_action else 0.0
-        attempt = f"attempt {state.attempt_number + 1} of {self.settings.attempts}"
-        self.progress.notice(f"{self.label}: {reason(_error(state))}; {attempt} in {wait:.1f} s.")
+    def _body(self, response: requests.Response, started: float) -> Blocks:
+        """Yield the body, unless it comes too slowly: each byte sets a socket's timeout back."""
+        done, settings = 0, self.settings
+        # `read1` returns what has arrived; `read` would wait for a whole block.
+        while block := response.raw.read1(BLOCK, decode_content=True):
+            yield block
+            done += len(block)
+            seconds = time.monotonic() - started
+            if seconds > settings.deadline and done < settings.min_speed * seconds:
+                raise requests.RequestException(
+                    f"too slow, only {done / 1e3:.1f} kB within {seconds:.0f} s"
+                )
 
+    def _refuse_plain_http(self, url: str) -> None:
+        """Refuse an address whose content others could change unnoticed.
 
-class _Counted:
-    """A file that tells how much was written to it.
-
-    Attributes:
-        total: how many bytes are to come; None where the server does not say.
-        given_up: whether nobody waits for it any more; then it tells nothing.
-    """
-
-    def __init__(self, stream: IO[bytes], name: str, progress: Progress) -> None:
-        self._stream, self._name, self._progress = stream, name, progress
-        self._done, self._due = 0, 0.0
-        self.total: int | None = None
-        self.given_up = False
-
-    def write(self, block: bytes) -> None:
-        """Write, and tell."""
-        self._stream.write(block)
-        self._done += len(block)
-        now = time.monotonic()
-        # A chunk is a kilobyte, of which there may be millions.
-        if (now >= self._due or self._done == self.total) and not self.given_up:
-            self._due = now + _SECONDS_BETWEEN
-            self._progress.advance("downloading", self._done, self.total, self._name, BYTES)
-
-    def flush(self) -> None:
-        """Flush the file."""
-        self._stream.flush()
-
-
-def _stream(url: str, stream: _Counted, timeout: float) -> None:
-    with ExitStack() as stack:
-
-        def look(response: requests.Response, **_: Any) -> None:
-            # pooch leaves open what it does not read to the end.
-            stack.callback(response.close)
-            length = response.headers.get("Content-Length", "")
-            # What is packed for the way is longer once it has arrived.
-            whole = length.isdecimal() and "Content-Encoding" not in response.headers
-            stream.total = int(length) if whole else None
-
-        download = pooch.HTTPDownloader(timeout=(timeout, timeout), hooks={"response": look})
-        download(url, stream, None)
+        Raises:
+            NetworkError: for plain http to another computer, where no hash is recorded.
+        """
+        parts = urlsplit(url)
+        safe = parts.scheme != "http" or _is_loopback(parts.hostname or "")
+        if not (safe or self.file.hashes or self.settings.allow_http):
+            raise NetworkError(
+                "by plain http anybody on the way could change the file, and no hash is recorded "
+                "that would tell; use https, record its sha256, or pass `--allow-http` to "
+                f"`{self.file.command}`"
+            )
 
 
-def _within(seconds: float, work: Callable[[], None]) -> None:
-    """Run `work`, but wait no longer than `seconds` for it.
+class _StatusError(NetworkError):
+    """An answer that is an error, such as HTTP 404."""
 
-    A socket's timeout starts anew with each byte, so that a server that drips is never late
-    for it. The thread is a daemon: one that is given up cannot hold up the exit.
+    def __init__(self, response: requests.Response) -> None:
+        super().__init__(f"HTTP {response.status_code}")
+        self.status, self.answer = response.status_code, response.raw
+
+
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _within(seconds: float, get: Callable[[], requests.Response]) -> requests.Response:
+    """Call `get`, but wait no longer than `seconds` for the beginning of an answer.
+
+    A socket's timeout starts anew with each byte, so that headers that drip never exceed it. The
+    thread is a daemon: one that is given up cannot delay the exit.
 
     Raises:
-        TimeoutError: where `work` is not done in time; it is left to itself.
+        requests.RequestException: where there is no answer in time, and as `get`.
     """
-    outcome: Future[None] = Future()
+    outcome: Future[requests.Response] = Future()
 
     def run() -> None:
         try:
-            work()
-        except BaseException as error:  # for the caller, who gets it from `result`
+            outcome.set_result(get())
+        except BaseException as error:  # raised again for the caller, by `result`
             outcome.set_exception(error)
-        else:
-            outcome.set_result(None)
 
     Thread(target=run, daemon=True).start()
-    outcome.result(timeout=seconds)
+    try:
+        return outcome.result(timeout=seconds)
+    except TimeoutError:
+        outcome.add_done_callback(_close_late)
+        raise requests.RequestException(f"no answer within {seconds:g} s") from None
 
 
-def _error(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+def _close_late(outcome: Future[requests.Response]) -> None:
+    if outcome.exception() is None:
+        outcome.result().close()
 
 
-def _is_transient(error: BaseException) -> bool:
-    if status := http_status(error):
-        return status == requests.codes.too_many_requests or status >= 500
+def _is_transient(error: Exception) -> bool:
+    if isinstance(error, _StatusError):
+        return error.status == requests.codes.too_many_requests or error.status >= 500
     return isinstance(error, _TRANSIENT)
 
 
-def _retry_after(error: BaseException | None) -> float:
-    """Return the seconds that a mirror asks to be left alone; 0 for none, or for a date."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        asked = error.response.headers.get("Retry-After", "")
-        return float(asked) if asked.isdecimal() else 0.0
-    return 0.0
+def _seconds(retry: Retry, error: Exception) -> float:
+    """Return how long to wait: as the mirror asks (Retry-After) or, if longer, as `retry` says."""
+    requested = None
+    if isinstance(error, _StatusError):
+        with suppress(urllib3.exceptions.InvalidHeader):
+            requested = retry.get_retry_after(error.answer)
+    return max(requested or 0.0, retry.get_backoff_time())

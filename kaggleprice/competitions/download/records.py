@@ -1,39 +1,53 @@
-"""What is wanted, how it is recognised, where it may come from, and what was found."""
+"""The files of a competition: what is recorded of each, where it belongs, how it is recognised."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION, Competition, DataFile
 from kaggleprice.competitions.download.content import Digests
+from kaggleprice.core.errors import ChecksumError, DataError
 
 Role = Literal["train", "test"]
+ROLES: tuple[Role, Role] = ("train", "test")
 Status = Literal["cached", "downloaded", "copied"]
+
+# Characters: the names of some hundred thousand columns.
+_LONGEST_HEADER = 1 << 20
 
 
 @dataclass(frozen=True)
 class FetchSettings:
-    """How patient to be with mirrors; all times in seconds.
+    """Limits on mirrors and files; all times in seconds.
 
     Attributes:
         timeout: the longest silence while connecting or reading, per attempt.
-        deadline: the longest that one attempt may take altogether; a mirror that is alive
-            but slower than this is not asked again.
-        attempts: how often one mirror is asked before it is the next one's turn.
-        backoff: the wait before the second attempt; it doubles from there, plus jitter.
+        deadline: how long an attempt may wait for an answer, and from when on it must have been
+            as fast as `min_speed`; a mirror that is alive but slower is not asked again.
+        min_speed: bytes per second, on average over the attempt.
+        attempts: how often one mirror is asked before the next one is.
+        backoff: the wait before the third attempt (there is none before the second); it doubles
+            from there, plus jitter.
         longest_wait: no wait between attempts is longer, whatever the mirror asks for.
         lock_timeout: how long to wait for another process that fetches the same file.
+        max_bytes: the largest file that is taken, unpacked.
+        allow_http: whether a file without a recorded hash may come by plain http, where anybody
+            on the way can change it. From this computer itself it always may.
     """
 
     timeout: float = 20.0
     deadline: float = 120.0
+    min_speed: float = 50_000.0
     attempts: int = 4
     backoff: float = 0.5
     longest_wait: float = 30.0
     lock_timeout: float = 900.0
+    max_bytes: int = 10 * 10**9
+    allow_http: bool = False
 
 
 DEFAULT_SETTINGS = FetchSettings()
@@ -45,8 +59,8 @@ class FetchedFile:
 
     Attributes:
         role: which of the competition's two files it is.
-        name: its recorded name; `path` may bear another one.
-        path: where it lies.
+        name: its recorded name; `path` may have another one.
+        path: where it is.
         bytes: its size.
         sha1: the digest found, whether or not one is recorded.
         sha256: likewise.
@@ -67,44 +81,82 @@ class FetchedFile:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One file of a competition and the place where it belongs; as text, its name."""
+class CompetitionFile:
+    """One file of a competition; as text, its name.
+
+    Attributes:
+        competition: whose file.
+        role: which of the two.
+        record: its name, mirrors and hashes.
+        path: where it belongs.
+    """
 
     competition: Competition
     role: Role
-    file: DataFile
-    target: Path
+    record: DataFile
+    path: Path
 
     def __str__(self) -> str:
-        return f"{self.file.name} of {self.competition.name}"
+        return f"{self.record.name} of {self.competition.name}"
 
     @property
     def hashes(self) -> dict[str, str]:
         """The recorded digests by algorithm, the stronger one first."""
-        recorded = {"SHA-256": self.file.sha256, "SHA-1": self.file.sha1}
+        recorded = {"SHA-256": self.record.sha256, "SHA-1": self.record.sha1}
         return {name: digest.lower() for name, digest in recorded.items() if digest}
 
     @property
-    def advice(self) -> str:
-        """What a person can do where the file cannot be had."""
-        page = f" from {self.competition.page}" if self.competition.page else ""
-        return f"download the file yourself{page} and run `{self.command} --from PATH`"
+    def pooch_hash(self) -> str | None:
+        """The strongest recorded hash as pooch takes it, such as `sha256:1e18...`."""
+        return next((f"{n.replace('-', '').lower()}:{d}" for n, d in self.hashes.items()), None)
 
     @property
     def command(self) -> str:
         """The command that fetches this competition's files."""
-        chosen = self.competition.name if self.file.path is None else "FILE.toml"
-        return "kaggleprice download" + (
-            "" if chosen == DEFAULT_COMPETITION else f" --competition {chosen}"
-        )
+        chosen = self.competition.name if self.record.path is None else "FILE.toml"
+        option = "" if chosen == DEFAULT_COMPETITION else f" --competition {chosen}"
+        return f"kaggleprice download{option}"
 
-    def problem(self, digests: Digests) -> str | None:
-        """Say which recorded hash these digests miss; None where they miss none."""
+    @property
+    def advice(self) -> str:
+        """What a person can do where no mirror gives the file."""
+        page = f" from {self.competition.page}" if self.competition.page else ""
+        return f"download the file yourself{page} and run `{self.command} --from PATH`"
+
+    def mismatch(self, digests: Digests) -> str | None:
+        """Return which recorded hash these digests are not; None where they are all of them."""
         found = {"SHA-256": digests.sha256, "SHA-1": digests.sha1}
         for name, expected in self.hashes.items():
             if found[name] != expected:
                 return f"expected {name} {expected}, found {found[name]}"
         return None
+
+    def check(self, path: Path, digests: Digests) -> None:
+        """Check that `path` holds this file: by its hash or, without one, by its header.
+
+        Raises:
+            ChecksumError: for another hash than the recorded one.
+            DataError: where no hash is recorded and it is no table with the competition's columns,
+                such as the login page that some servers send in place of a file.
+        """
+        if mismatch := self.mismatch(digests):
+            raise ChecksumError(mismatch)
+        if not self.hashes:
+            self._check_header(path)
+
+    def _check_header(self, path: Path) -> None:
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as stream:
+                text = stream.read(_LONGEST_HEADER)
+            header = next(csv.reader(io.StringIO(text, newline="")), [])
+        except (UnicodeDecodeError, csv.Error):
+            raise DataError("it is not a CSV: its beginning is not text in UTF-8") from None
+        if text.lstrip().startswith("<"):
+            raise DataError(f"it is an HTML or XML page, not a CSV; it begins with {text[:40]!r}")
+        target = [self.competition.target_column] if self.role == "train" else []
+        for column in (self.competition.id_column, *target):
+            if column not in header:
+                raise DataError(f"it has no column {column!r}; it begins with {text[:40]!r}")
 
     def result(
         self, path: Path, digests: Digests, status: Status, *, verified: bool = True
@@ -112,7 +164,7 @@ class Wanted:
         """Describe the file at `path`; without a recorded hash it is never verified."""
         return FetchedFile(
             role=self.role,
-            name=self.file.name,
+            name=self.record.name,
             path=path,
             bytes=digests.bytes,
             sha1=digests.sha1,
@@ -122,31 +174,10 @@ class Wanted:
         )
 
 
-def wanted_files(competition: Competition, data_dir: Path) -> list[Wanted]:
-    """Name the training file and the test file, each with its place."""
+def competition_files(competition: Competition, data_dir: Path) -> list[CompetitionFile]:
+    """Return the training file and the test file, each with its place."""
     folder = data_dir / competition.name
-    roles: tuple[tuple[Role, DataFile], ...] = (
-        ("train", competition.train),
-        ("test", competition.test),
-    )
     return [
-        Wanted(competition, role, file, file.path or folder / file.name) for role, file in roles
+        CompetitionFile(competition, role, record, record.path or folder / record.name)
+        for role, record in zip(ROLES, competition.files, strict=True)
     ]
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A place to get one file from.
-
-    Attributes:
-        label: its name in messages.
-        status: what a file that comes from here is called.
-        save: writes the file's content to a path.
-    """
-
-    label: str
-    status: Status
-    save: Callable[[Path], None]
-
-
-Origins = Callable[[Wanted], Iterable[Origin]]
