@@ -1,1 +1,1 @@
-"""What everything stands on: errors, progress, files, registries, versions."""
+"""What all other packages use: errors, progress, files, registries, versions."""

@@ -4,13 +4,13 @@ KagglePriceError            root: catch this one to catch them all
 ├── RunError                1  the run itself failed
 │   ├── DivergenceError     1  training left the finite numbers
 │   └── OutputError         1  a result could not be written
-├── UsageError              2  an option's value cannot be
+├── UsageError              2  an option has a value that it cannot have
 │   ├── UnknownNameError    2  a name that is in no registry
 │   └── DeviceError         2  a device that this machine does not have
 ├── DataError               3  a file's content is not what the competition says
 │   ├── MissingFileError    3  a file that should be there is not
 │   └── RunFolderError      3  a run folder is incomplete or was altered
-├── NetworkError            4  no mirror gave the file
+├── NetworkError            4  a file could not be fetched
 │   └── ChecksumError       4  a file's hash is not the recorded one
 ├── AccessError             5  credentials or competition rules are missing
 └── GateError               6  a limit set by the user was missed
@@ -45,22 +45,31 @@ class OutputError(RunError):
 
 
 class UsageError(KagglePriceError):
-    """An option's value cannot be."""
+    """An option has a value that it cannot have."""
 
     exit_code = 2
 
 
 class UnknownNameError(UsageError):
-    """A name that is in no registry; the message lists the valid ones."""
+    """A name that is in no registry; the message lists the valid ones and the nearest of them."""
 
     def __init__(
         self, kind: str, name: str, valid: Iterable[str], where: str = "", more: str = ""
     ) -> None:
+        """Make the message.
+
+        Args:
+            kind: what the name should be the name of, such as `preset`.
+            name: the name that was given.
+            valid: the names that there are.
+            where: follows the name in the message, such as ` in kaggleprice.toml`.
+            more: follows the list of valid names.
+        """
         self.kind, self.name, self.valid = kind, name, sorted(valid)
         close = difflib.get_close_matches(name, self.valid, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        known = f"there are: {', '.join(self.valid)}" if self.valid else "there are none yet"
-        super().__init__(f"unknown {kind} {name!r}{where}; {known}{more}.{hint}")
+        listed = f"there are: {', '.join(self.valid)}" if self.valid else "there are none yet"
+        super().__init__(f"unknown {kind} {name!r}{where}; {listed}{more}.{hint}")
 
 
 class DeviceError(UsageError):
@@ -82,7 +91,7 @@ class RunFolderError(DataError):
 
 
 class NetworkError(KagglePriceError):
-    """No mirror gave the file."""
+    """A file could not be fetched."""
 
     exit_code = 4
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,68 +15,70 @@ from kaggleprice.core.errors import OutputError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path in the same folder; rename it to `path` where the block succeeds.
+    """Yield a temporary path in the same folder; rename it to `path` if the block succeeds.
 
-    A link is followed. What is there and no file, such as `/dev/stdout` or a named pipe, is
-    written to and stays what it is.
+    A link is followed: the file that it leads to is replaced, the link stays. A device or a named
+    pipe, such as `/dev/stdout`, is not replaced but written to.
 
     Raises:
         OutputError: where the file cannot be written.
     """
-    beside: Path | None = None
-    given = path
+    temporary: Path | None = None
     try:
-        path = path.resolve()
-        if path.exists() and not path.is_file():
-            with _passing_on(given) as passed:
-                yield passed
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            with _copied_to(path) as copied:
+                yield copied
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+            prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent
         )
         os.close(handle)
-        beside = Path(name)
-        # mkstemp keeps others out; a result has the permissions of any new file.
-        beside.chmod(0o666 & ~_umask())
-        yield beside
-        beside.replace(path)
+        temporary = Path(name)
+        # mkstemp makes it for its owner alone; a result has the permissions of any new file.
+        temporary.chmod(0o666 & ~_umask())
+        yield temporary
+        temporary.replace(target)
     except OSError as error:
-        raise OutputError(f"cannot write {given}: {error.strerror or error}.") from None
+        raise OutputError(f"cannot write {path}: {error.strerror or error}.") from None
     finally:
-        if beside is not None:
-            beside.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def _passing_on(path: Path) -> Iterator[Path]:
-    """Give a temporary path elsewhere; write what it holds to `path` where the block succeeds."""
+def _copied_to(device: Path) -> Iterator[Path]:
+    """Yield a path in a temporary folder; copy the file to `device` if the block succeeds."""
     with tempfile.TemporaryDirectory() as folder:
-        passed = Path(folder) / "passed"
-        yield passed
-        with path.open("wb") as stream:
-            stream.write(passed.read_bytes())
+        temporary = Path(folder) / "result"
+        yield temporary
+        with temporary.open("rb") as source, device.open("wb") as stream:
+            shutil.copyfileobj(source, stream)
 
 
 def _umask() -> int:
+    # It can only be read by setting it.
     current = os.umask(0)
     os.umask(current)
     return current
 
 
 def check_writable(path: Path) -> None:
-    """Check, before long work, that `path` can be written: nothing is left there.
+    """Check that `path` can be written, before hours are spent on what goes there.
+
+    No file is left behind.
 
     Raises:
-        OutputError: where it cannot, or where it is a folder.
+        OutputError: where it cannot be written, or is a folder.
     """
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder; name a file.")
     try:
         if path.exists() and not path.is_file():
-            # A device or a pipe: that it takes anything is seen when it is written to.
+            # A device or a pipe: whether it takes anything shows when it is written to.
             return
-        # The folder may be yet to make: what counts is the nearest one that is there.
+        # Folders that are missing will be made: what counts is the nearest one that exists.
         folder = next(f for f in path.absolute().parents if f.exists())
         with tempfile.TemporaryFile(dir=folder):
             pass

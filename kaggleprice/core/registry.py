@@ -1,4 +1,4 @@
-"""The shape of every registry: name → one line of help and where the code is.
+"""Registries: each maps a name to one line of help and to the place of the code behind it.
 
 A registry imports nothing heavy, so help texts and completion know every name without
 loading torch; the code behind a name is imported when it is first used.

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.download.cache import Cache
+from kaggleprice.competitions.download.cache import Cache, Origins
 from kaggleprice.competitions.download.mirrors import mirror_origins
-from kaggleprice.competitions.download.origins import Origins, local_origins
+from kaggleprice.competitions.download.origins import local_origins
 from kaggleprice.competitions.download.records import (
     DEFAULT_SETTINGS,
     FetchedFile,

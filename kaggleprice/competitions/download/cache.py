@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +12,8 @@ import pooch
 from filelock import FileLock, Timeout
 
 from kaggleprice.competitions.download.content import Digests, reason, translated
-from kaggleprice.competitions.download.mirrors import NETWORK_ERRORS
-from kaggleprice.competitions.download.origins import LocalFile, Origin, Origins, find_by_hash
+from kaggleprice.competitions.download.mirrors import NETWORK_ERRORS, Mirror
+from kaggleprice.competitions.download.origins import LocalFile, find_by_hash
 from kaggleprice.competitions.download.records import CompetitionFile, FetchedFile, FetchSettings
 from kaggleprice.core.errors import (
     ChecksumError,
@@ -24,6 +24,9 @@ from kaggleprice.core.errors import (
     OutputError,
 )
 from kaggleprice.core.progress import SILENT, Progress
+
+Origin = LocalFile | Mirror
+Origins = Callable[[CompetitionFile], Iterable[Origin]]
 
 # ValueError: an address that is none; or, from pooch, a file that changed while it was checked.
 _TRY_THE_NEXT = (*NETWORK_ERRORS, ValueError, DataError, NetworkError)

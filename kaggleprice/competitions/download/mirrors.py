@@ -28,7 +28,7 @@ from kaggleprice.competitions.download.content import (
     reported,
     write,
 )
-from kaggleprice.competitions.download.origins import LocalFile, Origin
+from kaggleprice.competitions.download.origins import LocalFile
 from kaggleprice.competitions.download.records import CompetitionFile, FetchSettings, Status
 from kaggleprice.core.errors import DataError, NetworkError
 from kaggleprice.core.progress import Progress
@@ -46,7 +46,7 @@ _TRANSIENT = (
 
 def mirror_origins(
     file: CompetitionFile, settings: FetchSettings, progress: Progress
-) -> Iterator[Origin]:
+) -> Iterator[LocalFile | Mirror]:
     """Yield a file's mirrors, in their order."""
     for address in file.record.mirrors:
         if address.startswith(_PACKAGE):

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
-from typing import IO, ClassVar, Protocol
+from typing import IO, ClassVar
 
 from kaggleprice.competitions.download.content import (
     READ_ERRORS,
@@ -25,24 +25,6 @@ from kaggleprice.core.errors import ChecksumError, DataError, MissingFileError
 from kaggleprice.core.progress import Progress
 
 _NAMES_IN_MESSAGES = 5
-
-
-class Origin(Protocol):
-    """A place to get one file from."""
-
-    @property
-    def label(self) -> str:
-        """Its name in messages."""
-
-    @property
-    def status(self) -> Status:
-        """What a file that comes from here is called."""
-
-    def save(self, path: Path) -> None:
-        """Write the content to `path`."""
-
-
-Origins = Callable[[CompetitionFile], Iterable[Origin]]
 
 
 @dataclass
@@ -107,12 +89,14 @@ def find_by_hash(files: Iterable[LocalFile], wanted: CompetitionFile) -> LocalFi
     return None
 
 
-def local_origins(path: Path, settings: FetchSettings, progress: Progress) -> Origins:
-    """Return how to find files in a folder and the folders in it, or in a zip archive.
+def local_origins(
+    path: Path, settings: FetchSettings, progress: Progress
+) -> Callable[[CompetitionFile], list[LocalFile]]:
+    """Return a function that finds a file in a folder and the folders in it, or in a zip archive.
 
     Raises:
-        MissingFileError: where there is no such path; also later, where a file is not in it.
-        ChecksumError: later, where only a file with the right name but another hash is in it.
+        MissingFileError: where there is no such path; from the function, where a file is not there.
+        ChecksumError: from the function, where only a file of that name with another hash is there.
         DataError: where it is neither a folder nor a zip archive, or cannot be read.
     """
     with translated(DataError, f"{path} cannot be read", READ_ERRORS):

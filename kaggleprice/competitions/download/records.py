@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -53,17 +53,14 @@ class FetchSettings:
 DEFAULT_SETTINGS = FetchSettings()
 
 
-@dataclass(frozen=True)
-class FetchedFile:
-    """One file of a competition, present and read once from end to end.
+@dataclass(frozen=True, kw_only=True)
+class FetchedFile(Digests):
+    """One file of a competition, present, with the digests found, whether recorded or not.
 
     Attributes:
         role: which of the competition's two files it is.
         name: its recorded name; `path` may have another one.
         path: where it is.
-        bytes: its size.
-        sha1: the digest found, whether or not one is recorded.
-        sha256: likewise.
         status: whether it was there already, or how it came.
         verified: False where no hash is recorded or verification was switched off.
         backup: where the file that it replaced was put; None where it replaced nothing.
@@ -72,9 +69,6 @@ class FetchedFile:
     role: Role
     name: str
     path: Path
-    bytes: int
-    sha1: str
-    sha256: str
     status: Status
     verified: bool
     backup: Path | None = None
@@ -163,12 +157,10 @@ class CompetitionFile:
     ) -> FetchedFile:
         """Describe the file at `path`; without a recorded hash it is never verified."""
         return FetchedFile(
+            **asdict(digests),
             role=self.role,
             name=self.record.name,
             path=path,
-            bytes=digests.bytes,
-            sha1=digests.sha1,
-            sha256=digests.sha256,
             status=status,
             verified=verified and bool(self.hashes),
         )
