@@ -129,12 +129,12 @@ def stalled(body: bytes, at: int) -> Answer:
     return answer
 
 
-def dripping(body: bytes, every: float) -> Answer:
-    """Send one byte at a time."""
+def dripping(body: bytes, every: float, size: int = 1) -> Answer:
+    """Send `size` bytes at a time, with `every` seconds before each."""
 
     def answer(request: Request) -> None:
         request.begin(200, Content_Length=len(body))
-        _drip(request, body, every)
+        _drip(request, body, every, size)
 
     return answer
 
@@ -160,11 +160,11 @@ def dripping_headers(every: float) -> Answer:
     return answer
 
 
-def _drip(request: Request, body: bytes, every: float) -> None:
-    for value in body:
+def _drip(request: Request, body: bytes, every: float, size: int = 1) -> None:
+    for start in range(0, len(body), size):
         if request.server.ending.wait(every):
             return
-        request.wfile.write(bytes([value]))
+        request.wfile.write(body[start : start + size])
 
 
 def status(code: int, **headers: str | int) -> Answer:

@@ -161,6 +161,8 @@ def test_both_files_are_downloaded_verified_and_described(mirror: Mirror, data: 
     ]
     assert [file.path.read_bytes() for file in files] == [TRAIN, TEST]
     assert seen(data / "toy") == {"train.csv", "test.csv"}
+    # Not 600, as temporary files are.
+    assert files[0].path.stat().st_mode == put(data / "any.csv", b"").stat().st_mode
 
 
 def test_a_cached_file_is_not_fetched_again(mirror: Mirror, data: Path) -> None:
@@ -254,6 +256,12 @@ def test_what_is_whole_is_taken(mirror: Mirror, data: Path, answer: Answer) -> N
     train, _ = fetch(served(mirror, answer), data)
     assert train.path.read_bytes() == TRAIN
     assert mirror.requests["/train"] == 1
+
+
+def test_a_mirror_may_take_its_time_if_it_is_fast_enough(mirror: Mirror, data: Path) -> None:
+    toy = served(mirror, dripping(TRAIN, 0.1, size=500))
+    settings = replace(SETTINGS, deadline=0.3, min_speed=100)
+    assert fetch(toy, data, settings=settings)[0].path.read_bytes() == TRAIN
 
 
 @pytest.mark.parametrize(
