@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.core.files import sha256
 from kaggleprice.runs import SCHEMA_VERSION
-from kaggleprice.runs.records import digest_of
+from kaggleprice.runs.record import digest_of
 from kaggleprice.settings.run import make_settings
 
 ROWS, FOLDS = 40, 4
@@ -59,7 +59,7 @@ def forge(
     frame = pd.DataFrame({"Id": ids, "true": true, "predicted": predicted, "fold": fold})
     frame.to_csv(folder / "oof.csv", index=False, lineterminator="\n")
     frame[["Id", "fold"]].to_csv(folder / "folds.csv", index=False, lineterminator="\n")
-    score = METRICS[metric].load()
+    score = METRICS[metric].score
     folds = [
         {
             "fold": int(k),
@@ -75,7 +75,12 @@ def forge(
         "run": folder.name,
         "competition": folder.parent.name,
         "metric": metric,
-        "columns": {"id_column": "Id", "target_column": "Price"},
+        "columns": {
+            "id_column": "Id",
+            "target_column": "Price",
+            "target_transform": "log",
+            "missing_values": ["NA"],
+        },
         "settings": json.loads(json.dumps(asdict(settings))),
         "notes": list(notes),
         "data": {
@@ -101,6 +106,14 @@ def forge(
             for seed, alone in enumerate([line["validation"] * 1.1, line["validation"] * 1.3])
         ],
         "partners": [],
+        "ensemble": {
+            "members": [{"fold": 0, "seed": 0}],
+            "engineering": None,
+            "recipes": ["recipes/fold-1.json"],
+            "target_center": [0.0],
+            "target_scale": [1.0],
+            "epochs": [3],
+        },
         "files": {name: sha256(folder / name) for name in ("folds.csv", "oof.csv")},
         "timing": {"finished": finished, "seconds": 12.345},
         **changes,

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from kaggleprice.competitions.scoring import rmse
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
@@ -34,7 +35,6 @@ from kaggleprice import KagglePriceRegressor
 from kaggleprice.api import regressor
 from kaggleprice.api.regressor.literals import read_literals
 from kaggleprice.competitions.catalog import COMPETITIONS
-from kaggleprice.competitions.scoring import rmse
 from kaggleprice.competitions.tables import Tables, read_tables
 from kaggleprice.core.errors import DivergenceError, KagglePriceError, UsageError
 from kaggleprice.evaluation import cross_validation

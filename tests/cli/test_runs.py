@@ -19,7 +19,7 @@ from small import write_small
 
 from kaggleprice import cli
 from kaggleprice.cli.ci import annotation
-from kaggleprice.runs.records import read_record
+from kaggleprice.runs.record import read_record
 
 SMALL = ["-c", "small.toml"]
 CV = ["cv", *SMALL, *TINY]

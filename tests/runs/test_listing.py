@@ -17,8 +17,8 @@ from forged import forge, noisy, write_record
 
 from kaggleprice.core.errors import OutputError, RunFolderError, UnknownNameError, UsageError
 from kaggleprice.runs import describe, listing, pruning
-from kaggleprice.runs.listing import FINISHED, INTERRUPTED, UNREADABLE, Listed, stored_files
-from kaggleprice.runs.records import read_record
+from kaggleprice.runs.record import read_record
+from kaggleprice.runs.run import FINISHED, INTERRUPTED, UNREADABLE, Run
 from kaggleprice.settings.options import OPTIONS_BY_NAME
 from kaggleprice.settings.run import PRESETS, RunSettings, make_settings
 
@@ -38,7 +38,7 @@ def runs_dir(tmp_path: Path) -> Path:
     return runs
 
 
-def names(runs: list[Listed]) -> list[str]:
+def names(runs: list[Run]) -> list[str]:
     return [f"{run.competition}/{run.name}" for run in runs]
 
 
@@ -97,7 +97,7 @@ def test_a_damaged_run_stops_no_list(runs_dir: Path, damage: Callable[[Path], No
     runs = listing.list_runs(runs_dir, "small")
     assert names(runs) == ["small/a", "small/c", "small/b"]
     assert runs[-1].state == UNREADABLE
-    assert runs[-1].record is None
+    assert runs[-1].record == {}
     assert "run.json" in runs[-1].problem
     assert runs[-1].problem.endswith(".")
     assert abs(runs[-1].changed - time.time()) < 600
@@ -123,7 +123,7 @@ def test_an_unfinished_run_may_say_nothing_of_itself(runs_dir: Path, content: st
     left.mkdir()
     (left / "identity.json").write_text(content, encoding="utf-8")
     run = listing.list_runs(runs_dir, "small")[-1]
-    assert (run.state, run.settings, run.members) == (INTERRUPTED, None, None)
+    assert (run.state, run.has_settings, run.members) == (INTERRUPTED, False, None)
 
 
 # Finding one.
@@ -140,44 +140,44 @@ def test_an_unfinished_run_may_say_nothing_of_itself(runs_dir: Path, content: st
     ],
 )
 def test_find(runs_dir: Path, competition: str | None, name: str | None, found: str) -> None:
-    assert names([listing.find_listed(runs_dir, competition, name)]) == [found]
+    assert names([listing.find_run(runs_dir, competition, name)]) == [found]
 
 
 def test_find_by_path(runs_dir: Path, tmp_path: Path) -> None:
     moved = (runs_dir / "small" / "b").rename(tmp_path / "kept")
-    assert listing.find_listed(runs_dir, None, str(moved)).path == moved
-    assert listing.find_listed(runs_dir, None, f"{runs_dir}/small/a/").name == "a"
+    assert listing.find_run(runs_dir, None, str(moved)).path == moved
+    assert listing.find_run(runs_dir, None, f"{runs_dir}/small/a/").name == "a"
 
 
 def test_a_name_that_two_competitions_have(runs_dir: Path) -> None:
     with pytest.raises(UsageError, match=r"a may be any of other/a, small/a"):
-        listing.find_listed(runs_dir, None, "a")
+        listing.find_run(runs_dir, None, "a")
 
 
 def test_an_unknown_name_gets_the_nearest(runs_dir: Path) -> None:
     forge(runs_dir / "small" / "mlp-001", noisy(1))
     with pytest.raises(UnknownNameError, match="Did you mean 'mlp-001'"):
-        listing.find_listed(runs_dir, "small", "mlp-01")
+        listing.find_run(runs_dir, "small", "mlp-01")
 
 
 def test_a_damaged_run_by_name_says_what_is_wrong(runs_dir: Path) -> None:
     of_old_version(runs_dir / "small" / "b")
     with pytest.raises(RunFolderError, match="schema version 1"):
-        listing.find_listed(runs_dir, "small", "b")
+        listing.find_run(runs_dir, "small", "b")
 
 
 def test_the_latest_is_one_that_can_be_read(runs_dir: Path) -> None:
     cut(runs_dir / "small" / "c")
-    assert listing.find_listed(runs_dir, "small", None).name == "a"
+    assert listing.find_run(runs_dir, "small", None).name == "a"
     for name in "ab":
         cut(runs_dir / "small" / name)
     with pytest.raises(RunFolderError, match="damaged"):
-        listing.find_listed(runs_dir, "small", None)
+        listing.find_run(runs_dir, "small", None)
 
 
 def test_no_run_yet(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no run of small in .* yet; make one with"):
-        listing.find_listed(tmp_path, "small", None)
+        listing.find_run(tmp_path, "small", None)
 
 
 def test_find_competition(runs_dir: Path, tmp_path: Path) -> None:
@@ -443,7 +443,7 @@ def test_stored_files(runs_dir: Path) -> None:
     (folder / "submission.csv").write_text("12345", encoding="utf-8")
     (folder / "oof.csv").write_text("altered", encoding="utf-8")
     (folder / "folds.csv").unlink()
-    found = {file.name: file for file in stored_files(listing.read_listed(folder))}
+    found = {file.name: file for file in Run.describe(folder).stored_files()}
     assert {name: file.state for name, file in found.items()} == {
         "folds.csv": "missing",
         "oof.csv": "altered",

@@ -26,9 +26,10 @@ from kaggleprice.core.files import sha256
 from kaggleprice.evaluation.cross_validation import CrossValidation
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.preprocessing.fitted import FittedRecipe
-from kaggleprice.runs import reading, writing
-from kaggleprice.runs.reading import Run
-from kaggleprice.runs.records import digest_of
+from kaggleprice.runs import writing
+from kaggleprice.runs.listing import find_run, latest_run
+from kaggleprice.runs.record import digest_of
+from kaggleprice.runs.run import Run
 from kaggleprice.settings.run import make_settings
 
 OPTIONS = {"k": 3, "seeds": 2, "epochs": 4, "hidden": (8,), "history_every": 2, "seed": 5}
@@ -91,7 +92,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def copied(made: Made, tmp_path: Path) -> Made:
     """The same, in a folder of the test's own."""
     shutil.copytree(made.folder, tmp_path, dirs_exist_ok=True)
-    run = reading.read_run(tmp_path / "runs" / "small" / "mlp-001")
+    run = Run.read(tmp_path / "runs" / "small" / "mlp-001")
     source = workflow.DatasetRef(read_competition(tmp_path / "small.toml"), tmp_path / "data")
     return Made(tmp_path, source, made.data, run, made.result)
 
@@ -145,7 +146,7 @@ def test_folds(made: Made) -> None:
     assert list(folds.columns) == ["Id", "fold"]
     assert list(folds["Id"]) == [str(i) for i in range(1, ROWS + 1)]
     assert sorted(folds["fold"].unique()) == [1, 2, 3]
-    np.testing.assert_array_equal(folds["fold"] - 1, made.result.fold_of_row)
+    np.testing.assert_array_equal(folds["fold"] - 1, made.result.split.fold_of_row)
 
 
 def test_oof_and_scores(made: Made) -> None:
@@ -202,11 +203,11 @@ def test_weights_and_recipes(made: Made) -> None:
 
 
 def test_a_loaded_run_predicts_the_written_oof_bit_for_bit(made: Made) -> None:
-    run = reading.read_run(made.run.path)
+    run = Run.read(made.run.path)
     ensemble = run.ensemble()
     predictions = ensemble.predict(made.data.tables.train.features)
     oof = WeightedPredictions(ensemble.members, predictions).out_of_fold(
-        made.result.fold_of_row, LOG, None
+        made.result.split, LOG, None
     )
     np.testing.assert_array_equal(oof, read(made.run.path / "oof.csv")["predicted"].to_numpy())
     test = made.data.tables.test.features
@@ -230,7 +231,7 @@ def test_a_run_of_any_network_is_loaded_bit_for_bit(
 ) -> None:
     """Which random start a member is decides what it is; all else is in the weights."""
     made = make(tmp_path, **options)
-    run = reading.read_run(made.run.path)
+    run = Run.read(made.run.path)
     assert run.settings == made.result.settings
     ensemble = run.ensemble()
     assert ensemble.members == made.result.ensemble.members
@@ -242,8 +243,7 @@ def test_a_run_of_any_network_is_loaded_bit_for_bit(
 
 def test_a_moved_run_still_loads(copied: Made) -> None:
     moved = copied.run.path.rename(copied.run.path.parent / "best")
-    run = reading.find_run(copied.runs_dir, copied.competition, "best")
-    assert run is not None
+    run = find_run(copied.runs_dir, "small", "best")
     assert run.name == "best"
     assert run.path == moved
     assert len(run.ensemble().members) == 6
@@ -360,22 +360,20 @@ def test_a_failure_leaves_nothing(
 def test_what_a_kill_leaves_is_no_run(copied: Made) -> None:
     """A process killed while it writes leaves a folder under its temporary name."""
     folder = copied.run.path.rename(copied.run.path.parent / f"{writing.UNFINISHED}k1ll3d")
-    assert reading.find_run(copied.runs_dir, copied.competition, None) is None
+    assert latest_run(copied.runs_dir, "small") is None
     with pytest.raises(UnknownNameError, match="there are none yet"):
-        reading.find_run(copied.runs_dir, copied.competition, folder.name)
+        find_run(copied.runs_dir, "small", folder.name)
     assert copied.write().name == "mlp-001"
 
 
 def test_the_latest_is_the_last_finished(copied: Made) -> None:
     copied.write("zzz")
     copied.write("aaa")
-    latest = reading.find_run(copied.runs_dir, copied.competition, None)
-    assert latest is not None
-    assert latest.name == "aaa"
+    assert find_run(copied.runs_dir, "small", None).name == "aaa"
 
 
 def test_no_runs_folder_is_no_run(made: Made, tmp_path: Path) -> None:
-    assert reading.find_run(tmp_path / "none", made.competition, None) is None
+    assert latest_run(tmp_path / "none", "small") is None
 
 
 # Damage that a digest of its own would hide.
@@ -385,7 +383,7 @@ def reseal(run: Run, **changes: Any) -> Run:
     record = {**run.record, **changes}
     record["digest"] = digest_of(record)
     (run.path / "run.json").write_text(json.dumps(record), encoding="utf-8")
-    return reading.read_run(run.path)
+    return Run.read(run.path)
 
 
 def test_weights_of_another_shape(copied: Made) -> None:
@@ -406,4 +404,4 @@ def test_every_field_of_the_record_is_sealed(copied: Made) -> None:
         changed = {**copied.run.record, key: [value]}
         file.write_text(json.dumps(changed), encoding="utf-8")
         with pytest.raises(RunFolderError):
-            reading.read_run(copied.run.path)
+            Run.read(copied.run.path)
