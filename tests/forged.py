@@ -48,6 +48,7 @@ def forge(
     finished: str = "2026-01-02T03:04:05+00:00",
     notes: Sequence[str] = (),
     data: str = "a" * 64,
+    id_column: str = "Id",
     **changes: Any,
 ) -> Path:
     """Write a run folder whose name and competition are those of `folder`; return it."""
@@ -56,9 +57,10 @@ def forge(
     true = truth(len(predicted)) if true is None else np.asarray(true, np.float64)
     fold = contiguous(len(predicted)) if fold is None else np.asarray(fold)
     ids = [str(i + 1) for i in range(len(predicted))] if ids is None else list(ids)
-    frame = pd.DataFrame({"Id": ids, "true": true, "predicted": predicted, "fold": fold})
-    frame.to_csv(folder / "oof.csv", index=False, lineterminator="\n")
-    frame[["Id", "fold"]].to_csv(folder / "folds.csv", index=False, lineterminator="\n")
+    frame = pd.DataFrame({0: ids, 1: true, 2: predicted, 3: fold})
+    for name, places in [("oof.csv", [0, 1, 2, 3]), ("folds.csv", [0, 3])]:
+        header = [[id_column, "true", "predicted", "fold"][place] for place in places]
+        frame[places].to_csv(folder / name, header=header, index=False, lineterminator="\n")
     score = METRICS[metric].score
     folds = [
         {
@@ -76,7 +78,7 @@ def forge(
         "competition": folder.parent.name,
         "metric": metric,
         "columns": {
-            "id_column": "Id",
+            "id_column": id_column,
             "target_column": "Price",
             "target_transform": "log",
             "missing_values": ["NA"],

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NotRequired
 from typing_extensions import TypedDict
 
 from kaggleprice.competitions.metrics import METRICS
-from kaggleprice.core.errors import RunFolderError
+from kaggleprice.core.errors import RunFolderError, UsageError
 from kaggleprice.runs import RECORD, SCHEMA_VERSION
+from kaggleprice.settings.run import RunSettings, settings_from_record, settings_to_record
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -161,7 +162,7 @@ def parse_record(text: str, file: Path) -> Mapping[str, Any]:
             missing or cannot be, with the field's name.
     """
     try:
-        record = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        record = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_int64)
         version, digest = record["schema_version"], record["digest"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(file, repr(error)) from None
@@ -171,7 +172,7 @@ def parse_record(text: str, file: Path) -> Mapping[str, Any]:
         )
     if digest != digest_of(record):
         raise RunFolderError(f"{file} was altered after it was written; train the run again.")
-    _check_types(record, file)
+    _check_types(Record, text, file)
     for field, problem in _problems(record):
         raise _damaged(file, f"{field}: {problem}")
     return dict(record)
@@ -190,21 +191,45 @@ def _finite(text: str) -> float:
     return number
 
 
+def _int64(text: str) -> int:
+    number = int(text)
+    if abs(number) >= 2**63:
+        raise ValueError(f"a number of {len(text)} digits is too large")
+    return number
+
+
+def read_settings(record: Mapping[str, Any], file: Path) -> RunSettings:
+    """Return the settings in a record, checked.
+
+    Raises:
+        RunFolderError: where they cannot be read, or one is of another type.
+    """
+    try:
+        settings = settings_from_record(record["settings"])
+        plain = json.dumps(settings_to_record(settings))
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
+        raise RunFolderError(f"{file}: settings cannot be read: {error}.") from None
+    _check_types(RunSettings, plain, file, "settings.")
+    return settings
+
+
 @cache
-def _adapter() -> TypeAdapter[Record]:
+def _adapter(kind: type) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Record)
+    return TypeAdapter(kind)
 
 
-def _check_types(record: Any, file: Path) -> None:
+def _check_types(kind: type, document: str, file: Path, prefix: str = "") -> None:
+    """Check JSON against declared types, none of which is converted."""
     from pydantic import ValidationError
 
     try:
-        _adapter().validate_python(record, strict=True)
+        _adapter(kind).validate_json(document, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise _damaged(file, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        field = prefix + ".".join(map(str, first["loc"]))
+        raise _damaged(file, f"{field}: {first['msg']}") from None
 
 
 def _problems(record: Record) -> list[tuple[str, str]]:

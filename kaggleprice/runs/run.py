@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kaggleprice.competitions.metrics import METRICS, Metric
 from kaggleprice.core.errors import (
     DataError,
+    KagglePriceError,
     OutputError,
     RunFolderError,
     UsageError,
@@ -20,7 +21,7 @@ from kaggleprice.core.errors import (
 from kaggleprice.core.files import sha256
 from kaggleprice.runs import BASE_MODELS, IDENTITY, PRUNED, RECORD, WEIGHTS
 from kaggleprice.runs.describe import nearest_preset
-from kaggleprice.runs.record import read_record
+from kaggleprice.runs.record import read_record, read_settings
 from kaggleprice.settings.run import RunSettings, settings_from_record
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from kaggleprice.training.engine import HistoryLine
 
 FINISHED, UNREADABLE, INTERRUPTED = "finished", "unreadable", "unfinished"
-_NO_SETTINGS = (KeyError, TypeError, ValueError, AttributeError, UsageError)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Run:
             RunFolderError: where its run.json or the settings in it cannot be read.
         """
         run = cls(path, read_record(path))
-        _ = run.settings
+        read_settings(run.record, path / RECORD)
         return run
 
     @classmethod
@@ -104,9 +104,9 @@ class Run:
         )
         try:
             identity = json.loads((path / IDENTITY).read_text(encoding="utf-8"))
-            nearest_preset(settings_from_record(identity["settings"]))
+            nearest_preset(read_settings(identity, path / IDENTITY))
             identity = {"settings": identity["settings"], "k": int(identity["k"])}
-        except (OSError, RecursionError, *_NO_SETTINGS):
+        except (OSError, RecursionError, KeyError, TypeError, ValueError, KagglePriceError):
             # Such as a run that was being written, or is removed now: its line says what it is.
             identity = {}
         return cls(path, {}, INTERRUPTED, what, identity)
@@ -182,17 +182,8 @@ class Run:
 
     @property
     def settings(self) -> RunSettings:
-        """What was asked for.
-
-        Raises:
-            RunFolderError: where the record does not hold settings.
-        """
-        try:
-            return settings_from_record((self.record or self.identity)["settings"])
-        except _NO_SETTINGS as error:
-            raise RunFolderError(
-                f"{self.path / RECORD}: settings cannot be read: {error}."
-            ) from None
+        """What was asked for; only where `has_settings`."""
+        return settings_from_record((self.record or self.identity)["settings"])
 
     def file(self, name: str) -> Path:
         """Return one of the files that run.json lists.
