@@ -35,6 +35,11 @@ def contiguous(rows: int = ROWS, k: int = FOLDS) -> NDArray[np.int64]:
     return np.arange(rows) * k // rows + 1
 
 
+def day(number: int) -> str:
+    """When a run was finished."""
+    return f"2026-01-{number:02d}T00:00:00+00:00"
+
+
 def forge(
     folder: Path,
     predicted: ArrayLike,

@@ -100,7 +100,7 @@ def fit_base_models(
         features = recipe.transform(tables.train.features, np.float32)
         test_features = recipe.transform(tables.test.features, np.float32)
         for p, name in enumerate(names):
-            progress.advance("base models", fold * len(names) + p, count, name, "models")
+            progress.advance("partners", fold * len(names) + p, count, name, "models")
             state = np.random.SeedSequence((base_seed, fold, p)).generate_state(1)[0]
             # Room above it: an estimator may count on from its state.
             model = PARTNERS[name].load()(int(state >> 1))
@@ -108,5 +108,5 @@ def fit_base_models(
                 model.fit(features[rows], target[rows])
                 train[p, fold] = model.predict(features)
                 test[p, fold] = model.predict(test_features)
-    progress.advance("base models", count, count, unit="models")
+    progress.advance("partners", count, count, unit="models")
     return BaseModelPredictions(tuple(names), train, test)

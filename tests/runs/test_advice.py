@@ -9,17 +9,13 @@ from typing import Any
 
 import pytest
 import typer
-from forged import contiguous, forge, noisy, truth, write_record
+from forged import contiguous, day, forge, noisy, truth, write_record
 
 from kaggleprice.cli import app
 from kaggleprice.runs import advice
 from kaggleprice.runs.comparison import paired_rows
 from kaggleprice.runs.record import read_record
 from kaggleprice.runs.run import Run
-
-
-def day(number: int) -> str:
-    return f"2026-01-{number:02d}T00:00:00+00:00"
 
 
 @pytest.fixture
