@@ -39,7 +39,7 @@ from kaggleprice.core.errors import DataError, KagglePriceError
 from kaggleprice.core.files import replacing
 from kaggleprice.core.registry import Entry, look_up
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.folds import make_folds
+from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.preprocessing.fitting import fit_folds
 from kaggleprice.settings.recipe import Recipe
 from kaggleprice.settings.run import PRESETS, flat_settings, make_settings
@@ -71,9 +71,14 @@ class Problem:
     fold_seed: int
 
     @cached_property
+    def split(self) -> Folds:
+        """The folds."""
+        return make_folds(len(self.tables.train), K, seed=self.fold_seed)
+
+    @property
     def fold_of_row(self) -> NDArray[np.int64]:
         """The fold that validates each row, shape (n,)."""
-        return make_folds(len(self.tables.train), K, shuffle=True, seed=self.fold_seed)
+        return self.split.fold_of_row
 
     @cached_property
     def log_price(self) -> Floats:
@@ -156,7 +161,7 @@ class Networks:
         settings = make_settings(self.preset, {**self.options, "fold_seed": problem.fold_seed})
         device = choose_compute("cpu", None).device
         result = cross_validation.cross_validate(
-            problem.competition, problem.tables, problem.fold_of_row, settings, device
+            problem.competition, problem.tables, problem.split, settings, device
         )
         return np.log(result.oof)
 

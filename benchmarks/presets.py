@@ -46,7 +46,9 @@ def measure(preset: str) -> Measured:
     competition = COMPETITIONS["house-prices"]
     tables = load(DatasetRef(competition, data_dir)).tables
     settings = make_settings(preset)
-    folds = make_folds(len(tables.train), settings.k, shuffle=settings.shuffle, seed=settings.seed)
+    folds = make_folds(
+        len(tables.train), settings.k, scheme=settings.fold_scheme, seed=settings.seed
+    )
     result = cross_validation.cross_validate(
         competition, tables, folds, settings, choose_compute("cpu", None).device
     )

@@ -105,7 +105,7 @@ def measure(variant: str, fold_seed: int) -> dict[str, Any]:
     competition = COMPETITIONS["house-prices"]
     tables = load(DatasetRef(competition, data_dir)).tables
     settings = make_settings(options={**VARIANTS[variant], "fold_seed": fold_seed})
-    folds = make_folds(len(tables.train), settings.k, shuffle=True, seed=fold_seed)
+    folds = make_folds(len(tables.train), settings.k, seed=fold_seed)
     result = cross_validation.cross_validate(
         competition, tables, folds, settings, choose_compute("cpu", None).device
     )

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.core.files import sha256
 from kaggleprice.runs import SCHEMA_VERSION
-from kaggleprice.runs.records import digest_of
+from kaggleprice.runs.record import digest_of
 from kaggleprice.settings.run import make_settings
 
 ROWS, FOLDS = 40, 4
@@ -35,6 +35,11 @@ def contiguous(rows: int = ROWS, k: int = FOLDS) -> NDArray[np.int64]:
     return np.arange(rows) * k // rows + 1
 
 
+def day(number: int) -> str:
+    """When a run was finished."""
+    return f"2026-01-{number:02d}T00:00:00+00:00"
+
+
 def forge(
     folder: Path,
     predicted: ArrayLike,
@@ -48,6 +53,7 @@ def forge(
     finished: str = "2026-01-02T03:04:05+00:00",
     notes: Sequence[str] = (),
     data: str = "a" * 64,
+    id_column: str = "Id",
     **changes: Any,
 ) -> Path:
     """Write a run folder whose name and competition are those of `folder`; return it."""
@@ -56,10 +62,11 @@ def forge(
     true = truth(len(predicted)) if true is None else np.asarray(true, np.float64)
     fold = contiguous(len(predicted)) if fold is None else np.asarray(fold)
     ids = [str(i + 1) for i in range(len(predicted))] if ids is None else list(ids)
-    frame = pd.DataFrame({"Id": ids, "true": true, "predicted": predicted, "fold": fold})
-    frame.to_csv(folder / "oof.csv", index=False, lineterminator="\n")
-    frame[["Id", "fold"]].to_csv(folder / "folds.csv", index=False, lineterminator="\n")
-    score = METRICS[metric].load()
+    frame = pd.DataFrame({0: ids, 1: true, 2: predicted, 3: fold})
+    for name, places in [("oof.csv", [0, 1, 2, 3]), ("folds.csv", [0, 3])]:
+        header = [[id_column, "true", "predicted", "fold"][place] for place in places]
+        frame[places].to_csv(folder / name, header=header, index=False, lineterminator="\n")
+    score = METRICS[metric].score
     folds = [
         {
             "fold": int(k),
@@ -75,7 +82,12 @@ def forge(
         "run": folder.name,
         "competition": folder.parent.name,
         "metric": metric,
-        "columns": {"id_column": "Id", "target_column": "Price"},
+        "columns": {
+            "id_column": id_column,
+            "target_column": "Price",
+            "target_transform": "log",
+            "missing_values": ["NA"],
+        },
         "settings": json.loads(json.dumps(asdict(settings))),
         "notes": list(notes),
         "data": {
@@ -101,6 +113,14 @@ def forge(
             for seed, alone in enumerate([line["validation"] * 1.1, line["validation"] * 1.3])
         ],
         "partners": [],
+        "ensemble": {
+            "members": [{"fold": 0, "seed": 0}],
+            "engineering": None,
+            "recipes": ["recipes/fold-1.json"],
+            "target_center": [0.0],
+            "target_scale": [1.0],
+            "epochs": [3],
+        },
         "files": {name: sha256(folder / name) for name in ("folds.csv", "oof.csv")},
         "timing": {"finished": finished, "seconds": 12.345},
         **changes,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from kaggleprice.api import workflow
 from kaggleprice.competitions.catalog import read_competition
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.run import Run
 from kaggleprice.settings.run import make_settings
 
 # Names and values that are markup, mathematics or nothing, wherever they are not taken as text.

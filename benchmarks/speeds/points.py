@@ -129,7 +129,7 @@ def measure_rows(point: Point, folder: Path) -> dict[str, Any]:
     read = time.perf_counter() - began
     options = {**point.options, "seeds": 1, "k": 5}
     settings = make_settings(options=options)
-    fold_of_row = make_folds(len(tables.train), settings.k, shuffle=True, seed=0)
+    fold_of_row = make_folds(len(tables.train), settings.k, seed=0)
     clock = StageClock()
     cross_validation.cross_validate(
         SAMPLE, tables, fold_of_row, settings, torch.device("cpu"), progress=clock
@@ -201,7 +201,7 @@ def measure_reading(point: Point, folder: Path) -> dict[str, Any]:
     """Read both files and fit and apply all folds' recipes, in turn with `pandas.read_csv`."""
     files = sample_files(folder, point.size)
     settings = make_settings(options={"k": 5})
-    folds = make_folds(point.size, settings.k, shuffle=True, seed=0)
+    folds = make_folds(point.size, settings.k, seed=0)
 
     def own() -> EncodedRows:
         tables = read_tables(SAMPLE, *files)

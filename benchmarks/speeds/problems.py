@@ -73,7 +73,7 @@ def make_problem(
     """
     wanted = {"k": FOLDS, **(options or {}), "seeds": -(-members // FOLDS)}
     settings = make_settings(options=wanted)
-    fold_of_row = make_folds(len(tables.train), settings.k, shuffle=True, seed=0)
+    fold_of_row = make_folds(len(tables.train), settings.k, seed=0)
     device = torch.device("cpu")
     problem = cross_validation.prepare(competition, tables, fold_of_row, settings, device)
     work = problem.work.of(slice(members))

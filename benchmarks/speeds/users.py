@@ -24,7 +24,7 @@ from benchmarks.speeds.results import Cell, Line, Outcome, Reach, Table, at_leas
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.folds import make_folds
+from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.preprocessing.fitting import fit_folds
 from kaggleprice.settings.recipe import Recipe
 from kaggleprice.settings.run import make_settings
@@ -53,14 +53,14 @@ class Task:
 
     Attributes:
         competition, tables: the data.
-        fold_of_row: shape (n,).
+        split: the folds.
         seeds: networks per fold.
         quick: whether to train far too little.
     """
 
     competition: Competition
     tables: Tables
-    fold_of_row: NDArray[np.int64]
+    split: Folds
     seeds: int
     quick: bool
 
@@ -75,9 +75,9 @@ class Task:
 
     def by_fold(self, predict: Callable[[int, NDArray[np.bool_]], Floats]) -> Floats:
         """Return out-of-fold predictions, shape (n,), of (fold, its rows) → theirs."""
-        predicted = np.empty(len(self.fold_of_row))
+        predicted = np.empty(self.split.rows)
         for fold in range(K):
-            held = self.fold_of_row == fold
+            held = self.split.fold_of_row == fold
             predicted[held] = predict(fold, held)
         return predicted
 
@@ -91,7 +91,7 @@ def perceptron(task: Task) -> Floats:
     from sklearn.neural_network import MLPRegressor
 
     train = task.tables.train
-    recipes = fit_folds(Recipe(), train, train.features, task.fold_of_row, range(K))
+    recipes = fit_folds(Recipe(), train, train.features, task.split.fold_of_row, range(K))
 
     def predict(fold: int, held: NDArray[np.bool_]) -> Floats:
         features, target = recipes[fold].transform(train.features), task.target[~held]
@@ -178,7 +178,7 @@ def kaggleprice(task: Task, epochs: int) -> Floats:
     settings = make_settings(options=options | ({"hidden": (8,)} if task.quick else {}))
     device = torch.device("cpu")
     result = cross_validation.cross_validate(
-        task.competition, task.tables, task.fold_of_row, settings, device
+        task.competition, task.tables, task.split, settings, device
     )
     return np.log(result.oof)
 
@@ -191,7 +191,7 @@ def fewest_reaching(score: float, ladder: Mapping[int, float]) -> int | None:
 def measure(effort: Effort) -> Outcome:
     """Run every peer that is installed, and as much of kaggleprice as reaches its score."""
     tables = effort.load().tables
-    folds = make_folds(len(tables.train), K, shuffle=True, seed=FOLD_SEED)
+    folds = make_folds(len(tables.train), K, seed=FOLD_SEED)
     seeds = 1 if effort.quick else 4
     task = Task(effort.source.competition, tables, folds, seeds, effort.quick)
     ladder, rows = _climb(task)

@@ -174,7 +174,7 @@ def test_networks_score_as_cross_validation_says(
     line = peers.measure("kaggleprice", problem)
     settings = make_settings("default", {**TINY, "fold_seed": 1})
     result = cross_validation.cross_validate(
-        SAMPLE, problem.tables, problem.fold_of_row, settings, torch.device("cpu")
+        SAMPLE, problem.tables, problem.split, settings, torch.device("cpu")
     )
     assert line["fold_mean"] == pytest.approx(result.scores.fold_mean, rel=1e-9)
     assert line["oof"] == pytest.approx(result.scores.oof, rel=1e-9)

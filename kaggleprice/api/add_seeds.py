@@ -1,4 +1,4 @@
-"""Extension: more seeds for a finished run, without training again those that it has."""
+"""More seeds for a finished run, without training again those that it has."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from kaggleprice.core.errors import UsageError
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import CrossValidation, Known
-from kaggleprice.runs import reading, writing
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.listing import find_run
+from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
+from kaggleprice.runs.writing import write_run
 
 
 def add_seeds(
@@ -44,10 +45,8 @@ def add_seeds(
     if count < 1:
         raise UsageError(f"--add-seeds must be 1 or more, found {count}.")
     compute = check_start(competition, runtime, None)
-    run = reading.find_run(runtime.runs_dir, competition, name)
-    if run is None:
-        raise UsageError("--add-seeds needs --run NAME, the run to add them to.")
-    if run.record["cut_at"] is not None:
+    run = find_run(runtime.runs_dir, competition.name, name)
+    if run.record.get("cut_at") is not None:
         raise UsageError(
             f"run {run.name} was ended by a time limit, so more seeds would be trained for longer "
             "than its own; train a new run."
@@ -57,33 +56,28 @@ def add_seeds(
     ensemble = run.ensemble()
     ensemble = replace(ensemble, fit=replace(ensemble.fit, history=run.history()))
     settings = replace(run.settings, seeds=run.settings.seeds + count)
-    fold_of_row = run.fold_of_row()
+    split = run.folds()
     progress.notice(
         f"run {run.name} has {run.settings.seeds} seeds per fold: training {count} more"
     )
-    identity = identify(competition, data, settings, fold_of_row, compute)
+    identity = identify(competition, data, settings, split, compute)
     identity["known"] = run.record["digest"]
     with runtime.checkpoint(competition, identity, progress) as checkpoint:
         result = cross_validation.cross_validate(
             competition,
             data.tables,
-            fold_of_row,
+            split,
             settings,
             compute.devices,
             progress,
             checkpoint,
-            Known(ensemble, run.votes()),
+            Known(ensemble, run.base_models()),
         )
         seconds = run.record["timing"]["seconds"] + result.seconds
         result = replace(result, seconds=seconds)
         progress.advance("writing", 0, None, "the run folder")
-        extended = writing.write_run(
-            runtime.runs_dir,
-            run.name,
-            competition,
-            data.tables.train,
-            result,
-            data.record,
-            replaced=run,
+        train = data.tables.train
+        extended = write_run(
+            runtime.runs_dir, run.name, competition, train, result, data.record, replaced=run
         )
     return extended, result

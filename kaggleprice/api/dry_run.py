@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kaggleprice import runs
-from kaggleprice.api.workflow import PredictRequest, fold_rows, resolve_run
+from kaggleprice.api.workflow import PredictRequest, resolve_run, split_rows
 from kaggleprice.competitions.data import Dataset, DatasetRef, load
 from kaggleprice.competitions.download import FetchedFile, absent
 from kaggleprice.core.files import check_writable
@@ -17,7 +17,7 @@ from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import Problem
 from kaggleprice.runs.gates import Limits
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
 from kaggleprice.settings.run import RunSettings
 from kaggleprice.training.train import time_step
@@ -177,12 +177,10 @@ def plan(
     if planned.fetched:
         return planned
     data = load(source, progress)
-    fold_of_row = fold_rows(competition, data, settings, folds, limits)
-    identity = identify(competition, data, settings, fold_of_row, compute)
+    split = split_rows(competition, data, settings, folds, limits)
+    identity = identify(competition, data, settings, split, compute)
     checkpoint = runtime.checkpoint(competition, identity, progress)
-    problem = cross_validation.prepare(
-        competition, data.tables, fold_of_row, settings, compute.devices
-    )
+    problem = cross_validation.prepare(competition, data.tables, split, settings, compute.devices)
     return replace(
         planned,
         files=data.files,
@@ -193,19 +191,18 @@ def plan(
 
 def _measure(problem: Problem, data: Dataset, runtime: RuntimeConfig, done: int) -> Workload:
     """Count what there is to compute, of which `done` epochs are done, and time some steps."""
-    sizes, training = np.bincount(problem.work.fold_of_row), problem.work.settings.training
-    count = len(problem.work.fold_of_row)
-    trained = np.array([count - sizes[member.fold] for member in problem.work.members])
+    split, training = problem.split, problem.work.settings.training
+    trained = np.array([len(split[member.fold][0]) for member in problem.work.members])
     steps = training.epochs * int(-(-trained.max() // training.batch_size))
     operations = training.epochs * int(trained.sum()) * problem.network.operations()
     step = time_step(problem.work, problem.devices, _MEASURED)
     seconds = step * steps * (1 - done / training.epochs)
     return Workload(
-        rows=count,
+        rows=split.rows,
         test_rows=len(data.tables.test),
         columns=len(data.tables.train.features.columns),
         features=[int(active.sum()) for active in problem.work.encoding.active],
-        fold_sizes=sizes.tolist(),
+        fold_sizes=[len(validation) for _, validation in split],
         members=len(problem.work.members),
         parameters=sum(p.numel() for p in problem.network.parameters()),
         steps=steps,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.preprocessing.fitted import CategoricalState, FittedRecipe, NumericState
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.run import Run
 from kaggleprice.settings.run import flat_settings
 
 if TYPE_CHECKING:
@@ -70,8 +70,11 @@ class ScoredRun:
     def oof(self) -> pd.DataFrame:
         """Each training row: its id, true and predicted target, and the fold that it was in."""
         column = self.run.record["columns"]["id_column"]
-        frame = pd.read_csv(self.path / "oof.csv", dtype={column: str}, keep_default_na=False)
-        return frame.assign(**{column: plain_ids(frame[column].to_numpy(dtype=object), column)})
+        # By place, since the id column may have the name of another one.
+        frame = pd.read_csv(self.run.file("oof.csv"), dtype={0: str}, keep_default_na=False)
+        frame.columns = pd.Index([column, "true", "predicted", "fold"])
+        ids = plain_ids(frame.iloc[:, 0].to_numpy(dtype=object), column)
+        return pd.concat([pd.Series(ids, name=column), frame.iloc[:, 1:]], axis=1)
 
     @property
     def history(self) -> pd.DataFrame:

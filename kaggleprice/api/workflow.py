@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.data import Dataset, DatasetRef, load, refuse_overwriting_inputs
@@ -29,7 +28,7 @@ from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import CrossValidation
 from kaggleprice.evaluation.ensemble import WeightedPredictions
-from kaggleprice.evaluation.folds import make_folds, read_folds
+from kaggleprice.evaluation.folds import Folds, make_folds, read_folds
 from kaggleprice.preprocessing.export import (
     check_suffix,
     read_recipe,
@@ -38,10 +37,11 @@ from kaggleprice.preprocessing.export import (
 )
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit
-from kaggleprice.runs import reading, writing
 from kaggleprice.runs.gates import Limits
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.listing import find_run, latest_run
+from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
+from kaggleprice.runs.writing import write_run
 from kaggleprice.settings.options import show_value
 from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.settings.run import (
@@ -59,7 +59,7 @@ _ONLY_PREDICTION = {"combine"}
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """What a user of `predict` said of the run.
+    """Which run is to predict, and how one is trained where there is none.
 
     Attributes:
         name: of the run; None for the latest finished one.
@@ -85,10 +85,10 @@ class PredictRequest:
     @property
     def explicit_settings(self) -> dict[str, Any]:
         """The settings that a run must have, as in `flat_settings`: none that is configured."""
-        said = {n: value for n, value in self.options.items() if n not in self.configured}
+        explicit = {n: value for n, value in self.options.items() if n not in self.configured}
         if self.preset is None or "preset" in self.configured:
-            return said
-        preset, all_of_it = make_settings(self.preset, said), flat_settings(self.settings)
+            return explicit
+        preset, all_of_it = make_settings(self.preset, explicit), flat_settings(self.settings)
         return {n: value for n, value in flat_settings(preset).items() if all_of_it[n] == value}
 
 
@@ -240,33 +240,32 @@ def cross_validate(
         progress: told what happens.
 
     Raises:
-        KagglePriceError: as `load`, `crossval.cross_validate` and `runs.writing.write_run`.
+        KagglePriceError: as `load`, `cross_validation.cross_validate` and `write_run`.
     """
     competition = source.competition
     compute = check_start(competition, runtime, name)
     data = load(source, progress)
-    fold_of_row = fold_rows(competition, data, settings, folds, limits)
-    identity = identify(competition, data, settings, fold_of_row, compute)
+    split = split_rows(competition, data, settings, folds, limits)
+    identity = identify(competition, data, settings, split, compute)
     with runtime.checkpoint(competition, identity, progress) as checkpoint:
         result = cross_validation.cross_validate(
-            competition, data.tables, fold_of_row, settings, compute.devices, progress, checkpoint
+            competition, data.tables, split, settings, compute.devices, progress, checkpoint
         )
         progress.advance("writing", 0, None, "the run folder")
-        run = writing.write_run(
-            runtime.runs_dir, name, competition, data.tables.train, result, data.record
-        )
+        train = data.tables.train
+        run = write_run(runtime.runs_dir, name, competition, train, result, data.record)
         progress.detail(f"run {run.name} written to {run.path}")
     return run, result
 
 
-def fold_rows(
+def split_rows(
     competition: Competition,
     data: Dataset,
     settings: RunSettings,
     folds: Path | None,
     limits: Limits | None = None,
-) -> NDArray[np.int64]:
-    """Return the fold that validates each training row, counted from 0; shape (n,).
+) -> Folds:
+    """Return the folds of the training rows, made or read.
 
     Raises:
         UsageError, DataError: as `make_folds` and `read_folds`; where the limits' baseline has
@@ -275,15 +274,16 @@ def fold_rows(
     train = data.tables.train
     if folds is None:
         seed = settings.seed if settings.fold_seed is None else settings.fold_seed
-        fold_of_row = make_folds(len(train), settings.k, shuffle=settings.shuffle, seed=seed)
+        split = make_folds(len(train), settings.k, scheme=settings.fold_scheme, seed=seed)
     else:
-        fold_of_row = read_folds(folds, train.ids, competition.id_column)
-        count = int(fold_of_row.max()) + 1
-        if settings.k not in (count, RunSettings.k):
-            raise UsageError(f"{folds} has {count} folds, not {settings.k}; leave --k away.")
+        split = read_folds(folds, train.ids, competition.id_column)
+        if settings.k not in (len(split), RunSettings.k):
+            raise UsageError(f"{folds} has {len(split)} folds, not {settings.k}; leave --k away.")
     if limits is not None:
-        limits.check(competition, train.ids, fold_of_row, data.record["train"]["sha256"])
-    return fold_of_row
+        sha256 = split.sha256(train.ids, competition.id_column)
+        data_sha256 = data.record["train"]["sha256"]
+        limits.check(competition.name, competition.metric, data_sha256, sha256, len(split))
+    return split
 
 
 def predict(
@@ -315,6 +315,8 @@ def predict(
     check_writable(output)
     device = choose_compute(runtime.device, runtime.threads).device
     run, trained = resolve_run(competition, runtime, request, progress), None
+    if run is not None:
+        run.output("submission.csv")
     data = load(source, progress)
     refuse_overwriting_inputs(data, output)
     if run is None:
@@ -326,16 +328,15 @@ def predict(
     ensemble = run.ensemble()
     settle(ensemble.network, device, progress)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
-    voices = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
-    votes = run.votes()
-    if votes is not None:
-        voices = WeightedPredictions.with_partners(
-            voices.members, voices.predictions, votes.test, run.settings
-        )
-    predictions = voices.combine(transform, how or run.settings.combine)
-    submission = make_submission(competition, data.tables.test, predictions)
-    for path in (run.path / "submission.csv", output):
-        write_submission(submission, competition, data.tables.test, path)
+    test = data.tables.test
+    everybody = WeightedPredictions(ensemble.members, ensemble.predict(test.features))
+    base_models = run.base_models()
+    if base_models is not None:
+        everybody = everybody.with_base_models(base_models.test, run.settings)
+    predictions = everybody.combine(transform, how or run.settings.combine)
+    submission = make_submission(competition, test, predictions)
+    for path in (run.output("submission.csv"), output):
+        write_submission(submission, competition, test, path)
         progress.detail(f"{len(submission)} rows written to {path}")
     return Prediction(run, submission, output, trained)
 
@@ -347,9 +348,13 @@ def resolve_run(
 
     Raises:
         UsageError: where options contradict the run, or no run could be trained with them.
-        UnknownNameError, RunFolderError: as `kaggleprice.runs.reading.find_run`.
+        UnknownNameError, RunFolderError: as `kaggleprice.runs.listing.find_run`.
     """
-    run = reading.find_run(runtime.runs_dir, competition, request.name, progress.notice)
+    runs_dir, name = runtime.runs_dir, competition.name
+    if request.name is None:
+        run = latest_run(runs_dir, name, progress.notice)
+    else:
+        run = find_run(runs_dir, name, request.name)
     if run is None:
         # Settings that cannot be are refused before anything is read.
         _ = request.settings
@@ -369,10 +374,10 @@ def _check_request(run: Run, request: PredictRequest) -> None:
             settings["fold_seed"] = settings["seed"]
     for option, value in wanted.items():
         if option not in _ONLY_PREDICTION and trained[option] != value:
-            said = "" if option in request.options else f" as in preset {request.preset}"
+            source = "" if option in request.options else f" as in preset {request.preset}"
             raise UsageError(
                 f"run {run.name} was trained with {option} {show_value(trained[option])}, not "
-                f"{show_value(value)}{said}; "
+                f"{show_value(value)}{source}; "
                 "leave that option away, or train another run with `kaggleprice cv` first."
             )
     if request.folds is not None and "folds" not in request.configured:

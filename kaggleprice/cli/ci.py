@@ -18,7 +18,7 @@ from kaggleprice.core.files import check_writable, replacing
 if TYPE_CHECKING:
     from kaggleprice.core.progress import Progress
     from kaggleprice.runs.gates import Gate, Limits
-    from kaggleprice.runs.reading import Run
+    from kaggleprice.runs.run import Run
 
 PANEL = "Gates and reports for CI"
 _ON_GITHUB, _STEP_SUMMARY = "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"

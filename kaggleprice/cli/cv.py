@@ -52,7 +52,7 @@ from kaggleprice.core.errors import UsageError
 if TYPE_CHECKING:
     from kaggleprice.core.progress import Progress
     from kaggleprice.runs.gates import Limits
-    from kaggleprice.runs.reading import Run
+    from kaggleprice.runs.run import Run
 
 EXAMPLES = (
     "kaggleprice cv --k 5 --lr 0.01",
@@ -157,10 +157,9 @@ def _finish(
     """Write what CI is given, show the run, and demand what was to be kept: in this order."""
     from kaggleprice.cli.views.cv import cv_document, cv_view
     from kaggleprice.runs.advice import after_training, compare_with_best
-    from kaggleprice.runs.comparison import Scored
     from kaggleprice.runs.gates import judge, require
 
-    gates = judge(limits, Scored.of_run(made.path, made.record))
+    gates = judge(limits, made)
     delivery.deliver(made, gates, progress)
     earlier = compare_with_best(made)
     steps = [] if context.params["quiet"] else after_training(made, repeated(context))

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from kaggleprice.core.errors import GateError
 from kaggleprice.runs.gates import Gate
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.run import Run
 
 # What XML 1.0 cannot hold, however it is escaped.
 _UNSPEAKABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

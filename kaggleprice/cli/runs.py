@@ -116,10 +116,10 @@ def show_(
 ) -> None:
     """Show one run: scores, folds, members, settings, data, versions, files."""
     from kaggleprice.cli.views.runs import show_document, show_view
-    from kaggleprice.runs.listing import find_listed, stored_files
+    from kaggleprice.runs.listing import find_run
 
-    run = find_listed(runs_dir, _whose(runs_dir, competition), name)
-    files = stored_files(run)
+    run = find_run(runs_dir, _whose(runs_dir, competition), name)
+    files = run.stored_files()
     show(
         as_json,
         lambda: show_document(run, files),
@@ -138,12 +138,12 @@ def compare_(
 ) -> None:
     """Compare two runs: fold by fold, row by row with standard errors, and their settings."""
     from kaggleprice.cli.views.comparison import compare_document, compare_view
-    from kaggleprice.runs.comparison import Scored, compare
-    from kaggleprice.runs.listing import find_listed
+    from kaggleprice.runs.comparison import compare
+    from kaggleprice.runs.listing import find_run
 
     whose = _whose(runs_dir, competition)
-    found = [find_listed(runs_dir, whose, name) for name in (first, second)]
-    compared = compare(*[Scored.of_run(run.path, run.record or {}) for run in found])
+    found = [find_run(runs_dir, whose, name) for name in (first, second)]
+    compared = compare(*found)
     show(as_json, lambda: compare_document(compared), lambda: compare_view(compared))
 
 

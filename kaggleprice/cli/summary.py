@@ -8,7 +8,7 @@ from kaggleprice.cli.views.tables import score_text, threads_text
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.runs.describe import changed_options, setting_text, typed_command
 from kaggleprice.runs.gates import Gate
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.run import Run
 
 _LITERAL = str.maketrans({sign: f"\\{sign}" for sign in "\\|`*_[]<>~#"} | {"\n": " "})
 

@@ -1,4 +1,4 @@
-"""Fitting partners: once per fold, on the fold's own features and training rows."""
+"""Fitting base models: once per fold, on the fold's own features and training rows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.progress import SILENT, Progress
+from kaggleprice.evaluation.folds import Folds
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.settings.base_models import PARTNERS
 
@@ -54,7 +55,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class BaseModelPredictions:
-    """What P partners per fold predict, of the transformed target.
+    """What P base models per fold predict, of the transformed target.
 
     Kept instead of the fitted models: they are what a submission needs, and a file of numbers
     cannot execute anything.
@@ -70,46 +71,42 @@ class BaseModelPredictions:
     test: Floats
 
 
-def fit_partners(
+def fit_base_models(
     names: Sequence[str],
     tables: Tables,
     recipes: Sequence[FittedRecipe],
-    fold_of_row: NDArray[np.int64],
+    split: Folds,
     target: Floats,
     base_seed: int,
     threads: int,
     progress: Progress = SILENT,
 ) -> BaseModelPredictions:
-    """Fit every partner once per fold, and predict.
+    """Fit every base model once per fold, and predict.
 
     Args:
         names: P names in `PARTNERS`.
         tables: n training and n_test test rows, with all columns that the recipes need.
         recipes: K fitted recipes.
-        fold_of_row: shape (n,), the fold in which each row is validated.
+        split: the K folds.
         target: shape (n,), the transformed target.
         base_seed: what `--seed` says.
         threads: how many to use.
         progress: told after every model.
     """
-    votes = BaseModelPredictions(
-        names=tuple(names),
-        train=np.empty((len(names), len(recipes), len(tables.train))),
-        test=np.empty((len(names), len(recipes), len(tables.test))),
-    )
+    train = np.empty((len(names), len(recipes), len(tables.train)))
+    test = np.empty((len(names), len(recipes), len(tables.test)))
     count = len(names) * len(recipes)
-    for fold, recipe in enumerate(recipes):
+    for fold, (recipe, (rows, _)) in enumerate(zip(recipes, split, strict=True)):
         features = recipe.transform(tables.train.features, np.float32)
-        test = recipe.transform(tables.test.features, np.float32)
-        trained = fold_of_row != fold
+        test_features = recipe.transform(tables.test.features, np.float32)
         for p, name in enumerate(names):
             progress.advance("partners", fold * len(names) + p, count, name, "models")
             state = np.random.SeedSequence((base_seed, fold, p)).generate_state(1)[0]
             # Room above it: an estimator may count on from its state.
             model = PARTNERS[name].load()(int(state >> 1))
             with threadpool_limits(limits=threads):
-                model.fit(features[trained], target[trained])
-                votes.train[p, fold] = model.predict(features)
-                votes.test[p, fold] = model.predict(test)
+                model.fit(features[rows], target[rows])
+                train[p, fold] = model.predict(features)
+                test[p, fold] = model.predict(test_features)
     progress.advance("partners", count, count, unit="models")
-    return votes
+    return BaseModelPredictions(tuple(names), train, test)

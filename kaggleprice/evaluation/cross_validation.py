@@ -16,9 +16,16 @@ from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.errors import DivergenceError
 from kaggleprice.core.progress import SILENT, Progress
-from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_partners
+from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows, join
-from kaggleprice.evaluation.scores import FoldScore, MemberScore, PartnerScore, Scorer, Scores
+from kaggleprice.evaluation.folds import Folds
+from kaggleprice.evaluation.scores import (
+    BaseModelScore,
+    FoldScore,
+    MemberScore,
+    Scorer,
+    Scores,
+)
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import FittedRecipe
@@ -42,23 +49,23 @@ class CrossValidation:
 
     Attributes:
         settings: what was asked for.
-        fold_of_row: shape (n,), folds counted from 0.
+        split: the folds.
         ensemble: the trained members.
         oof: shape (n,), out-of-fold predictions in the target's own unit.
-        votes: what the partners predict; None without partners.
-        folds, members, partners, scores: how good it is.
+        base_models: what the base models predict; None where there are none.
+        folds, members, base_model_scores, scores: how good it is.
         seconds: of the whole cross-validation, recipes to scores.
         device, threads: where it was trained; several devices are separated by commas.
     """
 
     settings: RunSettings
-    fold_of_row: NDArray[np.int64]
+    split: Folds
     ensemble: Ensemble
     oof: Floats
-    votes: BaseModelPredictions | None
+    base_models: BaseModelPredictions | None
     folds: list[FoldScore]
     members: list[MemberScore]
-    partners: list[PartnerScore]
+    base_model_scores: list[BaseModelScore]
     scores: Scores
     seconds: float
     device: str
@@ -80,7 +87,7 @@ class CrossValidation:
 def cross_validate(
     competition: Competition,
     tables: Tables,
-    fold_of_row: NDArray[np.int64],
+    split: Folds,
     settings: RunSettings,
     device: Devices,
     progress: Progress = SILENT,
@@ -92,7 +99,7 @@ def cross_validate(
     Args:
         competition: target transform and metric.
         tables: the test table is read only by recipes whose scope is "all".
-        fold_of_row: shape (n,), the fold that validates each row, 0 to K - 1.
+        split: the folds of the training rows.
         settings: everything else.
         device: where to train; several devices get a process and a part of the members each.
         progress: told after every epoch.
@@ -110,34 +117,31 @@ def cross_validate(
     where = name_devices(_listed(device))
     progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
     progress.advance("preparing", 0, None, "recipes and networks")
-    problem = prepare(competition, tables, fold_of_row, settings, device, known)
-    ensemble, votes = _train(problem, supervisor, progress, known)
+    problem = prepare(competition, tables, split, settings, device, known)
+    ensemble, base_models = _train(problem, supervisor, progress, known)
     rows = device_rows(ensemble.encoding, problem.work.rows, ensemble.members, ensemble.network)
     progress.advance("scoring", 0, None, "out of fold")
     predictions = predict_members(ensemble.network, rows, ensemble.fit)
-    networks = voices = WeightedPredictions(ensemble.members, predictions)
-    if votes is not None:
-        voices = WeightedPredictions.with_partners(
-            ensemble.members, predictions, votes.train, settings
-        )
-    oof = voices.out_of_fold(fold_of_row, transform, settings.combine)
+    networks = everybody = WeightedPredictions(ensemble.members, predictions)
+    if base_models is not None:
+        everybody = networks.with_base_models(base_models.train, settings)
+    oof = everybody.out_of_fold(split, transform, settings.combine)
     _check_predictions(transform.accepts(oof), settings)
-    target = tables.train.known_target
-    scorer = Scorer(competition, target, fold_of_row, settings.combine)
+    scorer = Scorer(competition, tables.train.known_target, split, settings.combine)
     # What cannot be scored is told below, in words.
     with np.errstate(invalid="ignore", divide="ignore"):
-        folds = scorer.folds(voices, oof)
+        folds = scorer.folds(everybody, oof)
         alone = scorer.members(ensemble.members, ensemble.fit.epochs, predictions)
     _check_scores(competition, [*folds, *alone])
     return CrossValidation(
         settings=settings,
-        fold_of_row=fold_of_row,
+        split=split,
         ensemble=ensemble,
         oof=oof,
-        votes=votes,
+        base_models=base_models,
         folds=folds,
         members=alone,
-        partners=scorer.partners(votes),
+        base_model_scores=scorer.base_models(base_models),
         scores=scorer.summary(oof, folds, networks),
         seconds=time.perf_counter() - started,
         device=where,
@@ -148,7 +152,7 @@ def cross_validate(
 def _train(
     problem: Problem, supervisor: Supervisor, progress: Progress, known: Known | None
 ) -> tuple[Ensemble, BaseModelPredictions | None]:
-    """Train networks and partners, those that are not known."""
+    """Train networks and base models, but for those that an earlier run has."""
     work = problem.work
     count = sum(p.numel() for p in problem.network.parameters())
     progress.detail(
@@ -158,9 +162,9 @@ def _train(
     fit = problem.train(supervisor, progress)
     ensemble = Ensemble(work.encoding, problem.network, work.members, fit, problem.engineering)
     if known is None:
-        return ensemble, _fit_partners(problem, progress)
-    everybody = make_members(work.fold_of_row, work.settings)
-    return join(known.ensemble, ensemble, everybody, work.settings.model), known.votes
+        return ensemble, _fit_base_models(problem, progress)
+    everybody = make_members(len(problem.split), work.settings)
+    return join(known.ensemble, ensemble, everybody, work.settings.model), known.base_models
 
 
 @dataclass(frozen=True)
@@ -169,11 +173,11 @@ class Known:
 
     Attributes:
         ensemble: its members, with their history.
-        votes: its partners'; None without partners.
+        base_models: what its base models predict; None where it has none.
     """
 
     ensemble: Ensemble
-    votes: BaseModelPredictions | None
+    base_models: BaseModelPredictions | None
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,7 @@ class Problem:
     Attributes:
         competition: whose rows they are.
         tables: as read.
+        split: the folds.
         work: members, recipes, encoded training rows; no tables.
         network: the members', initialized, on the CPU.
         devices: where to train.
@@ -190,6 +195,7 @@ class Problem:
 
     competition: Competition
     tables: Tables
+    split: Folds
     work: Work
     network: MemberNetwork
     devices: Sequence[torch.device]
@@ -219,7 +225,7 @@ class Problem:
 def prepare(
     competition: Competition,
     tables: Tables,
-    fold_of_row: NDArray[np.int64],
+    split: Folds,
     settings: RunSettings,
     device: Devices,
     known: Known | None = None,
@@ -227,18 +233,18 @@ def prepare(
     """Fit the recipes and draw initial weights; arguments as in `cross_validate`."""
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     wider = _engineered(competition, tables, settings)
-    encoding = Encoding(fit_recipes(wider, fold_of_row, settings))
+    encoding = Encoding(fit_recipes(wider, split, settings))
     trained = set() if known is None else set(known.ensemble.members)
-    members = [m for m in make_members(fold_of_row, settings) if m not in trained]
+    members = [m for m in make_members(len(split), settings) if m not in trained]
     work = Work(
         encoding=encoding,
         rows=encoding.encode(wider.train.features),
         target=transform.forward(tables.train.known_target),
-        fold_of_row=fold_of_row,
+        fold_of_row=split.fold_of_row,
         members=members,
         settings=settings,
     )
-    return Problem(competition, tables, work, work.network(), _listed(device))
+    return Problem(competition, tables, split, work, work.network(), _listed(device))
 
 
 def _engineered(competition: Competition, tables: Tables, settings: RunSettings) -> Tables:
@@ -249,15 +255,15 @@ def _listed(device: Devices) -> Sequence[torch.device]:
     return (device,) if isinstance(device, torch.device) else tuple(device)
 
 
-def _fit_partners(problem: Problem, progress: Progress) -> BaseModelPredictions | None:
+def _fit_base_models(problem: Problem, progress: Progress) -> BaseModelPredictions | None:
     work = problem.work
     if not work.settings.partners:
         return None
-    return fit_partners(
+    return fit_base_models(
         work.settings.partners,
         problem.engineered(),
         work.encoding.recipes,
-        work.fold_of_row,
+        problem.split,
         work.target,
         work.settings.seed,
         torch.get_num_threads(),
@@ -265,22 +271,19 @@ def _fit_partners(problem: Problem, progress: Progress) -> BaseModelPredictions 
     )
 
 
-def fit_recipes(
-    tables: Tables, fold_of_row: NDArray[np.int64], settings: RunSettings
-) -> list[FittedRecipe]:
+def fit_recipes(tables: Tables, split: Folds, settings: RunSettings) -> list[FittedRecipe]:
     """Fit the recipe once per fold, on its training rows only; or once on everything.
 
     Everything is what the book does, and what `scope="all"` in a recipe's settings asks for.
     """
-    folds = range(int(fold_of_row.max()) + 1)
     if settings.recipe.scope == "all":
-        return [fit(settings.recipe, tables.train, tables.test)] * len(folds)
-    return fit_folds(settings.recipe, tables.train, tables.train.features, fold_of_row, folds)
+        return [fit(settings.recipe, tables.train, tables.test)] * len(split)
+    folds = range(len(split))
+    return fit_folds(settings.recipe, tables.train, tables.train.features, split.fold_of_row, folds)
 
 
-def make_members(fold_of_row: NDArray[np.int64], settings: RunSettings) -> list[Member]:
-    """Return folds x seeds members: those of the same turn together, by fold, then seed."""
-    folds = int(fold_of_row.max()) + 1
+def make_members(folds: int, settings: RunSettings) -> list[Member]:
+    """Return folds x seeds members: those of the same architecture together, by fold, then seed."""
     made = [Member(fold, seed) for fold in range(folds) for seed in range(settings.seeds)]
     return sorted(made, key=lambda member: settings.model.turn_of(member.seed))
 

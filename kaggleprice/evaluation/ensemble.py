@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kaggleprice.competitions.tables import engineer
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import UsageError
-from kaggleprice.evaluation.base_models import BaseModelPredictions
+from kaggleprice.evaluation.folds import Folds
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings.model import ModelSettings
@@ -23,84 +23,67 @@ from kaggleprice.settings.training import Member
 from kaggleprice.training.batches import DeviceRows
 from kaggleprice.training.engine import Fit, predict_members
 
+Floats = NDArray[np.float64]
+Weights = Floats | None
+
 
 @dataclass(frozen=True)
 class WeightedPredictions:
-    """Networks, then partners, each with its prediction of n rows.
+    """The predictions of n rows by networks and base models, and how much each counts.
 
     Attributes:
-        members: V of them.
+        members: V of them; a base model of a fold is a member of that fold as well.
         predictions: shape (V, n), float64, the transformed target.
         weights: shape (V,); None where all weigh the same.
     """
 
     members: Sequence[Member]
     predictions: Floats
-    weights: Floats | None = None
+    weights: Weights = None
 
-    @classmethod
-    def with_partners(
-        cls, members: Sequence[Member], predictions: Floats, partners: Floats, settings: RunSettings
-    ) -> WeightedPredictions:
-        """Put networks and partners side by side; the shares do not depend on who agrees.
+    def with_base_models(self, predictions: Floats, settings: RunSettings) -> WeightedPredictions:
+        """Put base models beside the networks; their share does not depend on the predictions.
 
         Args:
-            members: M networks.
-            predictions: shape (M, n), theirs.
-            partners: shape (P, K, n), a partner's prediction by each fold.
-            settings: says how they weigh.
+            predictions: shape (P, K, n), of P base models fitted on each of K folds.
+            settings: says what they weigh.
         """
         if settings.weights is None:
-            return cls(members, predictions)
-        count, folds, rows = partners.shape
-        voting = [Member(k, settings.seeds + p) for p in range(count) for k in range(folds)]
-        return cls(
-            [*members, *voting],
-            np.concatenate([predictions, partners.reshape(count * folds, rows)]),
-            np.repeat(settings.weights, [len(members), len(voting)]),
+            return self
+        count, folds, rows = predictions.shape
+        added = [Member(k, settings.seeds + p) for p in range(count) for k in range(folds)]
+        return WeightedPredictions(
+            [*self.members, *added],
+            np.concatenate([self.predictions, predictions.reshape(count * folds, rows)]),
+            np.repeat(settings.weights, [len(self.members), len(added)]),
         )
 
     def combine(self, transform: TargetTransform, how: str | None) -> Floats:
-        """Combine everybody's predictions; shape (n,), in the target's own unit."""
+        """Combine all predictions; shape (n,), in the target's own unit."""
         return combine(self.predictions, transform, how, self.weights)
 
-    def of_fold(self, fold: int, rows: NDArray[np.bool_]) -> WeightedPredictions:
-        """Return a fold's voices on the rows of a mask of shape (n,)."""
+    def of_fold(self, fold: int, rows: NDArray[np.int64]) -> WeightedPredictions:
+        """Return what the members of a fold predict of some rows, given their numbers."""
         own = np.array([member.fold == fold for member in self.members])
         weights = None if self.weights is None else self.weights[own]
         members = [member for member in self.members if member.fold == fold]
         return WeightedPredictions(members, self.predictions[np.ix_(own, rows)], weights)
 
-    def out_of_fold(
-        self, fold_of_row: NDArray[np.int64], transform: TargetTransform, how: str | None
-    ) -> Floats:
-        """Combine, for each row, those that did not train on it.
+    def out_of_fold(self, split: Folds, transform: TargetTransform, how: str | None) -> Floats:
+        """Combine, for each row, the members that did not train on it.
 
         Args:
-            fold_of_row: shape (n,).
+            split: the folds of the n rows.
             transform: of the target.
             how: as in `combine`.
 
         Returns:
             Shape (n,), in the target's own unit.
         """
-        oof = np.empty(len(fold_of_row))
-        for fold in range(int(fold_of_row.max()) + 1):
-            held = fold_of_row == fold
-            oof[held] = self.of_fold(fold, held).combine(transform, how)
+        oof = np.empty(split.rows)
+        for fold, (_, validation) in enumerate(split):
+            oof[validation] = self.of_fold(fold, validation).combine(transform, how)
         return oof
-
-
-def partner_voices(votes: BaseModelPredictions, p: int) -> WeightedPredictions:
-    """Return one partner's voices on the training rows."""
-    folds = range(votes.train.shape[1])
-    return WeightedPredictions([Member(fold, 0) for fold in folds], votes.train[p])
-
-
-Floats = NDArray[np.float64]
-
-
-Weights = Floats | None
 
 
 def geometric(predictions: Floats, transform: TargetTransform, weights: Weights = None) -> Floats:

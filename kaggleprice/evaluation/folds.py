@@ -1,82 +1,176 @@
-"""Folds: which fold validates each row."""
+"""Folds: which rows train and which validate. The registry of fold schemes, and folds from a file.
+
+A scheme is an entry of `FOLD_SCHEMES`: a function of the number of folds and a seed that returns a
+splitter of scikit-learn.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import KFold
+from sklearn.model_selection import BaseCrossValidator, KFold
 
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
+from kaggleprice.core.registry import look_up
+
+Rows = NDArray[np.int64]
+Fold = tuple[Rows, Rows]
+# Of up to 18 digits, which 64 bits hold.
+_WHOLE = re.compile(r"\s*[-+]?[0-9]{1,18}\s*")
 
 
-def make_folds(rows: int, k: int, *, shuffle: bool, seed: int) -> NDArray[np.int64]:
-    """Return the fold (counted from 0) that validates each row, shape (rows,).
+class Folds(Sequence[Fold]):
+    """The (training rows, validation rows) of each fold, which cannot be changed.
 
-    Every row is validated exactly once, also where k does not divide the number of rows; folds
-    are those of `sklearn.model_selection.KFold(k, shuffle=shuffle, random_state=seed)`.
+    Attributes:
+        rows: the number of rows n that are split.
+    """
+
+    def __init__(self, folds: Iterable[tuple[Rows, Rows]], rows: int) -> None:
+        """Take row numbers from 0 to rows - 1 of each fold, in ascending order."""
+        self.rows = rows
+        self._folds = tuple((_fixed(train), _fixed(validation)) for train, validation in folds)
+
+    @classmethod
+    def of_rows(cls, fold_of_row: Rows) -> Folds:
+        """Return the folds in which each row is validated once, and trains in all others.
+
+        Args:
+            fold_of_row: shape (n,), the fold that validates each row, counted from 0.
+        """
+        count = int(fold_of_row.max()) + 1
+        masks = [fold_of_row == fold for fold in range(count)]
+        pairs = [(np.flatnonzero(~held), np.flatnonzero(held)) for held in masks]
+        return cls(pairs, len(fold_of_row))
+
+    @cached_property
+    def fold_of_row(self) -> Rows:
+        """The fold that validates each row, counted from 0; shape (n,).
+
+        Raises:
+            ValueError: where a row is validated more than once, or never.
+        """
+        validated = np.concatenate([validation for _, validation in self])
+        if not np.array_equal(np.sort(validated), np.arange(self.rows)):
+            raise ValueError("not every row is validated exactly once")
+        found = np.empty(self.rows, dtype=np.int64)
+        for fold, (_, validation) in enumerate(self):
+            found[validation] = fold
+        return _fixed(found)
+
+    def to_csv(self, ids: NDArray[Any], id_column: str) -> str:
+        """Return the text of folds.csv: each id, and the fold (from 1) that validates its row."""
+        # By place, since the id column may be named fold as well.
+        frame = pd.DataFrame({0: ids, 1: self.fold_of_row + 1})
+        frame.columns = pd.Index([id_column, "fold"])
+        return str(frame.to_csv(index=False, lineterminator="\n"))
+
+    def sha256(self, ids: NDArray[Any], id_column: str) -> str:
+        """Return the hash of folds.csv; arguments as in `to_csv`."""
+        return hashlib.sha256(self.to_csv(ids, id_column).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self._folds)
+
+    def __iter__(self) -> Iterator[Fold]:
+        return iter(self._folds)
+
+    @overload
+    def __getitem__(self, index: int) -> Fold: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Fold]: ...
+    def __getitem__(self, index: int | slice) -> Fold | Sequence[Fold]:
+        return self._folds[index]
+
+
+def _fixed(rows: Rows) -> Rows:
+    fixed = np.array(rows, dtype=np.int64)
+    fixed.flags.writeable = False
+    return fixed
+
+
+def _shuffled(k: int, seed: int) -> BaseCrossValidator:
+    return KFold(k, shuffle=True, random_state=seed)
+
+
+def _contiguous(k: int, seed: int) -> BaseCrossValidator:
+    """Return folds of neighbouring rows, which no seed changes."""
+    return KFold(k)
+
+
+FOLD_SCHEMES: dict[str, Callable[[int, int], BaseCrossValidator]] = {
+    "shuffled": _shuffled,
+    "contiguous": _contiguous,
+}
+
+
+def make_folds(rows: int, k: int, *, scheme: str = "shuffled", seed: int = 0) -> Folds:
+    """Split rows into k folds.
 
     Raises:
+        UnknownNameError: where no scheme has this name.
         UsageError: where k is less than 2 or more than the number of rows.
     """
+    splitter = look_up(FOLD_SCHEMES, scheme, "fold scheme")
     if not 2 <= k <= rows:
         raise UsageError(
             f"k must lie between 2 and the number of training rows ({rows}), found {k}."
         )
-    splitter = KFold(k, shuffle=shuffle, random_state=seed if shuffle else None)
-    folds = np.empty(rows, dtype=np.int64)
-    for fold, (_, validation) in enumerate(splitter.split(np.empty(rows))):
-        folds[validation] = fold
-    return folds
+    return Folds(splitter(k, seed).split(np.empty((rows, 1))), rows)
 
 
-def read_folds(path: Path, ids: NDArray[Any], id_column: str) -> NDArray[np.int64]:
+def read_folds(path: Path, ids: NDArray[Any], id_column: str) -> Folds:
     """Read folds from a CSV with the id column and a column `fold`, as a run writes it.
 
     Args:
-        path: the CSV; folds may have any whole numbers.
-        ids: shape (n,), the training rows' ids, in whose order the result stands.
+        path: the CSV; folds may have any whole numbers, and are put in their order.
+        ids: shape (n,), the training rows' ids.
         id_column: its name.
-
-    Returns:
-        Shape (n,), folds counted from 0 in the order of the file's numbers.
 
     Raises:
         MissingFileError, DataError: where the file is absent, or does not give each training id
             exactly one fold, or gives only one fold.
     """
-    frame = _read(path, id_column)
-    fold_of_id = dict(zip(frame[id_column], frame["fold"], strict=True))
+    found, numbers = _read(path, id_column)
+    fold_of_id = dict(zip(found, numbers, strict=True))
     lacking = [i for i in ids if i not in fold_of_id]
-    if lacking or len(frame) != len(ids):
+    if lacking or len(found) != len(ids):
         raise DataError(
             f"{path}: expected every {id_column} of the training file exactly once "
-            f"({len(ids)} rows), found {len(frame)} rows"
+            f"({len(ids)} rows), found {len(found)} rows"
             + (f"; {id_column} {lacking[0]} is missing." if lacking else ".")
         )
-    numbers, folds = np.unique([fold_of_id[i] for i in ids], return_inverse=True)
-    if len(numbers) < 2:
-        raise DataError(f"{path}: expected 2 folds or more, found {len(numbers)}.")
-    return np.asarray(folds, dtype=np.int64)
+    names, folds = np.unique([fold_of_id[i] for i in ids], return_inverse=True)
+    if len(names) < 2:
+        raise DataError(f"{path}: expected 2 folds or more, found {len(names)}.")
+    return Folds.of_rows(folds)
 
 
-def _read(path: Path, id_column: str) -> pd.DataFrame:
+def _read(path: Path, id_column: str) -> tuple[list[str], list[int]]:
+    """Return the ids and the folds' numbers."""
     try:
-        frame = pd.read_csv(path, dtype={id_column: str}, keep_default_na=False)
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, header=None)
     except FileNotFoundError:
         raise MissingFileError(f"folds file {path} does not exist.") from None
     except (OSError, ValueError) as error:
         raise DataError(f"folds file {path} cannot be read as CSV: {error}.") from None
-    for column in (id_column, "fold"):
-        if column not in frame:
-            found = [repr(str(name)) for name in frame]
-            more = ", ..." if len(found) > 5 else ""
-            raise DataError(
-                f"{path}: the column {column!r} is missing; found {', '.join(found[:5])}{more}."
-            )
-    if not pd.api.types.is_integer_dtype(frame["fold"]):
+    header, cells = list(frame.iloc[0]), frame.iloc[1:]
+    # By place, since the id column may be named fold as well.
+    place = header.index(id_column) if id_column in header else None
+    others = [i for i, name in enumerate(header) if name == "fold" and i != place]
+    if place is None or not others:
+        lacking = id_column if place is None else "fold"
+        names = ", ".join(map(repr, header[:5])) + (", ..." if len(header) > 5 else "")
+        raise DataError(f"{path}: the column {lacking!r} is missing; found {names}.")
+    numbers = list(cells[others[0]])
+    if not all(_WHOLE.fullmatch(number) for number in numbers):
         raise DataError(f"{path}: the column 'fold' must hold whole numbers.")
-    return frame
+    return list(cells[place]), [int(number) for number in numbers]

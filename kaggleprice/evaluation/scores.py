@@ -1,4 +1,4 @@
-"""Scores of a cross-validation: by fold, by member, by partner, and pooled."""
+"""Scores of a cross-validation: by fold, by member, by base model, and pooled."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
-from kaggleprice.competitions.scoring import LOSSES
 from kaggleprice.evaluation.base_models import BaseModelPredictions
-from kaggleprice.evaluation.ensemble import Floats, WeightedPredictions, partner_voices
+from kaggleprice.evaluation.ensemble import Floats, WeightedPredictions
+from kaggleprice.evaluation.folds import Folds
 from kaggleprice.settings.training import Member
 
 
@@ -50,8 +50,8 @@ class MemberScore:
 
 
 @dataclass(frozen=True)
-class PartnerScore:
-    """One partner's own score, by the competition's metric.
+class BaseModelScore:
+    """One base model's own score, by the competition's metric.
 
     Attributes:
         name: in `PARTNERS`.
@@ -70,11 +70,10 @@ class Scores:
         fold_mean, fold_sd: mean and standard deviation (ddof 1) of the folds' validation scores.
         train_mean: mean of the folds' training scores.
         oof: score of all out-of-fold predictions pooled.
-        networks_oof: that of the networks alone; the same without partners.
+        networks_oof: that of the networks alone; the same without base models.
         oof_error: standard error of `oof`: how far it would move if other rows were scored, with
-            the networks as they are; s / (2 oof sqrt(n)) for a root mean squared error, s being
-            the standard deviation (ddof 1) of n squared errors, and s / sqrt(n) of absolute ones
-            for their mean (`kaggleprice.competitions.metrics`).
+            the networks as they are (`kaggleprice.competitions.metrics.Metric.standard_error`);
+            None where the metric has none.
         mean_squared_log_error: the book's: mean over folds of the mean squared log error; None
             where the metric is not a root mean squared log error.
     """
@@ -84,7 +83,7 @@ class Scores:
     train_mean: float
     oof: float
     networks_oof: float
-    oof_error: float
+    oof_error: float | None
     mean_squared_log_error: float | None
 
 
@@ -104,47 +103,36 @@ def expected_error(oof_error: float, rows: int, test_rows: int) -> float:
 
 
 class Scorer:
-    """The competition's metric on the training rows of one cross-validation.
-
-    Attributes:
-        target: shape (n,), in its own unit.
-        fold_of_row: shape (n,), the fold in which each row is validated.
-    """
+    """The competition's metric on the training rows of one cross-validation."""
 
     def __init__(
-        self,
-        competition: Competition,
-        target: Floats,
-        fold_of_row: NDArray[np.int64],
-        how: str | None,
+        self, competition: Competition, target: Floats, split: Folds, how: str | None
     ) -> None:
-        """Remember what all scores share.
+        """Keep what all scores share.
 
         Args:
             competition: metric and target transform.
-            target: shape (n,).
-            fold_of_row: shape (n,).
+            target: shape (n,), in its own unit.
+            split: the folds.
             how: predictions are combined, as in `combine`.
         """
-        self.target, self.fold_of_row = target, fold_of_row
-        self._how, self._name = how, competition.metric
-        self._metric = METRICS[competition.metric].load()
+        self._target, self._split, self._how = target, split, how
+        self._metric = METRICS[competition.metric]
         self._transform = TARGET_TRANSFORMS[competition.target_transform].load()
 
-    def folds(self, voices: WeightedPredictions, oof: Floats) -> list[FoldScore]:
+    def folds(self, predictions: WeightedPredictions, oof: Floats) -> list[FoldScore]:
         """Score each fold, given the out-of-fold predictions of shape (n,)."""
-        scores = []
-        for fold in range(int(self.fold_of_row.max()) + 1):
-            held = self.fold_of_row == fold
-            trained = voices.of_fold(fold, ~held).combine(self._transform, self._how)
-            scores.append(
-                FoldScore(
-                    fold + 1,
-                    self._metric(self.target[~held], trained),
-                    self._metric(self.target[held], oof[held]),
-                )
+        return [
+            FoldScore(
+                fold=fold + 1,
+                train=self._metric.score(
+                    self._target[train],
+                    predictions.of_fold(fold, train).combine(self._transform, self._how),
+                ),
+                validation=self._metric.score(self._target[validation], oof[validation]),
             )
-        return scores
+            for fold, (train, validation) in enumerate(self._split)
+        ]
 
     def members(
         self, members: Sequence[Member], epochs: NDArray[np.int64], predictions: Floats
@@ -152,45 +140,41 @@ class Scorer:
         """Score M networks, given their predictions of shape (M, n)."""
         scores = []
         for member, epoch, line in zip(members, epochs, predictions, strict=True):
-            held, predicted = self.fold_of_row == member.fold, self._transform.inverse(line)
-            scores.append(
-                MemberScore(
-                    fold=member.fold + 1,
-                    seed=member.seed,
-                    epochs=int(epoch),
-                    train=self._metric(self.target[~held], predicted[~held]),
-                    validation=self._metric(self.target[held], predicted[held]),
-                )
+            predicted = self._transform.inverse(line)
+            train, validation = (
+                self._metric.score(self._target[rows], predicted[rows])
+                for rows in self._split[member.fold]
             )
+            scores.append(MemberScore(member.fold + 1, member.seed, int(epoch), train, validation))
         return scores
 
-    def partners(self, votes: BaseModelPredictions | None) -> list[PartnerScore]:
-        """Score each partner alone."""
-        if votes is None:
+    def base_models(self, predictions: BaseModelPredictions | None) -> list[BaseModelScore]:
+        """Score each base model alone."""
+        if predictions is None:
             return []
+        folds = [Member(fold, 0) for fold in range(len(self._split))]
         return [
-            PartnerScore(name, self.pooled(partner_voices(votes, p)))
-            for p, name in enumerate(votes.names)
+            BaseModelScore(name, self.pooled(WeightedPredictions(folds, own)))
+            for name, own in zip(predictions.names, predictions.train, strict=True)
         ]
 
-    def pooled(self, voices: WeightedPredictions) -> float:
-        """Score the out-of-fold predictions of some voices."""
-        oof = voices.out_of_fold(self.fold_of_row, self._transform, self._how)
-        return float(self._metric(self.target, oof))
+    def pooled(self, predictions: WeightedPredictions) -> float:
+        """Score out-of-fold predictions."""
+        oof = predictions.out_of_fold(self._split, self._transform, self._how)
+        return self._metric.score(self._target, oof)
 
     def summary(
         self, oof: Floats, folds: Sequence[FoldScore], networks: WeightedPredictions
     ) -> Scores:
-        """Summarize, given everybody's out-of-fold predictions and the networks' voices."""
-        validation = np.array([fold.validation for fold in folds])
-        loss = LOSSES[self._name]
-        logarithmic = self._name in ("log_rmse", "log1p_rmse")
+        """Summarize, given all out-of-fold predictions and those of the networks alone."""
+        validation, metric = np.array([fold.validation for fold in folds]), self._metric
+        losses = metric.row_losses(self._target, oof)
         return Scores(
             fold_mean=float(validation.mean()),
             fold_sd=float(validation.std(ddof=1)),
             train_mean=float(np.mean([fold.train for fold in folds])),
-            oof=float(self._metric(self.target, oof)),
+            oof=metric.score(self._target, oof),
             networks_oof=self.pooled(networks),
-            oof_error=loss.standard_error(loss.of_rows(self.target, oof)),
-            mean_squared_log_error=float(np.mean(validation**2)) if logarithmic else None,
+            oof_error=None if losses is None else metric.standard_error(losses),
+            mean_squared_log_error=float(np.mean(validation**2)) if metric.logarithmic else None,
         )

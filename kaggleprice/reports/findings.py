@@ -20,7 +20,7 @@ from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
 from kaggleprice.reports.drift import Drift, measure_drift
 from kaggleprice.reports.importance import Importance, by_association, measure_importance
 from kaggleprice.reports.out_of_fold import Expected, OutOfFold, expect, read_out_of_fold
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.run import Run
 from kaggleprice.settings.options import show_value
 from kaggleprice.settings.run import DEFAULT_PRESET, flat_settings, make_settings
 
@@ -150,13 +150,11 @@ def _predict_test(
     run: Run, ensemble: Ensemble, data: Dataset, transform: TargetTransform
 ) -> Floats:
     """Predict the test rows as `predict` does; shape (n_test,)."""
-    voices = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
-    votes = run.votes()
-    if votes is not None:
-        voices = WeightedPredictions.with_partners(
-            voices.members, voices.predictions, votes.test, run.settings
-        )
-    return voices.combine(transform, run.settings.combine)
+    everybody = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
+    base_models = run.base_models()
+    if base_models is not None:
+        everybody = everybody.with_base_models(base_models.test, run.settings)
+    return everybody.combine(transform, run.settings.combine)
 
 
 def _read_history(run: Run) -> pd.DataFrame:

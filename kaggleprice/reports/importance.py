@@ -8,7 +8,6 @@ with it. Two columns that say the same cover for each other: both then look unim
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +20,7 @@ from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.tables import Table
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows
+from kaggleprice.evaluation.folds import Folds
 from kaggleprice.reports import DEFAULT_REPEATS
 from kaggleprice.training.batches import pad_rows
 from kaggleprice.training.engine import predict_members
@@ -143,8 +143,9 @@ def measure_importance(
     progress.advance("importance", 0, len(names), unit="columns")
     for number, name in enumerate(names):
         scores = [judge.score(lines) for lines in judge.without(number, name, repeats)]
-        pooled = np.array([score for score, _ in scores]) - judge.pooled
-        own = np.array([score for _, score in scores]) - judge.own
+        metric = METRICS[competition.metric]
+        pooled = np.array([metric.worse_by(score, judge.pooled) for score, _ in scores])
+        own = np.array([metric.worse_by(score, judge.own) for _, score in scores])
         found.append(_summarize(name, pooled, own.mean(axis=0)))
         progress.advance("importance", number + 1, len(names), name, "columns")
     return Importance(
@@ -190,7 +191,7 @@ class _Judge:
         most_rows: int,
     ) -> None:
         self._ensemble, self._how, self._seed = ensemble, how, seed
-        self._metric: Callable[[Floats, Floats], float] = METRICS[competition.metric].load()
+        self._metric = METRICS[competition.metric]
         self._transform = TARGET_TRANSFORMS[competition.target_transform].load()
         chosen = np.arange(len(table))
         if len(table) > most_rows:
@@ -199,6 +200,7 @@ class _Judge:
         self.rows = len(chosen)
         self._frame = table.features.iloc[chosen].reset_index(drop=True)
         self._target, self._folds = table.known_target[chosen], fold_of_row[chosen]
+        self._split = Folds.of_rows(self._folds)
         # A row stays NaN for the members that trained on it: nothing may look there.
         self._lines = np.full((len(ensemble.members), self.rows), np.nan)
         self._predict(self._frame, np.arange(self.rows), self._lines)
@@ -267,11 +269,11 @@ class _Judge:
         # A metric of logs is undefined where a permuted row is predicted below its domain.
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             oof = WeightedPredictions(members, lines).out_of_fold(
-                self._folds, self._transform, self._how
+                self._split, self._transform, self._how
             )
             own = []
             for member, line in zip(members, lines, strict=True):
                 held = self._folds == member.fold
                 predicted = self._transform.inverse(line[held])
-                own.append(self._metric(self._target[held], predicted))
-            return float(self._metric(self._target, oof)), np.array(own)
+                own.append(self._metric.score(self._target[held], predicted))
+            return self._metric.score(self._target, oof), np.array(own)

@@ -14,7 +14,8 @@ from kaggleprice.core.files import check_writable, replacing
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS, FIGURES, PAGE
 from kaggleprice.reports.findings import Findings, find
-from kaggleprice.runs.reading import Run, find_run
+from kaggleprice.runs.listing import find_run
+from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data
 from kaggleprice.training.devices import choose_compute, settle
 
@@ -73,14 +74,9 @@ def make_report(
         OutputError: where a file cannot be written.
     """
     _check(output, repeats, columns)
-    run = find_run(runtime.runs_dir, source.competition, name)
-    if run is None:
-        raise UsageError(
-            f"there is no run of {source.competition.name} in {runtime.runs_dir} to report; "
-            "train one with `kaggleprice cv` first."
-        )
-    page = run.path / PAGE
-    for path in (page, run.path / FIGURES / PAGE, *([] if output is None else [output])):
+    run = find_run(runtime.runs_dir, source.competition.name, name)
+    page = run.output(PAGE)
+    for path in (page, run.output(f"{FIGURES}/{PAGE}"), *([] if output is None else [output])):
         check_writable(path)
     device = choose_compute(runtime.device, runtime.threads).device
     progress.notice(f"reporting run {run.name} of {run.path.parent}")
@@ -133,7 +129,7 @@ def _write_figures(run: Run, figures: Sequence[Drawn]) -> dict[str, Path]:
     folder = run.path / FIGURES
     written = {}
     for drawn in figures:
-        written[drawn.name] = folder / f"{drawn.name}.png"
+        written[drawn.name] = run.output(f"{FIGURES}/{drawn.name}.png")
         with replacing(written[drawn.name]) as beside:
             beside.write_bytes(to_png(drawn.figure))
     for name in set(NAMES) - set(written):

@@ -14,7 +14,7 @@ from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import RunFolderError
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.run import Run
 
 SHARE = 0.9
 _DRAWS = 1000
@@ -56,7 +56,7 @@ def expect(competition: Competition, rows: OutOfFold, test_rows: int, seed: int)
         test_rows: of the test file.
         seed: of the draws.
     """
-    metric = METRICS[competition.metric].load()
+    metric = METRICS[competition.metric].score
     random = np.random.default_rng(np.random.SeedSequence((seed, 0)))
     count = len(rows)
     draws = max(100, min(_DRAWS, _MOST_VALUES // (count + test_rows)))

@@ -5,7 +5,7 @@
     oof.csv               id, true, predicted, fold; in the target's own unit
     history.csv           member, fold, seed, epoch, train, validation
     weights.safetensors   every parameter, members first
-    votes.safetensors     what partners predict of training and test rows; only where there are any
+    votes.safetensors     what base models predict of training and test rows; only with base models
     recipes/fold-K.json   the fitted recipe of each fold
 
 A folder is made under a temporary name and renamed when it is complete. Clock values stand only
@@ -22,12 +22,14 @@ from kaggleprice.core.errors import UsageError
 from kaggleprice.settings.run import RunSettings
 
 SCHEMA_VERSION = 2
-RECORD, WEIGHTS, VOTES = "run.json", "weights.safetensors", "votes.safetensors"
+RECORD, WEIGHTS, BASE_MODELS = "run.json", "weights.safetensors", "votes.safetensors"
 # A run that is being made: trained, or written.
 UNFINISHED = ".unfinished-"
 # In the folder of one that is trained: what is trained, as plain data.
 IDENTITY = "identity.json"
-FILES = (RECORD, WEIGHTS, VOTES, "folds.csv", "oof.csv", "history.csv", "recipes")
+# What `runs prune` renames a folder to before it removes it.
+PRUNED = ".pruned-"
+FILES = (RECORD, WEIGHTS, BASE_MODELS, "folds.csv", "oof.csv", "history.csv", "recipes")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 

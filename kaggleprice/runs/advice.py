@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kaggleprice.core.errors import RunFolderError
-from kaggleprice.runs.comparison import Comparison, Scored, compare
+from kaggleprice.runs.comparison import Comparison, compare
 from kaggleprice.runs.describe import nearest_preset, typed_options, typed_settings
-from kaggleprice.runs.listing import FINISHED, list_runs
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.listing import list_runs
+from kaggleprice.runs.run import FINISHED, Run
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS
 
 # What makes the folds: kept in the next run, so that the two can be compared.
@@ -36,16 +36,14 @@ def compare_with_best(run: Run) -> Comparison | None:
     Returns:
         None where there is none, or where its predictions cannot be read.
     """
-    own = Scored.of_run(run.path, run.record)
     # Best first.
-    for other in list_runs(run.path.parent.parent, run.record["competition"]):
-        if other.state != FINISHED or other.record is None or other.path == run.path:
+    for other in list_runs(run.path.parent.parent, run.path.parent.name):
+        if other.state != FINISHED or other.path == run.path:
             continue
-        scored = Scored.of_run(other.path, other.record)
-        same = (scored.metric, scored.train_sha256) == (own.metric, own.train_sha256)
-        if same and other.finished < run.record["timing"]["finished"]:
+        same = (other.metric, other.train_sha256) == (run.metric, run.train_sha256)
+        if same and other.finished < run.finished:
             try:
-                return compare(scored, own)
+                return compare(other, run)
             except RunFolderError:  # its file of predictions is damaged; `runs` will say so
                 return None
     return None

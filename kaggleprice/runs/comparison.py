@@ -19,30 +19,21 @@ unbiased (Bengio and Grandvalet, JMLR 5, 2004).
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from kaggleprice.competitions.scoring import LOSSES
-from kaggleprice.core.errors import RunFolderError, UsageError
-from kaggleprice.core.files import sha256
+from kaggleprice.competitions.metrics import METRICS, Metric
+from kaggleprice.core.errors import UsageError
 from kaggleprice.core.registry import look_up
-
-Floats = NDArray[np.float64]
-_OOF, _FOLDS = "oof.csv", "folds.csv"
+from kaggleprice.runs.run import Run
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two scores, paired: second minus first, so that above 0 is worse.
+    """A difference of two scores, paired: by how much the second is worse; below 0, better.
 
     Attributes:
         unit: what was paired, `row` or `fold`.
@@ -80,28 +71,30 @@ def paired_rows(
         second: predictions, as truth.
 
     Returns:
-        The difference of their scores; None for fewer than 2 rows, which have no standard error.
+        The difference of their scores; None for fewer than 2 rows and for a metric without a loss
+        of each row, which have no standard error.
     """
-    loss = look_up(LOSSES, metric, "metric")
-    losses = [loss.of_rows(truth, predicted) for predicted in (first, second)]
-    count = len(losses[0])
-    if count < 2:
+    scored_by = look_up(METRICS, metric, "metric")
+    losses = [scored_by.row_losses(truth, predicted) for predicted in (first, second)]
+    if losses[0] is None or losses[1] is None or len(losses[0]) < 2:
         return None
-    moved = loss.influence(losses[1]) - loss.influence(losses[0])
-    error = float(np.std(moved, ddof=1) / np.sqrt(count))
-    return Difference("row", count, loss.score(losses[1]) - loss.score(losses[0]), error, error)
+    moved = scored_by.influence(losses[1]) - scored_by.influence(losses[0])
+    error = float(np.std(moved, ddof=1) / np.sqrt(len(moved)))
+    scores = [scored_by.score(truth, predicted) for predicted in (first, second)]
+    return Difference("row", len(moved), scored_by.worse_by(scores[1], scores[0]), error, error)
 
 
-def paired_folds(first: ArrayLike, second: ArrayLike) -> Difference:
+def paired_folds(metric: Metric, first: ArrayLike, second: ArrayLike) -> Difference:
     """Compare two series of fold scores over the same folds.
 
     Args:
+        metric: says which scores are better.
         first: shape (K,), K of 2 or more.
         second: shape (K,).
     """
-    differences = _floats(second) - _floats(first)
-    count = len(differences)
-    spread = float(np.std(differences, ddof=1))
+    pairs = zip(np.asarray(first), np.asarray(second), strict=True)
+    differences = [metric.worse_by(float(b), float(a)) for a, b in pairs]
+    count, spread = len(differences), float(np.std(differences, ddof=1))
     return Difference(
         "fold",
         count,
@@ -112,72 +105,30 @@ def paired_folds(first: ArrayLike, second: ArrayLike) -> Difference:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A cross-validated score, with what others can be compared by.
+class ScoreFile:
+    """The scores of a run that were read from a file, without its predictions.
 
     Attributes:
-        name: of the run, or of the file it was read from.
-        competition, metric: their names.
+        name: of the file.
+        competition: its name.
+        metric: what it was scored by.
         oof: the pooled score.
-        folds: each fold's validation score.
-        folds_sha256: of the run's folds.csv; None where it is not known.
-        train_sha256: of the training CSV; None where it is not known.
-        path: the run folder, with its oof.csv; None where there is none.
-        record: the run's record; None where there is none.
+        fold_scores: each fold's validation score.
+        folds_sha256: of the run's folds.csv; None where nothing says it.
+        train_sha256: of the training CSV; None where nothing says it.
     """
 
     name: str
     competition: str
-    metric: str
+    metric: Metric
     oof: float
-    folds: tuple[float, ...]
+    fold_scores: tuple[float, ...]
     folds_sha256: str | None = None
     train_sha256: str | None = None
-    path: Path | None = None
-    record: Mapping[str, Any] | None = None
 
-    @classmethod
-    def of_run(cls, path: Path | None, record: Mapping[str, Any], name: str = "") -> Scored:
-        """Describe a run.
 
-        Args:
-            path: its folder; None where only the record is there.
-            record: its record.
-            name: how it is called; empty for the name it was given when it was made.
-        """
-        return cls(
-            name=name or (record["run"] if path is None else path.name),
-            competition=record["competition"],
-            metric=record["metric"],
-            oof=record["scores"]["oof"],
-            folds=tuple(fold["validation"] for fold in record["folds"]),
-            folds_sha256=record["files"].get(_FOLDS),
-            train_sha256=record["data"]["train"]["sha256"],
-            path=path,
-            record=record,
-        )
-
-    @cached_property
-    def predictions(self) -> pd.DataFrame:
-        """The out-of-fold predictions, read once: index id (text), columns true and predicted.
-
-        Raises:
-            RunFolderError: where the file is missing, truncated or altered, or was never there.
-        """
-        if self.path is None or self.record is None:
-            raise RunFolderError(f"{self.name} is a score alone, without a run's {_OOF}.")
-        file = self.path / _OOF
-        if not file.is_file():
-            raise RunFolderError(f"run {self.name}: {file} is missing; train the run again.")
-        if sha256(file) != self.record["files"].get(_OOF):
-            raise RunFolderError(
-                f"run {self.name}: {file} was truncated or altered after it was written; "
-                "train the run again."
-            )
-        column = self.record["columns"]["id_column"]
-        # Each number exactly as it was written, in every version of pandas.
-        frame = pd.read_csv(file, dtype=str, keep_default_na=False).set_index(column)
-        return pd.DataFrame({name: frame[name].map(float) for name in ("true", "predicted")})
+# A cross-validated score, with what others can be compared by.
+Scored = Run | ScoreFile
 
 
 @dataclass(frozen=True)
@@ -194,8 +145,8 @@ class Comparison:
         unpaired: rows of either that are not in the other, or with another true value.
     """
 
-    first: Scored
-    second: Scored
+    first: Run
+    second: Run
     same_data: bool
     same_folds: bool
     fold_scores: tuple[tuple[int, float, float], ...]
@@ -204,66 +155,37 @@ class Comparison:
     unpaired: int
 
 
-def compare(first: Scored, second: Scored) -> Comparison:
-    """Compare two runs of one competition.
+def compare(first: Run, second: Run) -> Comparison:
+    """Compare two finished runs of one competition.
 
     Raises:
         UsageError: where competition or metric differ.
         RunFolderError: where their predictions cannot be read.
     """
-    check_comparable(first, second)
-    both = first.predictions.join(second.predictions.add_suffix("_second"), how="outer")
-    # A row that is in one run alone has no number in the other's columns, which equals nothing.
-    paired = both[both["true"] == both["true_second"]]
-    same_folds = _known_equal(first.folds_sha256, second.folds_sha256)
-    lines = tuple(
-        (fold, a, b)
-        for fold, (a, b) in enumerate(zip(first.folds, second.folds, strict=same_folds), start=1)
-    )
-    return Comparison(
-        first=first,
-        second=second,
-        same_data=_known_equal(first.train_sha256, second.train_sha256),
-        same_folds=same_folds,
-        fold_scores=lines if same_folds else (),
-        by_fold=paired_folds(first.folds, second.folds) if same_folds else None,
-        by_row=paired_rows(
-            first.metric, paired["true"], paired["predicted"], paired["predicted_second"]
-        ),
-        unpaired=len(both) - len(paired),
-    )
-
-
-def check_comparable(first: Scored, second: Scored) -> None:
-    """Check that two scores are of the same competition and metric.
-
-    Raises:
-        UsageError: where they are not.
-    """
-    for what in ("competition", "metric"):
-        found = [getattr(scored, what) for scored in (first, second)]
+    for what, found in [
+        ("competition", (first.competition, second.competition)),
+        ("metric", (first.metric.name, second.metric.name)),
+    ]:
         if found[0] != found[1]:
             raise UsageError(
                 f"{first.name} and {second.name} cannot be compared: their {what} differs, "
                 f"{found[0]} and {found[1]}."
             )
-
-
-def folds_digest(ids: NDArray[Any], fold_of_row: NDArray[np.int64], id_column: str) -> str:
-    """Return the SHA-256 of the folds.csv that a run with these folds will have.
-
-    Args:
-        ids: shape (n,), the training rows' ids.
-        fold_of_row: shape (n,), the fold that validates each, counted from 0.
-        id_column: its name.
-    """
-    frame = pd.DataFrame({id_column: ids, "fold": fold_of_row + 1})
-    return hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
-
-
-def _known_equal(first: str | None, second: str | None) -> bool:
-    return first is not None and first == second
-
-
-def _floats(values: ArrayLike) -> Floats:
-    return np.asarray(values, dtype=np.float64)
+    metric = first.metric
+    both = first.predictions.join(second.predictions.add_suffix("_second"), how="outer")
+    # A row that is in one run alone has no number in the other's columns, which equals nothing.
+    paired = both[both["true"] == both["true_second"]]
+    same_folds = first.folds_sha256 is not None and first.folds_sha256 == second.folds_sha256
+    lines = zip(first.fold_scores, second.fold_scores, strict=same_folds)
+    return Comparison(
+        first=first,
+        second=second,
+        same_data=first.train_sha256 == second.train_sha256,
+        same_folds=same_folds,
+        fold_scores=tuple((i, *line) for i, line in enumerate(lines, 1)) if same_folds else (),
+        by_fold=paired_folds(metric, first.fold_scores, second.fold_scores) if same_folds else None,
+        by_row=paired_rows(
+            metric.name, paired["true"], paired["predicted"], paired["predicted_second"]
+        ),
+        unpaired=len(both) - len(paired),
+    )

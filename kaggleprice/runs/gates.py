@@ -1,8 +1,8 @@
 """Gates: limits that a score has to keep, set by the user, checked once it is known.
 
-Two gates, both on the pooled out-of-fold score, of which lower is better:
+Two gates, both on the pooled out-of-fold score; the metric says which scores are better:
 
-- `fail-above`: the score must not be above a number.
+- `fail-above`: the score must not be worse than a number.
 - `baseline`: the score must not be worse than that of an earlier run by more than a tolerance and
   noise. Noise is the bound that the paired difference, were there none in truth, stays below
   with 95 % confidence: the one-sided quantile of Student's t times the standard error, over the
@@ -14,20 +14,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.core.errors import DataError, GateError, MissingFileError, UsageError
+from kaggleprice.core.registry import look_up
 from kaggleprice.runs import RECORD
-from kaggleprice.runs.comparison import Difference, Scored, compare, folds_digest, paired_folds
-from kaggleprice.runs.listing import find_listed
-from kaggleprice.runs.records import parse_record, read_record
+from kaggleprice.runs.comparison import Difference, Scored, ScoreFile, compare, paired_folds
+from kaggleprice.runs.listing import find_run
+from kaggleprice.runs.record import parse_record
+from kaggleprice.runs.run import Run
 
 FAIL_ABOVE, BASELINE = "fail-above", "baseline"
 
@@ -37,7 +36,7 @@ class Limits:
     """What the user demands of a score.
 
     Attributes:
-        fail_above: the highest pooled score that passes; None for any.
+        fail_above: the worst pooled score that passes; None for any.
         baseline: the score that must not be missed by much; None for none.
         tolerance: by how much it may be missed beyond noise, in the score's unit.
     """
@@ -64,51 +63,21 @@ class Limits:
         if self.tolerance and self.baseline is None:
             raise UsageError("--tolerance says how far a baseline may be missed; give --baseline.")
 
-    def check(
-        self,
-        competition: Competition,
-        ids: NDArray[Any],
-        fold_of_row: NDArray[np.int64],
-        train_sha256: str,
-    ) -> None:
-        """Check, before training, that the score will be comparable with the baseline's.
-
-        Args:
-            competition: whose score it will be.
-            ids: shape (n,), the training rows' ids.
-            fold_of_row: shape (n,), the fold that validates each, counted from 0.
-            train_sha256: of the training CSV.
-
-        Raises:
-            DataError: where competition, metric or training data are not the baseline's.
-            UsageError: where the folds are not.
-        """
-        if self.baseline is None:
-            return
-        folds = folds_digest(ids, fold_of_row, competition.id_column)
-        self._check_same(
-            competition.name,
-            competition.metric,
-            train_sha256,
-            folds,
-            int(fold_of_row.max()) + 1,
-        )
-
     def check_scored(self, scored: Scored) -> None:
         """Check that a score is comparable with the baseline's.
 
         Raises:
             DataError, UsageError: as `check`.
         """
-        self._check_same(
+        self.check(
             scored.competition,
-            scored.metric,
+            scored.metric.name,
             scored.train_sha256,
             scored.folds_sha256,
-            len(scored.folds),
+            len(scored.fold_scores),
         )
 
-    def _check_same(
+    def check(
         self,
         competition: str,
         metric: str,
@@ -116,11 +85,26 @@ class Limits:
         folds_sha256: str | None,
         k: int,
     ) -> None:
+        """Check, before training, that the score will be comparable with the baseline's.
+
+        Args:
+            competition: its name.
+            metric: its name.
+            train_sha256: of the training CSV.
+            folds_sha256: of the folds.csv that the run will have.
+            k: the number of folds.
+
+        Raises:
+            DataError: where competition, metric or training data are not the baseline's.
+            UsageError: where the folds are not.
+        """
         baseline = self.baseline
         if baseline is None:
             return
-        for what, now in [("competition", competition), ("metric", metric)]:
-            then = getattr(baseline, what)
+        for what, then, now in [
+            ("competition", baseline.competition, competition),
+            ("metric", baseline.metric.name, metric),
+        ]:
             if then != now:
                 raise DataError(f"baseline {baseline.name} is of {what} {then}; expected {now}.")
         if _differ(baseline.train_sha256, train_sha256):
@@ -129,17 +113,23 @@ class Limits:
                 f"{str(baseline.train_sha256)[:8]} then, {str(train_sha256)[:8]} now); make a new "
                 "baseline with `kaggleprice cv`."
             )
-        if len(baseline.folds) != k:
+        folds = len(baseline.fold_scores)
+        if folds != k:
             raise UsageError(
-                f"baseline {baseline.name} has {len(baseline.folds)} folds, not {k}; a paired "
-                f"comparison needs the same: give --k {len(baseline.folds)}."
+                f"baseline {baseline.name} has {folds} folds, not {k}; a paired "
+                f"comparison needs the same: give --k {folds}."
             )
         if _differ(baseline.folds_sha256, folds_sha256):
-            kept = "" if baseline.path is None else f" {baseline.path / 'folds.csv'}"
+            kept = f" {baseline.path / 'folds.csv'}" if isinstance(baseline, Run) else ""
             raise UsageError(
                 f"baseline {baseline.name} has other folds; a paired comparison needs the same: "
                 f"give its --fold-seed and --shuffle, or --folds{kept}."
             )
+
+
+def _differ(first: str | None, second: str | None) -> bool:
+    """Tell whether there are two hashes, and they differ."""
+    return first is not None and second is not None and first != second
 
 
 @dataclass(frozen=True)
@@ -150,7 +140,7 @@ class Gate:
         name: `fail-above` or `baseline`.
         limit: what passes at most.
         found: the pooled score; for `baseline`, how much worse it is (below 0: better).
-        passed: whether `found` is not above `limit`.
+        passed: whether `found` is not worse than `limit`.
         reason: one sentence.
         difference: for `baseline`, what noise was judged by.
         baseline: its name.
@@ -175,27 +165,28 @@ def judge(limits: Limits, scored: Scored) -> list[Gate]:
     """
     gates = []
     if limits.fail_above is not None:
-        gates.append(_judge_score(limits.fail_above, scored.oof))
+        gates.append(_judge_score(limits.fail_above, scored))
     if limits.baseline is not None:
         gates.append(_judge_difference(limits, limits.baseline, scored))
     return gates
 
 
-def _judge_score(limit: float, score: float) -> Gate:
-    passed = score <= limit
-    side = "not above" if passed else "above"
-    reason = f"pooled score {score:.6g} is {side} --fail-above {limit:g}."
-    return Gate(FAIL_ABOVE, limit, score, passed, reason)
+def _judge_score(limit: float, scored: Scored) -> Gate:
+    passed = scored.metric.worse_by(scored.oof, limit) <= 0
+    side = "below" if scored.metric.greater_is_better else "above"
+    found = f"{'not ' * passed}{side}"
+    reason = f"pooled score {scored.oof:.6g} is {found} --fail-above {limit:g}."
+    return Gate(FAIL_ABOVE, limit, scored.oof, passed, reason)
 
 
 def _judge_difference(limits: Limits, baseline: Scored, scored: Scored) -> Gate:
     limits.check_scored(scored)
     paired = None
-    if baseline.path is not None and scored.path is not None:
+    if isinstance(baseline, Run) and isinstance(scored, Run):
         paired = compare(baseline, scored).by_row
     if paired is None:
-        paired = paired_folds(baseline.folds, scored.folds)
-    noise, found = paired.bound(), scored.oof - baseline.oof
+        paired = paired_folds(scored.metric, baseline.fold_scores, scored.fold_scores)
+    noise, found = paired.bound(), scored.metric.worse_by(scored.oof, baseline.oof)
     limit = limits.tolerance + noise
     passed = found <= limit
     reason = f"pooled score {scored.oof:.6g} is {_how_far(found)} {baseline.oof:.6g} of baseline "
@@ -206,14 +197,7 @@ def _judge_difference(limits: Limits, baseline: Scored, scored: Scored) -> Gate:
             f"{noise:.3g} (paired over {paired.count} {paired.unit}s)"
         )
     return Gate(
-        BASELINE,
-        limit,
-        found,
-        passed,
-        f"{reason}.",
-        paired,
-        baseline.name,
-        limits.tolerance,
+        BASELINE, limit, found, passed, f"{reason}.", paired, baseline.name, limits.tolerance
     )
 
 
@@ -248,55 +232,53 @@ def read_scored(text: str, runs_dir: Path, competition: str) -> Scored:
         DataError: for a file that is neither of these, or damaged.
     """
     path = Path(text)
-    if path.is_dir() and (path / RECORD).is_file():
-        scored = Scored.of_run(path, read_record(path))
-    elif path.is_file():
-        scored = _read_file(path)
+    if path.is_file() and not (path.name == RECORD and (path.parent / "oof.csv").is_file()):
+        return _read_file(path)
+    if path.is_file():
+        run = Run.read(path.parent)
+    elif path.is_dir() and (path / RECORD).is_file():
+        run = Run.read(path)
     elif path.suffix == ".json":
         raise MissingFileError(f"baseline file {path} does not exist.")
     else:
-        listed = find_listed(runs_dir, competition, text)
-        scored = Scored.of_run(listed.path, listed.record or {})
-    if scored.path is not None:
-        # Read now: what is damaged is found before training, and a run may take its own place.
-        _ = scored.predictions
-    return scored
+        run = find_run(runs_dir, competition, text)
+    # Read now: what is damaged is found before training, and a run may take its own place.
+    _ = run.predictions
+    return run
 
 
-def _read_file(path: Path) -> Scored:
+def _read_file(path: Path) -> ScoreFile:
     try:
         text = path.read_text(encoding="utf-8")
         document = json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"baseline file {path} cannot be read as JSON: {error}.") from None
-    if isinstance(document, Mapping) and "digest" in document:
-        record = parse_record(text, path)
-        # Beside the run's other files it is the run; a copy is a score alone.
-        whole = path.name == RECORD and (path.parent / "oof.csv").is_file()
-        return Scored.of_run(path.parent if whole else None, record)
-    return _read_document(document, path)
-
-
-def _read_document(document: Any, path: Path) -> Scored:
+    name = str(path)
+    if isinstance(document, dict) and "digest" in document:
+        # A run.json without its run.
+        document = parse_record(text, path)
+        name = document["run"]
+        document = {**document, "folds_sha256": document["files"].get("folds.csv")}
     try:
-        folds = tuple(_finite(fold["validation"]) for fold in document["folds"])
-        scored = Scored(
-            name=str(path),
-            competition=document["competition"],
-            metric=document["metric"],
+        found = ScoreFile(
+            name=name,
+            competition=str(document["competition"]),
+            metric=look_up(METRICS, str(document["metric"]), "metric"),
             oof=_finite(document["scores"]["oof"]),
-            folds=folds,
+            fold_scores=tuple(_finite(fold["validation"]) for fold in document["folds"]),
             folds_sha256=document.get("folds_sha256"),
             train_sha256=document.get("data", {}).get("train", {}).get("sha256"),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UsageError) as error:
         raise DataError(
             f"baseline file {path} is neither a run's {RECORD} nor what `cv --json` printed: "
             f"{error!r}."
         ) from None
-    if len(folds) < 2:
-        raise DataError(f"baseline file {path} has {len(folds)} fold scores; expected 2 or more.")
-    return scored
+    if len(found.fold_scores) < 2:
+        raise DataError(
+            f"baseline file {path} has {len(found.fold_scores)} fold scores; expected 2 or more."
+        )
+    return found
 
 
 def _finite(value: Any) -> float:
@@ -304,8 +286,3 @@ def _finite(value: Any) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{value} is not a finite number")
     return number
-
-
-def _differ(first: str | None, second: str | None) -> bool:
-    """Tell whether two hashes are known to differ."""
-    return first is not None and second is not None and first != second

@@ -12,17 +12,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from kaggleprice.core.errors import OutputError, UsageError
-from kaggleprice.runs import FILES, RECORD
-from kaggleprice.runs.listing import (
-    FINISHED,
-    INTERRUPTED,
-    PRUNED,
-    UNREADABLE,
-    Listed,
-    describe_unfinished,
-    latest,
-    read_listed,
-)
+from kaggleprice.runs import FILES, PRUNED, RECORD
+from kaggleprice.runs.listing import latest
+from kaggleprice.runs.run import FINISHED, INTERRUPTED, UNREADABLE, Run
 
 # What commands put into a run folder after run.json was written, and what run.json does not list.
 _LATER = {RECORD, "submission.csv", "report.html", "figures"}
@@ -39,12 +31,12 @@ class Pruning:
         spared: those that were meant but stay, each with the reason.
     """
 
-    remove: tuple[Listed, ...]
-    spared: tuple[tuple[Listed, str], ...]
+    remove: tuple[Run, ...]
+    spared: tuple[tuple[Run, str], ...]
 
 
 def plan_pruning(
-    runs: Sequence[Listed],
+    runs: Sequence[Run],
     keep: int | None = None,
     *,
     unfinished: bool = False,
@@ -70,7 +62,7 @@ def plan_pruning(
         )
     if keep is not None and keep < 1:
         raise UsageError(f"--keep must be 1 run or more, found {keep}.")
-    chosen: list[Listed] = [] if keep is None else _beyond(runs, keep)
+    chosen: list[Run] = [] if keep is None else _beyond(runs, keep)
     chosen += [run for run in runs if unreadable and run.state == UNREADABLE]
     chosen += [run for run in runs if unfinished and run.state == INTERRUPTED]
     reasons = [(run, _reason_to_stay(run)) for run in chosen]
@@ -80,7 +72,7 @@ def plan_pruning(
     )
 
 
-def _beyond(runs: Sequence[Listed], keep: int) -> list[Listed]:
+def _beyond(runs: Sequence[Run], keep: int) -> list[Run]:
     chosen = []
     for name in dict.fromkeys(run.competition for run in runs):
         own = [run for run in runs if run.competition == name and run.state == FINISHED]
@@ -89,7 +81,7 @@ def _beyond(runs: Sequence[Listed], keep: int) -> list[Listed]:
     return chosen
 
 
-def _reason_to_stay(run: Listed) -> str:
+def _reason_to_stay(run: Run) -> str:
     """Say why a folder must not be removed; empty where it may."""
     if run.path.is_symlink():
         return "it is a link to a folder elsewhere"
@@ -98,13 +90,13 @@ def _reason_to_stay(run: Listed) -> str:
     if not (run.path / RECORD).is_file():
         return f"it has no {RECORD}, so it may be a folder of your own"
     # Of a damaged run nothing says which files it had.
-    files = FILES if run.record is None else [Path(name).parts[0] for name in run.record["files"]]
-    own = {*_LATER, *files}
+    listed = [Path(name).parts[0] for name in run.record.get("files", FILES)]
+    own = {*_LATER, *listed}
     foreign = sorted(path.name for path in run.path.iterdir() if path.name not in own)
     return f"it holds {', '.join(foreign)}, which no command wrote" if foreign else ""
 
 
-def _in_use(run: Listed) -> str:
+def _in_use(run: Run) -> str:
     file = run.path / "lock"
     if file.is_file():
         try:
@@ -120,7 +112,7 @@ def _in_use(run: Listed) -> str:
     return "a process may be writing it" if fresh else ""
 
 
-def _holds_run(run: Listed) -> str:
+def _holds_run(run: Run) -> str:
     """Find the finished run that was put aside while another took its place."""
     if run.name.startswith(PRUNED):
         return ""
@@ -128,7 +120,7 @@ def _holds_run(run: Listed) -> str:
     return f"it holds run {inside[0]}, which was to be replaced; move it back" if inside else ""
 
 
-def remove(run: Listed) -> None:
+def remove(run: Run) -> None:
     """Remove a run folder: under another name first, so that no half of a run is ever left.
 
     Raises:
@@ -137,7 +129,8 @@ def remove(run: Listed) -> None:
     reason = _reason_to_stay(run) if run.path.is_dir() else "it is no longer there"
     if reason:
         raise OutputError(f"{run.path} was not removed: {reason}.")
-    now = describe_unfinished(run.path) if run.state == INTERRUPTED else read_listed(run.path)
+    describe = Run.describe_unfinished if run.state == INTERRUPTED else Run.describe
+    now = describe(run.path)
     if (now.state, now.record) != (run.state, run.record):
         raise OutputError(f"{run.path} was not removed: it changed since it was listed.")
     try:

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.data import Dataset
@@ -19,9 +17,10 @@ from kaggleprice.core.errors import DataError, UsageError
 from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import Progress
 from kaggleprice.core.versions import versions
+from kaggleprice.evaluation.folds import Folds
 from kaggleprice.runs import check_name
 from kaggleprice.runs.checkpoints import Checkpoint
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.run import Run
 from kaggleprice.runs.writing import describe_columns
 from kaggleprice.settings.run import RunSettings, settings_to_record
 from kaggleprice.training.devices import Compute, choose_compute
@@ -91,7 +90,7 @@ def identify(
     competition: Competition,
     data: Dataset,
     settings: RunSettings,
-    fold_of_row: NDArray[np.int64],
+    split: Folds,
     compute: Compute,
 ) -> dict[str, Any]:
     """Return all that decides what is trained, as plain data."""
@@ -101,8 +100,8 @@ def identify(
         "engineering": competition.engineering,
         "data": data.record,
         "settings": settings_to_record(settings),
-        "k": int(fold_of_row.max()) + 1,
-        "folds": hashlib.sha256(fold_of_row.astype("<i8").tobytes()).hexdigest(),
+        "k": len(split),
+        "folds": hashlib.sha256(split.fold_of_row.astype("<i8").tobytes()).hexdigest(),
         "versions": versions(),
         "device": compute.name,
         # What checkpoints hold: an older kind is not taken up.

@@ -23,17 +23,17 @@ from kaggleprice.core.versions import versions
 from kaggleprice.evaluation.cross_validation import CrossValidation, history_frame
 from kaggleprice.evaluation.ensemble import Ensemble
 from kaggleprice.runs import (
+    BASE_MODELS,
     RECORD,
     SCHEMA_VERSION,
     UNFINISHED,
-    VOTES,
     WEIGHTS,
     check_name,
     new_name,
 )
-from kaggleprice.runs.reading import Run, read_run
-from kaggleprice.runs.records import digest_of
-from kaggleprice.settings.run import settings_from_record, settings_to_record
+from kaggleprice.runs.record import digest_of
+from kaggleprice.runs.run import Run
+from kaggleprice.settings.run import settings_to_record
 
 
 def write_run(
@@ -68,13 +68,13 @@ def write_run(
         folder.chmod(0o755)
         _write_tables(folder, competition, table, result)
         recipes = _write_ensemble(folder, result.ensemble)
-        if result.votes is not None:
-            arrays = {"train": result.votes.train, "test": result.votes.test}
-            (folder / VOTES).write_bytes(numpy_files.save(arrays))
+        if result.base_models is not None:
+            arrays = {"train": result.base_models.train, "test": result.base_models.test}
+            (folder / BASE_MODELS).write_bytes(numpy_files.save(arrays))
         record = _make_record(competition, result, data, recipes, folder)
         if replaced is not None:
             return _replace(folder, replaced, record)
-        return _place(folder, parent, name, runs_dir, competition, record)
+        return _place(folder, runs_dir, competition, result, name, record)
     except OSError as error:
         raise OutputError(f"cannot write a run to {parent}: {error.strerror or error}.") from None
     finally:
@@ -84,44 +84,43 @@ def write_run(
 
 def _place(
     folder: Path,
-    parent: Path,
-    name: str | None,
     runs_dir: Path,
     competition: Competition,
+    result: CrossValidation,
+    name: str | None,
     record: dict[str, Any],
 ) -> Run:
     """Write run.json and give the folder its name; two processes never get the same."""
-    settings = settings_from_record(record["settings"])
     while True:
         if name is not None:
             check_name(runs_dir, competition, name)
-        chosen = name or new_name(runs_dir, competition, settings)
-        _write_record(folder, record, chosen)
+        target = folder.parent / (name or new_name(runs_dir, competition, result.settings))
+        _write_record(folder, record, target.name)
         try:
             # Renaming onto a folder that holds something fails, so a name is given once.
-            folder.rename(parent / chosen)
+            folder.rename(target)
         except OSError:
             # Where the name is taken, it was taken meanwhile: look for another one.
-            if not (parent / chosen).exists():
+            if not target.exists():
                 raise
             continue
-        return read_run(parent / chosen)
+        return Run.read(target)
 
 
 def _replace(folder: Path, old: Run, record: dict[str, Any]) -> Run:
     """Put the new folder in the old one's place; a failure leaves the old one there."""
     _write_record(folder, record, old.name)
-    aside = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=old.path.parent))
+    beside = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=old.path.parent))
     try:
-        old.path.rename(aside / old.name)
+        old.path.rename(beside / old.name)
         try:
             folder.rename(old.path)
         except OSError:
-            (aside / old.name).rename(old.path)
+            (beside / old.name).rename(old.path)
             raise
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return read_run(old.path)
+        shutil.rmtree(beside, ignore_errors=True)
+    return Run.read(old.path)
 
 
 def _write_record(folder: Path, record: Mapping[str, Any], name: str) -> None:
@@ -134,20 +133,14 @@ def _write_tables(
     folder: Path, competition: Competition, table: Table, result: CrossValidation
 ) -> None:
     column = competition.id_column
-    folds = pd.DataFrame({column: table.ids, "fold": result.fold_of_row + 1})
-    oof = pd.DataFrame(
-        {
-            column: table.ids,
-            "true": table.known_target,
-            "predicted": result.oof,
-            "fold": result.fold_of_row + 1,
-        }
+    folds = result.split.to_csv(table.ids, column)
+    (folder / "folds.csv").write_text(folds, encoding="utf-8", newline="")
+    columns = [table.ids, table.known_target, result.oof, result.split.fold_of_row + 1]
+    # By place, since the id column may have the name of another one.
+    oof = pd.DataFrame(dict(enumerate(columns))).set_axis(
+        [column, "true", "predicted", "fold"], axis=1
     )
-    for name, frame in [
-        ("folds.csv", folds),
-        ("oof.csv", oof),
-        ("history.csv", history_frame(result.ensemble)),
-    ]:
+    for name, frame in [("oof.csv", oof), ("history.csv", history_frame(result.ensemble))]:
         frame.to_csv(folder / name, index=False, lineterminator="\n")
 
 
@@ -170,8 +163,8 @@ def _make_record(
     recipes: list[str],
     folder: Path,
 ) -> dict[str, Any]:
+    """Return all of `kaggleprice.runs.record.Record` but the name and the digest."""
     ensemble = result.ensemble
-    finished = datetime.now(UTC)
     return {
         "schema_version": SCHEMA_VERSION,
         "run": "",
@@ -189,7 +182,7 @@ def _make_record(
         "scores": asdict(result.scores),
         "folds": [asdict(fold) for fold in result.folds],
         "members": [asdict(member) for member in result.members],
-        "partners": [asdict(partner) for partner in result.partners],
+        "partners": [asdict(score) for score in result.base_model_scores],
         "ensemble": {
             "members": [asdict(member) for member in ensemble.members],
             "engineering": ensemble.engineering,
@@ -204,7 +197,7 @@ def _make_record(
             if path.is_file()
         },
         "timing": {
-            "finished": finished.isoformat(),
+            "finished": datetime.now(UTC).isoformat(),
             "seconds": result.seconds,
             "resumed_from": ensemble.fit.resumed_from,
         },

@@ -83,6 +83,11 @@ class RunSettings:
                 raise UsageError(f"{name} must lie between 0 and 2**32 - 1, found {value}.")
 
     @property
+    def fold_scheme(self) -> str:
+        """How rows become folds: a name in `kaggleprice.evaluation.folds.FOLD_SCHEMES`."""
+        return "shuffled" if self.shuffle else "contiguous"
+
+    @property
     def weights(self) -> tuple[float, float] | None:
         """Weight of one network and of one partner in a fold's vote; None without partners."""
         if not self.partners:

@@ -16,7 +16,7 @@ from kaggleprice.api import add_seeds, workflow
 from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.core.errors import DataError, OutputError, UnknownNameError, UsageError
 from kaggleprice.runs import writing
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig
 from kaggleprice.settings.run import make_settings
 
@@ -134,4 +134,4 @@ def test_a_failure_leaves_the_run_as_it_was(place: Place, monkeypatch: pytest.Mo
     with pytest.raises(OutputError, match="No space left"):
         place.extend("part", 1)
     assert {p.name: p.read_bytes() for p in run.path.iterdir() if p.is_file()} == before
-    assert writing.read_run(run.path).record == json.loads(before["run.json"])
+    assert writing.Run.read(run.path).record == json.loads(before["run.json"])

@@ -34,7 +34,7 @@ from kaggleprice import KagglePriceRegressor
 from kaggleprice.api import regressor
 from kaggleprice.api.regressor.literals import read_literals
 from kaggleprice.competitions.catalog import COMPETITIONS
-from kaggleprice.competitions.scoring import rmse
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Tables, read_tables
 from kaggleprice.core.errors import DivergenceError, KagglePriceError, UsageError
 from kaggleprice.evaluation import cross_validation
@@ -183,7 +183,7 @@ def test_cross_val_predict_scores_like_cv(tables: Tables) -> None:
     first = fold_of_row == 0
     assert predicted[first] == pytest.approx(result.oof[first], rel=0.01)
     # The second fold's random starts are others.
-    score = rmse(np.log(y), np.log(predicted))
+    score = METRICS["rmse"].score(np.log(y), np.log(predicted))
     assert score == pytest.approx(result.scores.oof, rel=0.05)
     assert score < 0.7 * np.log(y).std()
 
@@ -197,7 +197,7 @@ def test_all_rows_are_trained_on() -> None:
     assert list(model.history_) == ["seed", "epoch", "train"]
     last = model.history_[model.history_["epoch"] == 3].set_index("seed")["train"]
     for seed, predicted in zip([0, 2, 1], model.ensemble_.predict(_named(x)), strict=True):
-        assert last[seed] == pytest.approx(rmse(y, predicted), rel=1e-5)
+        assert last[seed] == pytest.approx(METRICS["rmse"].score(y, predicted), rel=1e-5)
 
 
 def _named(x: NDArray[np.float64]) -> pd.DataFrame:

@@ -10,8 +10,8 @@ from forged import FOLDS, forge, noisy
 
 from kaggleprice.cli.junit import render, render_failure
 from kaggleprice.runs.gates import Gate
-from kaggleprice.runs.reading import Run
-from kaggleprice.runs.records import read_record
+from kaggleprice.runs.record import read_record
+from kaggleprice.runs.run import Run
 
 PASSED = Gate("fail-above", 0.2, 0.1, True, "fine.")
 MISSED = Gate("baseline", 0.01, 0.1, False, 'worse & "<far>".')

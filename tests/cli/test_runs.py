@@ -19,7 +19,7 @@ from small import write_small
 
 from kaggleprice import cli
 from kaggleprice.cli.ci import annotation
-from kaggleprice.runs.records import read_record
+from kaggleprice.runs.record import read_record
 
 SMALL = ["-c", "small.toml"]
 CV = ["cv", *SMALL, *TINY]
@@ -293,10 +293,11 @@ def test_a_run_of_another_competition(entry: EntryPoint, made: Path, tmp_path: P
         assert done.error == (
             f"{name} is a run of small, not of house-prices; say with -c whose it is."
         )
-    # Elsewhere a folder's name says nothing of whose run it is.
+    # A folder elsewhere is a run as well: its record says whose it is.
     elsewhere = shutil.copytree(made / "runs" / "small" / "good", tmp_path / "kept" / "moved")
     done = entry("predict", *SMALL, "--run", elsewhere, cwd=made)
-    assert done.error.startswith(f"unknown run of small '{elsewhere}'; there are: bad, good, leaky")
+    assert done.code == 0
+    assert (elsewhere / "submission.csv").is_file()
     done = entry("predict", *SMALL, "--run", "small/god", cwd=made)
     assert done.error.startswith("unknown run of small 'god'; there are: bad, good, leaky. Did")
 

@@ -10,8 +10,8 @@ from markdown_it import MarkdownIt
 
 from kaggleprice.cli.summary import literal, summarize, summarize_failure, table
 from kaggleprice.runs.gates import Gate
-from kaggleprice.runs.reading import Run
-from kaggleprice.runs.records import read_record
+from kaggleprice.runs.record import read_record
+from kaggleprice.runs.run import Run
 
 PASSED = Gate("fail-above", 0.2, 0.1, True, "pooled score 0.1 is not above --fail-above 0.2.")
 MISSED = Gate("baseline", 0.01, 0.1, False, "worse | by *far*.")

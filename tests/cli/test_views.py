@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from kaggleprice.api.workflow import Prediction
 from kaggleprice.cli.views import cv, predict, tables
 from kaggleprice.runs.advice import Step
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.run import Run
 
 
 def shown(view: RenderableType, width: int = 120) -> str:

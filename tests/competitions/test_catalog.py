@@ -55,7 +55,7 @@ def test_record_is_well_formed(name: str) -> None:
     assert re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name)
     assert competition.title.strip()
     assert not competition.page or competition.page.startswith("https://")
-    assert callable(METRICS[competition.metric].load())
+    assert competition.metric in METRICS
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     assert callable(transform.forward)
     assert callable(transform.inverse)

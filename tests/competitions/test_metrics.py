@@ -1,12 +1,15 @@
-"""Metrics against scikit-learn's; transforms against their own inverses."""
+"""Metrics against scikit-learn and the bootstrap; transforms against their own inverses."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 from sklearn.metrics import (
     mean_absolute_error,
     root_mean_squared_error,
@@ -14,8 +17,10 @@ from sklearn.metrics import (
 )
 
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.settings.training import LOSSES
 
 PRICES = np.random.default_rng(0).lognormal(12, 0.4, (2, 500))
+# One line for each metric: what it is, by other means.
 REFERENCES = {
     "log_rmse": lambda a, b: root_mean_squared_error(np.log(a), np.log(b)),
     "log1p_rmse": root_mean_squared_log_error,
@@ -29,17 +34,71 @@ DOMAINS = {
 }
 
 
+def sample(rows: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    truth = np.exp(random.normal(3, 0.4, rows))
+    return truth, truth * np.exp(random.standard_t(5, rows) * 0.1)
+
+
 @pytest.mark.parametrize("name", METRICS)
-def test_metric_is_scikit_learns(name: str) -> None:
-    metric, (truth, prediction) = METRICS[name].load(), PRICES
-    assert metric(truth, prediction) == pytest.approx(REFERENCES[name](truth, prediction), rel=1e-9)
-    assert metric(truth, truth) == 0.0
-    assert type(metric(truth, prediction)) is float
+def test_conformance(name: str) -> None:
+    """What is asked of every metric."""
+    metric, reference, (truth, prediction) = METRICS[name], REFERENCES[name], PRICES
+    assert metric.name == name
+    assert metric.help
+    assert metric.training_loss in LOSSES
+    score = metric.score(truth, prediction)
+    assert type(score) is float
+    assert score == pytest.approx(reference(truth, prediction), rel=1e-12)
+    # The direction: a perfect prediction is the best there is.
+    best = metric.score(truth, truth)
+    assert metric.worse_by(score, best) > 0 > metric.worse_by(best, score)
+    assert metric.rank(best) < metric.rank(score)
     # Float32 predictions and whole-number prices: still computed in float64.
     whole = truth.astype(np.int64)
-    assert metric(whole.tolist(), prediction.astype(np.float32)) == pytest.approx(
-        REFERENCES[name](whole.astype(float), prediction), rel=1e-5
+    assert metric.score(whole.tolist(), prediction.astype(np.float32)) == pytest.approx(
+        reference(whole.astype(float), prediction), rel=1e-5
     )
+    with np.errstate(all="ignore"):
+        assert np.isnan(metric.score(truth, np.full(len(truth), np.nan)))
+
+
+@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.row_loss is not None])
+def test_row_losses_make_the_score_and_its_standard_error(name: str) -> None:
+    (truth, predicted), metric = sample(), METRICS[name]
+    losses = metric.row_losses(truth, predicted)
+    assert losses is not None
+    mean = np.mean(losses)
+    score = np.sqrt(mean) if metric.root else mean
+    assert score == pytest.approx(metric.score(truth, predicted), rel=1e-12)
+    assert np.mean(metric.influence(losses)) == pytest.approx(0, abs=1e-12)
+    random = np.random.default_rng(1)
+    draws = losses[random.integers(len(truth), size=(4000, len(truth)))].mean(axis=1)
+    bootstrap = np.std(np.sqrt(draws) if metric.root else draws, ddof=1)
+    # 4000 draws give a standard deviation to about 1 %; the delta method is of first order.
+    assert metric.standard_error(losses) == pytest.approx(bootstrap, rel=0.06)
+
+
+def test_formulas_of_standard_errors() -> None:
+    truth, predicted = sample(50)
+    error = predicted - truth
+    assert METRICS["mae"].standard_error(np.abs(error)) == pytest.approx(stats.sem(np.abs(error)))
+    squared = error**2
+    by_hand = squared.std(ddof=1) / (2 * np.sqrt(squared.mean()) * np.sqrt(50))
+    assert METRICS["rmse"].standard_error(squared) == pytest.approx(by_hand)
+    assert METRICS["rmse"].standard_error(np.zeros(5)) == 0.0
+
+
+def test_a_metric_of_which_more_is_better() -> None:
+    r2 = replace(
+        METRICS["rmse"], name="r2", function="r2_score", row_loss=None, greater_is_better=True
+    )
+    truth, predicted = sample()
+    assert r2.score(truth, truth) == 1.0
+    assert r2.worse_by(0.7, 0.9) == pytest.approx(0.2)
+    assert r2.rank(0.9) < r2.rank(0.7)
+    assert r2.direction == "greater is better"
+    assert r2.row_losses(truth, predicted) is None
 
 
 @pytest.mark.parametrize("name", TARGET_TRANSFORMS)

@@ -13,7 +13,6 @@ from kaggleprice.settings.run import COMBINES, PRESETS
 from kaggleprice.settings.training import LOSSES, OPTIMIZERS, SCHEDULES, STOP_ON, TARGET_SCALES
 
 LOADED: dict[str, dict[str, Entry]] = {
-    "metrics": METRICS,
     "target transforms": TARGET_TRANSFORMS,
     "models": MODELS,
     "activations": ACTIVATIONS,
@@ -32,6 +31,7 @@ PLAIN: dict[str, dict[str, str]] = {
     "scales": SCALES,
     "imputations": IMPUTES,
     "scopes": SCOPES,
+    "metrics": {name: metric.help for name, metric in METRICS.items()},
     "stop on": STOP_ON,
     "target scales": TARGET_SCALES,
     "recipes": {name: recipe.help for name, recipe in RECIPES.items()},

@@ -34,7 +34,7 @@ def tables(real_data: Path) -> Tables:
 def book(tables: Tables) -> CrossValidation:
     """The preset with 20 seeds, all 100 members in one batched run."""
     settings = make_settings("book", {"seeds": 20})
-    folds = make_folds(1460, settings.k, shuffle=settings.shuffle, seed=0)
+    folds = make_folds(1460, settings.k, scheme=settings.fold_scheme, seed=0)
     return cross_validation.cross_validate(
         HOUSE_PRICES, tables, folds, settings, torch.device("cpu")
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,19 +10,18 @@ import pytest
 import torch
 
 from kaggleprice.competitions.catalog import COMPETITIONS
-from kaggleprice.competitions.tables import Table, Tables, read_tables
+from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.competitions.transforms import LOG, NONE
 from kaggleprice.core.errors import DivergenceError, UsageError
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import CrossValidation, make_members
 from kaggleprice.evaluation.ensemble import WeightedPredictions, combine
-from kaggleprice.evaluation.folds import make_folds
+from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings.run import PRESETS, RunSettings, make_settings
 from kaggleprice.settings.training import Member
 
 SAMPLE = COMPETITIONS["sample"]
-FOLDER = Path(__file__).parents[2] / "data" / "sample"
 TINY = {"hidden": (8,), "epochs": 3, "seeds": 2, "k": 3}
 
 
@@ -34,24 +32,26 @@ class Case:
     tables: Tables
 
     def run(self, settings: RunSettings) -> CrossValidation:
-        folds = make_folds(len(self.tables.train), settings.k, shuffle=settings.shuffle, seed=0)
         return cross_validation.cross_validate(
-            SAMPLE, self.tables, folds, settings, torch.device("cpu")
+            SAMPLE, self.tables, folds_of(settings), settings, torch.device("cpu")
         )
 
 
+def folds_of(settings: RunSettings) -> Folds:
+    return make_folds(200, settings.k, scheme=settings.fold_scheme, seed=0)
+
+
 @pytest.fixture(scope="module")
-def case() -> Case:
-    tables = read_tables(SAMPLE, FOLDER / "train.csv", FOLDER / "test.csv")
-    train = tables.train
+def case(sample_tables: Tables) -> Case:
+    train = sample_tables.train
     part = Table(train.ids[:200], train.features.head(200), train.known_target[:200])
-    return Case(Tables(part, tables.test))
+    return Case(Tables(part, sample_tables.test))
 
 
 def spoilt(case: Case, fold: int, settings: RunSettings) -> Case:
     """Replace the validation targets of one fold by garbage."""
     train = case.tables.train
-    held = make_folds(len(train), settings.k, shuffle=settings.shuffle, seed=0) == fold
+    held = folds_of(settings).fold_of_row == fold
     target = np.where(held, 1e9, train.known_target)
     return Case(Tables(replace(train, target=target), case.tables.test))
 
@@ -63,7 +63,7 @@ def test_garbage_targets_reach_nothing_of_their_fold(
 ) -> None:
     settings = make_settings(preset, {**TINY, **options})
     clean, garbled = case.run(settings), spoilt(case, 1, settings).run(settings)
-    held = clean.fold_of_row == 1
+    held = clean.split.fold_of_row == 1
     assert clean.ensemble.encoding.recipes[1] == garbled.ensemble.encoding.recipes[1]
     assert np.array_equal(clean.oof[held], garbled.oof[held])
     assert not np.array_equal(clean.oof[~held], garbled.oof[~held])
@@ -83,14 +83,14 @@ def test_stopping_on_validation_rows_is_marked_and_does_see_them(case: Case) -> 
     settings = make_settings(options={**TINY, **watching})
     assert any(note.startswith("Optimistic") for note in settings.notes)
     clean, garbled = case.run(settings), spoilt(case, 1, settings).run(settings)
-    held = clean.fold_of_row == 1
+    held = clean.split.fold_of_row == 1
     assert not np.array_equal(clean.oof[held], garbled.oof[held])
 
 
 def test_garbage_features_of_validation_rows_reach_nothing_of_their_fold(case: Case) -> None:
     """Standard recipes learn nothing from them; the book's does, and says so."""
     settings = make_settings(options=TINY)
-    folds = make_folds(200, 3, shuffle=True, seed=0)
+    folds = folds_of(settings).fold_of_row
     features = case.tables.train.features.copy()
     features.loc[folds == 1, "LotArea"] = 1e6
     features.loc[folds == 1, "Street"] = "Canal"
@@ -119,8 +119,9 @@ def test_training_rows_are_encoded_once_and_nothing_engineered_is_kept(
     settings = make_settings(options=TINY)
     case.run(settings)
     assert encoded == [200]
-    folds = make_folds(200, settings.k, shuffle=settings.shuffle, seed=0)
-    problem = cross_validation.prepare(SAMPLE, case.tables, folds, settings, torch.device("cpu"))
+    problem = cross_validation.prepare(
+        SAMPLE, case.tables, folds_of(settings), settings, torch.device("cpu")
+    )
     assert problem.tables is case.tables
     assert "TotalSF" not in problem.tables.train.features
     assert "TotalSF" in problem.engineered().train.features
@@ -132,9 +133,9 @@ def test_training_rows_are_encoded_once_and_nothing_engineered_is_kept(
 def test_scores_are_the_metrics_of_the_predictions(case: Case) -> None:
     result = case.run(make_settings(options=TINY))
     truth = np.log(case.tables.train.known_target)
-    error = np.log(result.oof) - truth
+    error, fold_of_row = np.log(result.oof) - truth, result.split.fold_of_row
     assert result.scores.oof == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-12)
-    by_fold = [np.sqrt(np.mean(error[result.fold_of_row == f] ** 2)) for f in range(3)]
+    by_fold = [np.sqrt(np.mean(error[fold_of_row == f] ** 2)) for f in range(3)]
     assert [fold.validation for fold in result.folds] == pytest.approx(by_fold, rel=1e-12)
     assert result.scores.fold_mean == pytest.approx(np.mean(by_fold), rel=1e-12)
     assert result.scores.fold_sd == pytest.approx(pd.Series(by_fold).std(), rel=1e-12)
@@ -142,11 +143,11 @@ def test_scores_are_the_metrics_of_the_predictions(case: Case) -> None:
     predictions = result.ensemble.predict(case.tables.train.features)
     for fold in result.folds:
         own = [m.fold == fold.fold - 1 for m in result.ensemble.members]
-        rows = result.fold_of_row != fold.fold - 1
+        rows = fold_of_row != fold.fold - 1
         train = np.sqrt(np.mean((predictions[own].mean(axis=0) - truth)[rows] ** 2))
         assert fold.train == pytest.approx(train, rel=1e-12)
     for member, line in zip(result.members, predictions, strict=True):
-        held = result.fold_of_row == member.fold - 1
+        held = fold_of_row == member.fold - 1
         single = np.sqrt(np.mean((line - truth)[held] ** 2))
         assert member.validation == pytest.approx(single, rel=1e-12)
 
@@ -179,21 +180,18 @@ def test_more_seeds_leave_the_first_ones_as_they_were(
         assert more_scores[key] == pytest.approx(score, rel=close)
 
 
-def test_members_of_the_same_turn_stand_together() -> None:
-    """By turn, then fold, then seed: so that an activation is applied to neighbours at once."""
-    folds = np.array([1, 0, 1])
+def test_members_of_the_same_architecture_stand_together() -> None:
+    """Then by fold, then seed: so that an activation is applied to neighbours at once."""
     plain = make_settings(options={"seeds": 3, "activation": ("tanh",), "dropout": ((0.1,),)})
-    assert make_members(folds, plain) == [Member(f, s) for f in (0, 1) for s in (0, 1, 2)]
+    assert make_members(2, plain) == [Member(f, s) for f in (0, 1) for s in (0, 1, 2)]
     pair = make_settings(options={"seeds": 3, "activation": ("gelu", "tanh")})
-    assert make_members(folds, pair) == [
+    assert make_members(2, pair) == [
         *[Member(f, s) for f in (0, 1) for s in (0, 2)],
         *[Member(f, 1) for f in (0, 1)],
     ]
     mix = make_settings(options={**MIX, "seeds": 8})
     turns = [(0, 6), (1, 7), (2,), (3,), (4,), (5,)]
-    assert make_members(folds, mix) == [
-        Member(f, s) for seeds in turns for f in (0, 1) for s in seeds
-    ]
+    assert make_members(2, mix) == [Member(f, s) for seeds in turns for f in (0, 1) for s in seeds]
 
 
 def test_starts_of_a_turn_are_the_same_network() -> None:
@@ -217,9 +215,9 @@ def test_starts_of_a_turn_are_the_same_network() -> None:
 def test_out_of_fold_uses_only_members_that_did_not_train_on_the_row() -> None:
     members = [Member(0, 0), Member(1, 0), Member(0, 1), Member(1, 1)]
     predictions = np.log([[1.0, 1.0], [10.0, 10.0], [4.0, 4.0], [1000.0, 1000.0]])
-    voices, folds = WeightedPredictions(members, predictions), np.array([1, 0])
-    assert voices.out_of_fold(folds, LOG, "geometric") == pytest.approx([100.0, 2.0])
-    assert voices.out_of_fold(folds, LOG, "arithmetic") == pytest.approx([505.0, 2.5])
+    networks, folds = WeightedPredictions(members, predictions), Folds.of_rows(np.array([1, 0]))
+    assert networks.out_of_fold(folds, LOG, "geometric") == pytest.approx([100.0, 2.0])
+    assert networks.out_of_fold(folds, LOG, "arithmetic") == pytest.approx([505.0, 2.5])
 
 
 def test_combinations_are_numpys() -> None:
@@ -241,6 +239,6 @@ def test_predictions_that_the_metric_cannot_score_are_told(case: Case) -> None:
     wide = np.exp(np.random.default_rng(0).normal(0, 3, len(train)))
     tables = Tables(replace(train, target=wide), case.tables.test)
     settings = make_settings(options={**TINY, "epochs": 1})
-    folds = make_folds(len(train), settings.k, shuffle=True, seed=0)
+    folds = folds_of(settings)
     with pytest.raises(DivergenceError, match="metric log1p_rmse is not defined"):
         cross_validation.cross_validate(competition, tables, folds, settings, torch.device("cpu"))

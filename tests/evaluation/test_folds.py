@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,51 +10,77 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.model_selection import KFold
+from sklearn.model_selection import BaseCrossValidator, KFold
 
-from kaggleprice.core.errors import DataError, MissingFileError, UsageError
-from kaggleprice.evaluation.folds import make_folds, read_folds
+from kaggleprice.core.errors import DataError, MissingFileError, UnknownNameError, UsageError
+from kaggleprice.evaluation.folds import FOLD_SCHEMES, Folds, make_folds, read_folds
 
 IDS = np.array(["007", "7", "12", "3", "NA"], dtype=object)
 FOLDS = "Id,fold\n12,5\n007,5\n3,9\nNA,-1\n7,9\n"
+# One line for each scheme: what it is, by scikit-learn alone.
+REFERENCES = {
+    "shuffled": lambda k, seed: KFold(k, shuffle=True, random_state=seed),
+    "contiguous": lambda k, seed: KFold(k),
+}
 
 
-@given(
-    rows=st.integers(2, 60),
-    share=st.floats(0, 1),
-    shuffle=st.booleans(),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_folds_are_scikit_learns(rows: int, share: float, shuffle: bool, seed: int) -> None:
+@pytest.mark.parametrize("scheme", FOLD_SCHEMES)
+@given(rows=st.integers(2, 60), share=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
+def test_conformance(scheme: str, rows: int, share: float, seed: int) -> None:
+    """What is asked of every scheme: the splitter's folds, and that no row teaches and tests."""
     k = 2 + round(share * (rows - 2))
-    folds = make_folds(rows, k, shuffle=shuffle, seed=seed)
-    splitter = KFold(k, shuffle=shuffle, random_state=seed if shuffle else None)
-    for fold, (train, validation) in enumerate(splitter.split(np.zeros(rows))):
-        assert np.array_equal(np.flatnonzero(folds == fold), validation)
-        assert np.array_equal(np.flatnonzero(folds != fold), train)
-    # Every row once, and sizes as even as they can be.
-    sizes = np.bincount(folds, minlength=k)
-    assert sizes.sum() == rows
-    assert sizes.max() - sizes.min() <= 1
+    folds = make_folds(rows, k, scheme=scheme, seed=seed)
+    splitter: BaseCrossValidator = REFERENCES[scheme](k, seed)
+    expected = list(splitter.split(np.zeros(rows)))
+    assert (len(folds), folds.rows) == (k, rows)
+    for (train, validation), (wanted_train, wanted_validation) in zip(folds, expected, strict=True):
+        assert np.array_equal(train, wanted_train)
+        assert np.array_equal(validation, wanted_validation)
+        assert train.dtype == validation.dtype == np.int64
+        assert not set(train) & set(validation)
+    again = make_folds(rows, k, scheme=scheme, seed=seed)
+    assert np.array_equal(folds.fold_of_row, again.fold_of_row)
 
 
 def test_contiguous_folds_where_k_does_not_divide() -> None:
-    assert make_folds(8, 3, shuffle=False, seed=1).tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
+    folds = make_folds(8, 3, scheme="contiguous", seed=1)
+    assert folds.fold_of_row.tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert np.bincount(make_folds(8, 3).fold_of_row).tolist() == [3, 3, 2]
 
 
 def test_seed_changes_shuffled_folds_only() -> None:
-    shuffled = [make_folds(50, 5, shuffle=True, seed=seed) for seed in (0, 0, 1)]
-    assert np.array_equal(shuffled[0], shuffled[1])
-    assert not np.array_equal(shuffled[0], shuffled[2])
-    contiguous = [make_folds(50, 5, shuffle=False, seed=seed) for seed in (0, 1)]
-    assert np.array_equal(*contiguous)
+    for scheme, same in [("shuffled", False), ("contiguous", True)]:
+        made = [make_folds(50, 5, scheme=scheme, seed=seed).fold_of_row for seed in (0, 1)]
+        assert np.array_equal(*made) is same
 
 
 @pytest.mark.parametrize("k", [-1, 0, 1, 11])
 def test_impossible_k(k: int) -> None:
     with pytest.raises(UsageError, match=rf"k must .*training rows \(10\), found {k}\."):
-        make_folds(10, k, shuffle=True, seed=0)
-    assert len(make_folds(10, 10, shuffle=True, seed=0)) == 10
+        make_folds(10, k)
+    assert len(make_folds(10, 10)) == 10
+
+
+def test_unknown_scheme() -> None:
+    with pytest.raises(UnknownNameError, match="contiguous, shuffled"):
+        make_folds(10, 2, scheme="contigous")
+
+
+def test_folds_cannot_be_changed_and_travel() -> None:
+    folds = make_folds(10, 3)
+    for array in (*folds[0], folds.fold_of_row):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+    travelled = pickle.loads(pickle.dumps(folds))  # noqa: S301
+    assert np.array_equal(travelled.fold_of_row, folds.fold_of_row)
+
+
+def test_folds_that_are_no_partition_have_a_place() -> None:
+    """A hold-out: some rows are never validated, so no single fold of each row is known."""
+    held_out = Folds([(np.arange(3), np.array([3, 4]))], 5)
+    assert [len(rows) for rows in held_out[0]] == [3, 2]
+    with pytest.raises(ValueError, match="not every row"):
+        _ = held_out.fold_of_row
 
 
 def write(folder: Path, text: str) -> Path:
@@ -63,7 +90,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_folds_are_read_in_the_order_of_the_ids(tmp_path: Path) -> None:
-    folds = read_folds(write(tmp_path, FOLDS), IDS, "Id")
+    folds = read_folds(write(tmp_path, FOLDS), IDS, "Id").fold_of_row
     # Numbers -1, 5, 9 become 0, 1, 2.
     assert folds.tolist() == [1, 2, 1, 2, 0]
     assert folds.dtype == np.int64
@@ -72,23 +99,25 @@ def test_folds_are_read_in_the_order_of_the_ids(tmp_path: Path) -> None:
 def test_other_columns_do_not_matter(tmp_path: Path) -> None:
     frame = pd.DataFrame({"fold": [1, 2, 1, 2, 2], "true": 1.5, "Id": IDS})
     path = write(tmp_path, frame.to_csv(index=False))
-    assert read_folds(path, IDS, "Id").tolist() == [0, 1, 0, 1, 1]
+    assert read_folds(path, IDS, "Id").fold_of_row.tolist() == [0, 1, 0, 1, 1]
 
 
 @given(
     folds=st.lists(st.integers(0, 4), min_size=2, max_size=30).filter(lambda f: len(set(f)) > 1),
-    order=st.randoms(use_true_random=False),
+    id_column=st.sampled_from(["Id", "fold", "true", "predicted", "a,b"]),
 )
 def test_round_trip(
-    folds: list[int], order: object, tmp_path_factory: pytest.TempPathFactory
+    folds: list[int], id_column: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """Also where the id column has the name of another one."""
     ids = np.array([f"{i:03d}" for i in range(len(folds))], dtype=object)
-    frame = pd.DataFrame({"Id": ids, "fold": folds})
-    order.shuffle(rows := list(range(len(folds))))  # type: ignore[attr-defined]
-    path = tmp_path_factory.mktemp("folds") / "folds.csv"
-    frame.iloc[rows].to_csv(path, index=False)
-    numbers = sorted(set(folds))
-    assert read_folds(path, ids, "Id").tolist() == [numbers.index(f) for f in folds]
+    numbers = [sorted(set(folds)).index(fold) for fold in folds]
+    text = Folds.of_rows(np.array(numbers)).to_csv(ids, id_column)
+    path = write(tmp_path_factory.mktemp("folds"), text)
+    assert read_folds(path, ids, id_column).fold_of_row.tolist() == numbers
+    header, *lines = text.splitlines()
+    path = write(path.parent, "\n".join([header, *reversed(lines)]))
+    assert read_folds(path, ids, id_column).fold_of_row.tolist() == numbers
 
 
 BAD = {
@@ -103,17 +132,17 @@ BAD = {
     "fold empty": (FOLDS.replace("3,9", "3,"), "'fold' must hold whole numbers"),
     "fold text": (FOLDS.replace("3,9", "3,last"), "'fold' must hold whole numbers"),
     "fold fraction": (FOLDS.replace("3,9", "3,9.5"), "'fold' must hold whole numbers"),
-    "empty": ("", r"folds\.csv cannot be read as CSV"),
-    "row too long": (FOLDS + "7,9,4\n", r"folds\.csv cannot be read as CSV"),
+    "fold of 400 digits": (FOLDS.replace("3,9", "3," + "9" * 400), "'fold' must hold whole"),
+    "empty": ("", "cannot be read as CSV"),
+    "row too long": (FOLDS + "7,9,4\n", "cannot be read as CSV"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_folds(case: str, tmp_path: Path) -> None:
     text, message = BAD[case]
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises(DataError, match=rf"folds\.csv.*{message}"):
         read_folds(write(tmp_path, text), IDS, "Id")
-    assert "folds.csv" in str(caught.value)
 
 
 def test_missing_folds_file(tmp_path: Path) -> None:

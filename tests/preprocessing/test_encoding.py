@@ -78,7 +78,7 @@ def sample() -> Tables:
 
 
 def by_fold(recipe: Recipe, table: Table, k: int = 3) -> list[FittedRecipe]:
-    folds = make_folds(len(table), k, shuffle=True, seed=1)
+    folds = make_folds(len(table), k, seed=1).fold_of_row
     return fit_folds(recipe, table, table.features, folds, range(k))
 
 

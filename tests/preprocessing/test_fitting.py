@@ -383,7 +383,7 @@ STREAMABLE = [
 @pytest.mark.parametrize("recipe", STREAMABLE)
 def test_streamed_folds_are_scikit_learns(recipe: Recipe, houses: Tables) -> None:
     train = houses.train
-    folds = make_folds(len(train), 7, shuffle=True, seed=3)
+    folds = make_folds(len(train), 7, seed=3).fold_of_row
     ways = [
         fit_folds(recipe, train, train.features, folds, range(7), stream_rows=rows)
         for rows in (STREAMED, MATRIX)
@@ -500,7 +500,7 @@ def test_garbage_in_validation_rows_changes_nothing(
 ) -> None:
     """To the last bit: neither huge, negative or missing numbers nor new categories."""
     train = part(sample.train, slice(0, 150))
-    folds = make_folds(len(train), 3, shuffle=True, seed=0)
+    folds = make_folds(len(train), 3, seed=0).fold_of_row
     held = np.flatnonzero(folds == 1)
     garbage = train.features.copy()
     for j, name in enumerate(train.numeric_columns):
@@ -520,7 +520,7 @@ def test_fold_is_fitted_as_if_its_training_rows_were_all(
     stream_rows: int, recipe: Recipe, sample: Tables
 ) -> None:
     train = part(sample.train, slice(0, 150))
-    folds = make_folds(len(train), 4, shuffle=True, seed=0)
+    folds = make_folds(len(train), 4, seed=0).fold_of_row
     fitted = fit_folds(recipe, train, train.features, folds, [2, 0], stream_rows=stream_rows)
     size = train.features[train.numeric_columns].abs().max().to_numpy()
     for fold, state in zip([2, 0], fitted, strict=True):

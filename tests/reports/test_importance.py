@@ -17,13 +17,15 @@ from sklearn.inspection import permutation_importance
 
 from kaggleprice.competitions import tables
 from kaggleprice.competitions.data import load
-from kaggleprice.competitions.scoring import log_rmse
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Table
 from kaggleprice.evaluation.ensemble import Ensemble
 from kaggleprice.reports.importance import Importance, measure_importance
 
 Floats = NDArray[np.float64]
 SEED, REPEATS = 3, 2
+
+log_rmse = METRICS["log_rmse"].score
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +234,7 @@ def test_engineered_features_move_with_their_column(tmp_path: Path) -> None:
             run.ensemble(),
             source.competition,
             table,
-            result.fold_of_row,
+            result.split.fold_of_row,
             how=None,
             repeats=1,
             most_rows=40,

@@ -9,17 +9,13 @@ from typing import Any
 
 import pytest
 import typer
-from forged import contiguous, forge, noisy, truth, write_record
+from forged import contiguous, day, forge, noisy, truth, write_record
 
 from kaggleprice.cli import app
 from kaggleprice.runs import advice
 from kaggleprice.runs.comparison import paired_rows
-from kaggleprice.runs.reading import Run, read_run
-from kaggleprice.runs.records import read_record
-
-
-def day(number: int) -> str:
-    return f"2026-01-{number:02d}T00:00:00+00:00"
+from kaggleprice.runs.record import read_record
+from kaggleprice.runs.run import Run
 
 
 @pytest.fixture
@@ -34,7 +30,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def made(small: Path, name: str, predicted: Any, **changes: Any) -> Run:
-    return read_run(forge(small / name, predicted, finished=day(5), **changes))
+    return Run.read(forge(small / name, predicted, finished=day(5), **changes))
 
 
 def test_the_best_run_before_is_the_one_to_beat(small: Path) -> None:
@@ -145,6 +141,6 @@ def test_a_run_that_was_cut_short_is_to_be_finished(tmp_path: Path) -> None:
     record = {**read_record(folder), "cut_at": 3}
     record.pop("digest")
     write_record(folder, record)
-    command = advice.after_training(read_run(folder))[1].command
+    command = advice.after_training(Run.read(folder))[1].command
     assert command == "kaggleprice cv --lr 0.02 --k 4"
     parses(command)

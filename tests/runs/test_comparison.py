@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,20 @@ from scipy import stats
 
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.core.errors import RunFolderError, UnknownNameError, UsageError
-from kaggleprice.core.files import sha256
+from kaggleprice.evaluation.folds import Folds
 from kaggleprice.runs.comparison import (
     Comparison,
-    Scored,
     compare,
-    folds_digest,
     paired_folds,
     paired_rows,
 )
-from kaggleprice.runs.records import read_record
+from kaggleprice.runs.run import Run
 
-
-def scored(folder: Path) -> Scored:
-    return Scored.of_run(folder, read_record(folder))
+RMSE = METRICS["rmse"]
 
 
 def compared(first: Path, second: Path) -> Comparison:
-    return compare(scored(first), scored(second))
+    return compare(Run.read(first), Run.read(second))
 
 
 # By fold.
@@ -38,7 +35,7 @@ def compared(first: Path, second: Path) -> Comparison:
 
 def test_fold_differences_are_those_of_a_paired_t_test() -> None:
     first, second = [0.12, 0.10, 0.15, 0.11, 0.09], [0.121, 0.103, 0.149, 0.115, 0.094]
-    found = paired_folds(first, second)
+    found = paired_folds(RMSE, first, second)
     test = stats.ttest_rel(second, first)
     assert (found.unit, found.count) == ("fold", 5)
     assert found.difference == pytest.approx(np.mean(second) - np.mean(first))
@@ -51,14 +48,14 @@ def test_fold_errors_are_corrected_as_nadeau_and_bengio_do() -> None:
     """Their factor is 1/J + test rows / training rows; with 10 folds of 100 rows, 1/10 + 10/90."""
     rng = np.random.default_rng(0)
     first, second = rng.normal(0.1, 0.02, 10), rng.normal(0.1, 0.02, 10)
-    found = paired_folds(first, second)
+    found = paired_folds(RMSE, first, second)
     variance = np.var(second - first, ddof=1)
     assert found.standard_error == pytest.approx(np.sqrt((1 / 10 + 10 / 90) * variance))
     assert found.standard_error > found.plain_error
 
 
 def test_the_bound_is_students() -> None:
-    found = paired_folds([0.1, 0.2, 0.3], [0.11, 0.19, 0.33])
+    found = paired_folds(RMSE, [0.1, 0.2, 0.3], [0.11, 0.19, 0.33])
     for confidence in (0.8, 0.95, 0.975):
         quantile = stats.t.ppf(confidence, 2)
         assert found.bound(confidence) == pytest.approx(quantile * found.standard_error)
@@ -66,7 +63,7 @@ def test_the_bound_is_students() -> None:
 
 
 def test_equal_folds_have_no_noise() -> None:
-    found = paired_folds([0.1, 0.2], [0.1, 0.2])
+    found = paired_folds(RMSE, [0.1, 0.2], [0.1, 0.2])
     assert (found.difference, found.standard_error, found.bound()) == (0, 0, 0)
 
 
@@ -76,7 +73,7 @@ def test_equal_folds_have_no_noise() -> None:
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_difference_by_row_is_that_of_the_scores(metric: str) -> None:
     found = paired_rows(metric, truth(), noisy(1), noisy(2, 0.2))
-    score = METRICS[metric].load()
+    score = METRICS[metric].score
     assert found is not None
     assert (found.unit, found.count) == ("row", ROWS)
     assert found.difference == pytest.approx(
@@ -103,7 +100,7 @@ def test_the_error_by_row_is_that_of_resampled_rows(metric: str) -> None:
     second = np.sqrt(first * noisy(2, 0.1, rows))
     found = paired_rows(metric, true, first, second)
     assert found is not None
-    rng, score, differences = np.random.default_rng(3), METRICS[metric].load(), []
+    rng, score, differences = np.random.default_rng(3), METRICS[metric].score, []
     for _ in range(1000):
         drawn = rng.integers(rows, size=rows)
         differences.append(score(true[drawn], second[drawn]) - score(true[drawn], first[drawn]))
@@ -144,10 +141,10 @@ def test_two_runs_of_the_same_folds(tmp_path: Path) -> None:
     found = compared(first, second)
     assert (found.same_data, found.same_folds, found.unpaired) == (True, True, 0)
     assert found.by_row == paired_rows("log_rmse", truth(), noisy(1), noisy(2, 0.2))
-    assert found.by_fold == paired_folds(found.first.folds, found.second.folds)
+    assert found.by_fold == paired_folds(RMSE, found.first.fold_scores, found.second.fold_scores)
     assert [line[0] for line in found.fold_scores] == [1, 2, 3, 4]
     assert [line[1:] for line in found.fold_scores] == list(
-        zip(found.first.folds, found.second.folds, strict=True)
+        zip(found.first.fold_scores, found.second.fold_scores, strict=True)
     )
 
 
@@ -231,15 +228,14 @@ def test_predictions_that_are_not_whole(tmp_path: Path, damage: Any, says: str) 
         compared(first, second)
 
 
-def test_a_score_alone_has_no_rows(tmp_path: Path) -> None:
-    folder = forge(tmp_path / "small" / "a", noisy(1))
-    alone = Scored.of_run(None, read_record(folder))
-    with pytest.raises(RunFolderError, match="score alone"):
-        compare(scored(folder), alone)
-
-
-def test_the_digest_of_folds_is_that_of_the_file(tmp_path: Path) -> None:
-    folder = forge(tmp_path / "small" / "a", noisy(1))
+def test_the_hash_of_folds_is_that_of_the_file(tmp_path: Path) -> None:
+    run = Run.read(forge(tmp_path / "small" / "a", noisy(1)))
     ids = np.array([str(i + 1) for i in range(ROWS)], dtype=object)
-    assert folds_digest(ids, contiguous() - 1, "Id") == sha256(folder / "folds.csv")
-    assert folds_digest(ids, contiguous(k=5) - 1, "Id") != sha256(folder / "folds.csv")
+    assert Folds.of_rows(contiguous() - 1).sha256(ids, "Id") == run.folds_sha256
+    assert Folds.of_rows(contiguous(k=5) - 1).sha256(ids, "Id") != run.folds_sha256
+
+
+def test_of_a_metric_of_which_more_is_better_above_zero_is_worse() -> None:
+    r2 = replace(RMSE, greater_is_better=True)
+    assert paired_folds(r2, [0.9, 0.8], [0.7, 0.7]).difference == pytest.approx(0.15)
+    assert paired_folds(RMSE, [0.9, 0.8], [0.7, 0.7]).difference == pytest.approx(-0.15)

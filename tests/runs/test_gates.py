@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from forged import ROWS, contiguous, forge, noisy, truth
 from scipy import stats
 
 from kaggleprice.cli.views.cv import cv_document
-from kaggleprice.competitions.catalog import Competition, DataFile
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.core.errors import (
     DataError,
     GateError,
@@ -24,21 +25,12 @@ from kaggleprice.core.errors import (
     UnknownNameError,
     UsageError,
 )
+from kaggleprice.evaluation.folds import Folds
 from kaggleprice.runs import gates
-from kaggleprice.runs.comparison import Scored
+from kaggleprice.runs.comparison import Scored, ScoreFile
 from kaggleprice.runs.gates import Gate, Limits, judge, read_scored, require
-from kaggleprice.runs.reading import Run
-from kaggleprice.runs.records import read_record
+from kaggleprice.runs.run import Run
 
-COMPETITION = Competition(
-    name="small",
-    title="small",
-    page="",
-    train=DataFile("train.csv"),
-    test=DataFile("test.csv"),
-    id_column="Id",
-    target_column="Price",
-)
 IDS = np.array([str(i + 1) for i in range(ROWS)], dtype=object)
 
 
@@ -47,8 +39,8 @@ def runs_dir(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def scored(folder: Path) -> Scored:
-    return Scored.of_run(folder, read_record(folder))
+def scored(folder: Path) -> Run:
+    return Run.read(folder)
 
 
 def only(limits: Limits, found: Scored) -> Gate:
@@ -120,14 +112,13 @@ def test_worse_by_more_than_tolerance_and_noise(
     assert f"of baseline a, {words} (paired over {ROWS} rows)." in gate.reason
 
 
-def predicted_of(found: Scored) -> Any:
+def predicted_of(found: Run) -> Any:
     return found.predictions["predicted"].to_numpy()
 
 
-def with_score(found: Scored, oof: float) -> Scored:
-    from dataclasses import replace
-
-    return replace(found, oof=oof)
+def with_score(found: Run, oof: float) -> Run:
+    record = {**found.record, "scores": {**found.record["scores"], "oof": oof}}
+    return Run(found.path, record)
 
 
 def test_the_same_predictions_pass_without_any_tolerance(runs_dir: Path) -> None:
@@ -157,8 +148,7 @@ def test_a_much_worse_score_is_missed(runs_dir: Path) -> None:
 
 
 def as_document(folder: Path, file: Path) -> Path:
-    run = Run(folder, read_record(folder))
-    file.write_text(json.dumps(cv_document(run)), encoding="utf-8")
+    file.write_text(json.dumps(cv_document(scored(folder))), encoding="utf-8")
     return file
 
 
@@ -177,7 +167,7 @@ def test_a_file_of_scores_is_paired_by_fold(
     gate = only(Limits(baseline=baseline, tolerance=0.001), second)
     assert gate.difference is not None
     assert (gate.difference.unit, gate.difference.count) == ("fold", 4)
-    moved = np.array(second.folds) - np.array(scored(first).folds)
+    moved = np.array(second.fold_scores) - np.array(scored(first).fold_scores)
     noise = stats.t.ppf(0.95, 3) * moved.std(ddof=1) * np.sqrt(1 / 4 + 1 / 3)
     assert gate.limit == pytest.approx(0.001 + noise)
     assert gate.found == pytest.approx(second.oof - scored(first).oof)
@@ -188,7 +178,6 @@ def test_a_run_json_in_its_run_is_the_run(runs_dir: Path) -> None:
     folder = forge(runs_dir / "small" / "a", noisy(1))
     for text in ("a", "small/a", str(folder), str(folder / "run.json")):
         found = read_scored(text, runs_dir, "small")
-        assert found.path == folder
         assert found == scored(folder)
 
 
@@ -201,6 +190,7 @@ def test_a_document_of_an_earlier_version_lacks_hashes(runs_dir: Path, tmp_path:
         del document[key]
     file.write_text(json.dumps(document), encoding="utf-8")
     baseline = read_scored(str(file), runs_dir, "small")
+    assert isinstance(baseline, ScoreFile)
     assert (baseline.folds_sha256, baseline.train_sha256) == (None, None)
     second = scored(forge(runs_dir / "small" / "b", noisy(2), data="d" * 64))
     assert only(Limits(baseline=baseline), second).difference is not None
@@ -265,9 +255,9 @@ def test_names_that_no_run_has(runs_dir: Path) -> None:
 
 
 def check(limits: Limits, k: int = 4, data: str = "a" * 64, **changes: Any) -> None:
-    from dataclasses import replace
-
-    limits.check(replace(COMPETITION, **changes), IDS, contiguous(k=k) - 1, data)
+    folds = Folds.of_rows(contiguous(k=k) - 1).sha256(IDS, "Id")
+    names = {"name": "small", "metric": "log_rmse", **changes}
+    limits.check(names["name"], names["metric"], data, folds, k)
 
 
 def test_the_same_folds_of_the_same_data(runs_dir: Path) -> None:
@@ -311,6 +301,17 @@ def test_all_that_was_missed_is_said_in_one_line() -> None:
         require([bad, good, Gate("c", 0, 1, False, "Much too much.")])
     assert str(raised.value) == "Too much; Much too much."
     assert raised.value.exit_code == 6
+
+
+def test_a_metric_of_which_more_is_better() -> None:
+    r2 = replace(METRICS["rmse"], greater_is_better=True)
+    first, second = (ScoreFile(n, "small", r2, s, (s, s)) for n, s in [("a", 0.9), ("b", 0.8)])
+    assert [gate.passed for gate in judge(Limits(0.85), first)] == [True]
+    assert [gate.passed for gate in judge(Limits(0.85), second)] == [False]
+    assert "is below" in only(Limits(0.85), second).reason
+    assert only(Limits(baseline=first), second).found == pytest.approx(0.1)
+    assert not only(Limits(baseline=first), second).passed
+    assert only(Limits(baseline=second), first).passed
 
 
 def test_the_docstring_names_the_gates() -> None:

@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from forged import write_record
 from safetensors.torch import load_file
 from small import ROWS, write_small
 
 from kaggleprice import runs
 from kaggleprice.api import workflow
+from kaggleprice.api.results import ScoredRun
 from kaggleprice.competitions.catalog import Competition, read_competition
 from kaggleprice.competitions.transforms import LOG
 from kaggleprice.core.errors import OutputError, RunFolderError, UnknownNameError, UsageError
@@ -26,9 +28,9 @@ from kaggleprice.core.files import sha256
 from kaggleprice.evaluation.cross_validation import CrossValidation
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.preprocessing.fitted import FittedRecipe
-from kaggleprice.runs import reading, writing
-from kaggleprice.runs.reading import Run
-from kaggleprice.runs.records import digest_of
+from kaggleprice.runs import writing
+from kaggleprice.runs.listing import find_run, latest_run
+from kaggleprice.runs.run import Run
 from kaggleprice.settings.run import make_settings
 
 OPTIONS = {"k": 3, "seeds": 2, "epochs": 4, "hidden": (8,), "history_every": 2, "seed": 5}
@@ -91,7 +93,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def copied(made: Made, tmp_path: Path) -> Made:
     """The same, in a folder of the test's own."""
     shutil.copytree(made.folder, tmp_path, dirs_exist_ok=True)
-    run = reading.read_run(tmp_path / "runs" / "small" / "mlp-001")
+    run = Run.read(tmp_path / "runs" / "small" / "mlp-001")
     source = workflow.DatasetRef(read_competition(tmp_path / "small.toml"), tmp_path / "data")
     return Made(tmp_path, source, made.data, run, made.result)
 
@@ -145,7 +147,7 @@ def test_folds(made: Made) -> None:
     assert list(folds.columns) == ["Id", "fold"]
     assert list(folds["Id"]) == [str(i) for i in range(1, ROWS + 1)]
     assert sorted(folds["fold"].unique()) == [1, 2, 3]
-    np.testing.assert_array_equal(folds["fold"] - 1, made.result.fold_of_row)
+    np.testing.assert_array_equal(folds["fold"] - 1, made.result.split.fold_of_row)
 
 
 def test_oof_and_scores(made: Made) -> None:
@@ -202,11 +204,11 @@ def test_weights_and_recipes(made: Made) -> None:
 
 
 def test_a_loaded_run_predicts_the_written_oof_bit_for_bit(made: Made) -> None:
-    run = reading.read_run(made.run.path)
+    run = Run.read(made.run.path)
     ensemble = run.ensemble()
     predictions = ensemble.predict(made.data.tables.train.features)
     oof = WeightedPredictions(ensemble.members, predictions).out_of_fold(
-        made.result.fold_of_row, LOG, None
+        made.result.split, LOG, None
     )
     np.testing.assert_array_equal(oof, read(made.run.path / "oof.csv")["predicted"].to_numpy())
     test = made.data.tables.test.features
@@ -230,7 +232,7 @@ def test_a_run_of_any_network_is_loaded_bit_for_bit(
 ) -> None:
     """Which random start a member is decides what it is; all else is in the weights."""
     made = make(tmp_path, **options)
-    run = reading.read_run(made.run.path)
+    run = Run.read(made.run.path)
     assert run.settings == made.result.settings
     ensemble = run.ensemble()
     assert ensemble.members == made.result.ensemble.members
@@ -242,8 +244,7 @@ def test_a_run_of_any_network_is_loaded_bit_for_bit(
 
 def test_a_moved_run_still_loads(copied: Made) -> None:
     moved = copied.run.path.rename(copied.run.path.parent / "best")
-    run = reading.find_run(copied.runs_dir, copied.competition, "best")
-    assert run is not None
+    run = find_run(copied.runs_dir, "small", "best")
     assert run.name == "best"
     assert run.path == moved
     assert len(run.ensemble().members) == 6
@@ -304,29 +305,22 @@ def test_many_writers_at_once(made: Made, tmp_path: Path) -> None:
     assert len(list((tmp_path / "small").iterdir())) == 12
 
 
+@pytest.mark.parametrize("name", [None, "mlp-001"])
 def test_a_name_taken_meanwhile_is_not_overwritten(
-    copied: Made, monkeypatch: pytest.MonkeyPatch
+    copied: Made, monkeypatch: pytest.MonkeyPatch, name: str | None
 ) -> None:
     """Another process takes the name between the choice and the renaming."""
-    before, names = files(copied.run.path), iter(["mlp-001", "mlp-001", "mlp-002"])
-    monkeypatch.setattr(writing, "new_name", lambda *_: next(names))
-    assert copied.write().name == "mlp-002"
+    before, free, check = files(copied.run.path), iter(["mlp-001", "mlp-002"]), runs.check_name
+    monkeypatch.setattr(writing, "new_name", lambda *_: next(free))
+    checks = iter([lambda *_: None, check])
+    monkeypatch.setattr(writing, "check_name", lambda *given: next(checks)(*given))
+    if name is None:
+        assert copied.write().name == "mlp-002"
+    else:
+        with pytest.raises(UsageError, match="there is a run 'mlp-001'"):
+            copied.write(name)
+        assert [p.name for p in copied.run.path.parent.iterdir()] == ["mlp-001"]
     assert files(copied.run.path) == before
-
-
-def test_a_given_name_taken_meanwhile(copied: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, check, calls = files(copied.run.path), runs.check_name, []
-
-    def blind_at_first(*arguments: Any) -> None:
-        calls.append(arguments)
-        if len(calls) > 1:
-            check(*arguments)
-
-    monkeypatch.setattr(writing, "check_name", blind_at_first)
-    with pytest.raises(UsageError, match="there is a run 'mlp-001'"):
-        copied.write("mlp-001")
-    assert files(copied.run.path) == before
-    assert [p.name for p in copied.run.path.parent.iterdir()] == ["mlp-001"]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", ".hidden", "a b", "ä", "x\n"])
@@ -360,50 +354,49 @@ def test_a_failure_leaves_nothing(
 def test_what_a_kill_leaves_is_no_run(copied: Made) -> None:
     """A process killed while it writes leaves a folder under its temporary name."""
     folder = copied.run.path.rename(copied.run.path.parent / f"{writing.UNFINISHED}k1ll3d")
-    assert reading.find_run(copied.runs_dir, copied.competition, None) is None
+    assert latest_run(copied.runs_dir, "small") is None
     with pytest.raises(UnknownNameError, match="there are none yet"):
-        reading.find_run(copied.runs_dir, copied.competition, folder.name)
+        find_run(copied.runs_dir, "small", folder.name)
     assert copied.write().name == "mlp-001"
+    assert latest_run(copied.folder / "none", "small") is None
 
 
 def test_the_latest_is_the_last_finished(copied: Made) -> None:
     copied.write("zzz")
     copied.write("aaa")
-    latest = reading.find_run(copied.runs_dir, copied.competition, None)
-    assert latest is not None
-    assert latest.name == "aaa"
-
-
-def test_no_runs_folder_is_no_run(made: Made, tmp_path: Path) -> None:
-    assert reading.find_run(tmp_path / "none", made.competition, None) is None
-
-
-# Damage that a digest of its own would hide.
-
-
-def reseal(run: Run, **changes: Any) -> Run:
-    record = {**run.record, **changes}
-    record["digest"] = digest_of(record)
-    (run.path / "run.json").write_text(json.dumps(record), encoding="utf-8")
-    return reading.read_run(run.path)
+    assert find_run(copied.runs_dir, "small", None).name == "aaa"
 
 
 def test_weights_of_another_shape(copied: Made) -> None:
-    settings = json.loads(json.dumps(copied.run.record["settings"]))
-    settings["model"]["hidden"] = [9]
+    """Damage that a digest of its own would hide."""
+    record = json.loads(json.dumps({k: v for k, v in copied.run.record.items() if k != "digest"}))
+    record["settings"]["model"]["hidden"] = [9]
+    write_record(copied.run.path, record)
     with pytest.raises(RunFolderError, match="cannot be loaded"):
-        reseal(copied.run, settings=settings).ensemble()
+        Run.read(copied.run.path).ensemble()
 
 
-def test_settings_of_another_program(copied: Made) -> None:
-    with pytest.raises(RunFolderError, match="settings cannot be read"):
-        _ = reseal(copied.run, settings={"colour": "red"}).settings
+# Ids whose column has the name of another one.
 
 
-def test_every_field_of_the_record_is_sealed(copied: Made) -> None:
-    file = copied.run.path / "run.json"
-    for key, value in copied.run.record.items():
-        changed = {**copied.run.record, key: [value]}
-        file.write_text(json.dumps(changed), encoding="utf-8")
-        with pytest.raises(RunFolderError):
-            reading.read_run(copied.run.path)
+@pytest.mark.parametrize("column", ["fold", "true", "predicted"])
+def test_no_id_is_lost(tmp_path: Path, made: Made, column: str) -> None:
+    for name in ("train.csv", "test.csv", "small.toml"):
+        text = (made.folder / name).read_text(encoding="utf-8").replace("Id", column)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    source = workflow.DatasetRef(read_competition(tmp_path / "small.toml"), tmp_path / "data")
+    runtime = workflow.RuntimeConfig(tmp_path / "runs", "cpu", 1)
+    settings = make_settings(options={**OPTIONS, "epochs": 1})
+    run, result = workflow.cross_validate(source, settings, runtime)
+    again, _ = workflow.cross_validate(source, settings, runtime, folds=run.path / "folds.csv")
+    for name, header in [
+        ("folds.csv", [column, "fold"]),
+        ("oof.csv", [column, "true", "predicted", "fold"]),
+    ]:
+        lines = [line.split(",") for line in (run.path / name).read_text().splitlines()]
+        assert lines[0] == header
+        assert [line[0] for line in lines[1:]] == [str(i) for i in range(1, ROWS + 1)]
+        assert [int(line[-1]) - 1 for line in lines[1:]] == result.split.fold_of_row.tolist()
+        assert (again.path / name).read_bytes() == (run.path / name).read_bytes()
+    np.testing.assert_array_equal(run.predictions["predicted"], result.oof)
+    assert list(ScoredRun(run).oof.columns) == oof_header

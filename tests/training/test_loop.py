@@ -82,7 +82,7 @@ def tables() -> Tables:
 
 
 def problem(tables: Tables, settings: RunSettings) -> Problem:
-    folds = make_folds(ROWS, settings.k, shuffle=True, seed=0)
+    folds = make_folds(ROWS, settings.k, seed=0)
     return prepare(COMPETITIONS["sample"], tables, folds, settings, torch.device("cpu"))
 
 

@@ -88,7 +88,7 @@ def tables() -> Tables:
 
 def problem(tables: Tables, **options: Any) -> Problem:
     settings = make_settings(options={**EXACT, **options})
-    folds = make_folds(len(tables.train), settings.k, shuffle=True, seed=0)
+    folds = make_folds(len(tables.train), settings.k, seed=0)
     return prepare(COMPETITIONS["sample"], tables, folds, settings, CPU)
 
 

@@ -258,7 +258,7 @@ def _train(
     """Train on all rows; target has shape (n,) and is transformed."""
     encoding = Encoding([fit(settings.recipe, table)])
     # Random streams are those of the first fold's members; no row is held out by that fold.
-    members = cross_validation.make_members(np.zeros(1, dtype=np.int64), settings)
+    members = cross_validation.make_members(1, settings)
     fold_of_row = np.full(len(target), -1)
     rows = encoding.encode(table.features)
     work = Work(encoding, rows, target, fold_of_row, members, settings)

@@ -12,7 +12,7 @@ from kaggleprice.cli.views.cv import difference_document
 from kaggleprice.cli.views.tables import document, make_table, path_text, score_text
 from kaggleprice.runs.comparison import Comparison, Difference
 from kaggleprice.runs.describe import setting_text
-from kaggleprice.settings.run import flat_settings, settings_from_record
+from kaggleprice.settings.run import flat_settings
 
 # Nobody said which of the two would be better: half of 5 % on each side.
 _TWO_SIDED = 0.975
@@ -24,7 +24,7 @@ def compare_document(comparison: Comparison) -> dict[str, Any]:
     return document(
         "runs compare",
         competition=first.competition,
-        metric=first.metric,
+        metric=first.metric.name,
         runs=[
             {"run": side.name, "path": path_text(side.path), "oof": side.oof}
             for side in (first, second)
@@ -36,7 +36,7 @@ def compare_document(comparison: Comparison) -> dict[str, Any]:
         same_data=comparison.same_data,
         same_folds=comparison.same_folds,
         folds=[
-            {"fold": fold, "first": a, "second": b, "difference": b - a}
+            {"fold": fold, "first": a, "second": b, "difference": first.metric.worse_by(b, a)}
             for fold, a, b in comparison.fold_scores
         ],
         by_fold=None if comparison.by_fold is None else difference_document(comparison.by_fold),
@@ -74,13 +74,13 @@ def _scores_table(comparison: Comparison) -> Table:
     columns = (first.name, second.name, "difference")
     table = make_table("fold", *columns, right=("fold", *columns))
     for fold, a, b in comparison.fold_scores:
-        table.add_row(str(fold), score_text(a), score_text(b), _signed(b - a))
+        table.add_row(str(fold), score_text(a), score_text(b), _signed(first.metric.worse_by(b, a)))
     table.add_section()
     table.add_row(
         "pooled",
         score_text(first.oof),
         score_text(second.oof),
-        _signed(second.oof - first.oof),
+        _signed(first.metric.worse_by(second.oof, first.oof)),
         style="bold",
     )
     return table
@@ -124,23 +124,18 @@ def _warnings(comparison: Comparison) -> list[str]:
     if comparison.by_row is None:
         found.append("Too few rows are the same in both for a paired difference.")
     for side in (comparison.first, comparison.second):
-        found += [f"{side.name}: {note}" for note in (side.record or {}).get("notes", [])]
+        found += [f"{side.name}: {note}" for note in side.record.get("notes", [])]
     return found
 
 
 def different_settings(comparison: Comparison) -> list[tuple[str, Any, Any]]:
     """Return (name, first's, second's) of each setting that differs."""
-    flat = []
-    for side in (comparison.first, comparison.second):
-        record = side.record or {}
-        flat.append(flat_settings(settings_from_record(record["settings"])))
+    flat = [flat_settings(side.settings) for side in (comparison.first, comparison.second)]
     return [
         (name, flat[0][name], flat[1][name]) for name in flat[0] if flat[0][name] != flat[1][name]
     ]
 
 
 def _different_versions(comparison: Comparison) -> list[tuple[str, str | None, str | None]]:
-    a, b = (
-        (side.record or {}).get("versions", {}) for side in (comparison.first, comparison.second)
-    )
+    a, b = (side.record.get("versions", {}) for side in (comparison.first, comparison.second))
     return [(name, a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)]

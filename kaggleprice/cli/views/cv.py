@@ -23,7 +23,7 @@ from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.runs.advice import Step, difference_text, earlier_document
 from kaggleprice.runs.comparison import Comparison, Difference
 from kaggleprice.runs.gates import Gate
-from kaggleprice.runs.reading import Run
+from kaggleprice.runs.run import Run
 
 
 def gate_documents(gates: Sequence[Gate]) -> list[dict[str, Any]]:

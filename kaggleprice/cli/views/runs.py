@@ -27,8 +27,9 @@ from kaggleprice.runs.describe import (
     short_settings,
     typed_command,
 )
-from kaggleprice.runs.listing import FINISHED, Listed, StoredFile, latest
+from kaggleprice.runs.listing import latest
 from kaggleprice.runs.pruning import Pruning
+from kaggleprice.runs.run import FINISHED, Run, StoredFile
 from kaggleprice.settings.run import flat_settings
 
 _STEPS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
@@ -38,12 +39,12 @@ _DAYS_IN_WORDS = 30
 # The list.
 
 
-def list_document(runs: Sequence[Listed]) -> dict[str, Any]:
+def list_document(runs: Sequence[Run]) -> dict[str, Any]:
     """Describe all runs, best first."""
     return document("runs list", runs=[_listed_document(run) for run in runs])
 
 
-def _listed_document(run: Listed) -> dict[str, Any]:
+def _listed_document(run: Run) -> dict[str, Any]:
     described: dict[str, Any] = {
         "competition": run.competition,
         "run": run.name,
@@ -51,10 +52,10 @@ def _listed_document(run: Listed) -> dict[str, Any]:
         "state": run.state,
         "problem": run.problem or None,
     }
-    settings, record = run.settings, run.record
-    preset, changed = (None, None) if settings is None else nearest_preset(settings)
+    record = run.record
+    preset, changed = nearest_preset(run.settings) if run.has_settings else (None, None)
     described |= {"members": run.members, "preset": preset, "changed": changed}
-    if record is None:
+    if not record:
         return described | dict.fromkeys(("metric", "scores", "notes", "finished", "seconds"))
     return described | {
         "metric": record["metric"],
@@ -65,7 +66,7 @@ def _listed_document(run: Listed) -> dict[str, Any]:
     }
 
 
-def list_view(runs: Sequence[Listed], now: datetime | None = None) -> Group:
+def list_view(runs: Sequence[Run], now: datetime | None = None) -> Group:
     """Show all runs: one table for each competition, then what cannot be read or used."""
     if not runs:
         return Group(Text("no runs yet; `kaggleprice cv` makes one"))
@@ -77,18 +78,18 @@ def list_view(runs: Sequence[Listed], now: datetime | None = None) -> Group:
     return Group(*parts)
 
 
-def _competition_parts(name: str, runs: Sequence[Listed], now: datetime) -> list[Table | Text]:
+def _competition_parts(name: str, runs: Sequence[Run], now: datetime) -> list[Table | Text]:
     finished = [run for run in runs if run.state == FINISHED]
     parts: list[Table | Text] = []
     if finished:
-        metric = METRICS[finished[0].record["metric"]].help if finished[0].record else ""
-        parts.append(Text(f"{name}: {metric}, lower is better", style="bold"))
+        metric = finished[0].metric
+        parts.append(Text(f"{name}: {metric.help}, {metric.direction}", style="bold"))
     else:
         parts.append(Text(f"{name}: no finished run", style="bold"))
     notes = list(dict.fromkeys(note for run in finished for note in _notes(run)))
-    known = [run for run in runs if run.settings is not None]
-    if known:
-        parts.append(_list_table(known, notes, now))
+    described = [run for run in runs if run.has_settings]
+    if described:
+        parts.append(_list_table(described, notes, now))
     parts += [Text(f"[{number}] {note}") for number, note in enumerate(notes, start=1)]
     last = latest(finished)
     if last is not None and len(finished) > 1:
@@ -101,11 +102,11 @@ def _competition_parts(name: str, runs: Sequence[Listed], now: datetime) -> list
     return parts
 
 
-def _notes(run: Listed) -> list[str]:
-    return [] if run.record is None else list(run.record["notes"])
+def _notes(run: Run) -> list[str]:
+    return list(run.record.get("notes", ()))
 
 
-def _list_table(runs: Sequence[Listed], notes: Sequence[str], now: datetime) -> Table:
+def _list_table(runs: Sequence[Run], notes: Sequence[str], now: datetime) -> Table:
     right = ("pooled", "folds' mean ± sd", "members")
     table = make_table("run", *right, "settings", "finished", right=right)
     # Numbers are never broken; names and settings may be, and are never cut.
@@ -115,15 +116,15 @@ def _list_table(runs: Sequence[Listed], notes: Sequence[str], now: datetime) -> 
         column.overflow = "fold"
     for run in runs:
         members = "" if run.members is None else str(run.members)
-        settings = "" if run.settings is None else short_settings(run.settings)
+        settings = short_settings(run.settings) if run.has_settings else ""
         table.add_row(
             Text(run.name), *_score_cells(run, notes), members, Text(settings), _when(run, now)
         )
     return table
 
 
-def _score_cells(run: Listed, notes: Sequence[str]) -> tuple[Text, str]:
-    if run.record is None:
+def _score_cells(run: Run, notes: Sequence[str]) -> tuple[Text, str]:
+    if not run.record:
         return Text(), ""
     scores = run.record["scores"]
     marks = "".join(f"[{notes.index(note) + 1}]" for note in _notes(run))
@@ -133,7 +134,7 @@ def _score_cells(run: Listed, notes: Sequence[str]) -> tuple[Text, str]:
     )
 
 
-def _when(run: Listed, now: datetime) -> str:
+def _when(run: Run, now: datetime) -> str:
     return age_text(datetime.fromisoformat(run.finished), now) if run.finished else run.state
 
 
@@ -151,10 +152,10 @@ def age_text(then: datetime, now: datetime) -> str:
 # One run.
 
 
-def show_document(run: Listed, files: Sequence[StoredFile]) -> dict[str, Any]:
+def show_document(run: Run, files: Sequence[StoredFile]) -> dict[str, Any]:
     """Describe a run."""
-    record, settings = run.record or {}, run.settings
-    preset, changed = ("", {}) if settings is None else nearest_preset(settings)
+    record, settings = run.record, run.settings
+    preset, changed = nearest_preset(settings)
     return document(
         "runs show",
         competition=record["competition"],
@@ -168,7 +169,7 @@ def show_document(run: Listed, files: Sequence[StoredFile]) -> dict[str, Any]:
         notes=record["notes"],
         preset=preset,
         changed=changed,
-        settings={} if settings is None else flat_settings(settings),
+        settings=flat_settings(settings),
         data=record["data"],
         versions=record["versions"],
         device=record["device"],
@@ -180,7 +181,7 @@ def show_document(run: Listed, files: Sequence[StoredFile]) -> dict[str, Any]:
     )
 
 
-def show_view(run: Listed, files: Sequence[StoredFile], *, everything: bool = False) -> Group:
+def show_view(run: Run, files: Sequence[StoredFile], *, everything: bool = False) -> Group:
     """Show a run: scores, folds, members, settings, data, versions, files.
 
     Args:
@@ -188,7 +189,7 @@ def show_view(run: Listed, files: Sequence[StoredFile], *, everything: bool = Fa
         files: in its folder.
         everything: whether settings that are as in the default preset are shown as well.
     """
-    record = run.record or {}
+    record = run.record
     scores = record["scores"]
     lines = [
         f"pooled out-of-fold {METRICS[record['metric']].help}: {score_text(scores['oof'])}",
@@ -239,15 +240,11 @@ def _members_table(record: Mapping[str, Any]) -> Table:
     return table
 
 
-def _settings_parts(run: Listed, everything: bool) -> list[Table | Text]:
-    if run.settings is None:
-        return []
-    asked = typed_command(
-        run.settings, run.competition if run.record is None else run.record["competition"]
-    )
+def _settings_parts(run: Run, everything: bool) -> list[Table | Text]:
+    command = typed_command(run.settings, run.competition)
     changed = changed_options(run.settings)
     shown = flat_settings(run.settings) if everything else changed
-    parts: list[Table | Text] = [Text(f"settings: as `{asked}`")]
+    parts: list[Table | Text] = [Text(f"settings: as `{command}`")]
     if not shown:
         return [*parts, Text("all of them are the default preset's")]
     table = make_table("setting", "value", *(["changed"] if everything else []))
@@ -275,7 +272,7 @@ def _files_table(files: Sequence[StoredFile]) -> Table:
 # What went.
 
 
-def prune_document(pruning: Pruning, removed: Sequence[Listed], *, dry: bool) -> dict[str, Any]:
+def prune_document(pruning: Pruning, removed: Sequence[Run], *, dry: bool) -> dict[str, Any]:
     """Describe what was removed, or would be."""
     return document(
         "runs prune",
@@ -286,17 +283,17 @@ def prune_document(pruning: Pruning, removed: Sequence[Listed], *, dry: bool) ->
     )
 
 
-def _pruned(run: Listed) -> dict[str, Any]:
+def _pruned(run: Run) -> dict[str, Any]:
     return {
         "competition": run.competition,
         "run": run.name,
         "path": str(run.path),
         "state": run.state,
-        "oof": None if run.record is None else run.oof,
+        "oof": run.oof if run.record else None,
     }
 
 
-def prune_view(pruning: Pruning, removed: Sequence[Listed], *, dry: bool) -> Group:
+def prune_view(pruning: Pruning, removed: Sequence[Run], *, dry: bool) -> Group:
     """Say what was removed, or would be."""
     if dry:
         lines = plan_lines(pruning) or ["nothing to remove"]

@@ -1,0 +1,353 @@
+"""A run: a folder, whatever its state. What is heavy is loaded when it is wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kaggleprice.competitions.metrics import METRICS, Metric
+from kaggleprice.core.errors import (
+    DataError,
+    KagglePriceError,
+    OutputError,
+    RunFolderError,
+    UsageError,
+)
+from kaggleprice.core.files import sha256
+from kaggleprice.runs import BASE_MODELS, IDENTITY, PRUNED, RECORD, WEIGHTS
+from kaggleprice.runs.describe import nearest_preset
+from kaggleprice.runs.record import read_record, read_settings
+from kaggleprice.settings.run import RunSettings, settings_from_record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kaggleprice.evaluation.base_models import BaseModelPredictions
+    from kaggleprice.evaluation.ensemble import Ensemble
+    from kaggleprice.evaluation.folds import Folds
+    from kaggleprice.training.engine import HistoryLine
+
+FINISHED, UNREADABLE, INTERRUPTED = "finished", "unreadable", "unfinished"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a run folder.
+
+    Attributes:
+        name: relative to the folder.
+        size: bytes; 0 where it is missing.
+        state: `ok`, `missing`, `altered`, or `later` for one that run.json does not list.
+    """
+
+    name: str
+    size: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder. Links inside it are never followed: what is read or written lies in it.
+
+    Attributes:
+        path: the folder.
+        record: the content of its run.json, checked; empty unless it is finished.
+        state: `finished`, `unreadable` (damaged, or of another version) or `unfinished`.
+        problem: one sentence; empty where it is finished.
+        identity: what an unfinished one says of its training; may be empty.
+    """
+
+    path: Path
+    record: Mapping[str, Any] = field(default_factory=dict)
+    state: str = FINISHED
+    problem: str = ""
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Run:
+        """Read a finished run.
+
+        Raises:
+            RunFolderError: where its run.json or the settings in it cannot be read.
+        """
+        run = cls(path, read_record(path))
+        read_settings(run.record, path / RECORD)
+        return run
+
+    @classmethod
+    def describe(cls, path: Path) -> Run:
+        """Describe the folder of a run; one that cannot be read is described as such."""
+        try:
+            run = cls.read(path)
+        except RunFolderError as error:
+            return cls(path, state=UNREADABLE, problem=str(error))
+        try:
+            # A listing names settings by their preset, which needs their recipe.
+            nearest_preset(run.settings)
+        except UsageError as error:
+            problem = f"{path / RECORD}: settings cannot be read: {error}."
+            return cls(path, state=UNREADABLE, problem=problem)
+        return run
+
+    @classmethod
+    def describe_unfinished(cls, path: Path) -> Run:
+        """Describe a folder that is no run yet, or no longer."""
+        what = (
+            "what an interrupted `runs prune` left."
+            if path.name.startswith(PRUNED)
+            else "in training, or interrupted: the same `kaggleprice cv` command goes on with it."
+        )
+        try:
+            identity = json.loads((path / IDENTITY).read_text(encoding="utf-8"))
+            nearest_preset(read_settings(identity, path / IDENTITY))
+            identity = {"settings": identity["settings"], "k": int(identity["k"])}
+        except (OSError, RecursionError, KeyError, TypeError, ValueError, KagglePriceError):
+            # Such as a run that was being written, or is removed now: its line says what it is.
+            identity = {}
+        return cls(path, {}, INTERRUPTED, what, identity)
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def competition(self) -> str:
+        """The name of the competition."""
+        return str(self.record["competition"]) if self.record else self.path.parent.name
+
+    @property
+    def metric(self) -> Metric:
+        """What a finished run is scored by."""
+        return METRICS[self.record["metric"]]
+
+    @property
+    def finished(self) -> str:
+        """When it was finished, as ISO 8601 in UTC; empty where it is not."""
+        return str(self.record["timing"]["finished"]) if self.record else ""
+
+    @property
+    def oof(self) -> float:
+        """The pooled score of a finished run."""
+        return float(self.record["scores"]["oof"])
+
+    @property
+    def fold_scores(self) -> tuple[float, ...]:
+        """The validation score of each fold of a finished run."""
+        return tuple(fold["validation"] for fold in self.record["folds"])
+
+    @property
+    def folds_sha256(self) -> str | None:
+        """The hash of its folds.csv."""
+        found: str | None = self.record["files"].get("folds.csv")
+        return found
+
+    @property
+    def train_sha256(self) -> str:
+        """The hash of the training CSV."""
+        return str(self.record["data"]["train"]["sha256"])
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What to sort runs by, so that the best finished one comes first."""
+        finished = self.state == FINISHED
+        return not finished, self.metric.rank(self.oof) if finished else 0.0
+
+    @property
+    def members(self) -> int | None:
+        """How many networks it has, or will have; None where nothing says it."""
+        if self.record:
+            return len(self.record["members"])
+        return self.identity["k"] * self.settings.seeds if self.identity else None
+
+    @property
+    def changed(self) -> float:
+        """When its content last changed, seconds since 1970."""
+        times = []
+        for path in (self.path, *self.path.rglob("*")):
+            # A process that is training may remove a file meanwhile.
+            with contextlib.suppress(OSError):
+                times.append(path.lstat().st_mtime)
+        return max(times, default=0.0)
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether anything says with which settings it is trained."""
+        return bool(self.record or self.identity)
+
+    @property
+    def settings(self) -> RunSettings:
+        """What was asked for; only where `has_settings`."""
+        return settings_from_record((self.record or self.identity)["settings"])
+
+    def file(self, name: str) -> Path:
+        """Return one of the files that run.json lists.
+
+        Raises:
+            RunFolderError: where it is missing, a link, truncated or altered.
+        """
+        file = self.path / name
+        if self._has_link(file):
+            raise RunFolderError(f"{file} is a link; a run's files must lie in its folder.")
+        if not file.is_file() or name not in self.record["files"]:
+            raise RunFolderError(f"run {self.name}: {file} is missing; train the run again.")
+        if sha256(file) != self.record["files"][name]:
+            raise RunFolderError(
+                f"run {self.name}: {file} was truncated or altered after it was written; "
+                "train the run again."
+            )
+        return file
+
+    def output(self, name: str) -> Path:
+        """Return the path of a file that is to be written into the folder.
+
+        Raises:
+            OutputError: where it would be written through a link.
+        """
+        file = self.path / name
+        if self._has_link(file):
+            raise OutputError(f"cannot write {file}: it is a link; remove it.")
+        return file
+
+    def _has_link(self, file: Path) -> bool:
+        inside = [file, *file.parents]
+        return any(path.is_symlink() for path in inside[: inside.index(self.path)])
+
+    def stored_files(self) -> list[StoredFile]:
+        """Return the files of a finished run and whether each is what it was, by name."""
+        recorded = self.record["files"]
+        present = {
+            path.relative_to(self.path).as_posix(): path
+            for path in self.path.rglob("*")
+            if path.is_symlink() or path.is_file()
+        }
+        files = []
+        for name in sorted({*recorded, *present}):
+            path = present.get(name)
+            if path is None:
+                state = "missing"
+            elif name not in recorded:
+                state = "ok" if name == RECORD else "later"
+            else:
+                same = not self._has_link(path) and sha256(path) == recorded[name]
+                state = "ok" if same else "altered"
+            files.append(StoredFile(name, 0 if path is None else path.lstat().st_size, state))
+        return files
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """The out-of-fold predictions, read once: index id (text), columns true and predicted.
+
+        Raises:
+            RunFolderError: where oof.csv is missing, truncated or altered.
+        """
+        import pandas as pd
+
+        # By place, since the id column may have the name of another one. Each number exactly as
+        # it was written, in every version of pandas.
+        frame = pd.read_csv(
+            self.file("oof.csv"), dtype=str, keep_default_na=False, header=None, skiprows=1
+        )
+        numbers = {name: frame[i].map(float) for i, name in [(1, "true"), (2, "predicted")]}
+        return pd.DataFrame(numbers).set_axis(pd.Index(frame[0], name=None))
+
+    def folds(self) -> Folds:
+        """Load the folds of the training rows.
+
+        Raises:
+            RunFolderError: where folds.csv is missing, truncated or altered.
+        """
+        import numpy as np
+        import pandas as pd
+
+        from kaggleprice.evaluation.folds import Folds
+
+        folds = pd.read_csv(self.file("folds.csv"), usecols=[1], dtype=str).iloc[:, 0]
+        return Folds.of_rows(folds.to_numpy(dtype=np.int64) - 1)
+
+    def history(self) -> list[HistoryLine]:
+        """Load the training history, by epoch, then member.
+
+        Raises:
+            RunFolderError: where history.csv is missing, truncated or altered.
+        """
+        import pandas as pd
+
+        from kaggleprice.training.engine import HistoryLine
+
+        # As text first: pandas may be off by a last bit, and seeds that are added write it again.
+        frame = pd.read_csv(self.file("history.csv"), dtype=str)
+        columns = {"member": int, "epoch": int, "train": float, "validation": float}
+        lines = frame[list(columns)].astype(columns).itertuples(index=False, name=None)
+        return [HistoryLine(*line) for line in lines]
+
+    def base_models(self) -> BaseModelPredictions | None:
+        """Load what the base models predict; None where the run has none.
+
+        Raises:
+            RunFolderError: where the file is missing, truncated or altered.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        from kaggleprice.evaluation.base_models import BaseModelPredictions
+
+        names = self.settings.partners
+        if not names:
+            return None
+        try:
+            loaded = load_file(self.file(BASE_MODELS))
+            return BaseModelPredictions(names, loaded["train"], loaded["test"])
+        except (SafetensorError, KeyError, OSError) as error:
+            raise self._cannot_load(error) from None
+
+    def ensemble(self) -> Ensemble:
+        """Load the members; they predict, bit for bit, what they predicted when they were saved.
+
+        Raises:
+            RunFolderError: where any file of the run is missing, truncated or altered.
+        """
+        import numpy as np
+        import torch
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        from kaggleprice.evaluation.ensemble import Ensemble
+        from kaggleprice.models.networks import build_network
+        from kaggleprice.preprocessing.encoding import Encoding
+        from kaggleprice.preprocessing.fitted import FittedRecipe
+        from kaggleprice.settings.training import Member
+        from kaggleprice.training.engine import Fit
+
+        for name in self.record["files"]:
+            self.file(name)
+        saved, settings = self.record["ensemble"], self.settings
+        members = [Member(**member) for member in saved["members"]]
+        try:
+            encoding = Encoding(
+                [
+                    FittedRecipe.from_json(self.file(name).read_text(encoding="utf-8"))
+                    for name in saved["recipes"]
+                ]
+            )
+            dtype: torch.dtype = getattr(torch, settings.training.dtype)
+            seeds = [member.seed for member in members]
+            network = build_network(settings.model, seeds, encoding.inputs, dtype)
+            network.load_state_dict(load_file(self.file(WEIGHTS)))
+        except RunFolderError:
+            raise
+        except (DataError, SafetensorError, RuntimeError, OSError) as error:
+            raise self._cannot_load(error) from None
+        center, scale, epochs = (
+            np.array(saved[name]) for name in ("target_center", "target_scale", "epochs")
+        )
+        fit = Fit(center, scale, epochs)
+        return Ensemble(encoding, network, members, fit, saved["engineering"])
+
+    def _cannot_load(self, error: Exception) -> RunFolderError:
+        return RunFolderError(f"run {self.name} in {self.path} cannot be loaded: {error}")

@@ -1,0 +1,82 @@
+"""Words for settings: what a run was asked for, as it is typed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from kaggleprice.runs import describe
+from kaggleprice.settings.options import OPTIONS_BY_NAME
+from kaggleprice.settings.run import PRESETS, RunSettings, make_settings
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_called_by_its_name(name: str) -> None:
+    settings = PRESETS[name].settings
+    assert describe.nearest_preset(settings) == (name, {})
+    assert describe.short_settings(settings) == name
+    assert describe.typed_settings(settings) == ("" if name == "default" else f"--preset {name}")
+
+
+@pytest.mark.parametrize(
+    ("preset", "options", "short"),
+    [
+        ("default", {"k": 3}, "default: k 3"),
+        ("default", {"shuffle": False}, "default: no-shuffle"),
+        ("default", {"seeds": 2, "epochs": 2}, "fast: epochs 2"),
+        ("default", {"lr": 0.02, "epochs": 9}, "default: lr 0.02, epochs 9"),
+        # Two presets need as many options beside them: the default, which need not be typed.
+        ("fast", {"seeds": 1, "epochs": 9}, "default: epochs 9, seeds 1"),
+        ("default", {"seeds": 2, "epochs": 30, "k": 3}, "fast: k 3"),
+        ("book", {"seeds": 20, "engineering": True}, "book: engineering, seeds 20"),
+        ("default", {"recipe": "book"}, "default: recipe book"),
+        ("best", {"k": 3}, "best: k 3"),
+        ("best", {"partners": ("boosting", "ridge")}, "best: partners boosting,ridge"),
+        (
+            "default",
+            {"activation": ("gelu",), "dropout": ((0.3, 0.1), (0.2,)), "clip": None},
+            "default: activation gelu, dropout 0.3,0.1/0.2, clip none",
+        ),
+    ],
+)
+def test_words_for_settings(preset: str, options: dict[str, Any], short: str) -> None:
+    settings = make_settings(preset, options)
+    found, expected = (
+        re.split(": |, ", text) for text in (describe.short_settings(settings), short)
+    )
+    assert (found[0], sorted(found)) == (expected[0], sorted(expected))
+    assert read_back(describe.typed_settings(settings)) == settings
+
+
+def read_back(typed: str) -> RunSettings:
+    """What the command line makes of these options."""
+    words, preset, options = typed.split(), "default", {}
+    while words:
+        flag = words.pop(0).removeprefix("--")
+        if flag == "preset":
+            preset = words.pop(0)
+            continue
+        name = flag.removeprefix("no-").replace("-", "_")
+        option = OPTIONS_BY_NAME[name]
+        value = not flag.startswith("no-") if option.type is bool else option.parse(words.pop(0))
+        options[name] = value
+    return make_settings(preset, options)
+
+
+@pytest.mark.parametrize(
+    ("competition", "command"),
+    [
+        ("house-prices", "kaggleprice cv --preset book --seeds 20"),
+        ("sample", "kaggleprice cv --preset book --seeds 20 -c sample"),
+        ("small", "kaggleprice cv --preset book --seeds 20 -c FILE.toml"),
+    ],
+)
+def test_a_command_says_whose_run_it_makes(competition: str, command: str) -> None:
+    assert describe.typed_command(make_settings("book", {"seeds": 20}), competition) == command
+
+
+def test_an_old_runs_settings_differ_from_the_default_by_what_changed() -> None:
+    changed = describe.changed_options(make_settings("fast", {"lr": 0.02}))
+    assert changed == {"lr": 0.02, "seeds": 2, "epochs": 30}
