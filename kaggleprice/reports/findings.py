@@ -161,13 +161,13 @@ def _predict_test(
     run: Run, ensemble: Ensemble, data: Dataset, transform: TargetTransform
 ) -> Floats:
     """Predict the test rows as `predict` does; shape (n_test,)."""
-    voices = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
-    votes = run.votes()
-    if votes is not None:
-        voices = WeightedPredictions.with_partners(
-            voices.members, voices.predictions, votes.test, run.settings
+    predicted = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
+    base_models = run.votes()
+    if base_models is not None:
+        predicted = WeightedPredictions.with_partners(
+            ensemble.members, predicted.predictions, base_models.test, run.settings
         )
-    return voices.combine(transform, run.settings.combine)
+    return predicted.combine(transform, run.settings.combine)
 
 
 def _read_history(run: Run) -> pd.DataFrame:
@@ -181,8 +181,8 @@ def _read_history(run: Run) -> pd.DataFrame:
 def _logged(ensemble: Ensemble) -> frozenset[str]:
     """Return the columns of which most folds took logs."""
     recipes = ensemble.encoding.recipes
-    votes = Counter(state.name for recipe in recipes for state in recipe.numeric if state.log)
-    return frozenset(name for name, count in votes.items() if 2 * count > len(recipes))
+    counts = Counter(state.name for recipe in recipes for state in recipe.numeric if state.log)
+    return frozenset(name for name, count in counts.items() if 2 * count > len(recipes))
 
 
 def _large_errors(rows: OutOfFold, table: Table, columns: list[str]) -> list[LargeError]:

@@ -31,8 +31,6 @@ Rows = NDArray[np.int64]
 
 # Of a larger table this many rows are drawn; every column is predicted again for each.
 MOST_ROWS = 10_000
-# Values per chunk of features: what fits into a core's cache is predicted in half the time.
-_CHUNK_VALUES = 2**20
 # Groups that `by_association` makes of a numeric column.
 _BINS = 10
 
@@ -209,16 +207,9 @@ class _Scorer:
         own_rows = [np.flatnonzero(folds == member.fold) for member in ensemble.members]
         encoded = ensemble.encoding.encode(frame)
         rows = device_rows(ensemble.encoding, encoded, ensemble.members, ensemble.network)
-        index = pad_rows(own_rows)
-        step = max(1, _CHUNK_VALUES // (len(index) * ensemble.encoding.width))
-        chunks = [
-            predict_members(ensemble.network, rows, ensemble.fit, index[:, start : start + step])
-            for start in range(0, index.shape[1], step)
-        ]
-        for line, values, own in zip(
-            predicted, np.concatenate(chunks, axis=1), own_rows, strict=True
-        ):
-            line[places[own]] = values[: len(own)]
+        values = predict_members(ensemble.network, rows, ensemble.fit, pad_rows(own_rows))
+        for line, own, value in zip(predicted, own_rows, values, strict=True):
+            line[places[own]] = value[: len(own)]
 
     def score(self, predicted: Floats) -> tuple[float, Floats]:
         """Score predictions of shape (M, n): pooled, and every member, shape (M,)."""
@@ -248,24 +239,19 @@ def by_association(table: Table, target: Floats) -> list[str]:
     """
     numeric = set(table.numeric_columns)
     explained = {
-        str(name): _explained(_groups(table.features[name], str(name) in numeric), target)
+        str(name): _explained(table.features[name], str(name) in numeric, target)
         for name in table.features
     }
     return sorted(explained, key=lambda name: -explained[name])
 
 
-def _groups(column: pd.Series, numeric: bool) -> Rows:
+def _explained(column: pd.Series, numeric: bool, target: Floats) -> float:
     if numeric and column.nunique() > _BINS:
         column = pd.qcut(column, _BINS, labels=False, duplicates="drop")
-    return np.asarray(pd.factorize(column, use_na_sentinel=False)[0], dtype=np.int64)
-
-
-def _explained(groups: Rows, target: Floats) -> float:
-    counts = np.bincount(groups)
-    total = float(np.sum((target - target.mean()) ** 2))
+    group = pd.factorize(column, use_na_sentinel=False)[0]
+    counts = np.bincount(group)
     free = len(target) - len(counts)
-    if total == 0 or free < 1:
+    if free < 1 or np.ptp(target) == 0:
         return 0.0
-    means = np.bincount(groups, weights=target) / counts
-    within = float(np.sum((target - means[groups]) ** 2))
-    return 1 - within / total * (len(target) - 1) / free
+    within = target - (np.bincount(group, weights=target) / counts)[group]
+    return float(1 - within @ within / free / target.var(ddof=1))
