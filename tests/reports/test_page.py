@@ -108,6 +108,19 @@ def test_an_undefined_importance(report: Report) -> None:
     assert "Size undefined" in Parsed(make_page(findings, draw(findings, 3), 3)).text
 
 
+def test_a_page_says_what_it_leaves_out(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kaggleprice.reports import figures, page
+
+    for module in (figures, page):
+        monkeypatch.setattr(module, "MOST_POINTS", 50)
+        monkeypatch.setattr(module, "MOST_CURVES", 2)
+    findings = report.findings
+    shown = Parsed(page.make_page(findings, figures.draw(findings, 3), 3))
+    assert shown.text.count("90 rows 50 are shown") == 3
+    assert "2 folds of 3" in shown.text
+    assert len(shown.named("svg")) == len(FIGURES)
+
+
 def test_document_and_view(report: Report) -> None:
     from rich.console import Console
 
