@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from kaggleprice.core.errors import GateError
 from kaggleprice.runs.gates import Gate
 from kaggleprice.runs.run import Run
 
 # What XML 1.0 cannot hold, however it is escaped.
-_UNSPEAKABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INVALID = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(run: Run, gates: Sequence[Gate] = ()) -> bytes:
@@ -23,24 +23,24 @@ def render(run: Run, gates: Sequence[Gate] = ()) -> bytes:
     record = run.record
     suite = _suite(
         record["competition"],
-        len(record["folds"]) + len(gates),
+        tests=len(record["folds"]) + len(gates),
         failures=sum(not gate.passed for gate in gates),
         seconds=record["timing"]["seconds"],
-        timestamp=record["timing"]["finished"],
     )
+    # The schema's date has no zone; the record's is UTC.
+    suite.set("timestamp", record["timing"]["finished"][:19])
     scores = {name: value for name, value in record["scores"].items() if value is not None}
-    _properties(suite, {"run": run.name, "metric": record["metric"], **scores})
+    _add_properties(suite, {"run": run.name, "metric": record["metric"], **scores})
     prefix = f"kaggleprice.{record['competition']}"
     for fold in record["folds"]:
-        case = _case(suite, f"{prefix}.folds", f"fold {fold['fold']}")
-        _properties(case, {name: fold[name] for name in ("train", "validation")})
+        case = _add_case(suite, f"{prefix}.folds", f"fold {fold['fold']}")
+        _add_properties(case, {name: fold[name] for name in ("train", "validation")})
     for gate in gates:
-        case = _case(suite, f"{prefix}.gates", gate.name)
-        _properties(case, {"limit": gate.limit, "found": gate.found})
+        case = _add_case(suite, f"{prefix}.gates", gate.name)
+        _add_properties(case, {"limit": gate.limit, "found": gate.found})
         if not gate.passed:
-            said = {"message": _speakable(gate.reason), "type": GateError.__name__}
-            ElementTree.SubElement(case, "failure", said).text = said["message"]
-    return _write(suite)
+            _add_outcome(case, "failure", GateError.__name__, gate.reason)
+    return _to_bytes(suite)
 
 
 def render_failure(competition: str, kind: str, message: str) -> bytes:
@@ -51,56 +51,48 @@ def render_failure(competition: str, kind: str, message: str) -> bytes:
         kind: the name of the error's class.
         message: one sentence.
     """
-    suite = _suite(competition, 1, errors=1)
-    case = _case(suite, f"kaggleprice.{competition}", "cross-validation")
-    said = {"message": _speakable(message), "type": kind}
-    ElementTree.SubElement(case, "error", said).text = said["message"]
-    return _write(suite)
+    suite = _suite(competition, tests=1, errors=1)
+    case = _add_case(suite, f"kaggleprice.{competition}", "cross-validation")
+    _add_outcome(case, "error", kind, message)
+    return _to_bytes(suite)
 
 
 def _suite(
-    competition: str,
-    tests: int,
-    *,
-    failures: int = 0,
-    errors: int = 0,
-    seconds: float = 0.0,
-    timestamp: str = "",
-) -> ElementTree.Element:
-    counts = {
-        "name": f"kaggleprice {competition}",
-        "tests": str(tests),
-        "failures": str(failures),
-        "errors": str(errors),
-        "skipped": "0",
-        "time": f"{seconds:.3f}",
-    }
-    # The schema's date has no zone; the record's is UTC.
-    dated = {"timestamp": timestamp[:19]} if timestamp else {}
-    return ElementTree.Element("testsuite", counts | dated)
-
-
-def _case(suite: ElementTree.Element, of: str, name: str) -> ElementTree.Element:
-    # All folds train together: no time is one fold's alone.
-    return ElementTree.SubElement(
-        suite, "testcase", {"classname": of, "name": name, "time": "0.000"}
+    competition: str, *, tests: int, failures: int = 0, errors: int = 0, seconds: float = 0.0
+) -> Element:
+    return Element(
+        "testsuite",
+        name=f"kaggleprice {competition}",
+        tests=str(tests),
+        failures=str(failures),
+        errors=str(errors),
+        skipped="0",
+        time=f"{seconds:.3f}",
     )
 
 
-def _properties(parent: ElementTree.Element, values: Mapping[str, object]) -> None:
-    properties = ElementTree.SubElement(parent, "properties")
+def _add_case(suite: Element, classname: str, name: str) -> Element:
+    # All folds train together: no time is one fold's alone.
+    return SubElement(suite, "testcase", classname=classname, name=name, time="0.000")
+
+
+def _add_properties(parent: Element, values: Mapping[str, object]) -> None:
+    properties = SubElement(parent, "properties")
     for name, value in values.items():
-        said = {"name": name, "value": _speakable(str(value))}
-        ElementTree.SubElement(properties, "property", said)
+        SubElement(properties, "property", name=name, value=_valid(str(value)))
 
 
-def _write(suite: ElementTree.Element) -> bytes:
-    root = ElementTree.Element("testsuites")
+def _add_outcome(case: Element, tag: str, kind: str, message: str) -> None:
+    SubElement(case, tag, message=_valid(message), type=kind).text = _valid(message)
+
+
+def _to_bytes(suite: Element) -> bytes:
+    root = Element("testsuites")
     root.append(suite)
-    ElementTree.indent(root)
-    text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    indent(root)
+    text: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
 
 
-def _speakable(text: str) -> str:
-    return _UNSPEAKABLE.sub("?", text)
+def _valid(text: str) -> str:
+    return _INVALID.sub("?", text)

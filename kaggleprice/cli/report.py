@@ -98,7 +98,7 @@ def report(
     Both go to the run folder; the page needs no network and nothing beside it.
     """
     if no_importance and repeats is not None:
-        raise UsageError("--no-importance measures nothing to repeat; leave --repeats away.")
+        raise UsageError("--repeats has no effect with --no-importance; leave one of them out.")
     start(quiet)
     from kaggleprice.cli.views.report import report_document, report_view
     from kaggleprice.reports.making import make_report

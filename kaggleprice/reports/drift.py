@@ -80,7 +80,7 @@ def kolmogorov_smirnov(train: Floats, test: Floats) -> tuple[float, float]:
     """Return the two-sample statistic of n and m values, and its 95 % point by chance.
 
     The point is that of the limiting distribution (Smirnov 1948), which is too large, not too
-    small, where values repeat. Without values on either side nothing can be said: (0, 0).
+    small, where values repeat. (0, 0) where a side has no values.
     """
     if not len(train) or not len(test):
         return 0.0, 0.0

@@ -20,8 +20,8 @@ from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
 from kaggleprice.reports.drift import Drift, measure_drift
 from kaggleprice.reports.importance import Importance, by_association, measure_importance
 from kaggleprice.reports.out_of_fold import Expected, OutOfFold, expect, read_out_of_fold
+from kaggleprice.runs.describe import setting_text
 from kaggleprice.runs.run import Run
-from kaggleprice.settings.options import show_value
 from kaggleprice.settings.run import DEFAULT_PRESET, flat_settings, make_settings
 
 Floats = NDArray[np.float64]
@@ -57,21 +57,21 @@ class Findings:
     """What a report says.
 
     Attributes:
-        run: of which run.
-        competition: of which competition.
+        run: the run that is reported.
+        competition: of the run.
         data: both tables.
         transform: of the target.
         rows: the out-of-fold rows.
-        history: a line per member and recorded epoch, as in history.csv.
+        history: one row per member and recorded epoch, as in history.csv.
         predictions: shape (n_test,), of the test rows, in the target's own unit.
         expected: the score to expect.
-        importance: of all columns; None where it was not measured.
-        order: all columns, the most important first, or the most telling where importance was
-            not measured.
+        importance: of all columns; None where it was not computed.
+        order: all columns. The most important first, or, without importance, the one that explains
+            most of the target by itself.
         logged: numeric columns whose logs the networks get.
         errors: the largest ones.
         drift: of all columns, those above chance first, by size.
-        changes: option, its value in the default preset, its value in this run.
+        changes: setting, its value in the default preset, its value in this run.
     """
 
     run: Run
@@ -89,6 +89,17 @@ class Findings:
     drift: list[Drift]
     changes: list[tuple[str, str, str]]
 
+    @property
+    def mean_curve(self) -> pd.DataFrame:
+        """Mean training and validation RMSE of all folds: columns by name, rows by epoch."""
+        folds = self.history.groupby(["fold", "epoch"])[["train", "validation"]].mean()
+        return folds.groupby("epoch").mean()
+
+    def scale(self, target: str) -> str:
+        """Name the scale that networks predict, `log of Price`, given the target's name."""
+        words = {"log": "log of {}", "log1p": "log(1 + {})", "none": "{}"}
+        return words[self.competition.target_transform].format(target)
+
 
 def find(
     run: Run,
@@ -99,14 +110,14 @@ def find(
     repeats: int,
     progress: Progress = SILENT,
 ) -> Findings:
-    """Look at a run from all sides.
+    """Compute everything a report says of a run.
 
     Args:
         run: a finished one.
-        competition: whose run it is.
+        competition: of the run.
         data: the data that it was trained on.
         ensemble: its members, on the device that predicts.
-        repeats: permutations of each column for its importance; 0 measures none.
+        repeats: permutations of each column for its importance; 0 leaves importance out.
         progress: told after every column.
 
     Raises:
@@ -150,11 +161,11 @@ def _predict_test(
     run: Run, ensemble: Ensemble, data: Dataset, transform: TargetTransform
 ) -> Floats:
     """Predict the test rows as `predict` does; shape (n_test,)."""
-    everybody = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
+    predicted = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
     base_models = run.base_models()
     if base_models is not None:
-        everybody = everybody.with_base_models(base_models.test, run.settings)
-    return everybody.combine(transform, run.settings.combine)
+        predicted = predicted.with_base_models(base_models.test, run.settings)
+    return predicted.combine(transform, run.settings.combine)
 
 
 def _read_history(run: Run) -> pd.DataFrame:
@@ -168,8 +179,8 @@ def _read_history(run: Run) -> pd.DataFrame:
 def _logged(ensemble: Ensemble) -> frozenset[str]:
     """Return the columns of which most folds took logs."""
     recipes = ensemble.encoding.recipes
-    votes = Counter(state.name for recipe in recipes for state in recipe.numeric if state.log)
-    return frozenset(name for name, count in votes.items() if 2 * count > len(recipes))
+    counts = Counter(state.name for recipe in recipes for state in recipe.numeric if state.log)
+    return frozenset(name for name, count in counts.items() if 2 * count > len(recipes))
 
 
 def _large_errors(rows: OutOfFold, table: Table, columns: list[str]) -> list[LargeError]:
@@ -196,7 +207,7 @@ def _plain(value: object) -> float | str | None:
 def _changes(run: Run) -> list[tuple[str, str, str]]:
     default, own = flat_settings(make_settings(DEFAULT_PRESET)), flat_settings(run.settings)
     return [
-        (name, show_value(default[name]), show_value(own[name]))
-        for name in own
-        if own[name] != default[name]
+        (name, setting_text(name, default[name]), setting_text(name, value))
+        for name, value in own.items()
+        if value != default[name]
     ]

@@ -1,9 +1,11 @@
-"""Permutation importance of the CSV's own columns, on rows that no judged network trained on.
+"""Permutation importance of the CSV's own columns, on rows that the networks did not train on.
 
 Breiman (2001), "Random Forests", section 10: permute one column among rows that were held out,
 predict again, and see how much worse it gets. What is permuted is a column as it stands in the
 file, so that everything made of it (engineered features, logs, indicators, one-hot levels) moves
 with it. Two columns that say the same cover for each other: both then look unimportant.
+
+Where that takes too long, `by_association` orders columns by what each explains by itself.
 """
 
 from __future__ import annotations
@@ -15,9 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
-from kaggleprice.competitions.tables import Table
+from kaggleprice.competitions.tables import Table, engineer
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows
 from kaggleprice.evaluation.folds import Folds
@@ -25,52 +26,13 @@ from kaggleprice.reports import DEFAULT_REPEATS
 from kaggleprice.training.batches import pad_rows
 from kaggleprice.training.engine import predict_members
 
-_BINS = 10
-
-
-def by_association(table: Table, target: NDArray[np.float64]) -> list[str]:
-    """Return the columns, the one that explains most of the target's variance first.
-
-    The measure is the correlation ratio, corrected for the number of groups (Kelley 1935,
-    "An unbiased correlation ratio measure"): 1 - (1 - eta²)(n - 1)/(n - k). Groups are levels,
-    or ten bins of equally many numbers; missing is a group.
-
-    Args:
-        table: n rows.
-        target: shape (n,), the transformed target.
-    """
-    numeric = set(table.numeric_columns)
-    explained = {
-        str(name): _explained(_groups(table.features[name], str(name) in numeric), target)
-        for name in table.features
-    }
-    return sorted(explained, key=lambda name: -explained[name])
-
-
-def _groups(column: pd.Series, numeric: bool) -> NDArray[np.int64]:
-    if numeric and column.nunique() > _BINS:
-        column = pd.qcut(column, _BINS, labels=False, duplicates="drop")
-    return np.asarray(pd.factorize(column, use_na_sentinel=False)[0], dtype=np.int64)
-
-
-def _explained(groups: NDArray[np.int64], target: NDArray[np.float64]) -> float:
-    counts = np.bincount(groups)
-    total = float(np.sum((target - target.mean()) ** 2))
-    free = len(target) - len(counts)
-    if total == 0 or free < 1:
-        return 0.0
-    means = np.bincount(groups, weights=target) / counts
-    within = float(np.sum((target - means[groups]) ** 2))
-    return 1 - within / total * (len(target) - 1) / free
-
-
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 # Of a larger table this many rows are drawn; every column is predicted again for each.
 MOST_ROWS = 10_000
-# Values per chunk of features: what a core keeps in its cache is predicted in half the time.
-_CHUNK_VALUES = 2**20
+# Groups that `by_association` makes of a numeric column.
+_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -114,7 +76,7 @@ def measure_importance(
     ensemble: Ensemble,
     competition: Competition,
     table: Table,
-    fold_of_row: NDArray[np.int64],
+    fold_of_row: Rows,
     *,
     how: str | None,
     repeats: int = DEFAULT_REPEATS,
@@ -122,48 +84,46 @@ def measure_importance(
     most_rows: int = MOST_ROWS,
     progress: Progress = SILENT,
 ) -> Importance:
-    """Measure how much worse the networks predict without each column.
+    """Compute how much worse the networks predict without each column.
 
     A row is predicted by the members of its own fold only, which did not train on it, and a
     value is exchanged only with rows of the same fold.
 
     Args:
         ensemble: the members.
-        competition: metric and target transform.
+        competition: for the metric and the target transform.
         table: n training rows, as they stand in the CSV.
         fold_of_row: shape (n,), counted from 0.
-        how: predictions are combined, as in `combine`.
+        how: members are combined: a name in `COMBINES`; None chooses by the target's transform.
         repeats: permutations of each column.
         seed: of the permutations.
         most_rows: of a larger table as many rows are drawn.
         progress: told after every column.
     """
-    judge = _Judge(ensemble, competition, table, fold_of_row, how, seed, most_rows)
+    scorer = _Scorer(ensemble, competition, table, fold_of_row, how, seed, most_rows)
+    metric = METRICS[competition.metric]
     names, found = [str(name) for name in table.features], []
     progress.advance("importance", 0, len(names), unit="columns")
     for number, name in enumerate(names):
-        scores = [judge.score(lines) for lines in judge.without(number, name, repeats)]
-        metric = METRICS[competition.metric]
-        pooled = np.array([metric.worse_by(score, judge.pooled) for score, _ in scores])
-        own = np.array([metric.worse_by(score, judge.own) for _, score in scores])
-        found.append(_summarize(name, pooled, own.mean(axis=0)))
+        scores = [scorer.score(permuted) for permuted in scorer.permute(number, name, repeats)]
+        increases = np.array([metric.worse_by(pooled, scorer.pooled) for pooled, _ in scores])
+        members = np.array([metric.worse_by(own, scorer.own) for _, own in scores]).mean(axis=0)
+        found.append(
+            ColumnImportance(
+                column=name,
+                increase=float(increases.mean()),
+                repeat_sd=_deviation(increases),
+                member_mean=float(members.mean()),
+                member_sd=_deviation(members),
+            )
+        )
         progress.advance("importance", number + 1, len(names), name, "columns")
     return Importance(
-        baseline=judge.pooled,
+        baseline=scorer.pooled,
         repeats=repeats,
-        rows=judge.rows,
+        rows=scorer.rows,
         # What cannot be scored is worse than anything that can.
         columns=sorted(found, key=lambda c: -np.nan_to_num(c.increase, nan=np.inf)),
-    )
-
-
-def _summarize(name: str, increases: Floats, members: Floats) -> ColumnImportance:
-    return ColumnImportance(
-        column=name,
-        increase=float(increases.mean()),
-        repeat_sd=_deviation(increases),
-        member_mean=float(members.mean()),
-        member_sd=_deviation(members),
     )
 
 
@@ -171,7 +131,7 @@ def _deviation(values: Floats) -> float | None:
     return float(values.std(ddof=1)) if len(values) > 1 else None
 
 
-class _Judge:
+class _Scorer:
     """Predicts and scores n out-of-fold rows, as they are and with one column permuted.
 
     Attributes:
@@ -185,7 +145,7 @@ class _Judge:
         ensemble: Ensemble,
         competition: Competition,
         table: Table,
-        fold_of_row: NDArray[np.int64],
+        fold_of_row: Rows,
         how: str | None,
         seed: int,
         most_rows: int,
@@ -202,11 +162,11 @@ class _Judge:
         self._target, self._folds = table.known_target[chosen], fold_of_row[chosen]
         self._split = Folds.of_rows(self._folds)
         # A row stays NaN for the members that trained on it: nothing may look there.
-        self._lines = np.full((len(ensemble.members), self.rows), np.nan)
-        self._predict(self._frame, np.arange(self.rows), self._lines)
-        self.pooled, self.own = self.score(self._lines)
+        self._predicted = np.full((len(ensemble.members), self.rows), np.nan)
+        self._predict(self._frame, np.arange(self.rows), self._predicted)
+        self.pooled, self.own = self.score(self._predicted)
 
-    def without(self, number: int, name: str, repeats: int) -> list[Floats]:
+    def permute(self, number: int, name: str, repeats: int) -> list[Floats]:
         """Predict with a column permuted; one array of shape (M, n) for each repeat.
 
         Args:
@@ -220,12 +180,12 @@ class _Judge:
         repeat_of, changed = np.nonzero(codes[orders] != codes)
         frame = self._frame.take(changed).reset_index(drop=True)
         frame[name] = self._frame[name].take(orders[repeat_of, changed]).reset_index(drop=True)
-        lines = np.tile(self._lines, repeats)
+        predicted = np.tile(self._predicted, repeats)
         if len(frame):
-            self._predict(frame, repeat_of * self.rows + changed, lines)
-        return np.split(lines, repeats, axis=1)
+            self._predict(frame, repeat_of * self.rows + changed, predicted)
+        return np.split(predicted, repeats, axis=1)
 
-    def _permutation(self, number: int, repeat: int) -> NDArray[np.int64]:
+    def _permutation(self, number: int, repeat: int) -> Rows:
         """Return the row, of the same fold, whose value each row gets; shape (n,)."""
         random = np.random.default_rng(np.random.SeedSequence((self._seed, 3, number, repeat)))
         order = np.arange(self.rows)
@@ -234,46 +194,68 @@ class _Judge:
             order[own] = random.permutation(own)
         return order
 
-    def _predict(self, frame: pd.DataFrame, places: NDArray[np.int64], lines: Floats) -> None:
-        """Predict rows, each by the members of its fold, into their places of `lines`.
+    def _predict(self, frame: pd.DataFrame, places: Rows, predicted: Floats) -> None:
+        """Predict rows, each by the members of its fold, into their places of `predicted`.
 
         Args:
             frame: r rows of the CSV's columns.
             places: shape (r,), where each belongs: its row, plus n for each repeat before.
-            lines: shape (M, n * repeats), changed in place.
+            predicted: shape (M, n * repeats), the transformed target; changed in place.
         """
         ensemble = self._ensemble
         if ensemble.engineering is not None:
-            frame = ENGINEERINGS[ensemble.engineering].load()(frame)
+            frame = engineer(frame, ensemble.engineering)
         folds = self._folds[places % self.rows]
-        wanted = [np.flatnonzero(folds == member.fold) for member in ensemble.members]
+        own_rows = [np.flatnonzero(folds == member.fold) for member in ensemble.members]
         encoded = ensemble.encoding.encode(frame)
         rows = device_rows(ensemble.encoding, encoded, ensemble.members, ensemble.network)
-        index = pad_rows(wanted)
-        chunk = max(1, _CHUNK_VALUES // (len(index) * ensemble.encoding.width))
-        predicted = np.concatenate(
-            [
-                predict_members(
-                    ensemble.network, rows, ensemble.fit, index[:, start : start + chunk]
-                )
-                for start in range(0, index.shape[1], chunk)
-            ],
-            axis=1,
-        )
-        for line, values, own in zip(lines, predicted, wanted, strict=True):
-            line[places[own]] = values[: len(own)]
+        values = predict_members(ensemble.network, rows, ensemble.fit, pad_rows(own_rows))
+        for line, own, value in zip(predicted, own_rows, values, strict=True):
+            line[places[own]] = value[: len(own)]
 
-    def score(self, lines: Floats) -> tuple[float, Floats]:
+    def score(self, predicted: Floats) -> tuple[float, Floats]:
         """Score predictions of shape (M, n): pooled, and every member, shape (M,)."""
         members = self._ensemble.members
         # A metric of logs is undefined where a permuted row is predicted below its domain.
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            oof = WeightedPredictions(members, lines).out_of_fold(
+            oof = WeightedPredictions(members, predicted).out_of_fold(
                 self._split, self._transform, self._how
             )
             own = []
-            for member, line in zip(members, lines, strict=True):
+            for member, line in zip(members, predicted, strict=True):
                 held = self._folds == member.fold
-                predicted = self._transform.inverse(line[held])
-                own.append(self._metric.score(self._target[held], predicted))
+                own.append(
+                    self._metric.score(self._target[held], self._transform.inverse(line[held]))
+                )
             return self._metric.score(self._target, oof), np.array(own)
+
+
+def by_association(table: Table, target: Floats) -> list[str]:
+    """Return the columns, the one that explains most of the target's variance first.
+
+    The measure is the correlation ratio, corrected for the number of groups (Kelley 1935,
+    "An unbiased correlation ratio measure"): 1 - (1 - eta²)(n - 1)/(n - k). Groups are levels,
+    or ten bins of equally many numbers; missing is a group.
+
+    Args:
+        table: n rows.
+        target: shape (n,), the transformed target.
+    """
+    numeric = set(table.numeric_columns)
+    explained = {
+        str(name): _explained(table.features[name], str(name) in numeric, target)
+        for name in table.features
+    }
+    return sorted(explained, key=lambda name: -explained[name])
+
+
+def _explained(column: pd.Series, numeric: bool, target: Floats) -> float:
+    if numeric and column.nunique() > _BINS:
+        column = pd.qcut(column, _BINS, labels=False, duplicates="drop")
+    group = pd.factorize(column, use_na_sentinel=False)[0]
+    counts = np.bincount(group)
+    free = len(target) - len(counts)
+    if free < 1 or np.ptp(target) == 0:
+        return 0.0
+    within = target - (np.bincount(group, weights=target) / counts)[group]
+    return float(1 - within @ within / free / target.var(ddof=1))

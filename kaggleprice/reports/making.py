@@ -1,9 +1,9 @@
-"""Making a report: a finished run in; a page and its figures out."""
+"""Making a report of a finished run: its page and its figures, in the run folder."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,19 +20,19 @@ from kaggleprice.runs.runtime import RuntimeConfig, check_data
 from kaggleprice.training.devices import choose_compute, settle
 
 if TYPE_CHECKING:
-    from kaggleprice.reports.figures import Drawn
+    from matplotlib.figure import Figure
 
 _SUFFIXES = (".html", ".htm")
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `make_report` found and wrote.
+    """What `make_report` computed and wrote.
 
     Attributes:
         findings: the numbers.
         page: the HTML file in the run folder.
-        output: the copy that was asked for; or None.
+        output: a second copy of the page; or None.
         figures: name of a figure, its PNG in the run folder.
     """
 
@@ -52,22 +52,22 @@ def make_report(
     columns: int = DEFAULT_COLUMNS,
     progress: Progress = SILENT,
 ) -> Report:
-    """Look at a finished run from all sides, and write the page and its figures.
+    """Report a finished run: write a page and its figures.
 
     They go to the run folder: `report.html` and `figures/NAME.png`. The same run gives the same
     page.
 
     Args:
         source: the data that the run was trained on.
-        runtime: where runs lie, and what predicts.
+        runtime: the folder of all runs, and the device that predicts.
         name: of the run; None for the latest finished one.
-        output: a copy of the page, beside the one in the run folder.
-        repeats: permutations of each column for its importance; 0 measures none.
+        output: a second copy of the page, as `.html` or `.htm`; None for none.
+        repeats: permutations of each column for its importance; 0 leaves importance out.
         columns: how many to show, at most, where columns are shown.
         progress: told what happens.
 
     Raises:
-        UsageError: where matplotlib is missing, a value cannot be, or there is no run yet.
+        UsageError: where matplotlib is missing, a value is not allowed, or there is no run yet.
         UnknownNameError: for a name that no run has.
         DataError: where the data changed since the run was trained.
         RunFolderError: where the run is incomplete or was altered.
@@ -75,8 +75,8 @@ def make_report(
     """
     _check(output, repeats, columns)
     run = find_run(runtime.runs_dir, source.competition.name, name)
-    page = run.output(PAGE)
-    for path in (page, run.output(f"{FIGURES}/{PAGE}"), *([] if output is None else [output])):
+    pages = [run.output(PAGE), *([] if output is None else [output])]
+    for path in (*pages, run.output(f"{FIGURES}/{PAGE}")):
         check_writable(path)
     device = choose_compute(runtime.device, runtime.threads).device
     progress.notice(f"reporting run {run.name} of {run.path.parent}")
@@ -87,12 +87,17 @@ def make_report(
     ensemble = run.ensemble()
     settle(ensemble.network, device, progress)
     findings = find(run, source.competition, data, ensemble, repeats=repeats, progress=progress)
-    figures, text = _draw(findings, columns)
+    # Not above: everything else works where matplotlib is not installed.
+    from kaggleprice.reports.figures import draw
+    from kaggleprice.reports.page import make_page
+
+    figures = draw(findings, columns)
+    text = make_page(findings, figures, columns)
     written = _write_figures(run, figures)
-    for path in (page, *([] if output is None else [output])):
+    for path in pages:
         with replacing(path) as beside:
             beside.write_text(text, encoding="utf-8", newline="\n")
-    return Report(findings, page, output, written)
+    return Report(findings, pages[0], output, written)
 
 
 def _check(output: Path | None, repeats: int, columns: int) -> None:
@@ -112,29 +117,17 @@ def _check(output: Path | None, repeats: int, columns: int) -> None:
         )
 
 
-def _draw(findings: Findings, columns: int) -> tuple[Sequence[Drawn], str]:
-    """Return the figures and the page."""
-    # Not above: everything else works where matplotlib is not installed.
-    from kaggleprice.reports.figures import draw
-    from kaggleprice.reports.page import make_page
-
-    figures = draw(findings, columns)
-    return figures, make_page(findings, figures, columns)
-
-
-def _write_figures(run: Run, figures: Sequence[Drawn]) -> dict[str, Path]:
+def _write_figures(run: Run, figures: Mapping[str, Figure]) -> dict[str, Path]:
+    """Write each figure as a PNG; return where. Those of an earlier report go."""
     from kaggleprice.reports.figures import NAMES
     from kaggleprice.reports.style import to_png
 
-    folder = run.path / FIGURES
-    written = {}
-    for drawn in figures:
-        written[drawn.name] = run.output(f"{FIGURES}/{drawn.name}.png")
-        with replacing(written[drawn.name]) as beside:
-            beside.write_bytes(to_png(drawn.figure))
+    written = {name: run.output(f"{FIGURES}/{name}.png") for name in figures}
+    for name, path in written.items():
+        with replacing(path) as beside:
+            beside.write_bytes(to_png(figures[name]))
     for name in set(NAMES) - set(written):
-        # What an earlier report drew and this one does not would belong to no page.
-        (folder / f"{name}.png").unlink(missing_ok=True)
+        (run.path / FIGURES / f"{name}.png").unlink(missing_ok=True)
     return written
 
 

@@ -1,50 +1,59 @@
-"""Wording: numbers as a report writes them, and names cut to the room there is."""
+"""Numbers as a report writes them, and texts cut to the room there is.
+
+The numbers may be absent (None gives an empty text) or not finite: a metric of logs is undefined
+where a model predicts below 0.
+"""
 
 from __future__ import annotations
 
 import math
 
 
-def score(value: float) -> str:
-    """Return a score: four decimals, or whole thousands."""
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
+def score(value: float | None) -> str:
+    """Return a score with four decimals, or in whole units from a thousand."""
+    return _format(value, ".4f", ",.0f")
+
+
+def signed(value: float | None, digits: int = 4) -> str:
+    """Return a difference with its sign."""
+    return _format(value, f"+.{digits}f", "+,.0f")
 
 
 def amount(value: float) -> str:
     """Return an amount in the target's unit."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
+    return _format(value, ",.4g", ",.0f")
 
 
-def share(value: float, digits: int = 1) -> str:
-    """Return a part of one as per cent."""
-    return f"{100 * value:.{digits}f} %"
+def _format(value: float | None, small: str, large: str) -> str:
+    if value is None:
+        return ""
+    if not math.isfinite(value):
+        return "undefined"
+    return format(value, small if abs(value) < 1000 else large)
 
 
-def signed(value: float, digits: int = 4) -> str:
-    """Return a difference with its sign."""
-    return f"{value:+.{digits}f}" if abs(value) < 1000 else f"{value:+,.0f}"
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share, 0 to 1, as per cent."""
+    return f"{100 * share:.{digits}f} %"
 
 
 def compact(value: float) -> str:
-    """Return a round number for an axis: 50k, 1.5M; years keep their digits."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+    """Return a round number for an axis: 50k, 1.5M. Years keep their four digits."""
+    for size, unit, letter in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
         if abs(value) >= size:
-            return f"{value / (1e3 if letter == 'k' else size):g}{letter}"
+            return f"{value / unit:g}{letter}"
     return f"{value:g}" if math.isclose(value, float(f"{value:g}")) else f"{value}"
 
 
 def cell(value: float | str | None) -> str:
-    """Return a value of a table's column."""
+    """Return one value of the data's own table."""
     if value is None:
         return "missing"
-    return value if isinstance(value, str) else f"{value:,.6g}" if value % 1 else f"{value:.0f}"
+    if isinstance(value, str):
+        return value
+    return f"{value:,.6g}" if value % 1 else f"{value:.0f}"
 
 
 def short(text: str, most: int = 24) -> str:
     """Return a text cut to this many characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def listed(names: list[str]) -> str:
-    """Return names as a sentence has them."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from forged import forge, noisy
 from markdown_it import MarkdownIt
 
-from kaggleprice.cli.summary import literal, summarize, summarize_failure, table
+from kaggleprice.cli.summary import literal, summarize, summarize_failure
 from kaggleprice.runs.gates import Gate
 from kaggleprice.runs.record import read_record
 from kaggleprice.runs.run import Run
 
-PASSED = Gate("fail-above", 0.2, 0.1, True, "pooled score 0.1 is not above --fail-above 0.2.")
-MISSED = Gate("baseline", 0.01, 0.1, False, "worse | by *far*.")
 
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Run]:
+    def call(**given: object) -> Run:
+        path = forge(tmp_path / "small" / "mlp-001", noisy(1), **given)  # type: ignore[arg-type]
+        return Run(path, read_record(path))
 
-def made(folder: Path, **given: object) -> Run:
-    path = forge(folder / "small" / "mlp-001", noisy(1), **given)  # type: ignore[arg-type]
-    return Run(path, read_record(path))
+    return call
 
 
 def cells(markdown: str) -> list[list[str]]:
@@ -33,45 +35,44 @@ def cells(markdown: str) -> list[list[str]]:
     return rows
 
 
-def test_summary(tmp_path: Path) -> None:
-    run = made(tmp_path, preset="book", options={"seeds": 2}, notes=["Optimistic: for a reason."])
-    text = summarize(run, [PASSED, MISSED])
-    assert text.startswith("## kaggleprice: small, run mlp-001 — gate missed\n\n")
-    assert f"RMSE between logs: {run.record['scores']['oof']:.4f} ± 0.0100**" in text
+def test_summary(make: Callable[..., Run]) -> None:
+    run = make(preset="book", options={"seeds": 2}, notes=["Optimistic: for a reason."])
+    gates = [
+        Gate("fail-above", 0.2, 0.1, True, "fine."),
+        Gate("baseline", 0.01, 0.1, False, "worse."),
+    ]
+    text = summarize(run, gates)
+    heading = text.splitlines()[0]
+    assert all(word in heading for word in ("## ", "small", "mlp-001", "gate missed"))
+    assert f"{run.record['scores']['oof']:.4f} ± 0.0100**" in text
     assert "> Optimistic: for a reason." in text
     assert "`kaggleprice cv --preset book" in text
-    assert "kaggleprice 0.1.0, torch 2.13.0." in text
+    assert "torch 2.13.0" in text
     rows = cells(text)
-    assert ["fail-above", "passed", PASSED.reason] in rows
-    assert ["baseline", "missed", MISSED.reason] in rows
+    assert ["fail-above", "passed", "fine."] in rows
+    assert ["baseline", "missed", "worse."] in rows
+    assert ["recipe", "book"] in rows
     for fold in run.record["folds"]:
         assert [str(fold["fold"]), "0.0500", f"{fold['validation']:.4f}"] in rows
-    assert ["recipe", "book"] in rows
-    assert text.endswith("\n")
+    assert text.endswith(".\n")
 
 
-def test_a_plain_summary(tmp_path: Path) -> None:
-    text = summarize(made(tmp_path, options={"k": 5}, fold=[1, 2, 3, 4, 5] * 8))
+def test_a_summary_without_gates_and_changes(make: Callable[..., Run]) -> None:
+    text = summarize(make(options={"k": 5}, fold=[1, 2, 3, 4, 5] * 8))
     assert "gate" not in text
-    assert "changed setting" not in text
-    assert "Settings as of `kaggleprice cv -c FILE.toml`;" in text
-
-
-def test_a_failure() -> None:
-    text = summarize_failure("small", "learning rate 1e9 | is *too* high.")
-    assert text.startswith("## kaggleprice: small, failed\n")
-    (paragraph,) = MarkdownIt().parse(text)[4:5]
-    assert paragraph.children is not None
-    assert "".join(c.content for c in paragraph.children) == "learning rate 1e9 | is *too* high."
+    assert [row[0] for row in cells(text)] == ["fold", "1", "2", "3", "4", "5"]
+    assert "`kaggleprice cv -c FILE.toml`" in text
 
 
 @pytest.mark.parametrize(
-    "text", ["a|b", "`a`", "*a* _b_", "<b>x</b>", "[a](b)", "a\\|b", "# a", "~~a~~"]
+    "text", ["a|b", "`a`", "*a* _b_", "<b>x</b>", "[a](b)", "a\\|b", "# a", "~~a~~", "{{ 1 }}"]
 )
-def test_texts_are_shown_as_they_are(text: str) -> None:
-    assert cells(table(["x", "y"], [[text, "z"]]))[1] == [text, "z"]
-    assert "<" not in literal(text).replace("\\<", "")
-
-
-def test_a_text_stays_on_its_line() -> None:
-    assert "\n" not in literal("a\nb")
+def test_texts_are_shown_as_they_are(make: Callable[..., Run], text: str) -> None:
+    run = make(notes=[text])
+    shown = summarize(run, [Gate("baseline", 0.01, 0.1, False, text)])
+    assert ["baseline", "missed", text] in cells(shown)
+    assert "<" not in shown.replace("\\<", "")
+    failure = MarkdownIt().parse(summarize_failure("small", text))[4].children
+    assert failure is not None
+    assert "".join(child.content for child in failure) == text
+    assert literal(f"{text}\n") == f"{literal(text)} "

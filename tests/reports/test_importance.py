@@ -5,32 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from reported import Made, make_run
+from reported import Made
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import permutation_importance
 
+from kaggleprice.api import workflow
 from kaggleprice.competitions import tables
+from kaggleprice.competitions.catalog import get_competition
 from kaggleprice.competitions.data import load
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Table
 from kaggleprice.evaluation.ensemble import Ensemble
 from kaggleprice.reports.importance import Importance, measure_importance
+from kaggleprice.settings.run import make_settings
 
 Floats = NDArray[np.float64]
-SEED, REPEATS = 3, 2
-
+SEED, REPEATS, FOLDS = 3, 2, 3
 log_rmse = METRICS["log_rmse"].score
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return make_run(tmp_path_factory.mktemp("importance"))
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +51,10 @@ def measure(
     made: Made, table: Table, ensemble: Ensemble, folds: NDArray[np.int64]
 ) -> Callable[..., Importance]:
     def call(**options: Any) -> Importance:
-        given = {"how": None, "repeats": REPEATS, "seed": SEED, **options}
-        own = given.pop("ensemble", ensemble)
-        return measure_importance(own, made.source.competition, table, folds, **given)
+        given = {"how": None, "repeats": REPEATS, "seed": SEED, "ensemble": ensemble, **options}
+        return measure_importance(
+            competition=made.source.competition, table=table, fold_of_row=folds, **given
+        )
 
     return call
 
@@ -65,36 +64,46 @@ def found(measure: Callable[..., Importance]) -> Importance:
     return measure()
 
 
-def own_fold_only(ensemble: Ensemble, folds: NDArray[np.int64], frame: pd.DataFrame) -> Floats:
-    """Geometric means over each row's own fold's members, from the public prediction of all."""
-    lines = ensemble.predict(frame)
-    member_fold = np.array([m.fold for m in ensemble.members])
-    return np.exp([lines[member_fold == fold, row].mean() for row, fold in enumerate(folds)])
-
-
-def test_baseline_is_the_runs_own_score(made: Made, found: Importance) -> None:
-    assert found.baseline == pytest.approx(made.run.record["scores"]["networks_oof"], rel=1e-5)
+def permuted(frame: pd.DataFrame, folds: NDArray[np.int64], name: str, repeat: int) -> pd.DataFrame:
+    """The table with one column permuted within folds, by the documented random numbers."""
+    number = list(frame).index(name)
+    random = np.random.default_rng(np.random.SeedSequence((SEED, 3, number, repeat)))
+    values = frame[name].copy()
+    for fold in range(FOLDS):
+        rows = np.flatnonzero(folds == fold)
+        values.iloc[rows] = frame[name].iloc[random.permutation(rows)].to_numpy()
+    return frame.assign(**{name: values})
 
 
 def test_same_as_a_plain_computation(
-    ensemble: Ensemble, folds: NDArray[np.int64], table: Table, found: Importance
+    made: Made, ensemble: Ensemble, folds: NDArray[np.int64], table: Table, found: Importance
 ) -> None:
-    target = table.known_target
-    base = log_rmse(target, own_fold_only(ensemble, folds, table.features))
-    for number, name in enumerate(table.features):
-        increases = []
-        for repeat in range(REPEATS):
-            random = np.random.default_rng(np.random.SeedSequence((SEED, 3, number, repeat)))
-            values = table.features[name].to_numpy(copy=True)
-            for fold in range(3):
-                rows = np.flatnonzero(folds == fold)
-                values[rows] = values[random.permutation(rows)]
-            changed = table.features.assign(**{str(name): values})
-            changed[name] = changed[name].astype(table.features[name].dtype)
-            increases.append(log_rmse(target, own_fold_only(ensemble, folds, changed)) - base)
-        column = next(c for c in found.columns if c.column == name)
-        assert column.increase == pytest.approx(np.mean(increases), abs=1e-6)
-        assert column.repeat_sd == pytest.approx(np.std(increases, ddof=1), abs=1e-6)
+    """Scores of all members by the public prediction, each row by its own fold's only."""
+    target, own_fold = table.known_target, np.array([m.fold for m in ensemble.members])
+
+    def scores(frame: pd.DataFrame) -> Floats:
+        """The pooled score, then each member's own on its fold's rows."""
+        logs = ensemble.predict(frame)
+        pooled = np.exp([logs[own_fold == fold, row].mean() for row, fold in enumerate(folds)])
+        own = [
+            log_rmse(target[folds == fold], np.exp(line[folds == fold]))
+            for fold, line in zip(own_fold, logs, strict=True)
+        ]
+        return np.array([log_rmse(target, pooled), *own])
+
+    base = scores(table.features)
+    assert found.baseline == pytest.approx(base[0], rel=1e-6)
+    assert found.baseline == pytest.approx(made.run.record["scores"]["networks_oof"], rel=1e-5)
+    recorded = [member["validation"] for member in made.run.record["members"]]
+    assert base[1:] == pytest.approx(recorded, rel=1e-4)
+    for column in found.columns:
+        changed = [permuted(table.features, folds, column.column, r) for r in range(REPEATS)]
+        increases = np.array([scores(frame) for frame in changed]) - base
+        assert column.increase == pytest.approx(increases[:, 0].mean(), abs=1e-6)
+        assert column.repeat_sd == pytest.approx(increases[:, 0].std(ddof=1), abs=1e-6)
+        members = increases[:, 1:].mean(axis=0)
+        assert column.member_mean == pytest.approx(members.mean(), abs=1e-6)
+        assert column.member_sd == pytest.approx(members.std(ddof=1), abs=1e-6)
 
 
 class Networks(RegressorMixin, BaseEstimator):
@@ -120,8 +129,8 @@ def test_same_as_scikit_learn_fold_by_fold(
     table: Table,
     measure: Callable[..., Importance],
 ) -> None:
-    increases = []
-    for fold in range(3):
+    squared = np.zeros(table.features.shape[1])
+    for fold in range(FOLDS):
         rows = np.flatnonzero(folds == fold)
         judged = permutation_importance(
             Networks(ensemble, fold),
@@ -131,16 +140,15 @@ def test_same_as_scikit_learn_fold_by_fold(
             n_repeats=30,
             random_state=fold,
         )
-        increases.append(judged.importances_mean * len(rows))
-    squared = np.sum(increases, axis=0) / len(folds)
+        squared += judged.importances_mean * len(rows) / len(folds)
     found = measure(repeats=30)
-    for number, name in enumerate(table.features):
-        column = next(c for c in found.columns if c.column == name)
-        expected = np.sqrt(found.baseline**2 + squared[number]) - found.baseline
+    for column in found.columns:
+        growth = squared[list(table.features).index(column.column)]
+        expected = np.sqrt(found.baseline**2 + growth) - found.baseline
         # Two means of 30 permutations each; six standard errors of their difference.
         noise = 6 * (column.repeat_sd or 0.0) * np.sqrt(2 / 30)
         assert column.increase == pytest.approx(expected, rel=0.02, abs=noise + 1e-9)
-        if name == "Size":
+        if column.column == "Size":
             assert noise < column.increase / 4
 
 
@@ -150,12 +158,10 @@ def test_what_decides_is_first_and_what_never_varies_is_exactly_nothing(found: I
     assert by_name["Size"].increase > 10 * abs(by_name["Noise"].increase)
     still = by_name["Still"]
     assert (still.increase, still.repeat_sd, still.member_mean, still.member_sd) == (0, 0, 0, 0)
-    assert [c.increase for c in found.columns] == sorted(
-        (c.increase for c in found.columns), reverse=True
-    )
+    assert found.columns == sorted(found.columns, key=lambda c: -c.increase)
 
 
-def test_members_of_other_folds_have_no_say(
+def test_rows_are_not_predicted_by_members_of_other_folds(
     ensemble: Ensemble, measure: Callable[..., Importance], found: Importance
 ) -> None:
     """Were the members of fold 0 garbage, rows of the other folds would not notice."""
@@ -168,68 +174,30 @@ def test_members_of_other_folds_have_no_say(
     assert found.baseline < 1
 
 
-def test_spread_over_members(
-    made: Made, ensemble: Ensemble, folds: NDArray[np.int64], table: Table, found: Importance
-) -> None:
-    target, number = table.known_target, list(table.features).index("Size")
-    own = []
-    for m, member in enumerate(ensemble.members):
-        rows, increases = folds == member.fold, []
-        base = log_rmse(target[rows], np.exp(ensemble.predict(table.features)[m, rows]))
-        assert base == pytest.approx(made.run.record["members"][m]["validation"], rel=1e-4)
-        for repeat in range(REPEATS):
-            random = np.random.default_rng(np.random.SeedSequence((SEED, 3, number, repeat)))
-            values = table.features["Size"].to_numpy(copy=True)
-            for fold in range(3):
-                held = np.flatnonzero(folds == fold)
-                values[held] = values[random.permutation(held)]
-            line = ensemble.predict(table.features.assign(Size=values))[m, rows]
-            increases.append(log_rmse(target[rows], np.exp(line)) - base)
-        own.append(np.mean(increases))
-    assert found.columns[0].member_mean == pytest.approx(np.mean(own), abs=1e-6)
-    assert found.columns[0].member_sd == pytest.approx(np.std(own, ddof=1), abs=1e-6)
-
-
-def test_same_seed_same_numbers(measure: Callable[..., Importance], found: Importance) -> None:
+def test_options(measure: Callable[..., Importance], found: Importance) -> None:
     assert measure() == found
     assert measure(seed=SEED + 1) != found
-
-
-def test_one_repeat_has_no_spread_over_repeats(measure: Callable[..., Importance]) -> None:
     assert {c.repeat_sd for c in measure(repeats=1).columns} == {None}
-
-
-def test_of_many_rows_some_are_drawn(measure: Callable[..., Importance]) -> None:
     few = measure(most_rows=50)
-    assert few.rows == 50
-    assert few.columns[0].column == "Size"
+    assert (few.rows, few.columns[0].column) == (50, "Size")
 
 
 def test_engineered_features_move_with_their_column(tmp_path: Path) -> None:
     """The sample's engineering makes totals of areas: permuting one has to change them."""
-    from kaggleprice.api import workflow
-    from kaggleprice.competitions.catalog import get_competition
-    from kaggleprice.settings.run import make_settings
-
     source = workflow.DatasetRef(get_competition("sample"), tmp_path / "data")
-    options = {"k": 2, "seeds": 1, "epochs": 1, "hidden": (4,)}
-    run, result = workflow.cross_validate(
-        source, make_settings(options=options), workflow.RuntimeConfig(tmp_path / "runs", "cpu", 1)
-    )
+    settings = make_settings(options={"k": 2, "seeds": 1, "epochs": 1, "hidden": (4,)})
+    runtime = workflow.RuntimeConfig(tmp_path / "runs", "cpu", 1)
+    run, result = workflow.cross_validate(source, settings, runtime)
     table = load(source).tables.train
+    add = tables.ENGINEERINGS["ames"].load()
     seen: list[pd.DataFrame] = []
-    original = tables.ENGINEERINGS["ames"].load()
 
-    class Watching:
-        def load(self) -> Callable[[pd.DataFrame], pd.DataFrame]:
-            def add(frame: pd.DataFrame) -> pd.DataFrame:
-                seen.append(original(frame))
-                return seen[-1]
-
-            return add
+    def watch(frame: pd.DataFrame) -> pd.DataFrame:
+        seen.append(add(frame))
+        return seen[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(tables.ENGINEERINGS, "ames", Watching())  # type: ignore[arg-type]
+        patch.setitem(tables.ENGINEERINGS, "ames", SimpleNamespace(load=lambda: watch))  # type: ignore[arg-type]
         measure_importance(
             run.ensemble(),
             source.competition,

@@ -1,224 +1,165 @@
-"""The page in a real browser: figures are there, legible in both themes, and nothing is fetched."""
+"""The page as HTML: complete by itself, nothing from the data is markup, all can read it."""
 
 from __future__ import annotations
 
-import html
 import json
+import math
 import re
-import shutil
-import subprocess
-import tempfile
-import threading
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
+import pandas as pd
 import pytest
-from reported import make_run
+from reported import EVIL, FIGURES, LEVELS, QUOTED, Made, Parsed, make_run
 
-from kaggleprice.reports.making import make_report
+from kaggleprice.cli.views.report import report_document, report_view
+from kaggleprice.reports import wording
+from kaggleprice.reports.making import Report, make_report
 
 pytest.importorskip("matplotlib")
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-if BROWSER is None:
-    pytest.skip(
-        "no Chromium is installed (Debian: apt-get install chromium)", allow_module_level=True
-    )
-
-PHONE = 360
-FIGURES = 6
-# Opens each page in a frame of a phone's width, and writes down what stands there.
-WATCHER = """<!DOCTYPE html>
-<html lang="en"><head><meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,"></head><body><pre id="found"></pre><script>
-const found = {};
-async function look(name) {
-  const frame = document.createElement("iframe");
-  frame.style = "width: %(width)spx; height: 800px; border: 0";
-  frame.src = name;
-  await new Promise((done) => { frame.onload = done; document.body.append(frame); });
-  const page = frame.contentDocument, view = frame.contentWindow;
-  const style = (element) => view.getComputedStyle(element);
-  found[name] = {
-    title: page.title,
-    paper: style(page.body).backgroundColor,
-    ink: style(page.body).color,
-    overflow: page.documentElement.scrollWidth - page.documentElement.clientWidth,
-    scripts: view.alerted === true,
-    fetched: view.performance.getEntriesByType("resource").map((entry) => entry.name),
-    tables: [...page.querySelectorAll("table")].map((table) => table.rows.length),
-    figures: [...page.querySelectorAll("svg")].map((svg) => {
-      const box = svg.getBoundingClientRect();
-      const marks = [...svg.querySelectorAll("path, use")]
-        .map((mark) => mark.getBoundingClientRect());
-      const words = [...svg.querySelectorAll("text")];
-      return {
-        width: box.width,
-        height: box.height,
-        marks: marks.filter((mark) => mark.width + mark.height > 0).length,
-        words: words.map((word) => word.textContent),
-        sizes: words.map((word) => word.getBoundingClientRect().height),
-        colours: [...new Set(words.map((word) => style(word).fill))],
-      };
-    }),
-  };
-}
-(async () => {
-  for (const name of %(names)s) await look(name);
-  document.getElementById("found").textContent = JSON.stringify(found);
-})();
-</script></body></html>
-"""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a browser made of the pages.
-
-    Attributes:
-        pages: by path, what stood there.
-        requests: every path that was asked for.
-    """
-
-    pages: dict[str, Any]
-    requests: list[str]
+TAGS = """html head meta title link style body main header section h1 h2 p div small dl dt dd figure
+figcaption table thead tbody tr th td svg g defs path use text tspan clippath rect"""
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The report; the same with a picture smuggled in; and that without the page's own policy."""
-    made = make_run(tmp_path_factory.mktemp("page"))
-    text = make_report(made.source, made.runtime, repeats=1).page.read_text(encoding="utf-8")
-    smuggled = text.replace(
-        "<main>",
-        '<main><img src="/leak-{}.png" alt=""><script>window.alerted = true</script>',
-    )
-    guarded = smuggled.replace("{}", "guarded", 1)
-    leaky = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", smuggled)
-    return {
-        "/report.html": text,
-        "/guarded.html": guarded,
-        "/leaky.html": leaky.replace("{}", "leaky", 1),
-    }
+def page(html: str) -> Parsed:
+    return Parsed(html)
 
 
-@pytest.fixture(scope="module", params=["light", "dark"])
-def seen(request: pytest.FixtureRequest, pages: dict[str, str]) -> Seen:
-    requests: list[str] = []
-    watcher = WATCHER % {"width": PHONE, "names": json.dumps(list(pages))}
-    served = {"/": watcher, **pages}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            requests.append(self.path)
-            body = served.get(self.path, "").encode()
-            self.send_response(200 if body else 404)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        text = dump(f"http://127.0.0.1:{server.server_port}/", dark=request.param == "dark")
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-    found = re.search(r'<pre id="found">(.*?)</pre>', text, flags=re.DOTALL)
-    assert found, text[:2000]
-    return Seen(json.loads(html.unescape(found[1])), requests)
+def test_the_page_refers_to_nothing_outside(html: str, page: Parsed) -> None:
+    assert "http" not in html.replace("http-equiv", "")
+    for _, attributes in page.tags:
+        for name, value in attributes.items():
+            assert name not in {"src", "srcset", "action", "background"}
+            if name.endswith("href"):
+                assert value == "data:," or str(value).startswith("#")
+    assert re.findall(r"@import|url\((?!#)", html) == []
+    policy = next(m["content"] for m in page.named("meta") if "http-equiv" in m)
+    assert "default-src 'none'" in str(policy)
+    assert "script-src" not in str(policy)
 
 
-def dump(address: str, *, dark: bool) -> str:
-    """Return the page's document after its script has run."""
-    assert BROWSER is not None
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        done = subprocess.run(
-            [
-                BROWSER,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-                f"--user-data-dir={profile}",
-                f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-                "--virtual-time-budget=60000",
-                "--dump-dom",
-                address,
-            ],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+def test_names_and_values_of_the_data_are_text(made: Made, page: Parsed) -> None:
+    assert {tag for tag, _ in page.tags} <= set(TAGS.split())
+    assert not [name for _, names in page.tags for name in names if name.startswith("on")]
+    ids = pd.read_csv(made.run.path / "oof.csv")["Id"]
+    assert any(identity in page.text for identity in ids)
+    for name in (EVIL, QUOTED, "Pr<ice", "A & B", *filter(None, LEVELS)):
+        assert name in page.text
+    # In figures a name is cut to the room there is; their descriptions have it whole.
+    assert any(EVIL in str(a.get("aria-label")) for a in page.named("div"))
 
 
-def test_every_figure_is_drawn(seen: Seen) -> None:
-    page = seen.pages["/report.html"]
-    assert page["title"] == "mlp-001, evil"
-    assert len(page["figures"]) == FIGURES
-    for figure in page["figures"]:
-        assert figure["width"] > 0.9 * PHONE - 40
-        assert figure["height"] > 100
-        assert figure["marks"] > 20
-        assert len(figure["words"]) > 5
-        # Words can be read on a phone, where a wide figure scrolls.
-        assert min(figure["sizes"]) > 7
-    assert min(page["tables"]) > 1
+def test_every_id_stands_once_and_every_reference_leads_to_one(html: str) -> None:
+    ids = re.findall(r'\sid="([^"]*)"', html)
+    assert len(ids) == len(set(ids))
+    used = set(re.findall(r"(?:url\(|href=\")#([^\")]+)", html))
+    used |= set(re.findall(r'aria-labelledby="([^"]*)"', html))
+    assert used
+    assert used <= set(ids)
 
 
-def test_nothing_is_fetched(seen: Seen) -> None:
-    assert seen.pages["/report.html"]["fetched"] == []
-    assert [path for path in seen.requests if "leaky" not in path] == [
-        "/",
-        "/report.html",
-        "/guarded.html",
-    ]
+def test_colours_of_figures_are_those_of_the_theme(html: str) -> None:
+    figures = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
+    assert len(figures) == len(FIGURES)
+    for figure in figures:
+        assert re.findall(r"#[0-9a-f]{6}|#[0-9a-f]{3}\b(?=[;\"])", figure) == []
+        assert set(re.findall(r"var\((--\w+)\)", figure)) <= set(re.findall(r"(--\w+):", html))
+    assert "prefers-color-scheme: dark" in html
 
 
-def test_what_would_be_fetched_is_noticed(seen: Seen) -> None:
-    """What makes the check a check; and the page's own policy stops what would slip in."""
-    assert "/leak-leaky.png" in seen.requests
-    leaky, guarded = seen.pages["/leaky.html"], seen.pages["/guarded.html"]
-    assert [name.rpartition("/")[2] for name in leaky["fetched"]] == ["leak-leaky.png"]
-    assert leaky["scripts"]
-    assert not guarded["scripts"]
+def test_the_page_can_be_read_aloud(page: Parsed) -> None:
+    assert page.named("html") == [{"lang": "en"}]
+    assert "width=device-width" in str([m.get("content") for m in page.named("meta")])
+    images = [a for a in page.named("div") if a.get("role") == "img"]
+    assert len(images) == len(page.named("figcaption")) == len(page.named("svg")) == len(FIGURES)
+    assert min(len(str(image["aria-label"])) for image in images) > 40
+    assert len(page.named("h1")) == 1
+    assert {cell["scope"] for cell in page.named("th")} == {"col", "row"}
 
 
-def test_the_page_does_not_scroll_sideways_on_a_phone(seen: Seen) -> None:
-    assert seen.pages["/report.html"]["overflow"] <= 0
+def test_numbers_of_the_run_stand_on_the_page(made: Made, report: Report, page: Parsed) -> None:
+    record, expected = made.run.record, report.findings.expected
+    scores = record["scores"]
+    for number in (scores["oof"], scores["fold_mean"], scores["fold_sd"], expected.low):
+        assert f"{number:.4f}" in page.text
+    for file in record["data"].values():
+        assert file["sha256"] in page.text
+    assert f"torch {record['versions']['torch']}" in page.text
+    for setting in ("hidden 8 ", "lr 0.03 0.01", "epochs 12 60"):
+        assert setting in page.text
 
 
-def luminance(colour: str) -> float:
-    """WCAG 2's relative luminance of `rgb(r, g, b)`."""
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+def test_an_undefined_importance(report: Report) -> None:
+    """A metric of logs may be undefined once a column is permuted; JSON has no NaN."""
+    from kaggleprice.reports.figures import draw
+    from kaggleprice.reports.page import make_page
+
+    importance = report.findings.importance
+    assert importance is not None
+    lost = replace(importance.columns[0], increase=float("nan"), member_mean=float("inf"))
+    columns = [lost, *importance.columns[1:]]
+    findings = replace(report.findings, importance=replace(importance, columns=columns))
+    document = report_document(replace(report, findings=findings))
+    json.dumps(document, allow_nan=False)
+    shown = document["importance"]["columns"][0]
+    assert (shown["increase"], shown["member_mean"]) == (None, None)
+    assert "Size undefined" in Parsed(make_page(findings, draw(findings, 3), 3)).text
 
 
-def contrast(one: str, other: str) -> float:
-    high, low = sorted((luminance(one), luminance(other)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
+def test_a_page_says_what_it_leaves_out(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kaggleprice.reports import figures, page
+
+    for module in (figures, page):
+        monkeypatch.setattr(module, "MOST_POINTS", 50)
+        monkeypatch.setattr(module, "MOST_CURVES", 2)
+    findings = report.findings
+    shown = Parsed(page.make_page(findings, figures.draw(findings, 3), 3))
+    assert shown.text.count("90 rows 50 are shown") == 3
+    assert "2 folds of 3" in shown.text
+    assert len(shown.named("svg")) == len(FIGURES)
 
 
-def test_words_stand_out_in_both_themes(seen: Seen, request: pytest.FixtureRequest) -> None:
-    page = seen.pages["/report.html"]
-    dark = "dark" in request.node.callspec.id
-    assert (luminance(page["paper"]) < 0.1) == dark
-    for colour in [page["ink"], *(c for figure in page["figures"] for c in figure["colours"])]:
-        assert contrast(colour, page["paper"]) >= 4.5, colour
+def test_document_and_view(report: Report) -> None:
+    from rich.console import Console
+
+    document = json.loads(json.dumps(report_document(report), allow_nan=False))
+    assert (document["command"], document["page"]) == ("report", str(report.page))
+    assert set(document["figures"]) == set(FIGURES)
+    assert [c["column"] for c in document["importance"]["columns"]] == report.findings.order
+    assert (len(document["drift"]), len(document["largest_errors"])) == (5, 15)
+    assert document["expected"]["share"] == 0.9
+    with Console(width=200).capture(), Console(width=200, record=True) as console:
+        console.print(report_view(report))
+    shown = console.export_text()
+    assert str(report.page) in shown
+    assert EVIL in shown
+
+
+def test_notes_of_a_run_stand_on_its_page(tmp_path: Path) -> None:
+    made = make_run(tmp_path, epochs=2, patience=1, stop_on="validation", k=2, seeds=1)
+    report = make_report(made.source, made.runtime, repeats=0, columns=1)
+    page = Parsed(report.page.read_text(encoding="utf-8"))
+    assert made.run.record["notes"]
+    for note in made.run.record["notes"]:
+        assert note in page.text
+
+
+@pytest.mark.parametrize(
+    ("write", "texts"),
+    [
+        (
+            wording.score,
+            {0.13579: "0.1358", 31415.9: "31,416", None: "", math.nan: "undefined"},
+        ),
+        (wording.signed, {0.5: "+0.5000", -31415.9: "-31,416"}),
+        (wording.amount, {123456.7: "123,457", 1.5: "1.5"}),
+        (wording.percent, {0.123: "12.3 %"}),
+        (wording.cell, {None: "missing", "x": "x", 4.0: "4", 2.25: "2.25"}),
+        (wording.compact, {0.5: "0.5", 1950: "1950", 5e4: "50k", 1.5e6: "1.5M", -2e4: "-20k"}),
+        (wording.short, {"a" * 24: "a" * 24, "a" * 25: "a" * 23 + "…"}),
+    ],
+)
+def test_numbers_as_text(write: Callable[[object], str], texts: dict[object, str]) -> None:
+    assert {value: write(value) for value in texts} == texts

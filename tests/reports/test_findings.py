@@ -1,4 +1,4 @@
-"""A report's other numbers: drift, the score to expect, association, axes, wording."""
+"""A report's numbers: drift, the score to expect, association, largest errors, ticks."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from reported import ROWS, Made
 from scipy import stats
 
 from kaggleprice.competitions.catalog import get_competition
 from kaggleprice.competitions.tables import Table, Tables
-from kaggleprice.competitions.transforms import LOG, LOG1P, NONE
-from kaggleprice.reports import wording
+from kaggleprice.competitions.transforms import LOG, LOG1P, NONE, TargetTransform
 from kaggleprice.reports.drift import kolmogorov_smirnov, measure_drift, total_variation
 from kaggleprice.reports.importance import by_association
+from kaggleprice.reports.making import Report
 from kaggleprice.reports.out_of_fold import OutOfFold, expect
 
 RANDOM = np.random.default_rng(1)
+
+
+def identities(count: int) -> np.ndarray:
+    return np.arange(count).astype(str).astype(object)
 
 
 def test_numbers_drift_by_kolmogorov_smirnov() -> None:
@@ -27,9 +32,6 @@ def test_numbers_drift_by_kolmogorov_smirnov() -> None:
     # The table of every textbook: 1.36 times the root, at 5 %.
     assert by_chance == pytest.approx(1.36 * np.sqrt(130 / 4000), rel=2e-3)
     assert statistic > by_chance
-
-
-def test_nothing_to_compare_is_no_drift() -> None:
     assert kolmogorov_smirnov(np.array([]), np.array([1.0])) == (0.0, 0.0)
 
 
@@ -39,12 +41,9 @@ def test_categories_drift_by_total_variation() -> None:
     statistic, _ = total_variation(train, test, np.random.default_rng(0))
     # Shares: a 0.6 and 0.5, b 0.2 and 0, missing 0.2 and 0, c 0 and 0.5.
     assert statistic == pytest.approx((0.1 + 0.2 + 0.2 + 0.5) / 2)
-
-
-def test_what_chance_does_to_two_categories() -> None:
-    """Against the normal distribution of a difference of shares."""
-    everything = pd.Series(["a", "b"] * 1000)
-    _, by_chance = total_variation(everything[:1000], everything[1000:], np.random.default_rng(0))
+    # What chance does to two categories: the normal distribution of a difference of shares.
+    both = pd.Series(["a", "b"] * 1000)
+    _, by_chance = total_variation(both[:1000], both[1000:], np.random.default_rng(0))
     assert by_chance == pytest.approx(1.96 * np.sqrt(0.25 * 2 / 1000), rel=0.15)
 
 
@@ -58,25 +57,21 @@ def test_drift_of_tables() -> None:
         }
     )
     test = features.assign(moved=features["moved"] + 150.0, gone=np.nan)
-    ids = np.arange(200).astype(str).astype(object)
+    ids = identities(200)
     found = measure_drift(Tables(Table(ids, features), Table(ids, test)), seed=0)
+    by_name = {drift.column: drift for drift in found}
     assert found[0].column == "moved"
     assert found[0].statistic == pytest.approx(0.75)
-    by_name = {drift.column: drift for drift in found}
     assert by_name["same"].statistic == by_name["kind"].statistic == 0
     assert (by_name["gone"].missing_train, by_name["gone"].missing_test) == (0.5, 1.0)
     assert (by_name["kind"].kind, by_name["same"].kind) == ("categorical", "numeric")
-    above = [drift for drift in found if drift.excess > 0]
-    assert found[: len(above)] == above
-    for part in (above, found[len(above) :]):
-        assert [d.statistic for d in part] == sorted((d.statistic for d in part), reverse=True)
+    assert found == sorted(found, key=lambda d: (d.excess <= 0, -d.statistic))
 
 
 def rows_of(residual: np.ndarray) -> OutOfFold:
     true = np.full(len(residual), 100.0)
-    ids = np.arange(len(residual)).astype(str).astype(object)
     folds = np.arange(len(residual)) % 2
-    return OutOfFold(ids, true, true * np.exp(residual), residual, folds)
+    return OutOfFold(identities(len(true)), true, true * np.exp(residual), residual, folds)
 
 
 def test_expected_score_has_the_spread_of_theory() -> None:
@@ -88,8 +83,7 @@ def test_expected_score_has_the_spread_of_theory() -> None:
     assert found.sd == pytest.approx(sd, rel=0.1)
     assert found.low == pytest.approx(found.score - 1.645 * sd, rel=0.01)
     assert found.high == pytest.approx(found.score + 1.645 * sd, rel=0.01)
-    again = expect(get_competition("sample"), rows_of(residual), 400, seed=0)
-    assert again == found
+    assert expect(get_competition("sample"), rows_of(residual), 400, seed=0) == found
 
 
 def test_expected_score_by_another_metric() -> None:
@@ -97,9 +91,19 @@ def test_expected_score_by_another_metric() -> None:
     assert expect(competition, rows_of(np.zeros(30)), 10, seed=0).high == 0
 
 
-def test_largest_errors_are_the_largest_either_way() -> None:
-    rows = rows_of(np.array([0.1, -0.5, 0.2, 0.4, 0.0]))
-    assert rows.largest(3).tolist() == [1, 3, 2]
+def test_largest_errors_are_those_of_oof_csv(made: Made, report: Report) -> None:
+    rows = pd.read_csv(made.run.path / "oof.csv")
+    distance = np.log(rows["predicted"] / rows["true"])
+    order = distance.abs().sort_values(ascending=False, kind="stable").index[:15]
+    errors = report.findings.errors
+    assert [error.id for error in errors] == rows["Id"][order].tolist()
+    assert [error.residual for error in errors] == pytest.approx(distance[order])
+    assert [error.fold for error in errors] == rows["fold"][order].tolist()
+    train = pd.read_csv(made.folder / "train.csv", dtype={"Id": str}).set_index("Id")
+    for error in errors:
+        assert list(error.columns) == report.findings.order[:6]
+        assert error.columns["Size"] == train["Size"][error.id]
+        assert error.relative == pytest.approx(error.predicted / error.true - 1)
 
 
 def test_association_orders_columns_by_what_they_explain() -> None:
@@ -115,27 +119,9 @@ def test_association_orders_columns_by_what_they_explain() -> None:
             "still": 1.0,
         }
     )
-    order = by_association(Table(np.arange(count).astype(str).astype(object), features), target)
+    order = by_association(Table(identities(count), features), target)
     assert order[:3] == ["strong", "sign", "weak"]
     assert set(order) == set(features)
-
-
-def test_numbers_in_words() -> None:
-    assert wording.score(0.13579) == "0.1358"
-    assert wording.score(31415.9) == "31,416"
-    assert [wording.compact(v) for v in (0.5, 1950, 50_000, 1_500_000, -20_000)] == [
-        "0.5",
-        "1950",
-        "50k",
-        "1.5M",
-        "-20k",
-    ]
-    assert [wording.cell(v) for v in (None, "x", 4.0, 2.25)] == ["missing", "x", "4", "2.25"]
-    assert wording.short("abcdef", 4) == "abc…"
-    assert wording.listed(["a"]) == "a"
-    assert wording.listed(["a", "b", "c"]) == "a, b and c"
-    assert (wording.signed(0.5), wording.share(0.123)) == ("+0.5000", "12.3 %")
-    assert (wording.amount(123456.7), wording.amount(1.5)) == ("123,457", "1.5")
 
 
 @pytest.mark.parametrize(
@@ -151,11 +137,24 @@ def test_numbers_in_words() -> None:
         (1e6, 1e6 + 1, NONE),
     ],
 )
-def test_ticks_are_few_round_and_within(low: float, high: float, transform: object) -> None:
+def test_ticks_are_few_round_and_within(
+    low: float, high: float, transform: TargetTransform
+) -> None:
     pytest.importorskip("matplotlib")
-    from kaggleprice.reports.style import value_ticks
+    from kaggleprice.reports.figures import value_ticks
 
-    ticks = value_ticks(low, high, transform)  # type: ignore[arg-type]
+    ticks = value_ticks(low, high, transform)
     assert 2 <= len(ticks) <= 12
     assert ticks == sorted(set(ticks))
     assert low <= ticks[0] <= ticks[-1] <= high
+
+
+def test_of_many_rows_some_are_drawn_at_random() -> None:
+    pytest.importorskip("matplotlib")
+    from kaggleprice.reports.figures import MOST_POINTS, choose_rows
+
+    always = np.array([3, 99_999])
+    chosen = choose_rows(100_000, 0, always)
+    assert MOST_POINTS <= len(chosen) <= MOST_POINTS + 2
+    assert set(always) <= set(chosen.tolist())
+    assert choose_rows(ROWS, 0).tolist() == list(range(ROWS))
