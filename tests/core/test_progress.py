@@ -124,26 +124,23 @@ def test_prediction_and_preprocessing_tell_too(small: Path, training: Recorder) 
     assert recorder.stages == ["checking", "reading", "preprocessing"]
 
 
+def competition(train: DataFile, test: DataFile) -> Competition:
+    return Competition("x", "", "", train, test, "Id", "y", "none", "rmse", ())
+
+
 def test_reading_is_told_in_bytes(tmp_path: Path) -> None:
     """A file of several megabytes is told of more than once, up to its size."""
     rows = 60_000
     frame = pd.DataFrame({"Id": range(rows), **{f"c{i}": [1.234567] * rows for i in range(6)}})
     frame[: rows // 2].assign(y=1.0).to_csv(tmp_path / "train.csv", index=False)
     frame[rows // 2 :].to_csv(tmp_path / "test.csv", index=False)
-    competition = Competition(
-        name="x",
-        title="",
-        page="",
-        train=DataFile("train.csv"),
-        test=DataFile("test.csv"),
-        id_column="Id",
-        target_column="y",
-        target_transform="none",
-        metric="rmse",
-        missing_values=(),
-    )
     recorder = Recorder()
-    read_tables(competition, tmp_path / "train.csv", tmp_path / "test.csv", recorder)
+    read_tables(
+        competition(DataFile("train.csv"), DataFile("test.csv")),
+        tmp_path / "train.csv",
+        tmp_path / "test.csv",
+        recorder,
+    )
     for name in ("train.csv", "test.csv"):
         size = (tmp_path / name).stat().st_size
         told = [a for a in recorder.of("reading") if a[3] == name]
@@ -163,20 +160,8 @@ def test_a_download_is_told_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyP
             DataFile(name, mirrors=(mirror.serve(f"/{name}", whole(content)),))
             for name in ("train.csv", "test.csv")
         ]
-        competition = Competition(
-            name="x",
-            title="",
-            page="",
-            train=files[0],
-            test=files[1],
-            id_column="Id",
-            target_column="y",
-            target_transform="none",
-            metric="rmse",
-            missing_values=(),
-        )
         recorder = Recorder()
-        fetch(competition, tmp_path, progress=recorder)
+        fetch(competition(*files), tmp_path, progress=recorder)
     told = [a for a in recorder.of("downloading") if a[3] == "train.csv"]
     assert told[-1] == ("downloading", len(content), len(content), "train.csv", "bytes")
     assert {a[2] for a in told} == {len(content)}
