@@ -38,6 +38,7 @@ from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Tables, read_tables
 from kaggleprice.core.errors import DivergenceError, KagglePriceError, UsageError
 from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.folds import Folds
 from kaggleprice.settings.run import PRESETS, flat_settings, make_settings
 
 FOLDER = Path(__file__).parents[2] / "data" / "sample"
@@ -160,7 +161,9 @@ def test_it_is_the_networks_of_cv(tables: Tables) -> None:
     model = KagglePriceRegressor(**options, random_state=7, target_transform="log", device="cpu")
     for first in range(3):
         turned = (fold_of_row - first) % 3
-        result = cross_validation.cross_validate(PLAIN, tables, turned, settings, device)
+        result = cross_validation.cross_validate(
+            PLAIN, tables, Folds.of_rows(turned), settings, device
+        )
         held = turned == 0
         predicted = model.fit(x[~held], y[~held]).predict(x[held])
         # Numbers are kept in float32, shifted by what all folds have seen.
@@ -176,7 +179,7 @@ def test_cross_val_predict_scores_like_cv(tables: Tables) -> None:
         fold_of_row[held] = fold
     settings = make_settings(options={**options, "k": 2})
     result = cross_validation.cross_validate(
-        PLAIN, tables, fold_of_row, settings, torch.device("cpu")
+        PLAIN, tables, Folds.of_rows(fold_of_row), settings, torch.device("cpu")
     )
     model = KagglePriceRegressor(**options, target_transform="log", device="cpu")
     predicted = cross_val_predict(model, x, y, cv=folds)

@@ -389,10 +389,8 @@ def test_no_id_is_lost(tmp_path: Path, made: Made, column: str) -> None:
     settings = make_settings(options={**OPTIONS, "epochs": 1})
     run, result = workflow.cross_validate(source, settings, runtime)
     again, _ = workflow.cross_validate(source, settings, runtime, folds=run.path / "folds.csv")
-    for name, header in [
-        ("folds.csv", [column, "fold"]),
-        ("oof.csv", [column, "true", "predicted", "fold"]),
-    ]:
+    oof_header = [column, "true", "predicted", "fold"]
+    for name, header in [("folds.csv", [column, "fold"]), ("oof.csv", oof_header)]:
         lines = [line.split(",") for line in (run.path / name).read_text().splitlines()]
         assert lines[0] == header
         assert [line[0] for line in lines[1:]] == [str(i) for i in range(1, ROWS + 1)]
