@@ -6,16 +6,13 @@ was missed. The form is that of Ant and Jenkins: testsuites > testsuite > testca
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
+from kaggleprice.cli.console.text import printable
 from kaggleprice.core.errors import GateError
 from kaggleprice.runs.gates import Gate
 from kaggleprice.runs.reading import Run
-
-# What XML 1.0 cannot hold, however it is escaped.
-_UNSPEAKABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(run: Run, gates: Sequence[Gate] = ()) -> bytes:
@@ -38,7 +35,7 @@ def render(run: Run, gates: Sequence[Gate] = ()) -> bytes:
         case = _case(suite, f"{prefix}.gates", gate.name)
         _properties(case, {"limit": gate.limit, "found": gate.found})
         if not gate.passed:
-            said = {"message": _speakable(gate.reason), "type": GateError.__name__}
+            said = {"message": printable(gate.reason), "type": GateError.__name__}
             ElementTree.SubElement(case, "failure", said).text = said["message"]
     return _write(suite)
 
@@ -53,7 +50,7 @@ def render_failure(competition: str, kind: str, message: str) -> bytes:
     """
     suite = _suite(competition, 1, errors=1)
     case = _case(suite, f"kaggleprice.{competition}", "cross-validation")
-    said = {"message": _speakable(message), "type": kind}
+    said = {"message": printable(message), "type": kind}
     ElementTree.SubElement(case, "error", said).text = said["message"]
     return _write(suite)
 
@@ -90,7 +87,7 @@ def _case(suite: ElementTree.Element, of: str, name: str) -> ElementTree.Element
 def _properties(parent: ElementTree.Element, values: Mapping[str, object]) -> None:
     properties = ElementTree.SubElement(parent, "properties")
     for name, value in values.items():
-        said = {"name": name, "value": _speakable(str(value))}
+        said = {"name": name, "value": printable(str(value))}
         ElementTree.SubElement(properties, "property", said)
 
 
@@ -100,7 +97,3 @@ def _write(suite: ElementTree.Element) -> bytes:
     ElementTree.indent(root)
     text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
-
-
-def _speakable(text: str) -> str:
-    return _UNSPEAKABLE.sub("?", text)

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -244,7 +244,7 @@ def test_without_importance(made: Made) -> None:
 def test_document_and_view(made: Made, report: Report) -> None:
     from rich.console import Console
 
-    document = json.loads(json.dumps(report_document(report), allow_nan=False))
+    document = json.loads(json.dumps(asdict(report_document(report)), allow_nan=False))
     assert document["command"] == "report"
     assert document["page"] == str(report.page)
     assert set(document["figures"]) == FIGURES
@@ -253,7 +253,7 @@ def test_document_and_view(made: Made, report: Report) -> None:
     assert len(document["largest_errors"]) == 15
     assert document["expected"]["share"] == 0.9
     with Console(width=200).capture() as _, Console(width=200, record=True) as console:
-        console.print(report_view(report))
+        console.print(report_view(report_document(report), "Id"))
     shown = console.export_text()
     assert str(report.page) in shown
     assert "score to expect on 40 test rows" in shown
@@ -271,9 +271,10 @@ def test_what_has_no_score_is_said_to_be_undefined(report: Report) -> None:
     columns = [lost, *importance.columns[1:]]
     findings = replace(report.findings, importance=replace(importance, columns=columns))
     document = report_document(replace(report, findings=findings))
-    assert document["importance"]["columns"][0]["increase"] is None
-    assert document["importance"]["columns"][0]["member_mean"] is None
-    json.dumps(document, allow_nan=False)
+    assert document.importance is not None
+    assert document.importance.columns[0].increase is None
+    assert document.importance.columns[0].member_mean is None
+    json.dumps(asdict(document), allow_nan=False)
     page = Parsed(make_page(findings, draw(findings, 3), 3))
     assert "Size undefined" in page.text
 

@@ -15,7 +15,6 @@ from kaggleprice.cli.console.displays import (
     Display,
     Events,
     Lines,
-    Nothing,
     Notices,
     Pace,
     Stage,
@@ -58,7 +57,7 @@ class Reporter:
             raise UsageError("--quiet and --verbose contradict each other; choose one of them.")
         self._verbose, self._now = verbose, clock
         self._console = messages(clock)
-        self._display = Nothing() if quiet else _display(form, self._console)
+        self._display = Display() if quiet else _display(form, self._console)
         self._stage: Stage | None = None
         self._lock, self._over = RLock(), Event()
 
