@@ -22,34 +22,33 @@ from kaggleprice.core.registry import look_up
 
 Schema = Mapping[str, Any]
 
-_PROGRESS = """Lines of `--progress json` on stderr: an object each, without line breaks.
-
-Lines of further events may come in later versions: pass over those that are not known.
-"""
-# What prints it, and its class, in the order of a person's work; what all commands share is last.
-DOCUMENTS: dict[str, tuple[str, Any]] = {
-    "download": ("kaggleprice download --json", documents.DownloadDocument),
-    "preprocess": ("kaggleprice preprocess --json", documents.PreprocessDocument),
-    "cv": ("kaggleprice cv --json", documents.CvDocument),
-    "plan": ("kaggleprice cv --dry-run --json", documents.PlanDocument),
-    "presets": ("kaggleprice cv --preset list --json", documents.PresetsDocument),
-    "predict": ("kaggleprice predict --json", documents.PredictDocument),
-    "prediction-plan": ("kaggleprice predict --dry-run --json", documents.PredictionPlanDocument),
-    "runs-list": ("kaggleprice runs list --json", documents.RunsListDocument),
-    "runs-show": ("kaggleprice runs show --json", documents.RunsShowDocument),
-    "runs-compare": ("kaggleprice runs compare --json", documents.RunsCompareDocument),
-    "runs-prune": ("kaggleprice runs prune --json", documents.RunsPruneDocument),
-    "report": ("kaggleprice report --json", documents.ReportDocument),
-    "config": ("kaggleprice config --json", documents.ConfigDocument),
-    "error": ("Any command with --json that fails", documents.ErrorDocument),
+# By name, in the order of a person's work; what all commands share comes last.
+DOCUMENTS: dict[str, Any] = {
+    cls.command.replace(" ", "-"): cls
+    for cls in vars(documents).values()
+    if inspect.isclass(cls) and hasattr(cls, "command")
+}
+DOCUMENTS |= {
+    "error": documents.ErrorDocument,
     "progress": (
-        "Any command with --progress json",
         documents.StageEvent
         | documents.ProgressEvent
         | documents.NoticeEvent
-        | documents.ErrorEvent,
+        | documents.ErrorEvent
     ),
 }
+# What prints a document, where that is not the command of its name.
+_USAGE = {
+    "plan": "kaggleprice cv --dry-run --json",
+    "presets": "kaggleprice cv --preset list --json",
+    "prediction-plan": "kaggleprice predict --dry-run --json",
+    "error": "Any command with --json that fails",
+    "progress": "Any command with --progress json",
+}
+_PROGRESS = (
+    "Lines of `--progress json` on stderr: an object each, without line breaks. Lines of further "
+    "events may come in later versions: pass over those that are not known."
+)
 _HEAD = """# JSON
 
 Every command takes `--json` and then prints one document on stdout, and nothing else there. Where
@@ -115,10 +114,11 @@ def json_schema(name: str) -> Schema:
     Raises:
         UnknownNameError: for another name.
     """
-    title, document = look_up(DOCUMENTS, name, "document")
+    document = look_up(DOCUMENTS, name, "document")
+    title = _USAGE.get(name, f"kaggleprice {name.replace('-', ' ')} --json")
     made = TypeAdapter(document).json_schema(schema_generator=_Strict, mode="serialization")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
-    return {**head, "description": _text(_PROGRESS), **made}
+    return {**head, "description": _PROGRESS, **made}
 
 
 def name_of(document: Mapping[str, Any]) -> str:

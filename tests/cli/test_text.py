@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -53,6 +54,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("train", "test"):
         toml += f'[{name}]\npath = "{name}{path[1:-1]}.csv"\n'
     (folder / "evil.toml").write_text(toml, encoding="utf-8")
+    damaged = folder / "runs" / "evil" / EVIL.replace("/", "")
+    damaged.mkdir(parents=True)
+    (damaged / "run.json").write_text(json.dumps({EVIL: EVIL}), encoding="utf-8")
     (folder / "kaggleprice.toml").write_text('competition = "evil.toml"\n', encoding="utf-8")
     return folder
 
@@ -68,10 +72,10 @@ COMMANDS: list[tuple[str, int, str]] = [
     ("preprocess --head 2", 0, SHOWN.format("Area")),
     ("download", 0, SHOWN.format("Area").replace("/", "")),
     ("report --repeats 1", 0, SHOWN.format("Area")),
-    ("runs", 0, "evil"),
+    ("runs", 0, SHOWN.format("Area").replace("/", "")),
     ("runs show", 0, SHOWN.format("Area").replace("/", "")),
     ("runs compare a b", 0, "pooled"),
-    ("runs prune --keep 1 --dry-run", 0, "nothing to remove"),
+    ("runs prune --keep 1 --unreadable --dry-run", 0, SHOWN.format("Area").replace("/", "")),
     ("config", 0, "evil.toml"),
     ("cv --{evil}", 2, SHOWN.format("Area")),
     ("cv --lr {evil}", 2, SHOWN.format("Area")),

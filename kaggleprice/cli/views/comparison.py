@@ -15,6 +15,7 @@ from kaggleprice.cli.documents import (
 )
 from kaggleprice.cli.views.cv import paired_difference
 from kaggleprice.cli.views.tables import make_table, path_text, score_text, texts
+from kaggleprice.reports.wording import signed
 from kaggleprice.runs.comparison import Comparison, Difference
 from kaggleprice.runs.describe import setting_text
 from kaggleprice.settings.run import flat_settings, settings_from_record
@@ -88,11 +89,7 @@ def _scores_table(document: RunsCompareDocument) -> Table:
 
 
 def _three(first: float, second: float) -> tuple[str, str, str]:
-    return score_text(first), score_text(second), _signed(second - first)
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.4f}" if abs(value) < 1000 else f"{value:+,.0f}"
+    return score_text(first), score_text(second), signed(second - first)
 
 
 def _difference_line(what: str, paired: Difference, first: str, second: str) -> str:
@@ -110,7 +107,7 @@ def _difference_line(what: str, paired: Difference, first: str, second: str) -> 
         else ""
     )
     return (
-        f"{what}: {_signed(value)} ± {score_text(error)} (standard error{plain}; paired over "
+        f"{what}: {signed(value)} ± {score_text(error)} (standard error{plain}; paired over "
         f"{paired.count} {paired.unit}s): {verdict}"
     )
 

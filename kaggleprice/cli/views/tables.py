@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kaggleprice.cli.console.text import printable
+from kaggleprice.reports.wording import score
 
 if TYPE_CHECKING:  # it reads runs, which needs torch; some views are of lighter things
     from kaggleprice.runs.advice import Step
@@ -62,5 +63,4 @@ def threads_text(count: int) -> str:
 
 def score_text(value: float, error: float | None = None) -> str:
     """Return a score as tables have it; with its error, where there is one: `0.1184 ± 0.0061`."""
-    shown = f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
-    return shown if error is None else f"{shown} ± {score_text(error)}"
+    return score(value) if error is None else f"{score(value)} ± {score(error)}"
