@@ -26,6 +26,17 @@ for name in [*_OURS, "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"]:
     os.environ.pop(name, None)
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the looks of commands be recorded anew."""
+    parser.addoption(
+        "--refresh-golden",
+        action="store_true",
+        help="write tests/cli/golden/*.txt anew from what commands print now",
+    )
+
+
 # The benchmarks are not installed; at the end, so that what is installed comes first.
 sys.path.append(str(ROOT))
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.preprocessing.fitted import CategoricalState, FittedRecipe, NumericState
+from kaggleprice.reports.wording import score
 from kaggleprice.runs.run import Run
 from kaggleprice.settings.run import flat_settings
 
@@ -91,18 +92,18 @@ class ScoredRun:
         metric = METRICS[record["metric"]].help
         return [
             f"run {self.name} of {record['competition']}, {len(record['members'])} networks",
-            f"pooled out-of-fold {metric}: {score_text(scores['oof'])}",
-            f"mean of folds: {score_text(scores['fold_mean'])} ± {score_text(scores['fold_sd'])}",
+            f"pooled out-of-fold {metric}: {score(scores['oof'])}",
+            f"mean of folds: {score(scores['fold_mean'])} ± {score(scores['fold_sd'])}",
             *record["notes"],
         ]
 
     def __repr__(self) -> str:
-        folds = self.folds.to_string(float_format=score_text)
+        folds = self.folds.to_string(float_format=score)
         return "\n".join([*self._sentences(), folds, f"saved in {self.path}"])
 
     def _repr_html_(self) -> str:
         sentences = "".join(f"<p>{html.escape(text)}</p>" for text in self._sentences())
-        folds = self.folds.to_html(float_format=score_text)
+        folds = self.folds.to_html(float_format=score)
         return f"{sentences}{folds}<p>saved in <code>{html.escape(str(self.path))}</code></p>"
 
 
@@ -215,8 +216,3 @@ def describe_columns(fitted: FittedRecipe) -> pd.DataFrame:
         for state in states
     ]
     return pd.DataFrame(lines).set_index("column")
-
-
-def score_text(value: float) -> str:
-    """Return a score as tables have it."""
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"

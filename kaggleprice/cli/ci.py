@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kaggleprice.cli.console.text import printable
 from kaggleprice.core.errors import KagglePriceError, OutputError, UsageError
 from kaggleprice.core.files import check_writable, replacing
 
@@ -203,10 +204,13 @@ def annotate(kind: str, title: str, message: str) -> None:
 
 
 def annotation(kind: str, title: str, message: str) -> str:
-    """Return GitHub's workflow command, escaped as its toolkit does (packages/core, command.ts)."""
+    """Return GitHub's workflow command, escaped as its toolkit does (packages/core, command.ts).
+
+    Nothing that is printed by `printable` breaks the line.
+    """
     escaped = _escaped(title).replace(":", "%3A").replace(",", "%2C")
     return f"::{kind} title={escaped}::{_escaped(message)}"
 
 
 def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25")

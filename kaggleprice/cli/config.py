@@ -65,8 +65,8 @@ def config(
     notes = list(unknown_variables(tree_of(context.find_root().command)))
     show(
         as_json,
-        lambda: config_document(command, file, values, notes),
-        lambda: config_view(command, file, values, notes),
+        config_document(command, file, values, notes),
+        lambda document: config_view(document, values),
     )
 
 

@@ -117,7 +117,7 @@ def cv(
     from kaggleprice.runs.describe import typed_settings
 
     if preset == "list":
-        show(as_json, presets_document, presets_view)
+        show(as_json, presets_document(), presets_view)
         return
     source = make_source(competition, data_dir, no_verify)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
@@ -136,7 +136,7 @@ def cv(
         if dry_run:
             with make_reporter(quiet) as reporter:
                 planned = plan(source, settings, runtime, **how, progress=reporter)
-            show(as_json, lambda: plan_document(planned), lambda: plan_view(planned))
+            show(as_json, plan_document(planned), plan_view)
             return
         train = partial(workflow.cross_validate, source, settings, runtime, **how)
     with make_reporter(quiet) as reporter, delivery.of_failure(reporter):
@@ -165,8 +165,8 @@ def _finish(
     steps = [] if context.params["quiet"] else after_training(made, repeated(context))
     show(
         as_json,
-        lambda: cv_document(made, gates, earlier),
-        lambda: cv_view(made, gates, earlier, steps),
+        cv_document(made, gates, earlier),
+        lambda document: cv_view(document, made.settings.partner_share, earlier, steps),
     )
     require(gates)
 

@@ -75,6 +75,6 @@ def download(
     steps = [] if quiet else after_download(repeated(context))
     show(
         as_json,
-        lambda: download_document(source.competition, downloads),
-        lambda: download_view(downloads, steps),
+        download_document(source.competition, downloads),
+        lambda document: download_view(document, steps),
     )

@@ -6,16 +6,13 @@ was missed. The form is that of Ant and Jenkins: testsuites > testsuite > testca
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from kaggleprice.cli.console.text import printable
 from kaggleprice.core.errors import GateError
 from kaggleprice.runs.gates import Gate
 from kaggleprice.runs.run import Run
-
-# What XML 1.0 cannot hold, however it is escaped.
-_INVALID = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(run: Run, gates: Sequence[Gate] = ()) -> bytes:
@@ -79,11 +76,11 @@ def _add_case(suite: Element, classname: str, name: str) -> Element:
 def _add_properties(parent: Element, values: Mapping[str, object]) -> None:
     properties = SubElement(parent, "properties")
     for name, value in values.items():
-        SubElement(properties, "property", name=name, value=_valid(str(value)))
+        SubElement(properties, "property", name=name, value=printable(str(value)))
 
 
 def _add_outcome(case: Element, tag: str, kind: str, message: str) -> None:
-    SubElement(case, tag, message=_valid(message), type=kind).text = _valid(message)
+    SubElement(case, tag, message=printable(message), type=kind).text = printable(message)
 
 
 def _to_bytes(suite: Element) -> bytes:
@@ -92,7 +89,3 @@ def _to_bytes(suite: Element) -> bytes:
     indent(root)
     text: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
-
-
-def _valid(text: str) -> str:
-    return _INVALID.sub("?", text)

@@ -10,21 +10,22 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 from kaggleprice.cli.configured import explicit
-from kaggleprice.cli.console import error_document, print_json
 from kaggleprice.cli.console.streams import drop, reopen_closed
 from kaggleprice.core.errors import OutputError, RunError
 
 if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from kaggleprice.api.workflow import DatasetRef, RuntimeConfig
     from kaggleprice.cli.console.reporting import Reporter
+    from kaggleprice.cli.documents import Document
+
+DocumentT = TypeVar("DocumentT", bound="Document")
 
 
 def make_source(competition: str, data_dir: Path, no_verify: bool = False) -> DatasetRef:
@@ -137,23 +138,25 @@ def start(quiet: bool) -> None:
         reporter.detail(", ".join(f"{name} {version}" for name, version in versions().items()))
 
 
-def show(
-    as_json: bool, document: Callable[[], dict[str, Any]], view: Callable[[], Group | Table]
-) -> None:
-    """Print a command's result on stdout: a JSON document, or a view for a person.
+def show(as_json: bool, document: DocumentT, view: Callable[[DocumentT], RenderableType]) -> None:
+    """Print a command's result on stdout.
+
+    Args:
+        as_json: whether as a JSON document.
+        document: the result.
+        view: makes of it what a person sees.
 
     Raises:
         OutputError: where stdout takes nothing more, such as a full disk.
         BrokenPipeError: where its reader has gone.
     """
-    from kaggleprice.cli.console.printing import print_view
+    from kaggleprice.cli.console.printing import print_json, print_view
 
-    shown = document() if as_json else view()
     try:
-        if isinstance(shown, dict):
-            print_json(shown)
+        if as_json:
+            print_json(document)
         else:
-            print_view(shown)
+            print_view(view(document))
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -189,13 +192,14 @@ def fail(kind: str, message: str, exit_code: int, trace: str = "") -> int:
         exit_code: returned.
         trace: where in the program, for errors that nobody expected.
     """
-    from kaggleprice.cli.console.printing import print_error
+    from kaggleprice.cli.console.printing import print_error, print_json
+    from kaggleprice.cli.documents import ErrorDetails, ErrorDocument
 
-    document = error_document(kind, message, exit_code)
-    print_error(document, manner.progress, trace)
+    error = ErrorDetails(kind, message, exit_code)
+    print_error(error, manner.progress, trace)
     if manner.as_json:
         try:
-            print_json(document)
+            print_json(ErrorDocument(error=error))
             sys.stdout.flush()
         except OSError:
             # Nobody takes the document; the exit code says that there was an error.

@@ -95,7 +95,7 @@ def predict(
     from kaggleprice.runs.advice import after_prediction
 
     if preset == "list":
-        show(as_json, presets_document, presets_view)
+        show(as_json, presets_document(), presets_view)
         return
     source = make_source(competition, data_dir, no_verify)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
@@ -107,8 +107,8 @@ def predict(
             planned = plan_prediction(source, runtime, request, output=output, progress=reporter)
         show(
             as_json,
-            lambda: prediction_plan_document(planned),
-            lambda: prediction_plan_view(planned),
+            prediction_plan_document(planned),
+            lambda document: prediction_plan_view(document, planned),
         )
         return
     with make_reporter(quiet) as reporter:
@@ -116,6 +116,8 @@ def predict(
     steps = [] if quiet else after_prediction(prediction.run, repeated(context))
     show(
         as_json,
-        lambda: predict_document(prediction),
-        lambda: predict_view(prediction, steps=steps, page=source.competition.page or None),
+        predict_document(prediction),
+        lambda document: predict_view(
+            document, prediction, steps=steps, page=source.competition.page or None
+        ),
     )

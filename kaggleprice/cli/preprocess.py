@@ -89,6 +89,6 @@ def preprocess(
         result = workflow.preprocess(source, recipe, output, apply, reporter)
     show(
         as_json,
-        lambda: preprocess_document(result),
-        lambda: preprocess_view(result, head),
+        preprocess_document(result),
+        lambda document: preprocess_view(document, result, head),
     )

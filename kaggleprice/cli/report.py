@@ -113,4 +113,5 @@ def report(
             columns=columns,
             progress=reporter,
         )
-    show(as_json, lambda: report_document(made), lambda: report_view(made))
+    id_column = made.findings.competition.id_column
+    show(as_json, report_document(made), lambda document: report_view(document, id_column))

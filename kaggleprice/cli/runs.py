@@ -11,6 +11,7 @@ import typer
 from kaggleprice.cli.arguments import DATA, OUTPUT, JsonOption, QuietOption, RunsDirOption
 from kaggleprice.cli.commands import Commands
 from kaggleprice.cli.completion import complete_competitions
+from kaggleprice.cli.console.text import printable
 from kaggleprice.cli.output import show
 from kaggleprice.core.errors import UsageError
 from kaggleprice.runs import run_folders
@@ -91,7 +92,7 @@ def list_(
     from kaggleprice.runs.listing import list_runs
 
     runs = list_runs(runs_dir, _whose(runs_dir, competition))
-    show(as_json, lambda: list_document(runs), lambda: list_view(runs))
+    show(as_json, list_document(runs), lambda _: list_view(runs))
 
 
 @app.command("show")
@@ -122,8 +123,8 @@ def show_(
     files = run.stored_files()
     show(
         as_json,
-        lambda: show_document(run, files),
-        lambda: show_view(run, files, everything=everything),
+        show_document(run, files),
+        lambda document: show_view(document, run, everything=everything),
     )
 
 
@@ -144,7 +145,7 @@ def compare_(
     whose = _whose(runs_dir, competition)
     found = [find_run(runs_dir, whose, name) for name in (first, second)]
     compared = compare(*found)
-    show(as_json, lambda: compare_document(compared), lambda: compare_view(compared))
+    show(as_json, compare_document(compared), lambda document: compare_view(document, compared))
 
 
 @app.command("prune")
@@ -213,11 +214,7 @@ def prune_(
     removed = list(pruning.remove) if agreed and not dry_run else []
     for run in removed:
         remove(run)
-    show(
-        as_json,
-        lambda: prune_document(pruning, removed, dry=dry_run),
-        lambda: prune_view(pruning, removed, dry=dry_run),
-    )
+    show(as_json, prune_document(pruning, removed, dry=dry_run), prune_view)
 
 
 def _whose(runs_dir: Path, competition: str | None) -> str | None:
@@ -232,7 +229,7 @@ def _agreed(pruning: Pruning) -> bool:
     Raises:
         UsageError: where there is nobody to ask.
     """
-    from kaggleprice.cli.views.runs import plan_lines
+    from kaggleprice.cli.views.runs import plan_lines, prune_document
 
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         many = len(pruning.remove)
@@ -240,8 +237,8 @@ def _agreed(pruning: Pruning) -> bool:
             f"{many} folder{'s' * (many != 1)} would be removed and there is no terminal to ask; "
             "look with --dry-run, then give --yes."
         )
-    for line in plan_lines(pruning):
-        typer.echo(line, err=True)
+    for line in plan_lines(prune_document(pruning, [], dry=True)):
+        typer.echo(printable(line), err=True)
     # Not typer's own question, of which a part goes to stdout.
     typer.echo("Remove for good? [y/N] ", nl=False, err=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from kaggleprice.cli.console.text import printable
 from kaggleprice.cli.views.tables import score_text, threads_text
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.runs.describe import changed_options, setting_text, typed_command
 from kaggleprice.runs.gates import Gate
 from kaggleprice.runs.run import Run
 
-_LITERAL = str.maketrans({sign: f"\\{sign}" for sign in "\\|`*_[]<>~#"} | {"\n": " "})
+_LITERAL = str.maketrans({sign: f"\\{sign}" for sign in "\\|`*_[]<>~#"})
 
 
 def summarize(run: Run, gates: Sequence[Gate] = ()) -> str:
@@ -48,4 +49,4 @@ def summarize_failure(competition: str, message: str) -> str:
 
 def literal(text: str) -> str:
     """Return a text as Markdown that shows it as it is, on one line."""
-    return text.translate(_LITERAL)
+    return printable(text).translate(_LITERAL)

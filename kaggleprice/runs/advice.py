@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from kaggleprice.core.errors import RunFolderError
 from kaggleprice.runs.comparison import Comparison, compare
@@ -112,16 +110,3 @@ def difference_text(comparison: Comparison) -> str:
         return f"no clear difference to {name}, the best run before: {size}{where}"
     which = "worse" if paired.difference > 0 else "better"
     return f"{size} {which} than {name}, the best run before{where}"
-
-
-def earlier_document(comparison: Comparison | None) -> Mapping[str, Any] | None:
-    """Describe how a run does beside an earlier one; None where there is none."""
-    if comparison is None or comparison.by_row is None:
-        return None
-    return {
-        "run": comparison.first.name,
-        "oof": comparison.first.oof,
-        "difference": comparison.by_row.difference,
-        "standard_error": comparison.by_row.standard_error,
-        "same_folds": comparison.same_folds,
-    }

@@ -15,7 +15,12 @@ from small import ROWS, TEST_ROWS, write_small
 from kaggleprice.api import workflow
 from kaggleprice.api.dry_run import Plan, plan, plan_prediction
 from kaggleprice.api.workflow import PredictRequest
-from kaggleprice.cli.views.plan import plan_document, plan_view, prediction_plan_view
+from kaggleprice.cli.views.plan import (
+    plan_document,
+    plan_view,
+    prediction_plan_document,
+    prediction_plan_view,
+)
 from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
 from kaggleprice.competitions.data import DatasetRef
 from kaggleprice.core.errors import UnknownNameError, UsageError
@@ -118,7 +123,7 @@ def test_what_is_not_there_is_not_fetched(tmp_path: Path) -> None:
     assert planned.fetched == [folder / "train.csv", folder / "test.csv"]
     assert planned.workload is None
     assert list(tmp_path.iterdir()) == []
-    assert "fetch" in shown(plan_view(planned))
+    assert "fetch" in shown(plan_view(plan_document(planned)))
 
 
 def test_what_would_fail_fails(place: Place) -> None:
@@ -141,7 +146,7 @@ def test_a_checkpoint_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> 
     planned = place.plan()
     assert planned.resumes is not None
     assert planned.resumes.is_dir()
-    assert "resume" in shown(plan_view(planned))
+    assert "resume" in shown(plan_view(plan_document(planned)))
     assert place.plan(lr=0.02).resumes is None
 
 
@@ -154,15 +159,16 @@ def test_a_time_limit_bounds_the_estimate(place: Place) -> None:
 
 def test_view_and_document(place: Place) -> None:
     planned = place.plan(partners=("ridge",))
-    text = shown(plan_view(planned))
+    text = shown(plan_view(plan_document(planned)))
     assert "24 rows, 2 columns" in text
     assert "5 folds of 4 to 5 rows x 2 seeds = 10 networks" in text
     assert "ridge, once per fold" in text
     assert "Nothing was trained or written" in text
     assert max(map(len, text.splitlines())) <= 80
     document = plan_document(planned)
-    assert document["command"] == "plan"
-    assert document["workload"]["members"] == 10
+    assert document.command == "plan"
+    assert document.workload is not None
+    assert document.workload.members == 10
 
 
 def test_prediction_with_a_run(place: Place) -> None:
@@ -175,7 +181,9 @@ def test_prediction_with_a_run(place: Place) -> None:
     assert planned.training is None
     assert planned.outputs == [run.path / "submission.csv", place.folder / "out.csv"]
     assert files(place.folder) == before
-    assert "10 networks of run mlp-001" in shown(prediction_plan_view(planned))
+    assert "10 networks of run mlp-001" in shown(
+        prediction_plan_view(prediction_plan_document(planned), planned)
+    )
     with pytest.raises(UnknownNameError):
         plan_prediction(
             place.source,
@@ -196,7 +204,7 @@ def test_prediction_without_a_run(place: Place) -> None:
     assert planned.training is not None
     assert planned.training.workload is not None
     assert planned.training.workload.members == 10
-    assert "10 networks" in shown(prediction_plan_view(planned))
+    assert "10 networks" in shown(prediction_plan_view(prediction_plan_document(planned), planned))
 
 
 @pytest.mark.parametrize(

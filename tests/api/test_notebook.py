@@ -20,7 +20,6 @@ from entry_point import TINY, EntryPoint
 from small import TEST_ROWS, write_small
 
 import kaggleprice
-from kaggleprice.api import results
 from kaggleprice.api.results import ScoredRun, plain_ids
 from kaggleprice.core import progress
 from kaggleprice.core.errors import DataError, KagglePriceError, UnknownNameError, UsageError
@@ -172,11 +171,6 @@ def test_a_run_shows_its_score(run: ScoredRun) -> None:
     assert texts[:3] == [first, pooled, mean]
     assert f"{run.folds.loc[2, 'validation']:.4f}" in texts
     assert texts[-1] == str(run.path)
-
-
-def test_a_score_in_large_units_has_no_decimals() -> None:
-    assert results.score_text(0.12345) == "0.1235"
-    assert results.score_text(23456.7) == "23,457"
 
 
 def test_predict_is_the_command(run: ScoredRun, folder: Path, entry: EntryPoint) -> None:

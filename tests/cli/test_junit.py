@@ -74,4 +74,4 @@ def test_an_error_is_a_case_of_its_own() -> None:
     assert (suite.attrib["tests"], suite.attrib["errors"]) == ("1", "1")
     error = suite.find("testcase/error")
     assert error is not None
-    assert error.attrib == {"message": "member 3 ? left ?.", "type": "DivergenceError"}
+    assert error.attrib == {"message": r"member 3 \x00 left \x1b.", "type": "DivergenceError"}

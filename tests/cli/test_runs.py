@@ -539,7 +539,7 @@ def test_a_failure_is_reported_too(entry: EntryPoint, copied: Path) -> None:
     [
         ("error", "gate", "worse.", "::error title=gate::worse."),
         ("error", "a: b, c", "d: e, f", "::error title=a%3A b%2C c::d: e, f"),
-        ("warning", "5 %", "x\r\ny %0A", "::warning title=5 %25::x%0D%0Ay %250A"),
+        ("warning", "5 %", "x\r\ny %0A", r"::warning title=5 %25::x\r\ny %250A"),
     ],
 )
 def test_annotations_are_escaped(kind: str, title: str, message: str, line: str) -> None:

@@ -1,18 +1,62 @@
-"""Views: tables and sentences."""
+"""Views: how every command looks, and what they say of unusual results."""
 
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from entry_point import EntryPoint
+from every import COMMANDS
 from rich.console import Console, RenderableType
+from small import write_small
 
 from kaggleprice.api.workflow import Prediction
-from kaggleprice.cli.views import cv, predict, tables
+from kaggleprice.cli.views import cv, tables
+from kaggleprice.cli.views.predict import predict_document, predict_view
 from kaggleprice.runs.advice import Step
 from kaggleprice.runs.run import Run
+
+GOLDEN = Path(__file__).parent / "golden"
+NAMES = ("config", "cv", "download", "predict", "preprocess", "report", "runs")
+
+
+def normal(text: str) -> str:
+    """Numbers become #, hashes and versions too; gaps and rules of tables lose their length."""
+    text = re.sub(r"\b(?=[a-f]*[0-9])[0-9a-f]{8,64}\b", "#", text)
+    text = re.sub(r"((?<!\w)[+-])?\d+([.,:]\d+)*(\+\w+|e-?\d+)?", "#", text)
+    text = re.sub(r"(just now|# min ago)\b", "# ago", text)
+    text = re.sub(r"\b(less than|about) # (s|min)( # s)?\b", "# s", text)
+    return re.sub(r"─+", "─", re.sub(r" {2,}", "  ", text))
+
+
+@pytest.fixture(scope="module")
+def looks(entry: EntryPoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """By command: what its lines of `every.COMMANDS` print, in a folder of their own."""
+    folder = tmp_path_factory.mktemp("looks")
+    write_small(folder)
+    found = dict.fromkeys(NAMES, "")
+    for line, code, _ in COMMANDS:
+        done = entry(*line.split(), cwd=folder, COLUMNS="")
+        assert done.code == code, done.err
+        # What is told while a command works depends on how long that takes.
+        said = done.out + "".join(re.findall(r"^error: .*\n", done.err, flags=re.MULTILINE))
+        shown = f"$ kaggleprice {line}\n{said}"
+        found[line.split()[0]] += normal(shown) + "\n"
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_looks(looks: dict[str, str], name: str, pytestconfig: pytest.Config) -> None:
+    """`python -m pytest tests/cli/test_views.py --refresh-golden` records them anew."""
+    golden = GOLDEN / f"{name}.txt"
+    if pytestconfig.getoption("--refresh-golden"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(looks[name], encoding="utf-8")
+    assert looks[name] == golden.read_text(encoding="utf-8")
 
 
 def shown(view: RenderableType, width: int = 120) -> str:
@@ -37,30 +81,18 @@ def shown(view: RenderableType, width: int = 120) -> str:
 def test_fit_sentence(train: float, validation: float, says: str) -> None:
     sentence = cv.fit_sentence(train, validation)
     assert says in sentence
-    assert sentence.endswith(".")
+    assert f"{validation / train if train else float('inf'):.2f} times" in sentence
 
 
-def test_fit_sentence_names_the_ratio() -> None:
-    assert "1.50 times training error" in cv.fit_sentence(0.1, 0.15)
-
-
-def record(folds: int = 2, seeds: int = 3) -> dict[str, object]:
-    return {
+def run(**changes: Any) -> Run:
+    """A run's folder and what it records, as far as views read it."""
+    scores = {"fold_mean": 0.1234567, "fold_sd": 0.01, "train_mean": 0.1, "oof": 0.13579}
+    record = {
         "competition": "sample",
         "metric": "log_rmse",
-        "scores": {
-            "fold_mean": 0.1234567,
-            "fold_sd": 0.01,
-            "train_mean": 0.1,
-            "oof": 0.13579,
-            "networks_oof": 0.13579,
-            "oof_error": 0.006,
-            "mean_squared_log_error": 0.0153,
-        },
-        "folds": [
-            {"fold": k + 1, "train": 0.1, "validation": 0.12 + k / 100} for k in range(folds)
-        ],
-        "members": [{}] * folds * seeds,
+        "scores": {**scores, "networks_oof": 0.14, "oof_error": 0.006},
+        "folds": [{"fold": k, "train": 0.1, "validation": 0.11 + k / 100} for k in (1, 2)],
+        "members": [{}] * 6,
         "partners": [],
         "notes": ["Optimistic: for a reason."],
         "timing": {"seconds": 12.345, "finished": ""},
@@ -72,110 +104,89 @@ def record(folds: int = 2, seeds: int = 3) -> dict[str, object]:
         "device": "cpu",
         "threads": 2,
     }
-
-
-def test_cv_view_names_both_scores() -> None:
-    text = shown(cv.cv_view(Run(Path("runs/sample/mlp-007"), record())))
-    assert "pooled out-of-fold RMSE between logs: 0.1358 ± 0.0060 (standard error)" in text
-    assert "mean of folds: 0.1235 ± 0.0100 (standard deviation)" in text
-    # 0.006 * sqrt(1 + 1600 / 900)
-    assert "to expect on 900 test rows: 0.1358 ± 0.0100, or a little less" in text
-    assert "6 members (2 folds x 3) trained together in 12.3 s on cpu (2 threads)" in text
-    assert "saved as run mlp-007 in" in text
-    assert "Optimistic: for a reason." in text
-    lines = [line.split() for line in text.splitlines()]
-    assert ["2", "0.1000", "0.1300", "1.30"] in lines
-    assert ["mean", "0.1000", "0.1235", "1.23"] in lines
-    assert ["sd", "0.0100"] in lines
-    assert "partner" not in text
-    assert "next:" not in text
-    assert "best run before" not in text
-
-
-def test_cv_view_says_what_networks_and_partners_score_alone() -> None:
-    scores = {**record()["scores"], "networks_oof": 0.14}  # type: ignore[dict-item]
-    voted = {
-        **record(),
-        "scores": scores,
-        "partners": [{"name": "boosting", "oof": 0.13}, {"name": "ridge", "oof": 0.15}],
-        "settings": {"partner_share": 0.4},
-    }
-    text = shown(cv.cv_view(Run(Path("runs/sample/mlp-007"), voted)))
-    alone = "networks 0.1400, boosting 0.1300, ridge 0.1500"
-    assert f"pooled score of each alone: {alone}; partners have 0.4 of the vote" in text
+    return Run(Path("runs/sample/mlp-007"), {**record, **changes})
 
 
 def prediction(rows: int) -> Prediction:
     frame = pd.DataFrame(
         {"Id": [str(i) for i in range(rows)], "SalePrice": [1e5 + i for i in range(rows)]}
     )
-    return Prediction(Run(Path("runs/sample/mlp-007"), record()), frame, Path("submission.csv"))
+    return Prediction(run(), frame, Path("submission.csv"))
 
 
-def test_predict_view_says_what_to_expect() -> None:
-    text = shown(predict.predict_view(prediction(9)), width=1000)
-    assert "9 rows written to submission.csv, SalePrice from 100,000 to 100,008" in text
-    assert "Score to expect: 0.1358 ± 0.0100 (RMSE between logs), or a little less" in text
-    assert "averages all 2 folds'. ± is one standard error" in text
-    assert "Optimistic: for a reason." in text
-    assert "..." in text
+def test_numbers_of_cv() -> None:
+    text = shown(cv.cv_view(cv.cv_document(run())))
+    assert "0.1358 ± 0.0060 (standard error)" in text
+    assert "0.1235 ± 0.0100 (standard deviation)" in text
+    # 0.006 * sqrt(1 + 1600 / 900)
+    assert "on 900 test rows: 0.1358 ± 0.0100" in text
+    assert "6 members (2 folds x 3)" in text
+    lines = [line.split() for line in text.splitlines()]
+    for row in ("2 0.1000 0.1300 1.30", "mean 0.1000 0.1235 1.23", "sd 0.0100"):
+        assert row.split() in lines
 
 
-def old_record() -> dict[str, object]:
-    """What a run of an earlier version says: nothing of a standard error."""
-    old = record()
-    scores = {k: v for k, v in old["scores"].items() if k != "oof_error"}  # type: ignore[attr-defined]
-    return {**old, "scores": scores}
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [([6], ""), ([3, 3], ", in 2 groups of 3"), ([4, 2], ", in 2 groups of up to 4")],
+)
+def test_groups_and_partners(groups: list[int], said: str) -> None:
+    partners = [{"name": "boosting", "oof": 0.13}, {"name": "ridge", "oof": 0.15}]
+    document = cv.cv_document(run(groups=groups, partners=partners))
+    text = shown(cv.cv_view(document, partner_share=0.4))
+    assert f"in 12.3 s on cpu (2 threads){said}\n" in text
+    assert "networks 0.1400, boosting 0.1300, ridge 0.1500; partners have 0.4 of" in text
 
 
 def test_a_run_of_an_earlier_version_has_no_standard_error() -> None:
-    run = Run(Path("runs/sample/mlp-007"), old_record())
-    text = shown(cv.cv_view(run))
-    assert "pooled out-of-fold RMSE between logs: 0.1358\n" in text
-    assert cv.cv_document(run)["expected"] == {"score": 0.13579, "error": None, "rows": 900}
+    scores = {name: value for name, value in run().record["scores"].items() if name != "oof_error"}
+    document = cv.cv_document(run(scores=scores))
+    assert "RMSE between logs: 0.1358\n" in shown(cv.cv_view(document))
+    assert (document.expected.score, document.expected.error) == (0.13579, None)
+    assert document.groups == [6]
+
+
+def test_numbers_of_predict() -> None:
+    document = predict_document(prediction(9))
+    assert (document.run, document.rows, document.trained) == ("mlp-007", 9, False)
+    assert (document.smallest, document.median, document.largest) == (1e5, 100004, 100008)
+    text = shown(predict_view(document, prediction(9)), width=1000)
+    assert "SalePrice from 100,000 to 100,008" in text
+    assert "Score to expect: 0.1358 ± 0.0100" in text
+    assert "Optimistic: for a reason." in text
+    assert "..." in text
+    assert "..." not in shown(predict_view(predict_document(prediction(5)), prediction(5)))
 
 
 def test_a_page_and_next_steps() -> None:
     steps = [Step("kaggleprice report", "why it errs"), Step("kaggleprice cv -c x", "again")]
-    text = shown(predict.predict_view(prediction(9), steps=steps, page="https://example.com/x"))
-    assert text.splitlines()[-3:] == [
+    page = "https://example.com/x"
+    view = predict_view(predict_document(prediction(9)), prediction(9), steps=steps, page=page)
+    assert shown(view).splitlines()[-3:] == [
         "Hand it in at https://example.com/x",
         "next: kaggleprice report   # why it errs",
         "      kaggleprice cv -c x  # again",
     ]
-
-
-def test_next_steps_of_long_commands_are_commands_alone() -> None:
-    steps = [Step("kaggleprice " + "x" * 40, "why " * 6)]
-    assert [line.plain for line in tables.step_lines(steps)] == [f"next: {steps[0].command}"]
+    long = [Step("kaggleprice " + "x" * 40, "why " * 6)]
+    assert [line.plain for line in tables.step_lines(long)] == [f"next: {long[0].command}"]
     assert tables.step_lines([]) == []
 
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_views_keep_to_the_terminal(width: int) -> None:
     steps = [Step("kaggleprice predict", "writes submission.csv"), Step("kaggleprice cv", "again")]
-    run = Run(Path("runs/sample/mlp-007"), record(folds=10))
-    for view in (cv.cv_view(run, steps=steps), predict.predict_view(prediction(9), steps=steps)):
+    for view in (
+        cv.cv_view(cv.cv_document(run()), steps=steps),
+        predict_view(predict_document(prediction(9)), prediction(9), steps=steps),
+    ):
         assert max(len(line.rstrip()) for line in shown(view, width).splitlines()) <= width
-
-
-def test_predict_view_of_few_rows_leaves_nothing_out() -> None:
-    assert "..." not in shown(predict.predict_view(prediction(5)))
-
-
-def test_predict_document() -> None:
-    document = predict.predict_document(prediction(9))
-    assert document["run"] == "mlp-007"
-    assert document["rows"] == 9
-    assert (document["smallest"], document["median"], document["largest"]) == (1e5, 100004, 100008)
-    assert document["trained"] is False
 
 
 def test_a_large_score_is_readable() -> None:
     assert tables.score_text(0.13579) == "0.1358"
-    assert tables.score_text(31415.9) == "31,416"
+    assert tables.score_text(31415.9, 12.3) == "31,416 ± 12.3000"
 
 
 def test_tables_survive_a_narrow_ascii_terminal() -> None:
     console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace"))
-    console.print(cv.cv_view(Run(Path("runs/sample/mlp-007"), record())))
+    console.print(cv.cv_view(cv.cv_document(run())))

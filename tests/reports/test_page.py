@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -101,7 +101,7 @@ def test_an_undefined_importance(report: Report) -> None:
     lost = replace(importance.columns[0], increase=float("nan"), member_mean=float("inf"))
     columns = [lost, *importance.columns[1:]]
     findings = replace(report.findings, importance=replace(importance, columns=columns))
-    document = report_document(replace(report, findings=findings))
+    document = asdict(report_document(replace(report, findings=findings)))
     json.dumps(document, allow_nan=False)
     shown = document["importance"]["columns"][0]
     assert (shown["increase"], shown["member_mean"]) == (None, None)
@@ -124,14 +124,14 @@ def test_a_page_says_what_it_leaves_out(report: Report, monkeypatch: pytest.Monk
 def test_document_and_view(report: Report) -> None:
     from rich.console import Console
 
-    document = json.loads(json.dumps(report_document(report), allow_nan=False))
+    document = json.loads(json.dumps(asdict(report_document(report)), allow_nan=False))
     assert (document["command"], document["page"]) == ("report", str(report.page))
     assert set(document["figures"]) == set(FIGURES)
     assert [c["column"] for c in document["importance"]["columns"]] == report.findings.order
     assert (len(document["drift"]), len(document["largest_errors"])) == (5, 15)
     assert document["expected"]["share"] == 0.9
     with Console(width=200).capture(), Console(width=200, record=True) as console:
-        console.print(report_view(report))
+        console.print(report_view(report_document(report), "Id"))
     shown = console.export_text()
     assert str(report.page) in shown
     assert EVIL in shown

@@ -43,10 +43,6 @@ def test_the_best_run_before_is_the_one_to_beat(small: Path) -> None:
     text = advice.difference_text(found)
     size = f"{paired.difference:.4f} ± {paired.standard_error:.4f}"
     assert text == f"{size} worse than best, the best run before"
-    document = advice.earlier_document(found)
-    assert document is not None
-    assert document["difference"] == pytest.approx(paired.difference)
-    assert document["same_folds"] is True
 
 
 def test_the_same_predictions_are_called_so(small: Path) -> None:
@@ -82,7 +78,6 @@ def test_other_folds_are_said(small: Path) -> None:
 def test_runs_of_other_data_or_metric_are_no_measure(small: Path, changes: dict[str, Any]) -> None:
     run = made(small, "new", noisy(7, 0.3), **changes)
     assert advice.compare_with_best(run) is None
-    assert advice.earlier_document(None) is None
 
 
 def test_a_first_run_has_nothing_before_it(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from entry_point import EntryPoint
 
 from benchmarks import presets as benchmark
-from kaggleprice.cli.console import SCHEMA_VERSION
+from kaggleprice.cli.documents import SCHEMA_VERSION, PresetLine
 from kaggleprice.cli.views.presets import presets_document
 from kaggleprice.settings import preset_benchmarks
 from kaggleprice.settings.preset_benchmarks import read_measurements
@@ -61,10 +61,9 @@ def test_list_as_json(entry: EntryPoint, tmp_path: Path) -> None:
 
 def test_a_new_preset_is_listed_before_it_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRESETS, "new", replace(PRESETS["fast"], help="something new"))
-    names = [preset["name"] for preset in presets_document()["presets"]]
+    names = [preset.name for preset in presets_document().presets]
     assert "new" in names
-    last = presets_document()["presets"][-1]
-    assert last == {"name": "new", "help": "something new", "measured": None}
+    assert presets_document().presets[-1] == PresetLine("new", "something new", None)
 
 
 def test_the_benchmark_writes_what_the_list_reads(

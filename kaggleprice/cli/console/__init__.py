@@ -1,13 +1,6 @@
 """What a person or a pipeline sees: results on stdout, everything else on stderr.
 
-`streams` knows what the standard streams can take, `documents` is the JSON on stdout. They load
-nothing, so that help and completion are instant; the rest needs rich: `printing` has the two
-consoles, `reporting` tells of progress, `displays` are the forms in which it is told, `pace` says
-how long it will still take.
+`streams` knows what the standard streams can take, `text` makes text from data safe to print.
+They load nothing, so that help and completion are instant; the rest needs rich: `printing` prints
+results and errors, `reporting` tells of progress, `displays` are the forms in which it is told.
 """
-
-from __future__ import annotations
-
-from kaggleprice.cli.console.documents import SCHEMA_VERSION, error_document, print_json
-
-__all__ = ["SCHEMA_VERSION", "error_document", "print_json"]

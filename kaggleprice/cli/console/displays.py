@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from textwrap import TextWrapper
-from typing import IO, Any, Protocol
+from typing import IO, Literal
 
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
 from rich.filesize import pick_unit_and_suffix
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kaggleprice.cli.console.documents import SCHEMA_VERSION
+from kaggleprice.cli.console.text import printable
+from kaggleprice.cli.documents import Document, NoticeEvent, ProgressEvent, StageEvent
 from kaggleprice.core.progress import BYTES
+
+Level = Literal["notice", "detail"]
 
 # Seconds after which an observed speed has lost most of its weight.
 _MEMORY = 15.0
@@ -96,7 +98,8 @@ _UNBROKEN = partial(
     expand_tabs=False,
     drop_whitespace=True,
 )
-_WIDEST_BAR, _NARROWEST_BAR, _SHORTEST_DETAIL, _GAP = 30, 8, 10, 2
+# How many bars would fill a line, at least; below how many columns there is no room for one.
+_BARS, _NARROW = 8, 60
 
 
 @dataclass
@@ -125,23 +128,30 @@ class Stage:
         return self.total is not None and self.done >= self.total
 
 
-def print_sentence(console: Console, sentence: Text) -> None:
+def print_sentence(console: Console, sentence: str, style: str = "", head: str = "") -> None:
     """Print a sentence: on a terminal broken between words, in one line everywhere else.
 
     A path longer than a line stays whole, for whoever copies it; rich would break it.
+
+    Args:
+        console: where.
+        sentence: may hold text from data.
+        style: its style.
+        head: what it begins with, in red.
     """
-    plain, end = sentence.plain, 0
+    shown = Text.assemble((head, "bold red"), (printable(sentence), style))
+    plain, end = shown.plain, 0
     width = console.width if console.file.isatty() else len(plain) + 1
     for line in _UNBROKEN(width=width).wrap(plain) or [""]:
         begin = plain.index(line, end)
         end = begin + len(line)
-        console.print(sentence[begin:end], soft_wrap=True)
+        console.print(shown[begin:end], soft_wrap=True)
 
 
-class Display(Protocol):
-    """What becomes of notices and stages."""
+class Display:
+    """What becomes of notices and stages: nothing, until a form of telling says otherwise."""
 
-    def notice(self, message: str, level: str) -> None:
+    def notice(self, message: str, level: Level) -> None:
         """Show one sentence; its level is `notice` or `detail`."""
 
     def begin(self, stage: Stage, now: float) -> None:
@@ -157,34 +167,15 @@ class Display(Protocol):
         """All is over."""
 
 
-class Nothing:
-    """Shows nothing."""
-
-    def close(self) -> None:
-        """Ignore."""
-
-    def notice(self, message: str, level: str) -> None:
-        """Ignore."""
-
-    def begin(self, stage: Stage, now: float) -> None:
-        """Ignore."""
-
-    def update(self, stage: Stage, now: float) -> None:
-        """Ignore."""
-
-    def end(self, stage: Stage, now: float) -> None:
-        """Ignore."""
-
-
-class Notices(Nothing):
+class Notices(Display):
     """Shows what is said once, each a line, however long."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def notice(self, message: str, level: str) -> None:
+    def notice(self, message: str, level: Level) -> None:
         """Print the sentence."""
-        print_sentence(self._console, Text(message, style="dim"))
+        print_sentence(self._console, message, style="dim")
 
 
 class Lines(Notices):
@@ -214,7 +205,7 @@ class Lines(Notices):
     def _print(self, stage: Stage, rest: str) -> None:
         amount = amount_text(stage.done, stage.total, stage.unit)
         words = ", ".join(part for part in (amount, stage.detail, rest) if part)
-        print_sentence(self._console, Text(f"{stage.name}: {words}"))
+        print_sentence(self._console, f"{stage.name}: {words}")
 
 
 class Bars(Notices):
@@ -264,47 +255,32 @@ class _Line:
         self.stage: Stage | None = None
         self._console = console
 
-    def __rich__(self) -> Table | Group:
+    def __rich__(self) -> RenderableType:
         stage, now = self.stage, self._console.get_time()
         if stage is None or now - stage.began < SHORTEST_DRAWN:
             return Group()
-        room = self._console.width - 1
-        rest = left_text(stage, now) or f"{now - stage.began:.0f} s"
-        texts = [stage.name, amount_text(stage.done, stage.total, stage.unit, "/"), "", rest]
-        for less in (3, 1):
-            if _length(texts) > room:
-                texts[less] = ""
-        spare = room - _length(texts)
-        # What has no room goes: first the length of the bar, then parts of the detail, then all.
-        texts[2] = _shortened(stage.detail, spare - _GAP - _NARROWEST_BAR - _GAP)
-        bar = min(_WIDEST_BAR, room - _length(texts) - _GAP)
-        cells: list[RenderableType] = [Text(text) for text in texts if text]
+        state: RenderableType = ProgressBar(stage.total or 1, stage.done)
         if stage.total is None:
-            turn = int((now - stage.began) / SECONDS_BETWEEN_TURNS)
-            cells.insert(1, Text(_TURNS[turn % len(_TURNS)]))
-        elif bar >= _NARROWEST_BAR:
-            cells.insert(1, ProgressBar(stage.total, stage.done, width=bar))
-        grid = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
-        for _ in cells:
-            grid.add_column(no_wrap=True, overflow="ellipsis")
-        grid.add_row(*cells)
-        return grid
-
-
-def _length(texts: Sequence[str]) -> int:
-    shown = [text for text in texts if text]
-    return sum(map(cell_len, shown)) + _GAP * (len(shown) - 1)
-
-
-def _shortened(detail: str, length: int) -> str:
-    """Return as many parts of a detail, from its first, as there is room for."""
-    parts = detail.split(", ")
-    while len(parts) > 1 and cell_len(", ".join(parts)) > length:
-        parts.pop()
-    text = ", ".join(parts)
-    if cell_len(text) > length:
-        return set_cell_size(text, length - 1) + "…" if length >= _SHORTEST_DETAIL else ""
-    return text
+            state = _TURNS[int((now - stage.began) / SECONDS_BETWEEN_TURNS) % len(_TURNS)]
+        amount = amount_text(stage.done, stage.total, stage.unit, "/")
+        rest = left_text(stage, now) or f"{now - stage.began:.0f} s"
+        # What has no room becomes shorter: the bar and the detail first.
+        cells = [(stage.name, False), (state, True), (amount, False)]
+        cells += [(printable(stage.detail), True), (rest, False)]
+        if self._console.width < _NARROW:
+            cells = [(stage.name, False), (amount, False), (rest, True)]
+        shown = [(cell, shrinks) for cell, shrinks in cells if cell]
+        grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+        for cell, shrinks in shown:
+            widest = self._console.width // _BARS if isinstance(cell, ProgressBar) else None
+            grid.add_column(no_wrap=not shrinks, overflow="ellipsis", max_width=widest)
+        grid.add_row(
+            *(
+                Text(cell, no_wrap=True, overflow="ellipsis") if isinstance(cell, str) else cell
+                for cell, _ in shown
+            )
+        )
+        return Constrain(grid, self._console.width - 1)
 
 
 def left_text(stage: Stage, now: float) -> str:
@@ -313,8 +289,8 @@ def left_text(stage: Stage, now: float) -> str:
     return "" if left is None else f"about {duration_text(left)} left"
 
 
-class Events(Nothing):
-    """One JSON object per line, as `kaggleprice/cli/schemas/progress.json` describes them."""
+class Events(Display):
+    """One JSON object per line, each an event of `kaggleprice.cli.documents`."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -322,14 +298,14 @@ class Events(Nothing):
         self._told: tuple[int, str] | None = None
         self._finished = False
 
-    def notice(self, message: str, level: str) -> None:
+    def notice(self, message: str, level: Level) -> None:
         """Write a `notice`."""
-        self.write("notice", message=message, level=level)
+        self.write(NoticeEvent(message=message, level=level))
 
     def begin(self, stage: Stage, now: float) -> None:
         """Write a `stage` that has begun."""
         self._due, self._told, self._finished = now, None, False
-        self.write("stage", stage=stage.name, state="begun", seconds=0.0)
+        self.write(StageEvent(stage=stage.name, state="begun", seconds=0.0))
 
     def update(self, stage: Stage, now: float) -> None:
         """Write a `progress`: not too often, less often where nothing changed, always the last."""
@@ -339,27 +315,23 @@ class Events(Nothing):
             self._due, self._told, self._finished = now + NEXT_EVENT, told, stage.finished
             left = stage.pace.left(now, stage.total)
             self.write(
-                "progress",
-                stage=stage.name,
-                done=stage.done,
-                total=stage.total,
-                unit=stage.unit,
-                detail=stage.detail,
-                seconds=round(now - stage.began, 3),
-                seconds_left=None if left is None else round(left, 1),
+                ProgressEvent(
+                    stage=stage.name,
+                    done=stage.done,
+                    total=stage.total,
+                    unit=stage.unit,
+                    detail=stage.detail,
+                    seconds=round(now - stage.began, 3),
+                    seconds_left=None if left is None else round(left, 1),
+                )
             )
 
     def end(self, stage: Stage, now: float) -> None:
         """Write a `stage` that has ended."""
         seconds = round(now - stage.began, 3)
-        self.write("stage", stage=stage.name, state="ended", seconds=seconds)
+        self.write(StageEvent(stage=stage.name, state="ended", seconds=seconds))
 
-    def error(self, error: Mapping[str, Any]) -> None:
-        """Write an `error`: its type, message and exit code."""
-        self.write("error", error=dict(error))
-
-    def write(self, event: str, **content: Any) -> None:
-        """Write a line, whole, at once."""
-        line = {"schema_version": SCHEMA_VERSION, "event": event, **content}
-        self._stream.write(json.dumps(line, allow_nan=False) + "\n")
+    def write(self, event: Document) -> None:
+        """Write an event, whole, at once."""
+        self._stream.write(json.dumps(asdict(event), allow_nan=False) + "\n")
         self._stream.flush()

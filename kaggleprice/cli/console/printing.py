@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.text import Text
 
 from kaggleprice.cli.console.displays import Events, print_sentence
 from kaggleprice.cli.console.streams import Forgiving
+from kaggleprice.cli.console.text import printable
+from kaggleprice.cli.documents import Document, ErrorDetails, ErrorEvent, TracedError
 
 # Where there is no right edge to see, sentences and tables are not broken at one.
 _UNBOUNDED = 10_000
 
 
-def results() -> Console:
-    """Return the console for results: stdout, of endless width where it is no terminal."""
-    bounded = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    return Console(highlight=False, width=None if bounded else _UNBOUNDED)
+def print_json(document: Document) -> None:
+    """Print one JSON document on stdout."""
+    sys.stdout.write(json.dumps(asdict(document), indent=2, allow_nan=False) + "\n")
 
 
 def print_view(view: RenderableType) -> None:
     """Print a result for a person on stdout; in a file, lines end with their last word."""
-    console = results()
+    bounded = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    console = _console(width=None if bounded else _UNBOUNDED)
     if console.is_terminal:
         console.print(view)
         return
@@ -39,22 +42,27 @@ def print_view(view: RenderableType) -> None:
 def messages(clock: Callable[[], float] = time.monotonic) -> Console:
     """Return the console for progress, notices and errors: stderr, which may be lost."""
     stream: Any = Forgiving(sys.stderr)
-    return Console(file=stream, highlight=False, get_time=clock)
+    return _console(file=stream, get_time=clock)
 
 
-def print_error(document: dict[str, Any], form: str = "auto", trace: str = "") -> None:
+def _console(**options: Any) -> Console:
+    """Return a console that shows text as it is, without markup, emoji codes and highlights."""
+    return Console(markup=False, emoji=False, highlight=False, **options)
+
+
+def print_error(error: ErrorDetails, form: str = "auto", trace: str = "") -> None:
     """Say on stderr what went wrong: in one sentence, or as an event.
 
     Args:
-        document: as `error_document` makes it.
+        error: what it was.
         form: `json` for an event; anything else is for people.
         trace: where in the program, for errors that nobody expected.
     """
     console = messages()
     if form == "json":
-        Events(console.file).error({**document["error"], "traceback": trace or None})
+        traced = TracedError(**asdict(error), traceback=trace or None)
+        Events(console.file).write(ErrorEvent(error=traced))
         return
-    if trace:
-        console.print(Text(trace.rstrip()), soft_wrap=True)
-    sentence = Text("error: ", style="bold red") + Text(document["error"]["message"])
-    print_sentence(console, sentence)
+    for line in trace.splitlines():
+        console.print(printable(line), soft_wrap=True)
+    print_sentence(console, error.message, head="error: ")

@@ -15,7 +15,6 @@ from kaggleprice.cli.console.displays import (
     Display,
     Events,
     Lines,
-    Nothing,
     Notices,
     Pace,
     Stage,
@@ -58,16 +57,14 @@ class Reporter:
             raise UsageError("--quiet and --verbose contradict each other; choose one of them.")
         self._verbose, self._now = verbose, clock
         self._console = messages(clock)
-        self._display = Nothing() if quiet else _display(form, self._console)
+        self._display = Display() if quiet else _display(form, self._console)
         self._stage: Stage | None = None
         self._lock, self._over = RLock(), Event()
 
     def __enter__(self) -> Reporter:
         if isinstance(self._display, (Lines, Events)):
             Thread(target=self._beat, daemon=True).start()
-        self._showwarning = warnings.showwarning
-        if isinstance(self._display, Events):
-            warnings.showwarning = self._warn
+        self._showwarning, warnings.showwarning = warnings.showwarning, self._warn
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -88,7 +85,7 @@ class Reporter:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        """Put a library's warning into a line as any other, where programs read the lines."""
+        """Take a library's warning as a notice: one line, which says nothing but text."""
         self.notice(f"{category.__name__}: {message} ({filename}:{lineno})")
 
     def _beat(self) -> None:

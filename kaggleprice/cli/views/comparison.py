@@ -6,10 +6,17 @@ from typing import Any
 
 from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
-from kaggleprice.cli.views.cv import difference_document
-from kaggleprice.cli.views.tables import document, make_table, path_text, score_text
+from kaggleprice.cli.documents import (
+    BothValues,
+    ComparedFold,
+    ComparedRun,
+    RunsCompareDocument,
+)
+from kaggleprice.cli.views.cv import paired_difference
+from kaggleprice.cli.views.tables import make_table, path_text, score_text, texts
+from kaggleprice.competitions.metrics import METRICS, Metric
+from kaggleprice.reports.wording import signed
 from kaggleprice.runs.comparison import Comparison, Difference
 from kaggleprice.runs.describe import setting_text
 from kaggleprice.settings.run import flat_settings
@@ -18,76 +25,73 @@ from kaggleprice.settings.run import flat_settings
 _TWO_SIDED = 0.975
 
 
-def compare_document(comparison: Comparison) -> dict[str, Any]:
+def compare_document(comparison: Comparison) -> RunsCompareDocument:
     """Describe two runs side by side."""
-    first, second = comparison.first, comparison.second
-    return document(
-        "runs compare",
-        competition=first.competition,
-        metric=first.metric.name,
-        runs=[
-            {"run": side.name, "path": path_text(side.path), "oof": side.oof}
-            for side in (first, second)
-        ],
-        settings={name: {"first": a, "second": b} for name, a, b in different_settings(comparison)},
-        versions={
-            name: {"first": a, "second": b} for name, a, b in _different_versions(comparison)
-        },
+    sides = (comparison.first, comparison.second)
+    settings = [flat_settings(side.settings) for side in sides]
+    worse_by = comparison.first.metric.worse_by
+    by_fold, by_row = comparison.by_fold, comparison.by_row
+    return RunsCompareDocument(
+        competition=comparison.first.competition,
+        metric=comparison.first.metric.name,
+        runs=[ComparedRun(side.name, path_text(side.path), side.oof) for side in sides],
+        settings=_differing(*settings),
+        versions=_differing(*(side.record.get("versions", {}) for side in sides)),
         same_data=comparison.same_data,
         same_folds=comparison.same_folds,
-        folds=[
-            {"fold": fold, "first": a, "second": b, "difference": first.metric.worse_by(b, a)}
-            for fold, a, b in comparison.fold_scores
-        ],
-        by_fold=None if comparison.by_fold is None else difference_document(comparison.by_fold),
-        by_row=None if comparison.by_row is None else difference_document(comparison.by_row),
+        folds=[ComparedFold(fold, a, b, worse_by(b, a)) for fold, a, b in comparison.fold_scores],
+        by_fold=None if by_fold is None else paired_difference(by_fold),
+        by_row=None if by_row is None else paired_difference(by_row),
         unpaired_rows=comparison.unpaired,
     )
 
 
-def compare_view(comparison: Comparison) -> Group:
+def _differing(first: dict[str, Any], second: dict[str, Any]) -> dict[str, BothValues]:
+    values = {name: BothValues(first.get(name), second.get(name)) for name in {**first, **second}}
+    return {name: both for name, both in values.items() if both.first != both.second}
+
+
+def compare_view(document: RunsCompareDocument, comparison: Comparison) -> Group:
     """Show two runs side by side: folds, paired differences, settings that differ."""
-    first, second = comparison.first, comparison.second
-    parts: list[Table | Text] = [_scores_table(comparison)]
+    first, second = comparison.first.name, comparison.second.name
     lines = []
-    if comparison.by_fold is not None:
-        lines.append(_difference_line("mean of folds", comparison.by_fold, first.name, second.name))
-    if comparison.by_row is not None:
-        lines.append(_difference_line("pooled score", comparison.by_row, first.name, second.name))
-    parts += [Text(line) for line in [*lines, *_warnings(comparison)]]
-    settings = different_settings(comparison)
-    parts.append(Text("settings that differ:" if settings else "all settings are the same"))
-    if settings:
-        table = make_table("setting", first.name, second.name)
-        for name, a, b in settings:
-            table.add_row(name, Text(setting_text(name, a)), Text(setting_text(name, b)))
-        parts.append(table)
-    parts += [
-        Text(f"{name}: {a} in {first.name}, {b} in {second.name}")
-        for name, a, b in _different_versions(comparison)
+    for what, paired in (
+        ("mean of folds", comparison.by_fold),
+        ("pooled score", comparison.by_row),
+    ):
+        if paired is not None:
+            lines.append(_difference_line(what, paired, first, second))
+    lines += _warnings(document, comparison)
+    settings = [
+        (name, setting_text(name, both.first), setting_text(name, both.second))
+        for name, both in document.settings.items()
     ]
-    return Group(*parts)
-
-
-def _scores_table(comparison: Comparison) -> Table:
-    first, second = comparison.first, comparison.second
-    columns = (first.name, second.name, "difference")
-    table = make_table("fold", *columns, right=("fold", *columns))
-    for fold, a, b in comparison.fold_scores:
-        table.add_row(str(fold), score_text(a), score_text(b), _signed(first.metric.worse_by(b, a)))
-    table.add_section()
-    table.add_row(
-        "pooled",
-        score_text(first.oof),
-        score_text(second.oof),
-        _signed(first.metric.worse_by(second.oof, first.oof)),
-        style="bold",
+    return Group(
+        _scores_table(document),
+        *texts(*lines, "settings that differ:" if settings else "all settings are the same"),
+        *([make_table(("setting", first, second), settings)] if settings else []),
+        *texts(
+            *(
+                f"{name}: {both.first} in {first}, {both.second} in {second}"
+                for name, both in document.versions.items()
+            )
+        ),
     )
+
+
+def _scores_table(document: RunsCompareDocument) -> Table:
+    first, second = document.runs
+    metric = METRICS[document.metric]
+    columns = ("fold", first.run, second.run, "difference")
+    rows = [(str(f.fold), *_three(metric, f.first, f.second)) for f in document.folds]
+    table = make_table(columns, rows, columns)
+    table.add_section()
+    table.add_row(*texts("pooled", *_three(metric, first.oof, second.oof)), style="bold")
     return table
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.4f}" if abs(value) < 1000 else f"{value:+,.0f}"
+def _three(metric: Metric, first: float, second: float) -> tuple[str, str, str]:
+    return score_text(first), score_text(second), signed(metric.worse_by(second, first))
 
 
 def _difference_line(what: str, paired: Difference, first: str, second: str) -> str:
@@ -105,37 +109,24 @@ def _difference_line(what: str, paired: Difference, first: str, second: str) -> 
         else ""
     )
     return (
-        f"{what}: {_signed(value)} ± {score_text(error)} (standard error{plain}; paired over "
+        f"{what}: {signed(value)} ± {score_text(error)} (standard error{plain}; paired over "
         f"{paired.count} {paired.unit}s): {verdict}"
     )
 
 
-def _warnings(comparison: Comparison) -> list[str]:
+def _warnings(document: RunsCompareDocument, comparison: Comparison) -> list[str]:
     found = []
-    if not comparison.same_folds:
+    if not document.same_folds:
         found.append(
             "The folds differ: scores of folds are not paired, and the rows' difference holds "
             "the luck of the folds as well."
         )
-    if not comparison.same_data:
+    if not document.same_data:
         found.append("The training CSVs differ.")
-    if comparison.unpaired:
-        found.append(f"{comparison.unpaired} rows are not the same in both and were left out.")
-    if comparison.by_row is None:
+    if document.unpaired_rows:
+        found.append(f"{document.unpaired_rows} rows are not the same in both and were left out.")
+    if document.by_row is None:
         found.append("Too few rows are the same in both for a paired difference.")
     for side in (comparison.first, comparison.second):
         found += [f"{side.name}: {note}" for note in side.record.get("notes", [])]
     return found
-
-
-def different_settings(comparison: Comparison) -> list[tuple[str, Any, Any]]:
-    """Return (name, first's, second's) of each setting that differs."""
-    flat = [flat_settings(side.settings) for side in (comparison.first, comparison.second)]
-    return [
-        (name, flat[0][name], flat[1][name]) for name in flat[0] if flat[0][name] != flat[1][name]
-    ]
-
-
-def _different_versions(comparison: Comparison) -> list[tuple[str, str | None, str | None]]:
-    a, b = (side.record.get("versions", {}) for side in (comparison.first, comparison.second))
-    return [(name, a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)]

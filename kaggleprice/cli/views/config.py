@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Group
-from rich.text import Text
 
 from kaggleprice.cli.config_file import FILE_NAME, PROJECT_FILE, PROJECT_TABLE, Effective
-from kaggleprice.cli.views.tables import document, make_table
+from kaggleprice.cli.documents import ConfigDocument, OptionValue
+from kaggleprice.cli.views.tables import make_table, texts
 
 
 def config_document(
     command: str, file: str | None, values: Sequence[Effective], notes: Sequence[str]
-) -> dict[str, Any]:
+) -> ConfigDocument:
     """Describe what each option of a command is, and where it came from.
 
     Args:
@@ -23,36 +22,23 @@ def config_document(
         values: one per option.
         notes: on what looks like configuration and is not.
     """
-    return document(
-        "config",
-        of=command,
-        file=file,
-        options=[
-            {
-                "option": value.option,
-                "value": value.value,
-                "source": value.origin.kind,
-                "where": value.origin.where,
-            }
-            for value in values
-        ],
-        notes=list(notes),
-    )
+    options = [
+        OptionValue(value.option, value.value, value.origin.kind, value.origin.where)
+        for value in values
+    ]
+    return ConfigDocument(of=command, file=file, options=options, notes=list(notes))
 
 
-def config_view(
-    command: str, file: str | None, values: Sequence[Effective], notes: Sequence[str]
-) -> Group:
+def config_view(document: ConfigDocument, values: Sequence[Effective]) -> Group:
     """Show the same to a person; what somebody chose stands out."""
-    table = make_table("option", "value", "from")
+    table = make_table(("option", "value", "from"))
     for value in values:
-        style = "dim" if value.origin.kind == "default" else ""
-        where = value.origin.where
-        if value.origin.kind == "file":
+        kind, where = value.origin.kind, value.origin.where
+        if kind == "file":
             where = where.partition(" in ")[2]
-        table.add_row(*map(Text, (value.option, value.shown, where)), style=style)
-    read = f"{file} is read"
-    if file is None:
+        style = "dim" if kind == "default" else ""
+        table.add_row(*texts(value.option, value.shown, where), style=style)
+    read = f"{document.file} is read"
+    if document.file is None:
         read = f"no {FILE_NAME} and no [{PROJECT_TABLE}] in {PROJECT_FILE} is read"
-    lines = [f"Options of `kaggleprice {command}`; {read}.", *notes]
-    return Group(table, *(Text(line) for line in lines))
+    return Group(table, *texts(f"Options of `kaggleprice {document.of}`; {read}.", *document.notes))

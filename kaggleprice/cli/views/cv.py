@@ -7,64 +7,23 @@ from typing import Any
 
 from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
-from kaggleprice.cli.views.expectation import expected_document, expected_text, pooled_text
-from kaggleprice.cli.views.tables import (
-    document,
-    groups_of,
-    groups_text,
-    make_table,
-    score_text,
-    step_lines,
-    threads_text,
+from kaggleprice.cli.documents import (
+    BaselineDifference,
+    CvDocument,
+    Earlier,
+    Expected,
+    GateResult,
+    PairedDifference,
+    RunsShowDocument,
 )
+from kaggleprice.cli.views.tables import make_table, score_text, step_lines, texts, threads_text
 from kaggleprice.competitions.metrics import METRICS
-from kaggleprice.runs.advice import Step, difference_text, earlier_document
+from kaggleprice.evaluation.scores import expected_error
+from kaggleprice.runs.advice import Step, difference_text
 from kaggleprice.runs.comparison import Comparison, Difference
 from kaggleprice.runs.gates import Gate
 from kaggleprice.runs.run import Run
-
-
-def gate_documents(gates: Sequence[Gate]) -> list[dict[str, Any]]:
-    """Describe each gate; `comparison` is null where nothing was compared."""
-    return [
-        {
-            "name": gate.name,
-            "limit": gate.limit,
-            "found": gate.found,
-            "passed": gate.passed,
-            "reason": gate.reason,
-            "comparison": None
-            if gate.difference is None
-            else {
-                "baseline": gate.baseline,
-                "tolerance": gate.tolerance,
-                **difference_document(gate.difference),
-            },
-        }
-        for gate in gates
-    ]
-
-
-def difference_document(difference: Difference) -> dict[str, Any]:
-    """Describe a paired difference."""
-    return {
-        "unit": difference.unit,
-        "count": difference.count,
-        "difference": difference.difference,
-        "standard_error": difference.standard_error,
-        "plain_error": difference.plain_error,
-        "noise": difference.bound(),
-    }
-
-
-def gate_lines(gates: Sequence[Gate]) -> list[str]:
-    """Say of each gate whether it was passed."""
-    return [
-        f"gate {gate.name} {'passed' if gate.passed else 'MISSED'}: {gate.reason}" for gate in gates
-    ]
-
 
 # Validation error this many times training error reads as much overfitting, or as none.
 _OVERFITS, _CLOSE = 2.5, 1.1
@@ -72,17 +31,16 @@ _OVERFITS, _CLOSE = 2.5, 1.1
 
 def cv_document(
     run: Run, gates: Sequence[Gate] = (), earlier: Comparison | None = None
-) -> dict[str, Any]:
+) -> CvDocument:
     """Describe a cross-validated run, the gates it was held against, the best run before it."""
     record = run.record
-    return document(
-        "cv",
+    return CvDocument(
         competition=record["competition"],
         run=run.name,
         path=str(run.path),
         metric=record["metric"],
         scores=record["scores"],
-        expected=expected_document(record),
+        expected=expected_score(record),
         folds=record["folds"],
         members=len(record["members"]),
         partners=record["partners"],
@@ -93,64 +51,121 @@ def cv_document(
         notes=record["notes"],
         data=record["data"],
         folds_sha256=record["files"]["folds.csv"],
-        earlier=earlier_document(earlier),
-        gates=gate_documents(gates),
+        earlier=_earlier(earlier),
+        gates=[_gate_result(gate) for gate in gates],
     )
 
 
+def expected_score(record: Mapping[str, Any]) -> Expected:
+    """Describe the score to expect on the test rows, and how far it may be off."""
+    rows, test_rows = (record["data"][role]["rows"] for role in ("train", "test"))
+    # Runs of earlier versions have no standard error.
+    own = record["scores"].get("oof_error")
+    error = None if own is None else expected_error(own, rows, test_rows)
+    return Expected(record["scores"]["oof"], error, test_rows)
+
+
+def groups_of(record: Mapping[str, Any]) -> list[int]:
+    """Return how many members were trained at once, group by group; runs of old do not say."""
+    return list(record.get("groups") or [len(record["members"])])
+
+
+def _earlier(comparison: Comparison | None) -> Earlier | None:
+    if comparison is None or comparison.by_row is None:
+        return None
+    first, paired = comparison.first, comparison.by_row
+    return Earlier(
+        first.name, first.oof, paired.difference, paired.standard_error, comparison.same_folds
+    )
+
+
+def _gate_result(gate: Gate) -> GateResult:
+    name: Any = gate.name
+    comparison = None
+    if gate.difference is not None:
+        paired = paired_difference(gate.difference)
+        compared: dict[str, Any] = {"baseline": gate.baseline, "tolerance": gate.tolerance}
+        comparison = BaselineDifference(**compared, **vars(paired))
+    return GateResult(name, gate.limit, gate.found, gate.passed, gate.reason, comparison)
+
+
+def paired_difference(difference: Difference) -> PairedDifference:
+    """Describe a paired difference."""
+    return PairedDifference(**vars(difference), noise=difference.bound())
+
+
 def cv_view(
-    run: Run,
-    gates: Sequence[Gate] = (),
+    document: CvDocument,
+    partner_share: float = 0.0,
     earlier: Comparison | None = None,
     steps: Sequence[Step] = (),
 ) -> Group:
-    """Show a cross-validated run: folds, scores, what they mean, where it is, what to do next."""
-    record, scores = run.record, run.record["scores"]
-    folds, members = len(record["folds"]), len(record["members"])
+    """Show a cross-validated run: folds, scores, what they mean, where it is, what to do next.
+
+    Args:
+        document: what to show.
+        partner_share: how much of the vote its partners have, if it has any.
+        earlier: how it does beside the best run before it.
+        steps: commands to go on with.
+    """
+    scores, expected = document.scores, document.expected
+    folds, error = len(document.folds), scores.get("oof_error")
     lines = [
-        f"pooled out-of-fold {METRICS[record['metric']].help}: {pooled_text(scores)}",
-        f"mean of folds: {score_text(scores['fold_mean'])} ± {score_text(scores['fold_sd'])} "
-        "(standard deviation)",
-        f"to expect on {record['data']['test']['rows']} test rows: {expected_text(record)}, "
+        f"pooled out-of-fold {METRICS[document.metric].help}: {score_text(scores['oof'], error)}"
+        + ("" if error is None else " (standard error)"),
+        f"mean of folds: {score_text(scores['fold_mean'], scores['fold_sd'])} (standard deviation)",
+        f"to expect on {expected.rows} test rows: {score_text(expected.score, expected.error)}, "
         "or a little less",
         *([difference_text(earlier)] if earlier is not None and earlier.by_row else []),
         fit_sentence(scores["train_mean"], scores["fold_mean"]),
-        *_partner_lines(record),
-        *record["notes"],
-        f"{members} members ({folds} folds x {members // folds}) trained together in "
-        f"{record['timing']['seconds']:.1f} s on {record['device']} "
-        f"({threads_text(record['threads'])}){groups_text(record)}",
-        f"saved as run {run.name} in {run.path}",
-        *gate_lines(gates),
+        *[f"{line}; partners have {partner_share:g} of the vote" for line in alone_lines(document)],
+        *document.notes,
+        f"{document.members} members ({folds} folds x {document.members // folds}) trained "
+        f"together in {trained_text(document)}",
+        f"saved as run {document.run} in {document.path}",
+        *gate_lines(document.gates),
     ]
-    return Group(_folds_table(record), *[Text(line) for line in lines], *step_lines(steps))
+    return Group(_folds_table(document), *texts(*lines), *step_lines(steps))
 
 
-def _folds_table(record: Mapping[str, Any]) -> Table:
-    scores = record["scores"]
+def gate_lines(gates: Sequence[GateResult]) -> list[str]:
+    """Say of each gate whether it was passed."""
+    return [
+        f"gate {gate.name} {'passed' if gate.passed else 'MISSED'}: {gate.reason}" for gate in gates
+    ]
+
+
+def trained_text(document: CvDocument | RunsShowDocument) -> str:
+    """Return how long training took and on what: `12.3 s on cpu (2 threads), in 2 groups of 8`."""
+    groups = document.groups
+    size = f"up to {max(groups)}" if len(set(groups)) > 1 else str(groups[0])
+    together = f", in {len(groups)} groups of {size}" if len(groups) > 1 else ""
+    where = f"{document.device} ({threads_text(document.threads)})"
+    return f"{document.seconds:.1f} s on {where}{together}"
+
+
+def alone_lines(document: CvDocument | RunsShowDocument) -> list[str]:
+    """Say what the networks and each partner score alone; nothing without partners."""
+    alone = [f"{partner['name']} {score_text(partner['oof'])}" for partner in document.partners]
+    networks = f"networks {score_text(document.scores['networks_oof'])}"
+    return [f"pooled score of each alone: {', '.join([networks, *alone])}"] if alone else []
+
+
+def _folds_table(document: CvDocument) -> Table:
+    scores = document.scores
     columns = ("fold", "train", "validation", "ratio")
-    table = make_table(*columns, right=columns)
-    for fold in record["folds"]:
-        table.add_row(str(fold["fold"]), *_fit_cells(fold["train"], fold["validation"]))
+    rows = [(str(f["fold"]), *_fit(f["train"], f["validation"])) for f in document.folds]
+    table = make_table(columns, rows, columns)
     table.add_section()
-    table.add_row("mean", *_fit_cells(scores["train_mean"], scores["fold_mean"]), style="bold")
-    table.add_row("sd", "", score_text(scores["fold_sd"]))
+    mean = _fit(scores["train_mean"], scores["fold_mean"])
+    table.add_row(*texts("mean", *mean), style="bold")
+    table.add_row(*texts("sd", "", score_text(scores["fold_sd"])))
     return table
 
 
-def _fit_cells(train: float, validation: float) -> tuple[str, str, str]:
+def _fit(train: float, validation: float) -> tuple[str, str, str]:
     ratio = f"{validation / train:.2f}" if train > 0 else ""
     return score_text(train), score_text(validation), ratio
-
-
-def _partner_lines(record: Mapping[str, Any]) -> list[str]:
-    """Say what the networks and each partner score alone; nothing without partners."""
-    if not record["partners"]:
-        return []
-    alone = [f"networks {score_text(record['scores']['networks_oof'])}"]
-    alone += [f"{partner['name']} {score_text(partner['oof'])}" for partner in record["partners"]]
-    share = record["settings"]["partner_share"]
-    return [f"pooled score of each alone: {', '.join(alone)}; partners have {share:g} of the vote"]
 
 
 def fit_sentence(train: float, validation: float) -> str:

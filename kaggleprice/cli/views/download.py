@@ -3,49 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 from rich.console import Group
-from rich.text import Text
 
 from kaggleprice.api.workflow import Download
-from kaggleprice.cli.views.tables import document, make_table, step_lines
+from kaggleprice.cli.documents import DownloadDocument, DownloadedFile
+from kaggleprice.cli.views.tables import make_table, path_text, step_lines, texts
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.runs.advice import Step
 
 
-def download_document(competition: Competition, downloads: Sequence[Download]) -> dict[str, Any]:
+def download_document(competition: Competition, downloads: Sequence[Download]) -> DownloadDocument:
     """Describe downloaded files."""
     files = [
-        {
-            "role": d.file.role,
-            "path": str(d.file.path),
-            "bytes": d.file.bytes,
-            "rows": d.rows,
-            "columns": d.columns,
-            "sha1": d.file.sha1,
-            "sha256": d.file.sha256,
-            "status": d.file.status,
-            "verified": d.file.verified,
-            "backup": None if d.file.backup is None else str(d.file.backup),
-        }
+        DownloadedFile(
+            role=d.file.role,
+            path=str(d.file.path),
+            bytes=d.file.bytes,
+            rows=d.rows,
+            columns=d.columns,
+            sha1=d.file.sha1,
+            sha256=d.file.sha256,
+            status=d.file.status,
+            verified=d.file.verified,
+            backup=path_text(d.file.backup),
+        )
         for d in downloads
     ]
-    return document("download", competition=competition.name, files=files)
+    return DownloadDocument(competition=competition.name, files=files)
 
 
-def download_view(downloads: Sequence[Download], steps: Sequence[Step] = ()) -> Group:
+def download_view(document: DownloadDocument, steps: Sequence[Step] = ()) -> Group:
     """Show downloaded files: name, size, rows and columns, hash, status; where; what is next."""
-    right = ("bytes", "rows", "columns")
-    table = make_table("file", *right, "SHA-256", "status", right=right)
-    for d in downloads:
-        table.add_row(
-            Text(d.file.path.name, overflow="fold"),
-            f"{d.file.bytes:,}",
-            f"{d.rows:,}",
-            f"{d.columns:,}",
-            d.file.sha256[:8],
-            d.file.status + ("" if d.file.verified else ", no hash"),
+    paths = [Path(file.path) for file in document.files]
+    rows = [
+        (
+            path.name,
+            f"{file.bytes:,}",
+            f"{file.rows:,}",
+            f"{file.columns:,}",
+            file.sha256[:8],
+            file.status + ("" if file.verified else ", no hash"),
         )
-    folders = dict.fromkeys(str(d.file.path.parent) for d in downloads)
-    return Group(table, Text(f"in {', '.join(folders)}"), *step_lines(steps))
+        for file, path in zip(document.files, paths, strict=True)
+    ]
+    right = ("bytes", "rows", "columns")
+    folders = ", ".join(dict.fromkeys(str(path.parent) for path in paths))
+    return Group(
+        make_table(("file", *right, "SHA-256", "status"), rows, right),
+        *texts(f"in {folders}"),
+        *step_lines(steps),
+    )

@@ -4,68 +4,62 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import Any
 
 from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
 from kaggleprice.api.workflow import Preprocessed
-from kaggleprice.cli.views.tables import document, make_table, path_text
+from kaggleprice.cli.documents import CategoricalColumn, NumericColumn, PreprocessDocument
+from kaggleprice.cli.views.tables import make_table, path_text, texts
 from kaggleprice.preprocessing.fitted import CategoricalState, NumericState
 from kaggleprice.settings.recipe import Recipe
 
 _FIRST_COLUMNS, _LAST_COLUMNS = 4, 3
 
 
-def preprocess_document(result: Preprocessed) -> dict[str, Any]:
+def preprocess_document(result: Preprocessed) -> PreprocessDocument:
     """Describe encoded features."""
-    return document(
-        "preprocess",
+    fitted = result.fitted
+    return PreprocessDocument(
         features_in=result.features_in,
         features_out=len(result.frame.columns),
         output=path_text(result.output),
         recipe=path_text(result.recipe_output),
         rows=len(result.frame),
-        rows_fitted=result.fitted.rows,
-        numeric=[_plain(c) for c in result.fitted.numeric],
-        categorical=[asdict(c) for c in result.fitted.categorical],
+        rows_fitted=fitted.rows,
+        # JSON knows no NaN: where the nearest rows decide, fill is null.
+        numeric=[
+            NumericColumn(**asdict(c) | {"fill": None if math.isnan(c.fill) else c.fill})
+            for c in fitted.numeric
+        ],
+        categorical=[CategoricalColumn(**asdict(c)) for c in fitted.categorical],
     )
 
 
-def _plain(state: NumericState) -> dict[str, Any]:
-    """Return a state as JSON has it, which knows no NaN: where neighbours decide, fill is null."""
-    return {**asdict(state), "fill": None if math.isnan(state.fill) else state.fill}
-
-
-def preprocess_view(result: Preprocessed, head: int) -> Group:
+def preprocess_view(document: PreprocessDocument, result: Preprocessed, head: int) -> Group:
     """Show what was done per column, or the first `head` rows of some features."""
-    fitted = result.fitted
-    shown = _head_view(result, head) if head else _columns_view(result)
     lines = [
-        f"{result.features_in} columns -> {len(result.frame.columns)} features, "
-        f"learned from {fitted.rows} rows"
+        f"{document.features_in} columns -> {document.features_out} features, "
+        f"learned from {document.rows_fitted} rows"
     ]
-    if result.output is not None:
-        lines.append(f"{len(result.frame)} rows written to {result.output}")
-        lines.append(f"fitted recipe written to {result.recipe_output}")
-    return Group(shown, *[Text(line) for line in lines])
+    if document.output is not None:
+        lines.append(f"{document.rows} rows written to {document.output}")
+        lines.append(f"fitted recipe written to {document.recipe}")
+    return Group(_head_view(result, head) if head else _columns_view(result), *texts(*lines))
 
 
 def _columns_view(result: Preprocessed) -> Table:
-    table = make_table("column", "kind", "missing", "what became of it", right=("missing",))
-    states: list[NumericState | CategoricalState] = [*result.fitted.numeric]
-    states += result.fitted.categorical
     recipe = result.fitted.recipe
-    for state in states:
-        kind = "numeric" if isinstance(state, NumericState) else "categorical"
-        missing = str(state.missing) if state.missing else ""
-        table.add_row(
-            state.name,
-            kind,
-            missing,
-            Text(_describe(state, recipe), overflow="ellipsis"),
+    rows = [
+        (state.name, kind, str(state.missing or ""), _describe(state, recipe))
+        for kind, states in (
+            ("numeric", result.fitted.numeric),
+            ("categorical", result.fitted.categorical),
         )
+        for state in states
+    ]
+    table = make_table(("column", "kind", "missing", "what became of it"), rows, ("missing",))
+    table.columns[-1].overflow = "ellipsis"
     return table
 
 
@@ -89,12 +83,13 @@ def _describe(state: NumericState | CategoricalState, recipe: Recipe) -> str:
 def _head_view(result: Preprocessed, head: int) -> Table:
     frame = result.frame
     first, last = frame.columns[:_FIRST_COLUMNS], frame.columns[_FIRST_COLUMNS:][-_LAST_COLUMNS:]
-    between = len(frame.columns) - len(first) - len(last)
-    gap = ["..."] if between else []
-    table = make_table(*first, *gap, *last, right=[*first, *last])
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in frame[[*first, *last]].head(head).to_numpy():
-        cells = [f"{value:.4f}" for value in row]
-        table.add_row(*cells[: len(first)], *gap, *cells[len(first) :])
-    return table
+    gap = ["..."] if len(frame.columns) > len(first) + len(last) else []
+    rows = [
+        [
+            *(f"{value:.4f}" for value in row[: len(first)]),
+            *gap,
+            *(f"{value:.4f}" for value in row[len(first) :]),
+        ]
+        for row in frame[[*first, *last]].head(head).to_numpy()
+    ]
+    return make_table([*first, *gap, *last], rows, right={*first, *last})

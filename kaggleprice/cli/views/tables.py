@@ -1,34 +1,38 @@
-"""What all views share: one JSON document's head, one look of tables, one way to write numbers."""
+"""What all views share: one look of tables, and one way to write numbers and text from data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from kaggleprice.cli.console import SCHEMA_VERSION
+from kaggleprice.cli.console.text import printable
+from kaggleprice.reports.wording import score
 
 if TYPE_CHECKING:  # it reads runs, which needs torch; some views are of lighter things
     from kaggleprice.runs.advice import Step
 
-
 _ROOM = 80
 
 
-def document(command: str, **content: Any) -> dict[str, Any]:
-    """Return a JSON document of a command."""
-    return {"schema_version": SCHEMA_VERSION, "command": command, **content}
+def texts(*shown: str) -> list[Text]:
+    """Return texts for a terminal, each a line or a cell, whatever data put into them."""
+    return [Text(printable(text)) for text in shown]
 
 
-def make_table(*columns: str, right: Sequence[str] = ()) -> Table:
-    """Return an empty table; the columns in `right` hold numbers."""
+def make_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]] = (), right: Collection[str] = ()
+) -> Table:
+    """Return a table; the columns in `right` hold numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left")
+    for column, head in zip(columns, texts(*columns), strict=True):
+        table.add_column(head, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*texts(*row))
     return table
 
 
@@ -40,7 +44,7 @@ def step_lines(steps: Sequence[Step]) -> list[Text]:
     return [
         Text.assemble(
             "next: " if number == 0 else "      ",
-            (step.command.ljust(width if told else 0), "bold"),
+            (printable(step.command).ljust(width if told else 0), "bold"),
             (f"  # {step.purpose}" if told else "", "dim"),
         )
         for number, step in enumerate(steps)
@@ -57,20 +61,6 @@ def threads_text(count: int) -> str:
     return f"{count} thread{'s' * (count != 1)}"
 
 
-def groups_of(record: Mapping[str, Any]) -> list[int]:
-    """Return how many members were trained at once, group by group; runs of old do not say."""
-    return list(record.get("groups") or [len(record["members"])])
-
-
-def groups_text(record: Mapping[str, Any]) -> str:
-    """Return `, in 2 groups of 32`; nothing where all were trained at once."""
-    groups = groups_of(record)
-    if len(groups) == 1:
-        return ""
-    size = f"up to {max(groups)}" if len(set(groups)) > 1 else str(groups[0])
-    return f", in {len(groups)} groups of {size}"
-
-
-def score_text(value: float) -> str:
-    """Return a score as tables have it."""
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
+def score_text(value: float, error: float | None = None) -> str:
+    """Return a score as tables have it; with its error, where there is one: `0.1184 ± 0.0061`."""
+    return score(value) if error is None else f"{score(value)} ± {score(error)}"
