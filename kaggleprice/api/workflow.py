@@ -37,7 +37,7 @@ from kaggleprice.runs import reading, writing
 from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.reading import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
-from kaggleprice.settings.options import show_value
+from kaggleprice.settings.declaration import show_value
 from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.settings.run import (
     COMBINES,

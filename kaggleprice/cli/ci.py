@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kaggleprice.cli.help import CI
 from kaggleprice.core.errors import KagglePriceError, OutputError, UsageError
 from kaggleprice.core.files import check_writable, replacing
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from kaggleprice.runs.gates import Gate, Limits
     from kaggleprice.runs.reading import Run
 
-PANEL = "Gates and reports for CI"
 _ON_GITHUB, _STEP_SUMMARY = "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"
 
 FailAboveOption = Annotated[
@@ -28,9 +28,9 @@ FailAboveOption = Annotated[
     typer.Option(
         "--fail-above",
         metavar="SCORE",
-        help="Exit with 6 where the pooled score is above this. [dim](default: none)[/]",
-        show_default=False,
-        rich_help_panel=PANEL,
+        help="Exit with 6 where the pooled score is above this.",
+        show_default="none",
+        rich_help_panel=CI,
     ),
 ]
 BaselineOption = Annotated[
@@ -40,10 +40,9 @@ BaselineOption = Annotated[
         metavar="RUN|FILE",
         help="Exit with 6 where the pooled score is worse than this run's by more than "
         "--tolerance and noise: the 95 % bound of the paired difference, by rows for a run, by "
-        "folds for a copied run.json or a saved `cv --json` document. Needs the same folds. "
-        "[dim](default: none)[/]",
-        show_default=False,
-        rich_help_panel=PANEL,
+        "folds for a copied run.json or a saved `cv --json` document. Needs the same folds.",
+        show_default="none",
+        rich_help_panel=CI,
     ),
 ]
 ToleranceOption = Annotated[
@@ -51,10 +50,9 @@ ToleranceOption = Annotated[
     typer.Option(
         "--tolerance",
         metavar="X",
-        help="How much worse than --baseline may be, beyond noise, in the score's unit. "
-        "[dim](default: 0)[/]",
-        show_default=False,
-        rich_help_panel=PANEL,
+        help="How much worse than --baseline may be, beyond noise, in the score's unit.",
+        show_default="0",
+        rich_help_panel=CI,
     ),
 ]
 JunitOption = Annotated[
@@ -62,10 +60,9 @@ JunitOption = Annotated[
     typer.Option(
         "--junit",
         metavar="FILE.xml",
-        help="Write folds and gates as JUnit XML; an earlier file is replaced. "
-        "[dim](default: none)[/]",
-        show_default=False,
-        rich_help_panel=PANEL,
+        help="Write folds and gates as JUnit XML; an earlier file is replaced.",
+        show_default="none",
+        rich_help_panel=CI,
     ),
 ]
 SummaryOption = Annotated[
@@ -74,9 +71,9 @@ SummaryOption = Annotated[
         "--summary",
         metavar="FILE.md",
         help="Write a Markdown summary; an earlier file is replaced. In any case it is appended "
-        f"to ${_STEP_SUMMARY} where that is set. [dim](default: none)[/]",
-        show_default=False,
-        rich_help_panel=PANEL,
+        f"to ${_STEP_SUMMARY} where that is set.",
+        show_default="none",
+        rich_help_panel=CI,
     ),
 ]
 

@@ -1,34 +1,118 @@
-"""Commands as typer knows them: their help, their configuration, and what a slip meant."""
+"""Commands as click knows them: their options, their help, and what is said of a slip."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from kaggleprice.cli import help as helping
-from kaggleprice.cli.config_file import did_you_mean, unknown_variables
-from kaggleprice.cli.configured import name_variables, origin_of, tree_of
+from kaggleprice.cli.arguments import ProgressOption, VerboseOption
+from kaggleprice.cli.completion import complete_setting
+from kaggleprice.cli.config_file import did_you_mean, environment_name, unknown_variables
+from kaggleprice.cli.configured import ConfigOption, NoConfigOption, origin_of, tree_of
 from kaggleprice.cli.output import make_reporter
 from kaggleprice.core.errors import UnknownNameError, UsageError
+from kaggleprice.settings.declaration import Setting
+from kaggleprice.settings.run import OPTIONS
 
-_SURPLUS = re.compile(r"Got unexpected extra argument\(?s?\)? \((.+)\)\.?")
 _TYPES = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
-class Command(TyperCommand):
-    """A command that reads the configuration, and names what was meant by a slip."""
+def _common(
+    no_config: NoConfigOption = False,
+    config_file: ConfigOption = None,
+    progress: ProgressOption = "auto",
+    verbose: VerboseOption = False,
+) -> None:
+    """Declare the options of every command; callbacks do what they ask for."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        name_variables(self.params)
+
+_app = typer.Typer(add_completion=False)
+_app.command()(_common)
+_COMMON: list[Any] = typer.main.get_command(_app).params
+_NO_CONFIG, _CONFIG, _PROGRESS, _VERBOSE = _COMMON
+
+
+class SettingOption(TyperOption):
+    """The option of a setting, made from its declaration.
+
+    Attributes:
+        setting: its declaration, which reads the value wherever it comes from.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        off = f"/--no-{setting.flag[2:]}" if setting.is_switch else ""
+        # What typer makes of `bool` and of `str`.
+        kind = _VERBOSE if setting.is_switch else _PROGRESS
+        super().__init__(
+            param_decls=[setting.name, setting.flag + off],
+            type_descriptor=kind.type_descriptor,
+            is_flag=setting.is_switch,
+            help=setting.help_text,
+            metavar=setting.metavar,
+            show_default=setting.default_text,
+            rich_help_panel=setting.panel,
+            autocompletion=lambda ctx, args, typed: complete_setting(setting, typed),
+        )
+        self.setting = setting
+
+    def process_value(self, ctx: Any, value: Any) -> Any:
+        """Read the value.
+
+        Raises:
+            UsageError: for one that cannot be; it says where it stands.
+        """
+        if value is None:
+            return None
+        origin = origin_of(ctx, self.name)
+        if self.is_flag and origin.kind == "environment":
+            value = super().process_value(ctx, value)
+        return self.setting.parse(value, origin.where)
+
+
+class _Helped:
+    """Help as plain text, at once."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options, with typer's own switches off rather than unsaid.
+
+        Typer would load pydantic to find out that `None` is no truth value.
+        """
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for option in params:
+            if not option.expose_value and option.default is None:
+                option.default = False
+        return params
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help as plain text."""
+        """Write the help."""
         formatter.write(helping.format_help(self, ctx))
+
+
+class Command(_Helped, TyperCommand):
+    """A command that reads the configuration, and names what was meant by a slip.
+
+    Attributes:
+        settings: those that are options of the command.
+    """
+
+    settings: Sequence[Setting] = ()
+    # Surplus words are left to this class, which says more of them than click does.
+    allow_extra_args = True
+
+    def __init__(self, name: str | None, *, params: list[Any], **more: Any) -> None:
+        self._own = [parameter.name for parameter in params]
+        # The file comes first: it gives the others their defaults.
+        settings = map(SettingOption, self.settings)
+        options = [_NO_CONFIG, _CONFIG, *params, *settings, _PROGRESS, _VERBOSE]
+        super().__init__(name, params=options, **more)
+        for option in options:
+            if option.param_type_name == "option" and option.envvar is None:
+                option.envvar = environment_name(helping.long_name(option))
+                option.show_envvar = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read arguments, environment and configuration.
@@ -38,7 +122,7 @@ class Command(TyperCommand):
         """
         given = list(args)
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except typer.BadParameter as error:
             parameter = getattr(error, "param", None)
             if parameter is None or type(error) is not typer.BadParameter:
@@ -46,24 +130,36 @@ class Command(TyperCommand):
             raise UsageError(_refusal(error, parameter, ctx)) from None
         except typer.TyperException as error:
             raise _meant(error, ctx, given) from None
+        if rest and not (ctx.ignore_unknown_options or ctx.resilient_parsing):
+            raise UsageError(_surplus(ctx, rest))
+        return rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Do the work; say first which variables were meant for it, as it seems, and are not."""
+        """Run the command; say first which variables look like options and are none."""
         unknown = list(unknown_variables(tree_of(ctx.find_root().command)))
         # `config` says so in its result.
         if unknown and self.name != "config":
             with make_reporter(ctx.params.get("quiet", False)) as reporter:
                 for sentence in unknown:
                     reporter.notice(sentence)
-        return super().invoke(ctx)
+        # The function has no parameters for settings and for what all commands share.
+        return ctx.invoke(self.callback, **{name: ctx.params[name] for name in self._own})
 
 
-class Commands(TyperGroup):
+class RunCommand(Command):
+    """A command that takes every setting of a run."""
+
+    settings = tuple(OPTIONS.values())
+
+
+class RecipeCommand(Command):
+    """A command that takes the settings of a recipe."""
+
+    settings = tuple(setting for setting in OPTIONS.values() if setting.panel == "Recipe")
+
+
+class Commands(_Helped, TyperGroup):
     """Commands below one name, of which an unknown one lists the valid ones."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help as plain text."""
-        formatter.write(helping.format_help(self, ctx))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of this name; None in a line that is being completed.
@@ -91,22 +187,19 @@ class Commands(TyperGroup):
 
 
 def _meant(error: typer.TyperException, context: Any, given: Sequence[str]) -> Exception:
-    surplus = _SURPLUS.fullmatch(error.message)
-    if surplus is not None:
-        return UsageError(_surplus(context, surplus[1]))
     # Only the parser's "no such option" has this attribute; typer keeps the class to itself.
     if not hasattr(error, "possibilities"):
         return error
     return UsageError(unknown_option(context, getattr(error, "option_name", ""), given))
 
 
-def _surplus(context: Any, words: str) -> str:
+def _surplus(context: Any, words: Sequence[str]) -> str:
     own = [name for p in context.command.get_params(context) for name in _names(p)]
-    name, equals, _ = f"--{words.split()[0]}".partition("=")
+    name, equals, _ = f"--{words[0]}".partition("=")
     # A word alone is rather a value whose option was forgotten than the option.
     ending = did_you_mean(name, own) if equals or name in own else ""
     ending = ending or f"; `{context.command_path} --help` says what it takes."
-    return f"unexpected argument '{words}' after `{context.command_path}`{ending}"
+    return f"unexpected argument '{' '.join(words)}' after `{context.command_path}`{ending}"
 
 
 def _refusal(error: typer.BadParameter, parameter: Any, context: Any) -> str:
@@ -120,7 +213,7 @@ def _refusal(error: typer.BadParameter, parameter: Any, context: Any) -> str:
         wanted += f" from {parameter.min}"
     if parameter.max is not None:
         wanted += f" up to {parameter.max}"
-    # typer converts by pydantic, whose error knows what it was given.
+    # typer converts by pydantic, whose error says what it was given.
     details: list[Any] = getattr(error.__cause__, "errors", list)()
     found = f"; found {details[0]['input']!r}" if details else ""
     return f"{where} takes {wanted}{found}."

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from kaggleprice.cli.arguments import (
-    DATA,
     CompetitionOption,
     DataDirOption,
     JsonOption,
     QuietOption,
 )
+from kaggleprice.cli.help import DATA
 from kaggleprice.cli.output import make_reporter, make_source, repeated, show, start
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 
@@ -32,9 +32,8 @@ def download(
         typer.Option(
             "--from",
             metavar="PATH",
-            help="Take the files from this folder or zip, recognised by hash. "
-            "[dim](default: the competition's mirrors)[/]",
-            show_default=False,
+            help="Take the files from this folder or zip, recognised by hash.",
+            show_default="the competition's mirrors",
             rich_help_panel=DATA,
         ),
     ] = None,

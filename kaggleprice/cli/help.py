@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from typer.core import TyperOption
 
 ARGUMENTS, OPTIONS, COMMANDS = "Arguments", "Options", "Commands"
-# What all commands have in common comes last.
+DATA, RUN, CI, OUTPUT = "Data", "Run", "Gates and reports for CI", "Output"
 CONFIGURATION = "Configuration"
+# What most commands have in common comes last.
+_LAST = (CI, OUTPUT, CONFIGURATION, OPTIONS)
 _TAG = re.compile(r"\[/?(?:bold|dim|italic|cyan)?\]")
 _SHORT, _FIRM = re.compile(r"\((?:default: )[^ ()]{1,14}\)"), "\N{NO-BREAK SPACE}"
 _NARROWEST = 40
@@ -54,8 +56,10 @@ def help_text(parameter: Any) -> str:
     text = " ".join(plain(parameter.help or "").split())
     if parameter.show_envvar and isinstance(parameter.envvar, str):
         text += f" [env var: {parameter.envvar}]"
-    default = parameter.default
-    if parameter.show_default and default is not None and default is not False and default != "":
+    default, stated = parameter.default, parameter.show_default
+    if isinstance(stated, str):
+        text += f" (default: {stated})"
+    elif stated and default is not None and default is not False and default != "":
         text += f" (default: {default})"
     return text.strip()
 
@@ -73,7 +77,7 @@ def panels(command: Any, context: Any) -> dict[str, list[TyperOption]]:
         if not parameter.hidden:
             name = getattr(parameter, "rich_help_panel", None) or kind
             found.setdefault(name, []).append(parameter)
-    last = {name: found.pop(name) for name in (CONFIGURATION, OPTIONS) if name in found}
+    last = {name: found.pop(name) for name in _LAST if name in found}
     return {**found, **last}
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from kaggleprice.cli.arguments import (
-    OUTPUT,
-    RUN,
     CheckpointOption,
     CompetitionOption,
     DataDirOption,
@@ -23,12 +21,14 @@ from kaggleprice.cli.arguments import (
     RunsDirOption,
     ThreadsOption,
     TimeLimitOption,
-    add_options,
     chosen_settings,
+    given_settings,
     tell_idle,
 )
+from kaggleprice.cli.commands import RunCommand
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
+from kaggleprice.cli.help import OUTPUT, RUN
 from kaggleprice.cli.output import (
     make_reporter,
     make_source,
@@ -39,13 +39,13 @@ from kaggleprice.cli.output import (
 )
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 
+COMMAND = RunCommand
 EXAMPLES = (
     "kaggleprice predict",
     "kaggleprice predict --run mlp-001 --combine median -o median.csv",
 )
 
 
-@add_options("Folds and members", "Network", "Training", "Recipe")
 def predict(
     *,
     context: typer.Context,
@@ -58,10 +58,9 @@ def predict(
             "--run",
             metavar="NAME",
             autocompletion=complete_runs,
-            help="Which run predicts: its name, COMPETITION/NAME or folder. "
-            "[dim](default: the latest; without one, it is trained)[/]",
+            help="Which run predicts: its name, COMPETITION/NAME or folder. ",
             rich_help_panel=RUN,
-            show_default=False,
+            show_default="the latest; without one, it is trained",
         ),
     ] = None,
     runs_dir: RunsDirOption = Path("runs"),
@@ -72,7 +71,6 @@ def predict(
     checkpoint_every: CheckpointOption = "10s",
     dry_run: DryRunOption = False,
     folds: FoldsOption = None,
-    options: dict[str, Any],
     output: Annotated[
         Path,
         typer.Option(
@@ -99,9 +97,10 @@ def predict(
         return
     source = make_source(competition, data_dir, no_verify)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
+    options = given_settings(context)
     configured = [n for n in ("preset", "folds", *options) if not explicit(context, n)]
     request = workflow.PredictRequest(run, preset, options, folds, configured)
-    tell_idle(context, chosen_settings(context, options, preset), folds, quiet)
+    tell_idle(context, chosen_settings(context, preset), folds, quiet)
     if dry_run:
         with make_reporter(quiet) as reporter:
             planned = plan_prediction(source, runtime, request, output=output, progress=reporter)

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from kaggleprice.cli.arguments import (
-    OUTPUT,
     CompetitionOption,
     DataDirOption,
     DeviceOption,
@@ -19,6 +18,7 @@ from kaggleprice.cli.arguments import (
     ThreadsOption,
 )
 from kaggleprice.cli.completion import complete_runs
+from kaggleprice.cli.help import OUTPUT
 from kaggleprice.cli.output import make_reporter, make_source, make_workplace, show, start
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 from kaggleprice.core.errors import UsageError
@@ -36,8 +36,8 @@ def report(
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="Its name, COMPETITION/NAME or folder. [dim](default: the latest)[/]",
-            show_default=False,
+            help="Its name, COMPETITION/NAME or folder.",
+            show_default="the latest",
             autocompletion=complete_runs,
         ),
     ] = None,
@@ -53,9 +53,8 @@ def report(
             "--repeats",
             metavar="N",
             min=1,
-            help="Permutations of each column for its importance. "
-            f"[dim](default: {DEFAULT_REPEATS})[/]",
-            show_default=False,
+            help="Permutations of each column for its importance.",
+            show_default=str(DEFAULT_REPEATS),
             rich_help_panel=REPORT,
         ),
     ] = None,
@@ -84,9 +83,8 @@ def report(
             "--output",
             "-o",
             metavar="FILE.html",
-            help="A copy of the page, beside the run folder's report.html. "
-            "[dim](default: no copy)[/]",
-            show_default=False,
+            help="A copy of the page, beside the run folder's report.html.",
+            show_default="no copy",
             rich_help_panel=OUTPUT,
         ),
     ] = None,

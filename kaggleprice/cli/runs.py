@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggleprice.cli.arguments import DATA, OUTPUT, JsonOption, QuietOption, RunsDirOption
+from kaggleprice.cli.arguments import JsonOption, QuietOption, RunsDirOption
 from kaggleprice.cli.commands import Commands
 from kaggleprice.cli.completion import complete_competitions
+from kaggleprice.cli.help import DATA, OUTPUT
 from kaggleprice.cli.output import show
 from kaggleprice.core.errors import UsageError
 from kaggleprice.runs import run_folders
@@ -57,8 +58,8 @@ CompetitionsOption = Annotated[
         "--competition",
         "-c",
         metavar="NAME|FILE.toml",
-        help="Runs of this competition. [dim](default: of all that have runs)[/]",
-        show_default=False,
+        help="Runs of this competition.",
+        show_default="of all that have runs",
         rich_help_panel=DATA,
         autocompletion=complete_competitions,
     ),
@@ -73,9 +74,9 @@ def _complete(context: typer.Context, incomplete: str) -> list[str]:
     return list(dict.fromkeys(f.name for parent in parents for f in run_folders(parent)))
 
 
-def _named(help_text: str) -> Any:
+def _named(help_text: str, default: str | bool = False) -> Any:
     return typer.Argument(
-        metavar="RUN", help=help_text, show_default=False, autocompletion=_complete
+        metavar="RUN", help=help_text, show_default=default, autocompletion=_complete
     )
 
 
@@ -98,7 +99,7 @@ def list_(
 def show_(
     name: Annotated[
         str | None,
-        _named("Its name, COMPETITION/NAME or folder. [dim](default: the latest)[/]"),
+        _named("Its name, COMPETITION/NAME or folder.", "the latest"),
     ] = None,
     competition: CompetitionsOption = None,
     runs_dir: RunsDirOption = Path("runs"),
@@ -157,8 +158,8 @@ def prune_(
             "--keep",
             metavar="N",
             help="Remove all but the N best runs of each competition and the latest, which "
-            "`predict` uses. [dim](default: keep all)[/]",
-            show_default=False,
+            "`predict` uses.",
+            show_default="keep all",
             rich_help_panel="What goes",
         ),
     ] = None,

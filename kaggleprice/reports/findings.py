@@ -21,7 +21,7 @@ from kaggleprice.reports.drift import Drift, measure_drift
 from kaggleprice.reports.importance import Importance, by_association, measure_importance
 from kaggleprice.reports.out_of_fold import Expected, OutOfFold, expect, read_out_of_fold
 from kaggleprice.runs.reading import Run
-from kaggleprice.settings.options import show_value
+from kaggleprice.settings.declaration import show_value
 from kaggleprice.settings.run import DEFAULT_PRESET, flat_settings, make_settings
 
 Floats = NDArray[np.float64]

@@ -18,7 +18,7 @@ from kaggleprice.reports.findings import Findings
 from kaggleprice.reports.out_of_fold import SHARE, Expected
 from kaggleprice.reports.style import PALETTE, to_svg
 from kaggleprice.reports.wording import amount, cell, listed, score, share, signed
-from kaggleprice.settings.options import show_value
+from kaggleprice.settings.declaration import show_value
 
 _NARROW = {"predictions"}
 

@@ -98,5 +98,5 @@ def test_the_example_file_is_one(text: str, tmp_path: Path) -> None:
     context = root.commands["cv"].make_context(
         "cv", ["--config", str(path)], parent=typer.Context(root)
     )
-    assert context.params["hidden"] == "128,64"
-    assert context.params["dropout"] == "0.3/0.1,0.2"
+    assert context.params["hidden"] == (128, 64)
+    assert context.params["dropout"] == ((0.3,), (0.1, 0.2))

@@ -19,8 +19,7 @@ from kaggleprice.core.errors import OutputError, RunFolderError, UnknownNameErro
 from kaggleprice.runs import describe, listing, pruning
 from kaggleprice.runs.listing import FINISHED, INTERRUPTED, UNREADABLE, Listed, stored_files
 from kaggleprice.runs.records import read_record
-from kaggleprice.settings.options import OPTIONS_BY_NAME
-from kaggleprice.settings.run import PRESETS, RunSettings, make_settings
+from kaggleprice.settings.run import PRESETS, SETTINGS, RunSettings, make_settings
 
 
 def day(number: int) -> str:
@@ -244,8 +243,8 @@ def read_back(typed: str) -> RunSettings:
             preset = words.pop(0)
             continue
         name = flag.removeprefix("no-").replace("-", "_")
-        option = OPTIONS_BY_NAME[name]
-        value = not flag.startswith("no-") if option.type is bool else option.parse(words.pop(0))
+        option = SETTINGS[name]
+        value = not flag.startswith("no-") if option.is_switch else option.parse(words.pop(0))
         options[name] = value
     return make_settings(preset, options)
 
