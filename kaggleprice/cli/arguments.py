@@ -13,7 +13,7 @@ from kaggleprice.cli.completion import (
     complete_presets,
 )
 from kaggleprice.cli.configured import explicit, origin_of
-from kaggleprice.cli.help import DATA, OUTPUT, RUN
+from kaggleprice.cli.help import DATA, OUTPUT, RUN, option
 from kaggleprice.cli.output import make_reporter, manner
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.core.errors import UnknownNameError, UsageError
@@ -25,144 +25,127 @@ from kaggleprice.settings.training import MOST_THREADS
 
 CompetitionOption = Annotated[
     str,
-    typer.Option(
+    option(
+        DATA,
+        f"Which competition: {', '.join(sorted(COMPETITIONS))}, or a TOML file.",
         "--competition",
         "-c",
-        metavar="NAME|FILE.toml",
-        help=f"Which competition: {', '.join(sorted(COMPETITIONS))}, or a TOML file.",
-        rich_help_panel=DATA,
+        value="NAME|FILE.toml",
         autocompletion=complete_competitions,
     ),
 ]
 DataDirOption = Annotated[
     Path,
-    typer.Option(
+    option(
+        DATA,
+        "Folder of the CSVs; missing ones are fetched to it.",
         "--data-dir",
-        metavar="FOLDER",
+        value="FOLDER",
         envvar="KAGGLEPRICE_DATA_DIR",
-        help="Folder of the CSVs; missing ones are fetched to it.",
-        rich_help_panel=DATA,
     ),
 ]
 NoVerifyOption = Annotated[
     bool,
-    typer.Option(
-        "--no-verify",
-        metavar="",
-        help="Take data files whose hash is not the recorded one.",
-        rich_help_panel=DATA,
-    ),
+    option(DATA, "Take data files whose hash is not the recorded one.", "--no-verify"),
 ]
 RunsDirOption = Annotated[
     Path,
-    typer.Option(
-        "--runs-dir",
-        metavar="FOLDER",
-        envvar="KAGGLEPRICE_RUNS_DIR",
-        help="Folder of the runs.",
-        rich_help_panel=RUN,
-    ),
+    option(RUN, "Folder of the runs.", "--runs-dir", value="FOLDER", envvar="KAGGLEPRICE_RUNS_DIR"),
 ]
 FoldsOption = Annotated[
     Path | None,
-    typer.Option(
+    option(
+        "Folds and members",
+        "Take folds from a CSV with the id and a column `fold`, such as a run's folds.csv.",
         "--folds",
-        metavar="CSV",
-        help="Take folds from a CSV with the id and a column `fold`, such as a run's folds.csv.",
-        show_default="made by --k, --shuffle and --fold-seed",
-        rich_help_panel="Folds and members",
+        value="CSV",
+        default="made by --k, --shuffle and --fold-seed",
     ),
 ]
 DeviceOption = Annotated[
     str,
-    typer.Option(
-        "--device",
-        metavar="NAME",
-        help="Where to compute: cpu, cuda, mps, or auto, the first there is of CUDA, MPS, CPU; "
+    option(
+        RUN,
+        "Where to compute: cpu, cuda, mps, or auto, the first there is of CUDA, MPS, CPU; "
         "cuda:0,cuda:1 spreads the networks over several.",
+        "--device",
+        value="NAME",
         autocompletion=complete_devices,
-        rich_help_panel=RUN,
     ),
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option(
+    option(
+        RUN,
+        "CPU threads.",
         "--threads",
-        metavar="N",
+        value="N",
+        default="as torch chooses",
         min=1,
         max=MOST_THREADS,
-        help="CPU threads.",
-        rich_help_panel=RUN,
-        show_default="as torch chooses",
     ),
 ]
 TimeLimitOption = Annotated[
     str | None,
-    typer.Option(
-        "--time-limit",
-        metavar="TIME",
-        help="End training with the last epoch that fits into this time, such as 90s, 10m or "
+    option(
+        RUN,
+        "End training with the last epoch that fits into this time, such as 90s, 10m or "
         "1h30m; the run is valid and marked.",
-        rich_help_panel=RUN,
-        show_default="none",
+        "--time-limit",
+        value="TIME",
+        default="none",
     ),
 ]
 CheckpointOption = Annotated[
     str,
-    typer.Option(
+    option(
+        RUN,
+        "Time between checkpoints, from which the same command goes on after it was interrupted.",
         "--checkpoint-every",
-        metavar="TIME|none",
-        help="Time between checkpoints, from which the same command goes on after it was "
-        "interrupted.",
-        rich_help_panel=RUN,
+        value="TIME|none",
     ),
 ]
 DryRunOption = Annotated[
     bool,
-    typer.Option(
+    option(
+        RUN,
+        "Show what would be read, trained and written, and how long it would take; do nothing.",
         "--dry-run",
-        metavar="",
-        help="Show what would be read, trained and written, and how long it would take; "
-        "do nothing.",
-        rich_help_panel=RUN,
     ),
 ]
 PresetOption = Annotated[
     str | None,
-    typer.Option(
-        "--preset",
-        metavar="NAME",
-        help=f"Settings to start from. One of {', '.join(PRESETS)}; `list` shows them with their "
+    option(
+        RUN,
+        f"Settings to start from. One of {', '.join(PRESETS)}; `list` shows them with their "
         "measured score and time.",
-        rich_help_panel=RUN,
-        show_default=DEFAULT_PRESET,
+        "--preset",
+        value="NAME",
+        default=DEFAULT_PRESET,
         autocompletion=complete_presets,
     ),
 ]
 JsonOption = Annotated[
     bool,
-    typer.Option(
+    option(
+        OUTPUT,
+        "Print one JSON document on stdout instead.",
         "--json",
-        metavar="",
-        help="Print one JSON document on stdout instead.",
-        rich_help_panel=OUTPUT,
         callback=manner.hear_json,
         is_eager=True,
     ),
 ]
 QuietOption = Annotated[
     bool,
-    typer.Option(
-        "--quiet", "-q", metavar="", help="No progress and no notices.", rich_help_panel=OUTPUT
-    ),
+    option(OUTPUT, "No progress and no notices.", "--quiet", "-q"),
 ]
 ProgressOption = Annotated[
     str,
-    typer.Option(
+    option(
+        OUTPUT,
+        f"How progress is told on stderr. One of {', '.join(FORMS)}.",
         "--progress",
-        metavar="NAME",
-        help=f"How progress is told on stderr. One of {', '.join(FORMS)}.",
-        rich_help_panel=OUTPUT,
+        value="NAME",
         callback=manner.hear_progress,
         is_eager=True,
         autocompletion=lambda: list(FORMS),
@@ -170,12 +153,11 @@ ProgressOption = Annotated[
 ]
 VerboseOption = Annotated[
     bool,
-    typer.Option(
+    option(
+        OUTPUT,
+        "More notices: versions, hashes, settings, seconds per stage, files written.",
         "--verbose",
         "-v",
-        metavar="",
-        help="More notices: versions, hashes, settings, seconds per stage, files written.",
-        rich_help_panel=OUTPUT,
         callback=manner.hear_verbose,
         is_eager=True,
     ),

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from kaggleprice.cli.help import CI
+from kaggleprice.cli.help import CI, option
 from kaggleprice.core.errors import KagglePriceError, OutputError, UsageError
 from kaggleprice.core.files import check_writable, replacing
 
@@ -25,55 +23,55 @@ _ON_GITHUB, _STEP_SUMMARY = "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"
 
 FailAboveOption = Annotated[
     float | None,
-    typer.Option(
+    option(
+        CI,
+        "Exit with 6 where the pooled score is above this.",
         "--fail-above",
-        metavar="SCORE",
-        help="Exit with 6 where the pooled score is above this.",
-        show_default="none",
-        rich_help_panel=CI,
+        value="SCORE",
+        default="none",
     ),
 ]
 BaselineOption = Annotated[
     str | None,
-    typer.Option(
-        "--baseline",
-        metavar="RUN|FILE",
-        help="Exit with 6 where the pooled score is worse than this run's by more than "
+    option(
+        CI,
+        "Exit with 6 where the pooled score is worse than this run's by more than "
         "--tolerance and noise: the 95 % bound of the paired difference, by rows for a run, by "
         "folds for a copied run.json or a saved `cv --json` document. Needs the same folds.",
-        show_default="none",
-        rich_help_panel=CI,
+        "--baseline",
+        value="RUN|FILE",
+        default="none",
     ),
 ]
 ToleranceOption = Annotated[
     float | None,
-    typer.Option(
+    option(
+        CI,
+        "How much worse than --baseline may be, beyond noise, in the score's unit.",
         "--tolerance",
-        metavar="X",
-        help="How much worse than --baseline may be, beyond noise, in the score's unit.",
-        show_default="0",
-        rich_help_panel=CI,
+        value="X",
+        default="0",
     ),
 ]
 JunitOption = Annotated[
     Path | None,
-    typer.Option(
+    option(
+        CI,
+        "Write folds and gates as JUnit XML; an earlier file is replaced.",
         "--junit",
-        metavar="FILE.xml",
-        help="Write folds and gates as JUnit XML; an earlier file is replaced.",
-        show_default="none",
-        rich_help_panel=CI,
+        value="FILE.xml",
+        default="none",
     ),
 ]
 SummaryOption = Annotated[
     Path | None,
-    typer.Option(
-        "--summary",
-        metavar="FILE.md",
-        help="Write a Markdown summary; an earlier file is replaced. In any case it is appended "
+    option(
+        CI,
+        "Write a Markdown summary; an earlier file is replaced. In any case it is appended "
         f"to ${_STEP_SUMMARY} where that is set.",
-        show_default="none",
-        rich_help_panel=CI,
+        "--summary",
+        value="FILE.md",
+        default="none",
     ),
 ]
 

@@ -10,7 +10,7 @@ import typer
 from kaggleprice.cli.arguments import JsonOption, chosen_settings, given_settings
 from kaggleprice.cli.config_file import Defaults, Effective, Origin, unknown_variables
 from kaggleprice.cli.configured import configurable, origin_of, tree_of
-from kaggleprice.cli.help import OUTPUT
+from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import show
 from kaggleprice.core.errors import UnknownNameError
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, flat_settings
@@ -33,11 +33,11 @@ def config(
     context: typer.Context,
     command: Annotated[
         str,
-        typer.Option(
+        option(
+            OUTPUT,
+            "Which command's options.",
             "--command",
-            metavar="NAME",
-            help="Which command's options.",
-            rich_help_panel=OUTPUT,
+            value="NAME",
             autocompletion=_complete_commands,
         ),
     ] = "cv",

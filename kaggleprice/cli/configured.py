@@ -17,7 +17,7 @@ from kaggleprice.cli.config_file import (
     find_configuration,
     read_configuration,
 )
-from kaggleprice.cli.help import CONFIGURATION, long_name
+from kaggleprice.cli.help import CONFIGURATION, long_name, option
 from kaggleprice.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,24 +107,19 @@ def _read_toml_value(option: TyperOption, value: Any, where: str) -> Any:
 
 NoConfigOption = Annotated[
     bool,
-    typer.Option(
-        "--no-config",
-        metavar="",
-        help="Read no configuration file.",
-        is_eager=True,
-        callback=_skip,
-        rich_help_panel=CONFIGURATION,
+    option(
+        CONFIGURATION, "Read no configuration file.", "--no-config", is_eager=True, callback=_skip
     ),
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option(
+    option(
+        CONFIGURATION,
+        "Take options that are not typed from this file.",
         "--config",
-        metavar="FILE.toml",
-        help="Take options that are not typed from this file.",
+        value="FILE.toml",
+        default=f"{FILE_NAME} in this folder, or the table of its {PROJECT_FILE}",
         is_eager=True,
         callback=_read,
-        rich_help_panel=CONFIGURATION,
-        show_default=f"{FILE_NAME} in this folder, or the table of its {PROJECT_FILE}",
     ),
 ]

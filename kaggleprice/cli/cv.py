@@ -38,7 +38,7 @@ from kaggleprice.cli.ci import (
 from kaggleprice.cli.commands import RunCommand
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
-from kaggleprice.cli.help import RUN
+from kaggleprice.cli.help import RUN, option
 from kaggleprice.cli.output import (
     make_reporter,
     make_source,
@@ -70,23 +70,22 @@ def cv(
     no_verify: NoVerifyOption = False,
     run: Annotated[
         str | None,
-        typer.Option(
+        option(
+            RUN,
+            "Name of the new run, or with --add-seeds of a finished one.",
             "--run",
-            metavar="NAME",
+            value="NAME",
+            default="the next free one",
             autocompletion=complete_runs,
-            help="Name of the new run, or with --add-seeds of a finished one. ",
-            rich_help_panel=RUN,
-            show_default="the next free one",
         ),
     ] = None,
     add_seeds: Annotated[
         int | None,
-        typer.Option(
+        option(
+            RUN,
+            "Train so many more networks per fold for the run that --run names.",
             "--add-seeds",
-            metavar="N",
-            help="Train so many more networks per fold for the run that --run names.",
-            rich_help_panel=RUN,
-            show_default=False,
+            value="N",
         ),
     ] = None,
     runs_dir: RunsDirOption = Path("runs"),

@@ -31,6 +31,24 @@ _NARROWEST = 40
 _SHARE = 3
 
 
+def option(
+    panel: str, text: str, *flags: str, value: str = "", default: str | bool = True, **more: Any
+) -> Any:
+    """Declare an option of a command, for `Annotated`.
+
+    Args:
+        panel: the group in which help shows it.
+        text: what it does.
+        flags: as they are typed.
+        value: what stands for its value; empty for a switch.
+        default: in words, where the default is None and the command chooses.
+        more: as typer takes it.
+    """
+    return typer.Option(
+        *flags, metavar=value, help=text, show_default=default, rich_help_panel=panel, **more
+    )
+
+
 def plain(text: str) -> str:
     """Return a text without rich's marks, such as `[dim]...[/]`."""
     return _TAG.sub("", text)

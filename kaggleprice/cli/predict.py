@@ -28,7 +28,7 @@ from kaggleprice.cli.arguments import (
 from kaggleprice.cli.commands import RunCommand
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
-from kaggleprice.cli.help import OUTPUT, RUN
+from kaggleprice.cli.help import OUTPUT, RUN, option
 from kaggleprice.cli.output import (
     make_reporter,
     make_source,
@@ -54,13 +54,13 @@ def predict(
     no_verify: NoVerifyOption = False,
     run: Annotated[
         str | None,
-        typer.Option(
+        option(
+            RUN,
+            "Which run predicts: its name, COMPETITION/NAME or folder.",
             "--run",
-            metavar="NAME",
+            value="NAME",
+            default="the latest; without one, it is trained",
             autocompletion=complete_runs,
-            help="Which run predicts: its name, COMPETITION/NAME or folder. ",
-            rich_help_panel=RUN,
-            show_default="the latest; without one, it is trained",
         ),
     ] = None,
     runs_dir: RunsDirOption = Path("runs"),
@@ -73,9 +73,7 @@ def predict(
     folds: FoldsOption = None,
     output: Annotated[
         Path,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="The submission.", rich_help_panel=OUTPUT
-        ),
+        option(OUTPUT, "The submission.", "--output", "-o", value="FILE"),
     ] = Path("submission.csv"),
     as_json: JsonOption = False,
     quiet: QuietOption = False,

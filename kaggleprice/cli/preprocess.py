@@ -18,7 +18,7 @@ from kaggleprice.cli.arguments import (
 )
 from kaggleprice.cli.commands import RecipeCommand
 from kaggleprice.cli.configured import explicit
-from kaggleprice.cli.help import OUTPUT
+from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import make_reporter, make_source, show, start
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 from kaggleprice.core.errors import UsageError
@@ -39,34 +39,30 @@ def preprocess(
     no_verify: NoVerifyOption = False,
     output: Annotated[
         Path | None,
-        typer.Option(
+        option(
+            OUTPUT,
+            "Write the features of all rows as .csv, .npz or .parquet, and the fitted recipe "
+            "beside them as .recipe.json.",
             "--output",
             "-o",
-            metavar="FILE",
-            help="Write the features of all rows as .csv, .npz or .parquet, and the fitted recipe "
-            "beside them as .recipe.json.",
-            show_default="write nothing",
-            rich_help_panel=OUTPUT,
+            value="FILE",
+            default="write nothing",
         ),
     ] = None,
     apply: Annotated[
         Path | None,
-        typer.Option(
-            "--apply",
-            metavar="RECIPE.json",
-            help="Apply this fitted recipe.",
-            show_default="fit one",
-            rich_help_panel="Recipe",
+        option(
+            "Recipe", "Apply this fitted recipe.", "--apply", value="RECIPE.json", default="fit one"
         ),
     ] = None,
     head: Annotated[
         int,
-        typer.Option(
+        option(
+            OUTPUT,
+            "Show this many rows of the first and last features instead of the columns.",
             "--head",
+            value="N",
             min=0,
-            metavar="N",
-            help="Show this many rows of the first and last features instead of the columns.",
-            rich_help_panel=OUTPUT,
         ),
     ] = 0,
     as_json: JsonOption = False,

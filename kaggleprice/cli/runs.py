@@ -11,7 +11,7 @@ import typer
 from kaggleprice.cli.arguments import JsonOption, QuietOption, RunsDirOption
 from kaggleprice.cli.commands import Commands
 from kaggleprice.cli.completion import complete_competitions
-from kaggleprice.cli.help import DATA, OUTPUT
+from kaggleprice.cli.help import DATA, OUTPUT, option
 from kaggleprice.cli.output import show
 from kaggleprice.core.errors import UsageError
 from kaggleprice.runs import run_folders
@@ -54,13 +54,13 @@ app = typer.Typer(
 
 CompetitionsOption = Annotated[
     str | None,
-    typer.Option(
+    option(
+        DATA,
+        "Runs of this competition.",
         "--competition",
         "-c",
-        metavar="NAME|FILE.toml",
-        help="Runs of this competition.",
-        show_default="of all that have runs",
-        rich_help_panel=DATA,
+        value="NAME|FILE.toml",
+        default="of all that have runs",
         autocompletion=complete_competitions,
     ),
 ]
@@ -105,11 +105,10 @@ def show_(
     runs_dir: RunsDirOption = Path("runs"),
     everything: Annotated[
         bool,
-        typer.Option(
+        option(
+            OUTPUT,
+            "Show every setting, not only those that differ from the default preset.",
             "--all",
-            metavar="",
-            help="Show every setting, not only those that differ from the default preset.",
-            rich_help_panel=OUTPUT,
         ),
     ] = False,
     as_json: JsonOption = False,
@@ -154,51 +153,34 @@ def prune_(
     runs_dir: RunsDirOption = Path("runs"),
     keep: Annotated[
         int | None,
-        typer.Option(
-            "--keep",
-            metavar="N",
-            help="Remove all but the N best runs of each competition and the latest, which "
+        option(
+            "What goes",
+            "Remove all but the N best runs of each competition and the latest, which "
             "`predict` uses.",
-            show_default="keep all",
-            rich_help_panel="What goes",
+            "--keep",
+            value="N",
+            default="keep all",
         ),
     ] = None,
     unfinished: Annotated[
         bool,
-        typer.Option(
+        option(
+            "What goes",
+            "Remove what interrupted runs left; nothing goes on with them then.",
             "--unfinished",
-            metavar="",
-            help="Remove what interrupted runs left; nothing goes on with them then.",
-            rich_help_panel="What goes",
         ),
     ] = False,
     unreadable: Annotated[
         bool,
-        typer.Option(
-            "--unreadable",
-            metavar="",
-            help="Remove damaged runs and those of another version.",
-            rich_help_panel="What goes",
-        ),
+        option("What goes", "Remove damaged runs and those of another version.", "--unreadable"),
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run",
-            metavar="",
-            help="Show what would go; remove nothing.",
-            rich_help_panel="What goes",
-        ),
+        option("What goes", "Show what would go; remove nothing.", "--dry-run"),
     ] = False,
     yes: Annotated[
         bool,
-        typer.Option(
-            "--yes",
-            "-y",
-            metavar="",
-            help="Remove without asking; needed without a terminal.",
-            rich_help_panel="What goes",
-        ),
+        option("What goes", "Remove without asking; needed without a terminal.", "--yes", "-y"),
     ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
