@@ -10,6 +10,7 @@ imported when the first value is read.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     Declared = TypeVar("Declared", bound=DataclassInstance)
 
-# What pydantic takes for a record of settings: no unknown key, no infinite number.
-STRICT: ConfigDict = {"extra": "forbid", "allow_inf_nan": False}
+# What pydantic takes for a record of settings: no unknown key, no infinite number, no "1" for 1.
+STRICT: ConfigDict = {"extra": "forbid", "allow_inf_nan": False, "strict": True}
 
 _WORDS = {int: "whole number", float: "number", str: "name"}
 _BOUNDS = {Gt: "above {.gt}", Ge: "from {.ge}", Lt: "and below {.lt}", Le: "up to {.le}"}
@@ -102,14 +103,14 @@ class Listed:
 
         return core_schema.no_info_before_validator_function(self._split, handler(source))
 
-    def _split(self, value: Any) -> list[Any]:
+    def _split(self, value: Any) -> tuple[Any, ...]:
         if isinstance(value, str):
             none = value.strip() in ("", "none")
-            return [] if none else [part.strip() for part in value.split(self.separator)]
+            return () if none else tuple(part.strip() for part in value.split(self.separator))
         if not isinstance(value, list | tuple):
-            return [value]
+            return (value,)
         flat = self.nested and not any(isinstance(part, list | tuple | str) for part in value)
-        return [value] if flat and value else list(value)
+        return (value,) if flat and value else tuple(value)
 
 
 @dataclass(frozen=True)
@@ -296,7 +297,7 @@ def read_record(kind: type[Declared], record: Any) -> Declared:
     from pydantic import ValidationError
 
     try:
-        found: Declared = _record_adapter(kind).validate_python(record)
+        found: Declared = _record_adapter(kind).validate_json(json.dumps(record))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
