@@ -12,7 +12,7 @@ from kaggleprice.cli import help as helping
 from kaggleprice.cli.arguments import ProgressOption, VerboseOption
 from kaggleprice.cli.completion import complete_setting
 from kaggleprice.cli.config_file import did_you_mean, environment_name, unknown_variables
-from kaggleprice.cli.configured import ConfigOption, NoConfigOption, origin_of, tree_of
+from kaggleprice.cli.configured import ConfigOption, NoConfigOption, origin_of
 from kaggleprice.cli.output import make_reporter
 from kaggleprice.core.errors import UnknownNameError, UsageError
 from kaggleprice.settings.declaration import Setting
@@ -136,7 +136,7 @@ class Command(_Helped, TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; say first which variables look like options and are none."""
-        unknown = list(unknown_variables(tree_of(ctx.find_root().command)))
+        unknown = list(unknown_variables(ctx.find_root().command))
         # `config` says so in its result.
         if unknown and self.name != "config":
             with make_reporter(ctx.params.get("quiet", False)) as reporter:

@@ -8,8 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from kaggleprice.cli.arguments import JsonOption, chosen_settings, given_settings
-from kaggleprice.cli.config_file import Defaults, Effective, Origin, unknown_variables
-from kaggleprice.cli.configured import configurable, origin_of, tree_of
+from kaggleprice.cli.config_file import (
+    Defaults,
+    Effective,
+    Origin,
+    configurable,
+    unknown_variables,
+)
+from kaggleprice.cli.configured import origin_of
 from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import show
 from kaggleprice.core.errors import UnknownNameError
@@ -60,7 +66,7 @@ def config(
     found = inner.default_map.configuration if isinstance(inner.default_map, Defaults) else None
     file = None if found is None else str(found)
     values = effective_values(inner)
-    notes = list(unknown_variables(tree_of(context.find_root().command)))
+    notes = list(unknown_variables(context.find_root().command))
     show(
         as_json,
         lambda: config_document(command, file, values, notes),

@@ -10,14 +10,14 @@ import typer
 from kaggleprice.cli.config_file import (
     FILE_NAME,
     PROJECT_FILE,
-    CommandTree,
     Configuration,
     Defaults,
     Origin,
+    configurable,
     find_configuration,
     read_configuration,
 )
-from kaggleprice.cli.help import CONFIGURATION, long_name, option
+from kaggleprice.cli.help import CONFIGURATION, option
 from kaggleprice.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,23 +44,6 @@ def explicit(context: typer.Context, name: str) -> bool:
     return origin_of(context, name).kind == "flag"
 
 
-def tree_of(command: Any) -> CommandTree:
-    """Return what there is to configure of a command, or of the commands below it."""
-    below = getattr(command, "commands", None)
-    if below is not None:
-        return CommandTree(commands={name: tree_of(inner) for name, inner in below.items()})
-    return CommandTree(frozenset(configurable(command)))
-
-
-def configurable(command: Any) -> dict[str, TyperOption]:
-    """Return the options that a file may give a command, by what a file calls them."""
-    return {
-        long_name(p): p
-        for p in command.params
-        if p.param_type_name == "option" and p.name not in (_FILE, _NO_FILE)
-    }
-
-
 def _read(context: typer.Context, value: Path | None) -> Path | None:
     """Make the file click's `default_map`, before any other option is read."""
     if context.params.get(_NO_FILE):
@@ -81,7 +64,7 @@ def _skip(context: typer.Context, value: bool) -> bool:
 
 def _defaults(context: typer.Context, found: Configuration) -> Defaults:
     root: Any = context.find_root()
-    found.check(tree_of(root.command))
+    found.check(root.command)
     commands = context.command_path.removeprefix(root.command_path).split()
     options, defaults = configurable(context.command), Defaults(found)
     for key, (value, where) in found.values_of(commands).items():

@@ -16,23 +16,17 @@ from small import write_small
 from kaggleprice import cli
 from kaggleprice.api import workflow
 from kaggleprice.cli.config_file import (
-    CommandTree,
+    all_options,
+    configurable,
     environment_name,
     find_configuration,
     read_configuration,
     unknown_variables,
 )
-from kaggleprice.cli.configured import configurable, tree_of
 from kaggleprice.core.errors import KagglePriceError, UsageError
 from kaggleprice.settings.run import OPTIONS, flat_settings, make_settings
 
 ROOT: Any = typer.main.get_command(cli.app)
-TREE = CommandTree(
-    commands={
-        "cv": CommandTree(frozenset({"lr", "batch-size"})),
-        "runs": CommandTree(commands={"list": CommandTree(frozenset({"quiet"}))}),
-    }
-)
 
 
 @pytest.fixture
@@ -117,7 +111,7 @@ def test_a_byte_order_mark_is_no_error(folder: Path) -> None:
 def test_values_of_a_command(folder: Path) -> None:
     text = "lr = 1\nbatch_size = 2\n[cv]\nlr = 3\n[runs.list]\nquiet = true\n"
     found = read_configuration(write(folder, text))
-    found.check(TREE)
+    found.check(ROOT)
     path = folder / "kaggleprice.toml"
     assert found.values_of(["cv"]) == {
         "lr": (3, f"lr in [cv] of {path}"),
@@ -134,9 +128,9 @@ def test_values_of_a_command(folder: Path) -> None:
         ("batch_szie = 3", "unknown key 'batch_szie' in FILE; did you mean batch-size?"),
         ("xyzzy = 3", "unknown key 'xyzzy' in FILE; `kaggleprice COMMAND --help` lists the "),
         ("[cvv]", "unknown table [cvv] in FILE; did you mean [cv]?"),
-        ("[xyzzy]", "unknown table [xyzzy] in FILE; there are: [cv], [runs]."),
+        ("[xyzzy]", "unknown table [xyzzy] in FILE; there are: [config], [cv], [download], "),
         ("[cv.x]", "unknown table [x] in [cv] of FILE: it is the table of a command that has "),
-        ("[cv]\nquiet = 1", "unknown key 'quiet' in [cv] of FILE; it is an option of runs."),
+        ("[cv]\nkeep = 1", "unknown key 'keep' in [cv] of FILE; it is an option of runs."),
         ("[runs.list]\nquite = 1", "unknown key 'quite' in [runs.list] of FILE; did you mean q"),
         ("lr = {a = 1}", "lr in FILE takes a value; found a table."),
         ("batch-size = 1\nbatch_size = 2", "batch-size stands twice in FILE, with '-' and with"),
@@ -145,9 +139,8 @@ def test_values_of_a_command(folder: Path) -> None:
 def test_keys_that_are_none(folder: Path, text: str, sentence: str) -> None:
     path = write(folder, text)
     with pytest.raises(UsageError) as caught:
-        read_configuration(path).check(TREE)
+        read_configuration(path).check(ROOT)
     assert str(caught.value).startswith(sentence.replace("FILE", str(path)))
-    assert str(caught.value)[-1] in ".?"
 
 
 @pytest.mark.parametrize(
@@ -399,13 +392,13 @@ def test_every_option_of_every_command_has_its_variable() -> None:
     for command in leaves(ROOT):
         for key, option in configurable(command).items():
             assert option.envvar == environment_name(key)
-    assert {"lr", "output", "head", "json"} <= tree_of(ROOT).all_options
+    assert {"lr", "output", "head", "json"} <= all_options(ROOT)
 
 
 def test_variables_of_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLEPRICE_EPOCH", "3")
     monkeypatch.setenv("KAGGLEPRICE_EPOCHS", "3")
-    (said,) = [s for s in unknown_variables(tree_of(ROOT)) if "EPOCH" in s]
+    (said,) = [s for s in unknown_variables(ROOT) if "EPOCH" in s]
     assert said == (
         "the environment variable KAGGLEPRICE_EPOCH is of no option; "
         "did you mean KAGGLEPRICE_EPOCHS?"
