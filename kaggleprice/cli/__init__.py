@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: the console script's entry point."""
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
     output.prepare_streams()
-    given = _asked(list(sys.argv[1:] if arguments is None else arguments))
+    given = _expand_help(list(sys.argv[1:] if arguments is None else arguments))
     output.hear(given)
     try:
         code = _run(given)
@@ -88,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _asked(given: list[str]) -> list[str]:
-    """Return what was asked for; `kaggleprice help cv` is `kaggleprice cv --help`."""
+def _expand_help(given: list[str]) -> list[str]:
+    """Read `kaggleprice help cv` as `kaggleprice cv --help`, and nothing as `--help`."""
     if given[:1] == ["help"]:
         return [*given[1:], "--help"]
     return given or ["--help"]

@@ -1,26 +1,20 @@
-"""The options that several commands share, and what those of the settings make of a command."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Annotated
 
 from kaggleprice.cli.completion import (
     complete_competitions,
     complete_devices,
     complete_presets,
 )
-from kaggleprice.cli.configured import explicit, origin_of
 from kaggleprice.cli.help import DATA, OUTPUT, RUN, option
-from kaggleprice.cli.output import make_reporter, manner
+from kaggleprice.cli.output import manner
 from kaggleprice.competitions.catalog import COMPETITIONS
-from kaggleprice.core.errors import UnknownNameError, UsageError
 from kaggleprice.core.progress import FORMS
-from kaggleprice.settings.declaration import ConflictError
-from kaggleprice.settings.ineffective import ineffective_options
-from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, RunSettings, make_settings
+from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS
 from kaggleprice.settings.training import MOST_THREADS
 
 CompetitionOption = Annotated[
@@ -162,43 +156,3 @@ VerboseOption = Annotated[
         is_eager=True,
     ),
 ]
-
-
-def given_settings(context: typer.Context) -> dict[str, Any]:
-    """Return the settings that flags, environment and file give a command: name → value."""
-    names = [setting.name for setting in getattr(context.command, "settings", ())]
-    return {n: context.params[n] for n in names if origin_of(context, n).kind != "default"}
-
-
-def chosen_settings(context: typer.Context, preset: str | None = None) -> RunSettings:
-    """Return the settings that a preset and the command's options make.
-
-    Args:
-        context: of the command, its options read.
-        preset: a name in `PRESETS`; None for the default one.
-
-    Raises:
-        UnknownNameError: for an unknown preset.
-        UsageError: for options that contradict each other; it says where they stand.
-    """
-    if preset is not None and preset not in PRESETS:
-        origin = origin_of(context, "preset")
-        where = "" if origin.kind == "flag" else f" from {origin.where}"
-        more = "; `--preset list` shows them"
-        raise UnknownNameError("preset", preset, [*PRESETS, "list"], where, more)
-    try:
-        return make_settings(preset or DEFAULT_PRESET, given_settings(context))
-    except ConflictError as error:
-        origins = [origin_of(context, name) for name in error.names]
-        places = " and ".join(origin.where for origin in origins if origin.kind != "default")
-        raise UsageError(f"{str(error).rstrip('.')}; from {places}.") from None
-
-
-def tell_idle(
-    context: typer.Context, settings: RunSettings, folds: Path | None, quiet: bool
-) -> None:
-    """Say which of the flags that were given change nothing, beside the others."""
-    flags = [name for name in given_settings(context) if explicit(context, name)]
-    with make_reporter(quiet) as reporter:
-        for sentence in ineffective_options(settings, flags, folds is not None):
-            reporter.notice(sentence)

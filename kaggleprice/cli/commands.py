@@ -1,8 +1,9 @@
-"""Commands as click knows them: their options, their help, and what is said of a slip."""
+"""Commands as click knows them: their options, and the settings that these make."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -11,14 +12,20 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from kaggleprice.cli import help as helping
 from kaggleprice.cli.arguments import ProgressOption, VerboseOption
 from kaggleprice.cli.completion import complete_setting
-from kaggleprice.cli.config_file import did_you_mean, environment_name, unknown_variables
-from kaggleprice.cli.configured import ConfigOption, NoConfigOption, origin_of
+from kaggleprice.cli.config_file import environment_name, unknown_variables
+from kaggleprice.cli.configured import ConfigOption, NoConfigOption, explicit, origin_of
 from kaggleprice.cli.output import make_reporter
+from kaggleprice.cli.slips import meant, refusal, surplus, unknown_option
 from kaggleprice.core.errors import UnknownNameError, UsageError
-from kaggleprice.settings.declaration import Setting
-from kaggleprice.settings.run import OPTIONS
-
-_TYPES = {int: "a whole number", float: "a number", bool: "true or false"}
+from kaggleprice.settings.declaration import ConflictError, Setting
+from kaggleprice.settings.ineffective import ineffective_options
+from kaggleprice.settings.run import (
+    DEFAULT_PRESET,
+    OPTIONS,
+    PRESETS,
+    RunSettings,
+    make_settings,
+)
 
 
 def _common(
@@ -77,9 +84,9 @@ class _Helped:
     """Help as plain text, at once."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the options, with typer's own switches off rather than unsaid.
+        """Return the options; typer's own switches, such as `--help`, have the default False.
 
-        Typer would load pydantic to find out that `None` is no truth value.
+        Their default is None otherwise, and typer loads pydantic to read it.
         """
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for option in params:
@@ -127,11 +134,11 @@ class Command(_Helped, TyperCommand):
             parameter = getattr(error, "param", None)
             if parameter is None or type(error) is not typer.BadParameter:
                 raise
-            raise UsageError(_refusal(error, parameter, ctx)) from None
+            raise UsageError(refusal(error, parameter, ctx)) from None
         except typer.TyperException as error:
-            raise _meant(error, ctx, given) from None
+            raise meant(error, ctx, given) from None
         if rest and not (ctx.ignore_unknown_options or ctx.resilient_parsing):
-            raise UsageError(_surplus(ctx, rest))
+            raise UsageError(surplus(ctx, rest))
         return rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -156,6 +163,46 @@ class RecipeCommand(Command):
     """A command that takes the settings of a recipe."""
 
     settings = tuple(setting for setting in OPTIONS.values() if setting.panel == "Recipe")
+
+
+def given_settings(context: typer.Context) -> dict[str, Any]:
+    """Return the settings that flags, environment and file give a command: name → value."""
+    names = [setting.name for setting in getattr(context.command, "settings", ())]
+    return {n: context.params[n] for n in names if origin_of(context, n).kind != "default"}
+
+
+def chosen_settings(context: typer.Context, preset: str | None = None) -> RunSettings:
+    """Return the settings that a preset and the command's options make.
+
+    Args:
+        context: of the command, its options read.
+        preset: a name in `PRESETS`; None for the default one.
+
+    Raises:
+        UnknownNameError: for an unknown preset.
+        UsageError: for options that contradict each other; it says where they stand.
+    """
+    if preset is not None and preset not in PRESETS:
+        origin = origin_of(context, "preset")
+        where = "" if origin.kind == "flag" else f" from {origin.where}"
+        more = "; `--preset list` shows them"
+        raise UnknownNameError("preset", preset, [*PRESETS, "list"], where, more)
+    try:
+        return make_settings(preset or DEFAULT_PRESET, given_settings(context))
+    except ConflictError as error:
+        origins = [origin_of(context, name) for name in error.names]
+        places = " and ".join(origin.where for origin in origins if origin.kind != "default")
+        raise UsageError(f"{str(error).rstrip('.')}; from {places}.") from None
+
+
+def tell_idle(
+    context: typer.Context, settings: RunSettings, folds: Path | None, quiet: bool
+) -> None:
+    """Say which of the flags that were given change nothing, beside the others."""
+    flags = [name for name in given_settings(context) if explicit(context, name)]
+    with make_reporter(quiet) as reporter:
+        for sentence in ineffective_options(settings, flags, folds is not None):
+            reporter.notice(sentence)
 
 
 class Commands(_Helped, TyperGroup):
@@ -183,77 +230,4 @@ class Commands(_Helped, TyperGroup):
         try:
             return super().parse_args(ctx, args)
         except typer.TyperException as error:
-            raise _meant(error, ctx, given) from None
-
-
-def _meant(error: typer.TyperException, context: Any, given: Sequence[str]) -> Exception:
-    # Only the parser's "no such option" has this attribute; typer keeps the class to itself.
-    if not hasattr(error, "possibilities"):
-        return error
-    return UsageError(unknown_option(context, getattr(error, "option_name", ""), given))
-
-
-def _surplus(context: Any, words: Sequence[str]) -> str:
-    own = [name for p in context.command.get_params(context) for name in _names(p)]
-    name, equals, _ = f"--{words[0]}".partition("=")
-    # A word alone is rather a value whose option was forgotten than the option.
-    ending = did_you_mean(name, own) if equals or name in own else ""
-    ending = ending or f"; `{context.command_path} --help` says what it takes."
-    return f"unexpected argument '{' '.join(words)}' after `{context.command_path}`{ending}"
-
-
-def _refusal(error: typer.BadParameter, parameter: Any, context: Any) -> str:
-    """Return the sentence on a value that is not of its option's type."""
-    origin = origin_of(context, parameter.name)
-    where = origin.where if origin.kind != "default" else parameter.opts[0]
-    wanted = _TYPES.get(parameter.type_descriptor.annotation)
-    if wanted is None:
-        return f"{where}: {error.message.rstrip('.')}."
-    if parameter.min is not None:
-        wanted += f" from {parameter.min}"
-    if parameter.max is not None:
-        wanted += f" up to {parameter.max}"
-    # typer converts by pydantic, whose error says what it was given.
-    details: list[Any] = getattr(error.__cause__, "errors", list)()
-    found = f"; found {details[0]['input']!r}" if details else ""
-    return f"{where} takes {wanted}{found}."
-
-
-def unknown_option(context: Any, option: str, arguments: Sequence[str]) -> str:
-    """Return the sentence on an option that a command does not have.
-
-    Args:
-        context: of the command.
-        option: as the parser names it; of `-lr` it is `-l`.
-        arguments: what was typed.
-    """
-    if not option.startswith("--"):
-        option = next((a.split("=")[0] for a in arguments if a.startswith(option)), option)
-    own = [name for p in context.command.get_params(context) for name in _names(p)]
-    said = f"No such option: {option}"
-    root = context.find_root()
-    others = [
-        path
-        for path, command in _leaves(root.command, root.info_name)
-        if any(option in _names(p) for p in command.params)
-    ]
-    if others and getattr(context.command, "commands", None):
-        return f"{said}; it stands after a command, as in `{others[0]} {option}`."
-    if others:
-        return f"{said} of `{context.command_path}`; `{others[0]}` has it."
-    ending = did_you_mean("-" + option if not option.startswith("--") else option, own)
-    if ending:
-        return said + ending
-    return f"{said}; `{context.command_path} --help` lists those there are."
-
-
-def _names(parameter: Any) -> list[str]:
-    return [*parameter.opts, *parameter.secondary_opts]
-
-
-def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    below = getattr(command, "commands", None)
-    if below is None:
-        yield path, command
-    for name, inner in (below or {}).items():
-        yield from _leaves(inner, f"{path} {name}")
+            raise meant(error, ctx, given) from None

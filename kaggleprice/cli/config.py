@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kaggleprice.cli.arguments import JsonOption, chosen_settings, given_settings
+from kaggleprice.cli.arguments import JsonOption
+from kaggleprice.cli.commands import chosen_settings, given_settings
 from kaggleprice.cli.config_file import (
     Defaults,
     Effective,

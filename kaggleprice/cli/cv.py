@@ -22,9 +22,6 @@ from kaggleprice.cli.arguments import (
     RunsDirOption,
     ThreadsOption,
     TimeLimitOption,
-    chosen_settings,
-    given_settings,
-    tell_idle,
 )
 from kaggleprice.cli.ci import (
     BaselineOption,
@@ -35,7 +32,7 @@ from kaggleprice.cli.ci import (
     ToleranceOption,
     read_limits,
 )
-from kaggleprice.cli.commands import RunCommand
+from kaggleprice.cli.commands import RunCommand, chosen_settings, given_settings, tell_idle
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import RUN, option

@@ -21,11 +21,8 @@ from kaggleprice.cli.arguments import (
     RunsDirOption,
     ThreadsOption,
     TimeLimitOption,
-    chosen_settings,
-    given_settings,
-    tell_idle,
 )
-from kaggleprice.cli.commands import RunCommand
+from kaggleprice.cli.commands import RunCommand, chosen_settings, given_settings, tell_idle
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import OUTPUT, RUN, option

@@ -13,10 +13,8 @@ from kaggleprice.cli.arguments import (
     JsonOption,
     NoVerifyOption,
     QuietOption,
-    chosen_settings,
-    given_settings,
 )
-from kaggleprice.cli.commands import RecipeCommand
+from kaggleprice.cli.commands import RecipeCommand, chosen_settings, given_settings
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import make_reporter, make_source, show, start

@@ -73,14 +73,6 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version").out == f"kaggleprice {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
-def test_help_of_all(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    shown = run(capsys, *arguments)
-    assert all(command in shown.out for command in COMMANDS)
-    assert "kaggleprice predict" in shown.out
-    assert shown.err == ""
-
-
 def test_help_lists_names_and_defaults(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,9 +81,6 @@ def test_help_lists_names_and_defaults(
     for setting in OPTIONS.values():
         assert f"{setting.help_text} (default: {setting.default_text})" in text
     for says in (
-        "One of mlp, linear. (default: mlp)",
-        "One of sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, adamw.",
-        "One of normal, xavier, he, lecun.",
         "One of periodic, none. (default: periodic)",
         "(default: 128,128)",
         "(default: gelu/tanh)",
@@ -104,47 +93,7 @@ def test_help_lists_names_and_defaults(
     assert "None" not in text
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["--help"], ["--version"], *[[c, "--help"] for c in COMMANDS]], ids=" ".join
-)
-def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
-    program = (
-        "import atexit, sys\n"
-        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
-        f"from kaggleprice.cli import main\nmain({arguments!r})"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    modules = {name.split(".")[0] for name in done.stderr.split()}
-    assert "kaggleprice" in modules
-    assert not modules & HEAVY
-
-
 # Arguments.
-
-
-@pytest.mark.parametrize(
-    ("command", "arguments", "words"),
-    [
-        ("", "foo", ("unknown command 'foo'", "cv, download, predict, preprocess")),
-        ("", "predcit", ("unknown command 'predcit'", "Did you mean 'predict'?")),
-        ("", "--jsn", ("--jsn",)),
-        ("cv", "--epoch 3", ("No such option: --epoch", "--epochs")),
-        ("cv", "--weight_decay 0", ("--weight_decay", "--weight-decay")),
-        ("predict", "--outptu x", ("--outptu", "--output")),
-        ("preprocess", "--recip book", ("--recip", "--recipe")),
-        ("download", "--form x", ("--form", "--from")),
-    ],
-)
-def test_a_slip_gets_a_suggestion(
-    capsys: pytest.CaptureFixture[str], command: str, arguments: str, words: tuple[str, ...]
-) -> None:
-    shown = run(capsys, *command.split(), *arguments.split(), code=2)
-    assert shown.out == ""
-    assert shown.err.startswith("error: ")
-    assert shown.err.count("\n") == 1
-    assert all(word in shown.err for word in words), shown.err
 
 
 class SettingsError(KagglePriceError):
@@ -216,16 +165,6 @@ def test_places_reach_the_library(settings_of: Callable[..., dict[str, Any]]) ->
     assert (seen["asked"].name, seen["asked"].folds) == ("mine", Path("f.csv"))
     assert seen["output"] == Path("out.csv")
     assert seen["source"].verify
-
-
-def test_environment_gives_folders(
-    settings_of: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KAGGLEPRICE_DATA_DIR", "there")
-    monkeypatch.setenv("KAGGLEPRICE_RUNS_DIR", "elsewhere")
-    seen = settings_of("cv")
-    assert (seen["source"].data_dir, seen["place"].runs_dir) == (Path("there"), Path("elsewhere"))
-    assert settings_of("cv", "--data-dir", "here")["source"].data_dir == Path("here")
 
 
 def test_predict_without_options_asks_for_nothing(
