@@ -2,8 +2,8 @@
 
 What a notebook needs stands here, and is imported when it is first used:
 
-    fetch, preprocess, cross_validate, predict, report   the commands (`kaggleprice.api.notebook`)
-    KagglePriceRegressor                                 the networks for scikit-learn
+    download, preprocess, cross_validate, predict, report   the commands (`api.notebook`)
+    KagglePriceRegressor                                    the networks for scikit-learn
 """
 
 import importlib
@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "KagglePriceRegressor": "kaggleprice.api.regressor",
     "cross_validate": "kaggleprice.api.notebook",
-    "fetch": "kaggleprice.api.notebook",
+    "download": "kaggleprice.api.notebook",
     "predict": "kaggleprice.api.notebook",
     "preprocess": "kaggleprice.api.notebook",
     "report": "kaggleprice.api.notebook",

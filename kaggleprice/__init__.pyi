@@ -1,4 +1,4 @@
-from kaggleprice.api.notebook import cross_validate, fetch, predict, preprocess, report
+from kaggleprice.api.notebook import cross_validate, download, predict, preprocess, report
 from kaggleprice.api.regressor import KagglePriceRegressor
 
 __version__: str
@@ -7,7 +7,7 @@ __all__ = [
     "KagglePriceRegressor",
     "__version__",
     "cross_validate",
-    "fetch",
+    "download",
     "predict",
     "preprocess",
     "report",

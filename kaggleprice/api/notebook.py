@@ -5,9 +5,8 @@
     run = kaggleprice.cross_validate("house-prices", k=5, lr=0.01)
     submission = kaggleprice.predict("house-prices")
 
-`kaggleprice download` is `kaggleprice.fetch` here. Data and runs lie where the commands have
-them: in the folders `data` and `runs`, or where `KAGGLEPRICE_DATA_DIR` and `KAGGLEPRICE_RUNS_DIR`
-say.
+Data and runs lie where the commands have them: in the folders `data` and `runs`, or where
+`KAGGLEPRICE_DATA_DIR` and `KAGGLEPRICE_RUNS_DIR` say.
 """
 
 from __future__ import annotations
@@ -15,14 +14,12 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
 
 from kaggleprice.api import workflow
-from kaggleprice.api.regressor.literals import read_literals
 from kaggleprice.api.results import Features, ScoredRun, ShownReport, describe_columns, plain_ids
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION, Competition, get_competition
 from kaggleprice.competitions.data import DatasetRef
@@ -32,13 +29,11 @@ from kaggleprice.core.progress import SILENT, Lines, Progress
 from kaggleprice.core.registry import look_up
 from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS
 from kaggleprice.runs.runtime import RuntimeConfig, read_duration
-from kaggleprice.settings.options import ineffective_options
-from kaggleprice.settings.recipe import Recipe
-from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, flat_settings, make_settings
+from kaggleprice.settings.ineffective import ineffective_options
+from kaggleprice.settings.run import DEFAULT_PRESET, SETTINGS, flat_settings, make_settings
 from kaggleprice.training.devices import taking_threads
 
-_SETTINGS = tuple(flat_settings(PRESETS[DEFAULT_PRESET].settings))
-_RECIPE = tuple(name for name in _SETTINGS if name in {"recipe", *(f.name for f in fields(Recipe))})
+_RECIPE = tuple(name for name, setting in SETTINGS.items() if setting.panel == "Recipe")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -63,7 +58,7 @@ def _takes(names: Iterable[str]) -> Callable[[Function], Function]:
     return decorate
 
 
-def fetch(
+def download(
     competition: str | Competition = DEFAULT_COMPETITION,
     *,
     from_path: str | Path | None = None,
@@ -133,14 +128,14 @@ def preprocess(
         UsageError: for an unknown option, or options beside `apply`.
         KagglePriceError: as `kaggleprice.api.workflow.preprocess`.
     """
-    given = _read_options(options, preprocess, _RECIPE)
+    _check_names(options, preprocess, _RECIPE)
     if apply is not None and options:
         raise UsageError(
             f"apply takes a fitted recipe as it is; leave {next(iter(options))} away, or fit a "
             "new recipe without apply."
         )
     source = _source(competition, data_dir, verify)
-    recipe = make_settings(options=given).recipe
+    recipe = make_settings(options=options).recipe
     result = workflow.preprocess(
         source,
         recipe,
@@ -158,7 +153,7 @@ def preprocess(
     return Features(result.features_in, train, test, columns, result.output, result.recipe_output)
 
 
-@_takes(_SETTINGS)
+@_takes(SETTINGS)
 def cross_validate(
     competition: str | Competition = DEFAULT_COMPETITION,
     *,
@@ -196,9 +191,9 @@ def cross_validate(
         UsageError: for an unknown option or a value that cannot be.
         KagglePriceError: as `kaggleprice.api.workflow.cross_validate`.
     """
-    given, progress = _read_options(options, cross_validate), _progress(quiet)
-    settings = make_settings(preset, given)
-    for sentence in ineffective_options(settings, given, folds is not None):
+    _check_names(options, cross_validate)
+    settings, progress = make_settings(preset, options), _progress(quiet)
+    for sentence in ineffective_options(settings, options, folds is not None):
         progress.notice(sentence)
     with taking_threads(threads):
         made, _ = workflow.cross_validate(
@@ -212,7 +207,7 @@ def cross_validate(
     return ScoredRun(made)
 
 
-@_takes(_SETTINGS)
+@_takes(SETTINGS)
 def predict(
     competition: str | Competition = DEFAULT_COMPETITION,
     *,
@@ -255,9 +250,10 @@ def predict(
         UsageError: for an unknown option, or options that contradict the run.
         KagglePriceError: as `kaggleprice.api.workflow.predict`.
     """
-    given = _read_options(options, predict)
-    # All options are checked, also those that nobody asks for where a run is there already.
-    make_settings(preset or DEFAULT_PRESET, given)
+    _check_names(options, predict)
+    # Values are checked also where a run is there already, and nothing is trained.
+    wanted = flat_settings(make_settings(preset or DEFAULT_PRESET, options))
+    given = {name: wanted[name] for name in options}
     source = _source(competition, data_dir, verify)
     name, folder = _which(run, runs_dir)
     request = workflow.PredictRequest(name, preset, given, None if folds is None else Path(folds))
@@ -357,18 +353,21 @@ def _which(run: str | ScoredRun | None, runs_dir: str | Path | None) -> tuple[st
     return run, _runs_dir(runs_dir)
 
 
-def _read_options(
-    options: Mapping[str, Any], call: Callable[..., Any], known: Iterable[str] = _SETTINGS
-) -> dict[str, Any]:
-    """Check the names of options, of which an unknown one lists all keywords of the call."""
-    valid = dict.fromkeys([*known, *inspect.signature(call).parameters])
+def _check_names(
+    options: Mapping[str, Any], call: Callable[..., Any], settings: Iterable[str] = SETTINGS
+) -> None:
+    """Check that options are settings; an unknown name lists all keywords of the call.
+
+    Raises:
+        UnknownNameError: for an unknown name.
+    """
+    valid = dict.fromkeys([*settings, *inspect.signature(call).parameters])
     for name in options:
         look_up(valid, name, "option")
-    return read_literals(options)
 
 
 def _progress(quiet: bool) -> Progress:
     return SILENT if quiet else Lines()
 
 
-__all__ = ["cross_validate", "fetch", "predict", "preprocess", "report"]
+__all__ = ["cross_validate", "download", "predict", "preprocess", "report"]

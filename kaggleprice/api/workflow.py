@@ -42,7 +42,7 @@ from kaggleprice.runs.listing import find_run, latest_run
 from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
 from kaggleprice.runs.writing import write_run
-from kaggleprice.settings.options import show_value
+from kaggleprice.settings.declaration import show_value
 from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.settings.run import (
     COMBINES,

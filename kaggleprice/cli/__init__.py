@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from typer import TyperException
 
 from kaggleprice import __version__
 from kaggleprice.cli import config, cv, download, output, predict, preprocess, report, runs
-from kaggleprice.cli.arguments import add_reporting
 from kaggleprice.cli.commands import Command, Commands
-from kaggleprice.cli.configured import with_configuration
 from kaggleprice.cli.console.streams import drop
 from kaggleprice.core.errors import GateError, KagglePriceError, RunError, UsageError
 
@@ -58,42 +56,27 @@ def root(
     """From a tabular regression competition's CSVs to submission.csv, with an honest score."""
 
 
-def _add(command: Callable[..., None], examples: Sequence[str], **settings: Any) -> None:
-    app.command(epilog=_example_lines(examples), context_settings=settings)(command)
-
-
 def _example_lines(examples: Sequence[str]) -> str:
     shown = [f"[bold]{example}[/]" for example in examples]
     return "Examples: " + "\n          ".join(shown)
 
 
-def _configure(part: typer.Typer) -> None:
-    """Make every command, at any depth, one that reads the configuration."""
-    for info in part.registered_commands:
-        if info.callback is not None:
-            info.cls = Command
-            info.callback = with_configuration(add_reporting(info.callback))
-    for group in part.registered_groups:
-        if group.typer_instance is not None:
-            own = group.typer_instance.info.cls
-            group.cls = own if isinstance(own, type) else Commands
-            _configure(group.typer_instance)
-
-
 for module in (download, preprocess, cv, predict, report, config):
-    command = getattr(module, module.__name__.rpartition(".")[2])
-    _add(command, module.EXAMPLES, **getattr(module, "CONTEXT_SETTINGS", {}))
+    app.command(
+        cls=getattr(module, "COMMAND", Command),
+        epilog=_example_lines(module.EXAMPLES),
+        context_settings=getattr(module, "CONTEXT_SETTINGS", {}),
+    )(getattr(module, module.__name__.rpartition(".")[2]))
 for verb in runs.app.registered_commands:
-    verb.epilog = _example_lines(runs.EXAMPLES[str(verb.name)])
+    verb.cls, verb.epilog = Command, _example_lines(runs.EXAMPLES[str(verb.name)])
 app.add_typer(runs.app)
-_configure(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: the console script's entry point."""
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
     output.prepare_streams()
-    given = _asked(list(sys.argv[1:] if arguments is None else arguments))
+    given = _expand_help(list(sys.argv[1:] if arguments is None else arguments))
     output.hear(given)
     try:
         code = _run(given)
@@ -105,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _asked(given: list[str]) -> list[str]:
-    """Return what was asked for; `kaggleprice help cv` is `kaggleprice cv --help`."""
+def _expand_help(given: list[str]) -> list[str]:
+    """Read `kaggleprice help cv` as `kaggleprice cv --help`, and nothing as `--help`."""
     if given[:1] == ["help"]:
         return [*given[1:], "--help"]
     return given or ["--help"]

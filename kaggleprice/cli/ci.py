@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from kaggleprice.cli.console.text import printable
+from kaggleprice.cli.help import CI, option
 from kaggleprice.core.errors import KagglePriceError, OutputError, UsageError
 from kaggleprice.core.files import check_writable, replacing
 
@@ -21,63 +20,59 @@ if TYPE_CHECKING:
     from kaggleprice.runs.gates import Gate, Limits
     from kaggleprice.runs.run import Run
 
-PANEL = "Gates and reports for CI"
 _ON_GITHUB, _STEP_SUMMARY = "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"
 
 FailAboveOption = Annotated[
     float | None,
-    typer.Option(
+    option(
+        CI,
+        "Exit with 6 where the pooled score is above this.",
         "--fail-above",
-        metavar="SCORE",
-        help="Exit with 6 where the pooled score is above this. [dim](default: none)[/]",
-        show_default=False,
-        rich_help_panel=PANEL,
+        value="SCORE",
+        default="none",
     ),
 ]
 BaselineOption = Annotated[
     str | None,
-    typer.Option(
-        "--baseline",
-        metavar="RUN|FILE",
-        help="Exit with 6 where the pooled score is worse than this run's by more than "
+    option(
+        CI,
+        "Exit with 6 where the pooled score is worse than this run's by more than "
         "--tolerance and noise: the 95 % bound of the paired difference, by rows for a run, by "
-        "folds for a copied run.json or a saved `cv --json` document. Needs the same folds. "
-        "[dim](default: none)[/]",
-        show_default=False,
-        rich_help_panel=PANEL,
+        "folds for a copied run.json or a saved `cv --json` document. Needs the same folds.",
+        "--baseline",
+        value="RUN|FILE",
+        default="none",
     ),
 ]
 ToleranceOption = Annotated[
     float | None,
-    typer.Option(
+    option(
+        CI,
+        "How much worse than --baseline may be, beyond noise, in the score's unit.",
         "--tolerance",
-        metavar="X",
-        help="How much worse than --baseline may be, beyond noise, in the score's unit. "
-        "[dim](default: 0)[/]",
-        show_default=False,
-        rich_help_panel=PANEL,
+        value="X",
+        default="0",
     ),
 ]
 JunitOption = Annotated[
     Path | None,
-    typer.Option(
+    option(
+        CI,
+        "Write folds and gates as JUnit XML; an earlier file is replaced.",
         "--junit",
-        metavar="FILE.xml",
-        help="Write folds and gates as JUnit XML; an earlier file is replaced. "
-        "[dim](default: none)[/]",
-        show_default=False,
-        rich_help_panel=PANEL,
+        value="FILE.xml",
+        default="none",
     ),
 ]
 SummaryOption = Annotated[
     Path | None,
-    typer.Option(
+    option(
+        CI,
+        "Write a Markdown summary; an earlier file is replaced. In any case it is appended "
+        f"to ${_STEP_SUMMARY} where that is set.",
         "--summary",
-        metavar="FILE.md",
-        help="Write a Markdown summary; an earlier file is replaced. In any case it is appended "
-        f"to ${_STEP_SUMMARY} where that is set. [dim](default: none)[/]",
-        show_default=False,
-        rich_help_panel=PANEL,
+        value="FILE.md",
+        default="none",
     ),
 ]
 

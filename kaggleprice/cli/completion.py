@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from kaggleprice.competitions.catalog import COMPETITIONS, DEFAULT_COMPETITION, get_competition
 from kaggleprice.core.errors import KagglePriceError
 from kaggleprice.runs import run_folders
-from kaggleprice.settings.options import Option
+from kaggleprice.settings.declaration import Setting
 from kaggleprice.settings.run import PRESETS
 
 DEVICES = {
@@ -57,15 +56,7 @@ def complete_runs(context: typer.Context, incomplete: str) -> list[Completion]:
         return []
 
 
-def completion_of(option: Option) -> Callable[[str], list[Completion]] | None:
-    """Return what offers an option's names; None where it takes none."""
-    if not option.names:
-        return None
-
-    def complete(incomplete: str) -> list[Completion]:
-        # The next one of several, too: `gelu/ta` becomes `gelu/tanh`.
-        before, separator, _ = incomplete.rpartition(option.separator)
-        first = f"{before}{separator}" if option.reader is not None else ""
-        return [f"{first}{name}" for name in option.names]
-
-    return complete
+def complete_setting(setting: Setting, incomplete: str) -> list[Completion]:
+    """Offer a setting's names; of several, the next one: `gelu/ta` becomes `gelu/tanh`."""
+    before, separator, _ = incomplete.rpartition(setting.separator or " ")
+    return [f"{before}{separator}{name}" for name in setting.names]

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kaggleprice.cli.arguments import OUTPUT, JsonOption, chosen_settings
-from kaggleprice.cli.config_file import Defaults, Effective, Origin, unknown_variables
-from kaggleprice.cli.configured import configurable, origin_of, tree_of
-from kaggleprice.cli.help import help_text
+from kaggleprice.cli.arguments import JsonOption
+from kaggleprice.cli.commands import chosen_settings, given_settings
+from kaggleprice.cli.config_file import (
+    Defaults,
+    Effective,
+    Origin,
+    configurable,
+    unknown_variables,
+)
+from kaggleprice.cli.configured import origin_of
+from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import show
 from kaggleprice.core.errors import UnknownNameError
-from kaggleprice.settings.options import OPTIONS_BY_NAME, Option
-from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, flat_settings, make_settings
+from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, flat_settings
 
 EXAMPLES = (
     "kaggleprice config",
     "kaggleprice config --command predict --preset best",
 )
 # What is not its own is an option of the command in question.
-CONTEXT_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+CONTEXT_SETTINGS = {"ignore_unknown_options": True}
 
 
 def _complete_commands(context: typer.Context) -> list[str]:
@@ -35,11 +40,11 @@ def config(
     context: typer.Context,
     command: Annotated[
         str,
-        typer.Option(
+        option(
+            OUTPUT,
+            "Which command's options.",
             "--command",
-            metavar="NAME",
-            help="Which command's options.",
-            rich_help_panel=OUTPUT,
+            value="NAME",
             autocompletion=_complete_commands,
         ),
     ] = "cv",
@@ -62,7 +67,7 @@ def config(
     found = inner.default_map.configuration if isinstance(inner.default_map, Defaults) else None
     file = None if found is None else str(found)
     values = effective_values(inner)
-    notes = list(unknown_variables(tree_of(context.find_root().command)))
+    notes = list(unknown_variables(context.find_root().command))
     show(
         as_json,
         config_document(command, file, values, notes),
@@ -104,42 +109,28 @@ def _context_of(context: typer.Context, names: list[str], arguments: list[str]) 
 
 def _settings(context: typer.Context) -> dict[str, Effective]:
     """Return the options that are settings of a run, as preset, recipe and options make them."""
-    chosen: list[Option] = [
-        OPTIONS_BY_NAME[p.name]
-        for p in configurable(context.command).values()
-        if p.name in OPTIONS_BY_NAME and p.rich_help_panel == OPTIONS_BY_NAME[p.name].panel
-    ]
-    if not chosen:
+    settings = getattr(context.command, "settings", ())
+    if not settings:
         return {}
-    origins = {option.name: origin_of(context, option.name) for option in chosen}
-    given = {
-        o.name: o.parse(context.params[o.name], _said(origins[o.name]))
-        for o in chosen
-        if context.params[o.name] is not None
-    }
-    preset = context.params.get("preset") or DEFAULT_PRESET
-    values = flat_settings(chosen_settings(context, given, preset))
-    usual, default = flat_settings(PRESETS[preset].settings), flat_settings(make_settings())
+    given, preset = given_settings(context), context.params.get("preset") or DEFAULT_PRESET
+    values = flat_settings(chosen_settings(context, preset))
+    usual = flat_settings(PRESETS[preset].settings)
     found = {}
-    for option in chosen:
-        name, value = option.name, values[option.name]
-        origin = origins[name]
+    for setting in settings:
+        name, value = setting.name, values[setting.name]
+        origin = origin_of(context, name)
         if name not in given and value != usual[name]:
             origin = Origin("preset", f"recipe {values['recipe']}")
-        elif name not in given and value != default[name]:
+        elif name not in given and value != setting.default:
             origin = Origin("preset", f"preset {preset}")
-        found[name] = Effective(option.flag[2:], _plain(value), option.show(value), origin)
+        found[name] = Effective(setting.flag[2:], _plain(value), setting.show(value), origin)
     return found
-
-
-def _said(origin: Origin) -> str | None:
-    return None if origin.kind == "flag" else origin.where
 
 
 def _shown(value: Any, parameter: Any) -> str:
     if value is None:
-        stated = re.search(r"\(default: (.*)\)", help_text(parameter))
-        return stated[1] if stated else "none"
+        stated = parameter.show_default
+        return stated if isinstance(stated, str) else "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -19,12 +19,16 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from kaggleprice.cli.help import long_name
 from kaggleprice.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from typer.core import TyperOption
 
 FILE_NAME, PROJECT_FILE, PROJECT_TABLE = "kaggleprice.toml", "pyproject.toml", "tool.kaggleprice"
 PREFIX = "KAGGLEPRICE_"
@@ -54,24 +58,6 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class CommandTree:
-    """What there is to configure: a command's options, or those of the commands below it.
-
-    Attributes:
-        options: names of its own options, as they are typed, without the two dashes.
-        commands: the commands below it.
-    """
-
-    options: frozenset[str] = frozenset()
-    commands: Mapping[str, CommandTree] = field(default_factory=dict)
-
-    @property
-    def all_options(self) -> frozenset[str]:
-        """Names of the options of this command and of all below it."""
-        return self.options.union(*(below.all_options for below in self.commands.values()))
-
-
-@dataclass(frozen=True)
 class Configuration:
     """A configuration file's content, its keys checked.
 
@@ -88,13 +74,16 @@ class Configuration:
     def __str__(self) -> str:
         return f"[{self.table}] of {self.path}" if self.table else str(self.path)
 
-    def check(self, tree: CommandTree) -> None:
+    def check(self, root: Any) -> None:
         """Check that every key is an option and every table a command.
+
+        Args:
+            root: click's command, below which all others are.
 
         Raises:
             UsageError: with the nearest valid name, for one that is not.
         """
-        self._check(self.content, tree, tree, ())
+        self._check(self.content, root, root, ())
 
     def values_of(self, commands: Sequence[str]) -> dict[str, tuple[Any, str]]:
         """Return what applies to a command: option → (value, where it stands).
@@ -118,20 +107,20 @@ class Configuration:
         return f"[{table}] of {self.path}" if table else str(self.path)
 
     def _check(
-        self, level: Mapping[str, Any], tree: CommandTree, root: CommandTree, here: tuple[str, ...]
+        self, level: Mapping[str, Any], command: Any, root: Any, here: tuple[str, ...]
     ) -> None:
-        place = self._place(here)
+        place, options, below = self._place(here), all_options(command), commands_below(command)
         for key, value in level.items():
             if isinstance(value, dict):
-                if _as_typed(key) in tree.all_options:
+                if _as_typed(key) in options:
                     raise UsageError(f"{key} in {place} takes a value; found a table.")
-                if key not in tree.commands:
-                    ending = did_you_mean(key, tree.commands, "[{}]") or _list(tree)
+                if key not in below:
+                    ending = did_you_mean(key, below, "[{}]") or _list(below)
                     raise UsageError(f"unknown table [{key}] in {place}{ending}")
-                self._check(value, tree.commands[key], root, (*here, key))
-            elif _as_typed(key) not in tree.all_options:
+                self._check(value, below[key], root, (*here, key))
+            elif _as_typed(key) not in options:
                 ending = _owners(_as_typed(key), root)
-                ending = ending or did_you_mean(_as_typed(key), tree.all_options)
+                ending = ending or did_you_mean(_as_typed(key), options)
                 raise UsageError(f"unknown key {key!r} in {place}{ending or _WHERE_KEYS_ARE}")
         keys = [_as_typed(key) for key, value in level.items() if not isinstance(value, dict)]
         for key in keys:
@@ -151,6 +140,23 @@ class Defaults(dict[str, Any]):
         super().__init__()
         self.configuration = configuration
         self.where: dict[str, str] = {}
+
+
+def commands_below(command: Any) -> Mapping[str, Any]:
+    """Return the commands below one of click's, by name; none of a command that runs."""
+    return getattr(command, "commands", {})
+
+
+def configurable(command: Any) -> dict[str, TyperOption]:
+    """Return the options that a file may give a command, by what a file calls them."""
+    options = [p for p in command.params if p.param_type_name == "option"]
+    return {long_name(p): p for p in options if p.name not in ("config_file", "no_config")}
+
+
+def all_options(command: Any) -> set[str]:
+    """Return the names of the options of a command, or of all commands below it."""
+    below = commands_below(command).values()
+    return set().union(*map(all_options, below)) if below else set(configurable(command))
 
 
 def find_configuration(folder: Path) -> Configuration | None:
@@ -190,9 +196,9 @@ def environment_name(option: str) -> str:
     return PREFIX + option.replace("-", "_").upper()
 
 
-def unknown_variables(tree: CommandTree) -> Iterator[str]:
+def unknown_variables(root: Any) -> Iterator[str]:
     """Return a sentence on each environment variable that looks like an option and is none."""
-    known = {environment_name(option) for option in tree.all_options} | _OTHER_VARIABLES
+    known = {environment_name(option) for option in all_options(root)} | _OTHER_VARIABLES
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
             # Without what all of them begin with, which would make any two of them near.
@@ -213,15 +219,17 @@ def did_you_mean(name: str, valid: Iterable[str], form: str = "{}") -> str:
     return f"; did you mean {form.format(close[0])}?" if close else ""
 
 
-def _owners(option: str, root: CommandTree) -> str:
-    owners = sorted(name for name, c in root.commands.items() if option in c.all_options)
+def _owners(option: str, root: Any) -> str:
+    owners = sorted(
+        n for n, command in commands_below(root).items() if option in all_options(command)
+    )
     return f"; it is an option of {', '.join(owners)}." if owners else ""
 
 
-def _list(tree: CommandTree) -> str:
-    if not tree.commands:
+def _list(commands: Collection[str]) -> str:
+    if not commands:
         return ": it is the table of a command that has none below it."
-    return f"; there are: {', '.join(f'[{name}]' for name in sorted(tree.commands))}."
+    return f"; there are: {', '.join(f'[{name}]' for name in sorted(commands))}."
 
 
 def _as_typed(key: str) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggleprice.cli.arguments import (
-    RUN,
     CheckpointOption,
     CompetitionOption,
     DataDirOption,
@@ -23,9 +22,6 @@ from kaggleprice.cli.arguments import (
     RunsDirOption,
     ThreadsOption,
     TimeLimitOption,
-    add_options,
-    chosen_settings,
-    tell_idle,
 )
 from kaggleprice.cli.ci import (
     BaselineOption,
@@ -36,8 +32,10 @@ from kaggleprice.cli.ci import (
     ToleranceOption,
     read_limits,
 )
+from kaggleprice.cli.commands import RunCommand, chosen_settings, given_settings, tell_idle
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
+from kaggleprice.cli.help import RUN, option
 from kaggleprice.cli.output import (
     make_reporter,
     make_source,
@@ -54,13 +52,13 @@ if TYPE_CHECKING:
     from kaggleprice.runs.gates import Limits
     from kaggleprice.runs.run import Run
 
+COMMAND = RunCommand
 EXAMPLES = (
     "kaggleprice cv --k 5 --lr 0.01",
     "kaggleprice cv --preset book --seeds 20",
 )
 
 
-@add_options("Folds and members", "Network", "Training", "Recipe")
 def cv(
     *,
     context: typer.Context,
@@ -69,24 +67,22 @@ def cv(
     no_verify: NoVerifyOption = False,
     run: Annotated[
         str | None,
-        typer.Option(
+        option(
+            RUN,
+            "Name of the new run, or with --add-seeds of a finished one.",
             "--run",
-            metavar="NAME",
+            value="NAME",
+            default="the next free one",
             autocompletion=complete_runs,
-            help="Name of the new run, or with --add-seeds of a finished one. "
-            "[dim](default: the next free one)[/]",
-            rich_help_panel=RUN,
-            show_default=False,
         ),
     ] = None,
     add_seeds: Annotated[
         int | None,
-        typer.Option(
+        option(
+            RUN,
+            "Train so many more networks per fold for the run that --run names.",
             "--add-seeds",
-            metavar="N",
-            help="Train so many more networks per fold for the run that --run names.",
-            rich_help_panel=RUN,
-            show_default=False,
+            value="N",
         ),
     ] = None,
     runs_dir: RunsDirOption = Path("runs"),
@@ -97,7 +93,6 @@ def cv(
     checkpoint_every: CheckpointOption = "10s",
     dry_run: DryRunOption = False,
     folds: FoldsOption = None,
-    options: dict[str, Any],
     fail_above: FailAboveOption = None,
     baseline: BaselineOption = None,
     tolerance: ToleranceOption = None,
@@ -125,13 +120,17 @@ def cv(
     delivery = Delivery(source.competition.name, junit, summary)
     how: dict[str, Any] = {"name": run, "folds": folds, "limits": limits}
     if add_seeds is not None:
-        given = [name for name in ("preset", "folds", *options) if explicit(context, name)]
+        given = [
+            name
+            for name in ("preset", "folds", *given_settings(context))
+            if explicit(context, name)
+        ]
         _check_add_seeds(run, given + ["dry_run"] * dry_run)
         if baseline is not None:
             limits.check_scored(gates.read_scored(str(run), runs_dir, source.competition.name))
         train = partial(adding.add_seeds, source, runtime, str(run), add_seeds)
     else:
-        settings = chosen_settings(context, options, preset)
+        settings = chosen_settings(context, preset)
         tell_idle(context, settings, folds, quiet)
         if dry_run:
             with make_reporter(quiet) as reporter:

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from kaggleprice.cli.arguments import (
-    DATA,
     CompetitionOption,
     DataDirOption,
     JsonOption,
     QuietOption,
 )
+from kaggleprice.cli.help import DATA, option
 from kaggleprice.cli.output import make_reporter, make_source, repeated, show, start
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 
@@ -29,13 +29,12 @@ def download(
     data_dir: DataDirOption = Path("data"),
     from_path: Annotated[
         Path | None,
-        typer.Option(
+        option(
+            DATA,
+            "Take the files from this folder or zip, recognised by hash.",
             "--from",
-            metavar="PATH",
-            help="Take the files from this folder or zip, recognised by hash. "
-            "[dim](default: the competition's mirrors)[/]",
-            show_default=False,
-            rich_help_panel=DATA,
+            value="PATH",
+            default="the competition's mirrors",
         ),
     ] = None,
     max_size: Annotated[

@@ -20,13 +20,33 @@ if TYPE_CHECKING:
     from typer.core import TyperOption
 
 ARGUMENTS, OPTIONS, COMMANDS = "Arguments", "Options", "Commands"
-# What all commands have in common comes last.
+DATA, RUN, CI, OUTPUT = "Data", "Run", "Gates and reports for CI", "Output"
 CONFIGURATION = "Configuration"
+# What most commands have in common comes last.
+_LAST = (CI, OUTPUT, CONFIGURATION, OPTIONS)
 _TAG = re.compile(r"\[/?(?:bold|dim|italic|cyan)?\]")
 _SHORT, _FIRM = re.compile(r"\((?:default: )[^ ()]{1,14}\)"), "\N{NO-BREAK SPACE}"
 _NARROWEST = 40
 # The first column takes a third of the line, and no more than its widest entry.
 _SHARE = 3
+
+
+def option(
+    panel: str, text: str, *flags: str, value: str = "", default: str | bool = True, **more: Any
+) -> Any:
+    """Declare an option of a command, for `Annotated`.
+
+    Args:
+        panel: the group in which help shows it.
+        text: what it does.
+        flags: as they are typed.
+        value: what stands for its value; empty for a switch.
+        default: in words, where the default is None and the command chooses.
+        more: as typer takes it.
+    """
+    return typer.Option(
+        *flags, metavar=value, help=text, show_default=default, rich_help_panel=panel, **more
+    )
 
 
 def plain(text: str) -> str:
@@ -54,8 +74,10 @@ def help_text(parameter: Any) -> str:
     text = " ".join(plain(parameter.help or "").split())
     if parameter.show_envvar and isinstance(parameter.envvar, str):
         text += f" [env var: {parameter.envvar}]"
-    default = parameter.default
-    if parameter.show_default and default is not None and default is not False and default != "":
+    default, stated = parameter.default, parameter.show_default
+    if isinstance(stated, str):
+        text += f" (default: {stated})"
+    elif stated and default is not None and default is not False and default != "":
         text += f" (default: {default})"
     return text.strip()
 
@@ -73,7 +95,7 @@ def panels(command: Any, context: Any) -> dict[str, list[TyperOption]]:
         if not parameter.hidden:
             name = getattr(parameter, "rich_help_panel", None) or kind
             found.setdefault(name, []).append(parameter)
-    last = {name: found.pop(name) for name in (CONFIGURATION, OPTIONS) if name in found}
+    last = {name: found.pop(name) for name in _LAST if name in found}
     return {**found, **last}
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from kaggleprice.cli.arguments import (
-    OUTPUT,
-    RUN,
     CheckpointOption,
     CompetitionOption,
     DataDirOption,
@@ -23,12 +21,11 @@ from kaggleprice.cli.arguments import (
     RunsDirOption,
     ThreadsOption,
     TimeLimitOption,
-    add_options,
-    chosen_settings,
-    tell_idle,
 )
+from kaggleprice.cli.commands import RunCommand, chosen_settings, given_settings, tell_idle
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
+from kaggleprice.cli.help import OUTPUT, RUN, option
 from kaggleprice.cli.output import (
     make_reporter,
     make_source,
@@ -39,13 +36,13 @@ from kaggleprice.cli.output import (
 )
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 
+COMMAND = RunCommand
 EXAMPLES = (
     "kaggleprice predict",
     "kaggleprice predict --run mlp-001 --combine median -o median.csv",
 )
 
 
-@add_options("Folds and members", "Network", "Training", "Recipe")
 def predict(
     *,
     context: typer.Context,
@@ -54,14 +51,13 @@ def predict(
     no_verify: NoVerifyOption = False,
     run: Annotated[
         str | None,
-        typer.Option(
+        option(
+            RUN,
+            "Which run predicts: its name, COMPETITION/NAME or folder.",
             "--run",
-            metavar="NAME",
+            value="NAME",
+            default="the latest; without one, it is trained",
             autocompletion=complete_runs,
-            help="Which run predicts: its name, COMPETITION/NAME or folder. "
-            "[dim](default: the latest; without one, it is trained)[/]",
-            rich_help_panel=RUN,
-            show_default=False,
         ),
     ] = None,
     runs_dir: RunsDirOption = Path("runs"),
@@ -72,12 +68,9 @@ def predict(
     checkpoint_every: CheckpointOption = "10s",
     dry_run: DryRunOption = False,
     folds: FoldsOption = None,
-    options: dict[str, Any],
     output: Annotated[
         Path,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="The submission.", rich_help_panel=OUTPUT
-        ),
+        option(OUTPUT, "The submission.", "--output", "-o", value="FILE"),
     ] = Path("submission.csv"),
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -99,9 +92,10 @@ def predict(
         return
     source = make_source(competition, data_dir, no_verify)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
+    options = given_settings(context)
     configured = [n for n in ("preset", "folds", *options) if not explicit(context, n)]
     request = workflow.PredictRequest(run, preset, options, folds, configured)
-    tell_idle(context, chosen_settings(context, options, preset), folds, quiet)
+    tell_idle(context, chosen_settings(context, preset), folds, quiet)
     if dry_run:
         with make_reporter(quiet) as reporter:
             planned = plan_prediction(source, runtime, request, output=output, progress=reporter)

@@ -3,70 +3,64 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from kaggleprice.cli.arguments import (
-    OUTPUT,
     CompetitionOption,
     DataDirOption,
     JsonOption,
     NoVerifyOption,
     QuietOption,
-    add_options,
-    chosen_settings,
 )
+from kaggleprice.cli.commands import RecipeCommand, chosen_settings, given_settings
 from kaggleprice.cli.configured import explicit
+from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import make_reporter, make_source, show, start
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 from kaggleprice.core.errors import UsageError
-from kaggleprice.settings.options import OPTIONS_BY_NAME
+from kaggleprice.settings.run import OPTIONS
 
+COMMAND = RecipeCommand
 EXAMPLES = (
     "kaggleprice preprocess --recipe book --head 4",
     "kaggleprice preprocess --output features.csv",
 )
 
 
-@add_options("Recipe")
 def preprocess(
     *,
     context: typer.Context,
     competition: CompetitionOption = DEFAULT_COMPETITION,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
-    options: dict[str, Any],
     output: Annotated[
         Path | None,
-        typer.Option(
+        option(
+            OUTPUT,
+            "Write the features of all rows as .csv, .npz or .parquet, and the fitted recipe "
+            "beside them as .recipe.json.",
             "--output",
             "-o",
-            metavar="FILE",
-            help="Write the features of all rows as .csv, .npz or .parquet, and the fitted recipe "
-            "beside them as .recipe.json. [dim](default: write nothing)[/]",
-            show_default=False,
-            rich_help_panel=OUTPUT,
+            value="FILE",
+            default="write nothing",
         ),
     ] = None,
     apply: Annotated[
         Path | None,
-        typer.Option(
-            "--apply",
-            metavar="RECIPE.json",
-            help="Apply this fitted recipe. [dim](default: fit one)[/]",
-            show_default=False,
-            rich_help_panel="Recipe",
+        option(
+            "Recipe", "Apply this fitted recipe.", "--apply", value="RECIPE.json", default="fit one"
         ),
     ] = None,
     head: Annotated[
         int,
-        typer.Option(
+        option(
+            OUTPUT,
+            "Show this many rows of the first and last features instead of the columns.",
             "--head",
+            value="N",
             min=0,
-            metavar="N",
-            help="Show this many rows of the first and last features instead of the columns.",
-            rich_help_panel=OUTPUT,
         ),
     ] = 0,
     as_json: JsonOption = False,
@@ -77,13 +71,13 @@ def preprocess(
     from kaggleprice.api import workflow
     from kaggleprice.cli.views.preprocess import preprocess_document, preprocess_view
 
-    said = [OPTIONS_BY_NAME[name].flag for name in options if explicit(context, name)]
-    if apply is not None and said:
+    flags = [OPTIONS[n].flag for n in given_settings(context) if explicit(context, n)]
+    if apply is not None and flags:
         raise UsageError(
-            f"--apply takes a fitted recipe as it is; leave {said[0]} away, or fit a new recipe "
+            f"--apply takes a fitted recipe as it is; leave {flags[0]} away, or fit a new recipe "
             "without --apply."
         )
-    recipe = chosen_settings(context, options).recipe
+    recipe = chosen_settings(context).recipe
     with make_reporter(quiet) as reporter:
         source = make_source(competition, data_dir, no_verify)
         result = workflow.preprocess(source, recipe, output, apply, reporter)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from kaggleprice.cli.configured import configurable
+from kaggleprice.cli.config_file import configurable
 from kaggleprice.cli.help import declaration, help_text, panels, plain
 from kaggleprice.core import errors
 

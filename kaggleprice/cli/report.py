@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from kaggleprice.cli.arguments import (
-    OUTPUT,
     CompetitionOption,
     DataDirOption,
     DeviceOption,
@@ -19,6 +18,7 @@ from kaggleprice.cli.arguments import (
     ThreadsOption,
 )
 from kaggleprice.cli.completion import complete_runs
+from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import make_reporter, make_source, make_workplace, show, start
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 from kaggleprice.core.errors import UsageError
@@ -36,8 +36,8 @@ def report(
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="Its name, COMPETITION/NAME or folder. [dim](default: the latest)[/]",
-            show_default=False,
+            help="Its name, COMPETITION/NAME or folder.",
+            show_default="the latest",
             autocompletion=complete_runs,
         ),
     ] = None,
@@ -49,45 +49,42 @@ def report(
     threads: ThreadsOption = None,
     repeats: Annotated[
         int | None,
-        typer.Option(
+        option(
+            REPORT,
+            "Permutations of each column for its importance.",
             "--repeats",
-            metavar="N",
+            value="N",
+            default=str(DEFAULT_REPEATS),
             min=1,
-            help="Permutations of each column for its importance. "
-            f"[dim](default: {DEFAULT_REPEATS})[/]",
-            show_default=False,
-            rich_help_panel=REPORT,
         ),
     ] = None,
     no_importance: Annotated[
         bool,
-        typer.Option(
+        option(
+            REPORT,
+            "Leave out the columns' importance, which takes most of the time.",
             "--no-importance",
-            metavar="",
-            help="Leave out the columns' importance, which takes most of the time.",
-            rich_help_panel=REPORT,
         ),
     ] = False,
     columns: Annotated[
         int,
-        typer.Option(
+        option(
+            REPORT,
+            "Columns shown, at most, where columns are listed.",
             "--columns",
-            metavar="N",
+            value="N",
             min=1,
-            help="Columns shown, at most, where columns are listed.",
-            rich_help_panel=REPORT,
         ),
     ] = DEFAULT_COLUMNS,
     output: Annotated[
         Path | None,
-        typer.Option(
+        option(
+            OUTPUT,
+            "A copy of the page, beside the run folder's report.html.",
             "--output",
             "-o",
-            metavar="FILE.html",
-            help="A copy of the page, beside the run folder's report.html. "
-            "[dim](default: no copy)[/]",
-            show_default=False,
-            rich_help_panel=OUTPUT,
+            value="FILE.html",
+            default="no copy",
         ),
     ] = None,
     as_json: JsonOption = False,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggleprice.cli.arguments import DATA, OUTPUT, JsonOption, QuietOption, RunsDirOption
+from kaggleprice.cli.arguments import JsonOption, QuietOption, RunsDirOption
 from kaggleprice.cli.commands import Commands
 from kaggleprice.cli.completion import complete_competitions
 from kaggleprice.cli.console.text import printable
+from kaggleprice.cli.help import DATA, OUTPUT, option
 from kaggleprice.cli.output import show
 from kaggleprice.core.errors import UsageError
 from kaggleprice.runs import run_folders
@@ -54,13 +55,13 @@ app = typer.Typer(
 
 CompetitionsOption = Annotated[
     str | None,
-    typer.Option(
+    option(
+        DATA,
+        "Runs of this competition.",
         "--competition",
         "-c",
-        metavar="NAME|FILE.toml",
-        help="Runs of this competition. [dim](default: of all that have runs)[/]",
-        show_default=False,
-        rich_help_panel=DATA,
+        value="NAME|FILE.toml",
+        default="of all that have runs",
         autocompletion=complete_competitions,
     ),
 ]
@@ -74,9 +75,9 @@ def _complete(context: typer.Context, incomplete: str) -> list[str]:
     return list(dict.fromkeys(f.name for parent in parents for f in run_folders(parent)))
 
 
-def _named(help_text: str) -> Any:
+def _named(help_text: str, default: str | bool = False) -> Any:
     return typer.Argument(
-        metavar="RUN", help=help_text, show_default=False, autocompletion=_complete
+        metavar="RUN", help=help_text, show_default=default, autocompletion=_complete
     )
 
 
@@ -99,17 +100,16 @@ def list_(
 def show_(
     name: Annotated[
         str | None,
-        _named("Its name, COMPETITION/NAME or folder. [dim](default: the latest)[/]"),
+        _named("Its name, COMPETITION/NAME or folder.", "the latest"),
     ] = None,
     competition: CompetitionsOption = None,
     runs_dir: RunsDirOption = Path("runs"),
     everything: Annotated[
         bool,
-        typer.Option(
+        option(
+            OUTPUT,
+            "Show every setting, not only those that differ from the default preset.",
             "--all",
-            metavar="",
-            help="Show every setting, not only those that differ from the default preset.",
-            rich_help_panel=OUTPUT,
         ),
     ] = False,
     as_json: JsonOption = False,
@@ -154,51 +154,34 @@ def prune_(
     runs_dir: RunsDirOption = Path("runs"),
     keep: Annotated[
         int | None,
-        typer.Option(
+        option(
+            "What goes",
+            "Remove all but the N best runs of each competition and the latest, which "
+            "`predict` uses.",
             "--keep",
-            metavar="N",
-            help="Remove all but the N best runs of each competition and the latest, which "
-            "`predict` uses. [dim](default: keep all)[/]",
-            show_default=False,
-            rich_help_panel="What goes",
+            value="N",
+            default="keep all",
         ),
     ] = None,
     unfinished: Annotated[
         bool,
-        typer.Option(
+        option(
+            "What goes",
+            "Remove what interrupted runs left; nothing goes on with them then.",
             "--unfinished",
-            metavar="",
-            help="Remove what interrupted runs left; nothing goes on with them then.",
-            rich_help_panel="What goes",
         ),
     ] = False,
     unreadable: Annotated[
         bool,
-        typer.Option(
-            "--unreadable",
-            metavar="",
-            help="Remove damaged runs and those of another version.",
-            rich_help_panel="What goes",
-        ),
+        option("What goes", "Remove damaged runs and those of another version.", "--unreadable"),
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run",
-            metavar="",
-            help="Show what would go; remove nothing.",
-            rich_help_panel="What goes",
-        ),
+        option("What goes", "Show what would go; remove nothing.", "--dry-run"),
     ] = False,
     yes: Annotated[
         bool,
-        typer.Option(
-            "--yes",
-            "-y",
-            metavar="",
-            help="Remove without asking; needed without a terminal.",
-            rich_help_panel="What goes",
-        ),
+        option("What goes", "Remove without asking; needed without a terminal.", "--yes", "-y"),
     ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

@@ -19,6 +19,7 @@ from sklearn.impute import KNNImputer
 from sklearn.preprocessing import QuantileTransformer
 
 from kaggleprice.core.errors import DataError, UsageError
+from kaggleprice.settings.declaration import read_record
 from kaggleprice.settings.recipe import Recipe
 
 Floats = NDArray[np.float64]
@@ -251,7 +252,7 @@ class FittedRecipe:
                 )
             numeric = tuple(_numeric_state(c) for c in record["numeric"])
             return cls(
-                recipe=Recipe(**record["recipe"]),
+                recipe=read_record(Recipe, record["recipe"]),
                 rows=_checked(record, "rows", int),
                 numeric=numeric,
                 categorical=tuple(_categorical_state(c) for c in record["categorical"]),

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from kaggleprice.competitions.catalog import COMPETITIONS, DEFAULT_COMPETITION
-from kaggleprice.settings.options import OPTIONS_BY_NAME, show_value
+from kaggleprice.settings.declaration import show_value
 from kaggleprice.settings.run import (
     DEFAULT_PRESET,
     PRESETS,
+    SETTINGS,
     RunSettings,
     flat_settings,
     make_settings,
@@ -41,8 +42,7 @@ def changed_options(settings: RunSettings, preset: str = DEFAULT_PRESET) -> dict
 
 def setting_text(name: str, value: Any) -> str:
     """Return a setting's value as it is typed, in the words of `--help`."""
-    option = OPTIONS_BY_NAME.get(name)
-    return show_value(value, "/" if option is None else option.separator)
+    return show_value(value, SETTINGS[name].separator or "/")
 
 
 def short_settings(settings: RunSettings) -> str:

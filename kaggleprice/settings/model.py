@@ -4,13 +4,15 @@ Every parameter carries a leading member dimension M: members have layers of the
 differ in their rows, their random start, and in what random starts take in turn.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
-from kaggleprice.core.errors import UsageError
-from kaggleprice.core.registry import Entry, look_up
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Lt, MinLen
+
+from kaggleprice.core.registry import Entry
+from kaggleprice.settings.declaration import STRICT, ConflictError, Listed, Names, Shown
 
 MODELS: dict[str, Entry] = {
     "mlp": Entry("multilayer perceptron", "kaggleprice.models.networks:MemberMLP"),
@@ -73,78 +75,79 @@ class Inputs:
     numbers: int
 
 
+# One for all hidden layers, or one each.
+Rates = Annotated[tuple[Annotated[float, Ge(0), Lt(1)], ...], Listed(",")]
+
+
 @dataclass(frozen=True)
 class ModelSettings:
     """The architecture of all members.
 
-    Attributes:
-        model: a name in `MODELS`; `linear` takes the features as they are, without what the
-            settings on embeddings and bounds say.
-        embedding: a name in `EMBEDDINGS`: what is made of each number beside the number itself.
-        frequencies: cosines per number in a periodic embedding.
-        frequency_scale: standard deviation of the frequencies that it starts from, in periods
-            per standard deviation of the number.
-        soft_bound: the number itself enters as x / sqrt(1 + (x / bound) ** 2), which never
-            exceeds the bound; None for x.
-        feature_scales: whether each feature has a factor of its own, learned from 1, before the
-            first layer.
-        hidden: widths of the hidden layers; empty for `linear`.
-        activation: names in `ACTIVATIONS`; random starts take them in turn.
-        dropout: rates that random starts take in turn, each one rate for every hidden layer, or
-            one per hidden layer.
-        init: a name in `INITIALIZATIONS`; biases start at 0.
-        parametrization: a name in `PARAMETRIZATIONS`.
-        batch_norm: whether hidden layers normalize over the rows of a batch, per member.
+    Random starts take activations and dropout in turn. `soft_bound` lets a number x enter as
+    x / sqrt(1 + (x / bound) ** 2), beside what the embedding makes of it. `linear` takes the
+    features as they are, without what the settings on embeddings and bounds say. Biases start
+    at 0; feature scales start at 1.
     """
 
-    model: str = "mlp"
-    embedding: str = "periodic"
-    frequencies: int = 4
-    frequency_scale: float = 0.1
-    soft_bound: float | None = 2.0
-    feature_scales: bool = True
-    hidden: tuple[int, ...] = (128, 128)
-    activation: tuple[str, ...] = ("gelu", "tanh")
-    dropout: tuple[tuple[float, ...], ...] = ((0.3,), (0.1,))
-    init: str = "he"
-    parametrization: str = "ntk"
-    batch_norm: bool = False
+    __pydantic_config__ = STRICT
+
+    model: Annotated[str, Names(MODELS), Doc("Architecture.")] = "mlp"
+    embedding: Annotated[
+        str, Names(EMBEDDINGS), Doc("What is made of each number, beside itself.")
+    ] = "periodic"
+    frequencies: Annotated[int, Ge(1), Doc("Cosines per number in a periodic embedding.")] = 4
+    frequency_scale: Annotated[
+        float,
+        Gt(0),
+        Doc("Spread of the first frequencies, in periods per standard deviation of the number."),
+    ] = 0.1
+    soft_bound: Annotated[
+        Annotated[float, Gt(0)] | None,
+        Shown("SD"),
+        Doc("Numbers bend smoothly towards this bound, in standard deviations."),
+    ] = 2.0
+    feature_scales: Annotated[bool, Doc("A learned factor for each feature.")] = True
+    hidden: Annotated[
+        tuple[Annotated[int, Ge(1)], ...],
+        Listed(",", "256,128"),
+        Shown("W,W,..."),
+        Doc("Units of each hidden layer."),
+    ] = (128, 128)
+    activation: Annotated[
+        tuple[Annotated[str, Names(ACTIVATIONS)], ...],
+        MinLen(1),
+        Listed("/", "gelu/tanh"),
+        Shown("NAME/..."),
+        Doc("Between layers; of several, as in gelu/tanh, random starts take one in turn."),
+    ] = ("gelu", "tanh")
+    dropout: Annotated[
+        tuple[Rates, ...],
+        MinLen(1),
+        Listed("/", "0.3 or 0.3/0.1,0.2", nested=True),
+        Shown("P,.../..."),
+        Doc("Share of units left out: one for all hidden layers or one each; 0.3/0.1,0.2 in turn."),
+    ] = ((0.3,), (0.1,))
+    init: Annotated[str, Names(INITIALIZATIONS), Doc("Initial weights.")] = "he"
+    parametrization: Annotated[
+        str, Names(PARAMETRIZATIONS), Doc("How outputs and rates scale with width.")
+    ] = "ntk"
+    batch_norm: Annotated[bool, Doc("Batch normalization in hidden layers.")] = False
 
     def __post_init__(self) -> None:
-        """Check every value.
+        """Check that there are as many dropout rates as layers.
 
         Raises:
-            UnknownNameError, UsageError: for a value that cannot be.
+            ConflictError: where there are others.
         """
-        look_up(MODELS, self.model, "model")
-        look_up(EMBEDDINGS, self.embedding, "embedding")
-        for name in self.activation:
-            look_up(ACTIVATIONS, name, "activation")
-        if not self.activation or not self.dropout:
-            raise UsageError("activation and dropout need at least one value each.")
-        look_up(INITIALIZATIONS, self.init, "initialization")
-        look_up(PARAMETRIZATIONS, self.parametrization, "parametrization")
-        if self.frequencies < 1:
-            raise UsageError(f"frequencies must be 1 or more, found {self.frequencies}.")
-        if not 0 < self.frequency_scale < math.inf:
-            raise UsageError(f"frequency_scale must be above 0, found {self.frequency_scale}.")
-        if self.soft_bound is not None and not 0 < self.soft_bound < math.inf:
-            raise UsageError(f"soft_bound must be above 0, found {self.soft_bound}.")
-        if any(width < 1 for width in self.hidden):
-            raise UsageError(f"hidden layers must be 1 or wider, found {list(self.hidden)}.")
+        layers = len(self.hidden)
         for rates in self.dropout:
-            self._check_rates(rates)
-
-    def _check_rates(self, rates: tuple[float, ...]) -> None:
-        if not all(0 <= rate < 1 for rate in rates):
-            raise UsageError(
-                f"dropout must be from 0 up to, not including, 1; found {list(rates)}."
-            )
-        if len(rates) not in (1, len(self.hidden)) and self.model != "linear":
-            raise UsageError(
-                f"dropout takes one rate, or one per hidden layer ({len(self.hidden)}); "
-                f"found {len(rates)}."
-            )
+            if len(rates) not in (1, layers) and self.model != "linear":
+                raise ConflictError(
+                    f"dropout takes one rate, or one per hidden layer ({layers}); "
+                    f"found {len(rates)}.",
+                    "dropout",
+                    "hidden",
+                )
 
     @property
     def widths(self) -> tuple[int, ...]:

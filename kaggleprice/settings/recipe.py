@@ -4,13 +4,14 @@
 the states of several folds side by side for the batched engine.
 """
 
-from __future__ import annotations
-
-import math
 from dataclasses import dataclass
+from typing import Annotated
 
-from kaggleprice.core.errors import UsageError
+from annotated_doc import Doc
+from annotated_types import Ge, Gt
+
 from kaggleprice.core.registry import look_up
+from kaggleprice.settings.declaration import STRICT, Names, Shown
 
 SCALES: dict[str, str] = {
     "standard": "zero mean, unit variance",
@@ -37,54 +38,38 @@ SCOPES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of the preprocessing; the defaults are those of a plain pipeline.
+    """Settings of the preprocessing; the defaults are those of a plain pipeline."""
 
-    Attributes:
-        help: one line for people.
-        engineering: whether the competition's own features are added to its columns first.
-        scope: which rows the statistics are learned from, a name in `SCOPES`.
-        scale: a name in `SCALES`.
-        impute: a name in `IMPUTES`, for numeric columns.
-        indicators: whether a numeric column with missing values gets a 0/1 column that says so.
-        clip: bound of a numeric value's distance from the mean, in standard deviations; or None.
-        log_skew: numeric columns without negative values whose skewness exceeds this become
-            log(1 + x) first; None for never.
-        min_rows: a category seen in fewer rows shares one column with the other rare ones.
-        always_missing_level: whether every categorical column has a column for missing, or
-            only those that have missing values in the rows learned from.
-        observed_statistics: whether means and scales are those of the observed values, or those
-            after filling missing ones (as in a scikit-learn pipeline).
-        ddof: delta degrees of freedom of the standard deviation.
-    """
+    __pydantic_config__ = STRICT
 
+    # One line for people.
     help: str = ""
-    engineering: bool = False
-    scope: str = "fold"
-    scale: str = "standard"
-    impute: str = "median"
-    indicators: bool = True
-    clip: float | None = None
-    log_skew: float | None = 0.75
-    min_rows: int = 1
+    engineering: Annotated[bool, Doc("Add the competition's own features first.")] = False
+    # Which rows the statistics are learned from.
+    scope: Annotated[str, Names(SCOPES)] = "fold"
+    scale: Annotated[str, Names(SCALES), Doc("How numeric columns are scaled.")] = "standard"
+    impute: Annotated[str, Names(IMPUTES), Doc("What stands for missing numbers.")] = "median"
+    indicators: Annotated[bool, Doc("A 0/1 feature where a number was missing.")] = True
+    clip: Annotated[
+        Annotated[float, Gt(0)] | None,
+        Shown("SD"),
+        Doc("Bound numbers, in standard deviations from the mean."),
+    ] = None
+    # Of columns without negative values.
+    log_skew: Annotated[
+        float | None,
+        Shown("SKEW"),
+        Doc("Take log(1+x) of amounts whose skewness exceeds this."),
+    ] = 0.75
+    min_rows: Annotated[int, Ge(1), Doc("Categories seen in fewer rows share one feature.")] = 1
+    # Whether every categorical column has a column for missing, or only those that have missing
+    # values in the rows learned from.
     always_missing_level: bool = False
+    # Whether means and scales are those of the observed values, or those after filling missing
+    # ones (as in a scikit-learn pipeline).
     observed_statistics: bool = False
+    # Delta degrees of freedom of the standard deviation.
     ddof: int = 0
-
-    def __post_init__(self) -> None:
-        """Check every value.
-
-        Raises:
-            UnknownNameError, UsageError: for a value that cannot be.
-        """
-        look_up(SCOPES, self.scope, "scope")
-        look_up(SCALES, self.scale, "scale")
-        look_up(IMPUTES, self.impute, "imputation")
-        if self.clip is not None and not 0 < self.clip < math.inf:
-            raise UsageError(f"clip must be above 0 standard deviations, found {self.clip}.")
-        if self.log_skew is not None and not math.isfinite(self.log_skew):
-            raise UsageError(f"log_skew must be a finite number, found {self.log_skew}.")
-        if self.min_rows < 1:
-            raise UsageError(f"min_rows must be 1 or more, found {self.min_rows}.")
 
     @property
     def affine(self) -> bool:

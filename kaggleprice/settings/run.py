@@ -1,16 +1,27 @@
 """Settings of a run, presets, and how single options change them. Nothing heavy."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Le, Lt
 
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.registry import Entry, look_up
 from kaggleprice.settings.base_models import PARTNERS
+from kaggleprice.settings.declaration import (
+    STRICT,
+    ConflictError,
+    Listed,
+    Names,
+    Setting,
+    Shown,
+    declared,
+    read_record,
+)
 from kaggleprice.settings.model import ModelSettings
-from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe, get_recipe
+from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.settings.training import TrainingSettings
 
 COMBINES: dict[str, Entry] = {
@@ -25,62 +36,56 @@ COMBINES: dict[str, Entry] = {
 }
 
 
+Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
+
+
 @dataclass(frozen=True)
 class RunSettings:
-    """Everything that decides what a run computes, beside the data.
+    """Everything that decides what a run computes, beside the data."""
 
-    Attributes:
-        recipe_name, recipe: how columns become numbers.
-        model: the architecture.
-        training: how members are trained.
-        k: number of folds.
-        shuffle: whether rows are shuffled into folds, or folds are contiguous.
-        seeds: networks per fold.
-        seed: drives everything random.
-        fold_seed: drives the folds; None for `seed`.
-        combine: a name in `COMBINES`; None for geometric where the target is trained on as a
-            log, arithmetic otherwise.
-        partners: names in `PARTNERS`: scikit-learn models that vote beside the networks.
-        partner_share: what part of the vote the partners have together.
-    """
+    __pydantic_config__ = STRICT
 
     recipe_name: str = DEFAULT_RECIPE
     recipe: Recipe = RECIPES[DEFAULT_RECIPE]
     model: ModelSettings = field(default_factory=ModelSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
-    k: int = 5
-    shuffle: bool = True
-    seeds: int = 6
-    seed: int = 0
-    fold_seed: int | None = None
-    combine: str | None = None
-    partners: tuple[str, ...] = ()
-    partner_share: float = 0.4
+    k: Annotated[int, Ge(2), Doc("How many folds, 2 or more.")] = 5
+    shuffle: Annotated[bool, Doc("Shuffle rows into folds; otherwise folds are contiguous.")] = True
+    seeds: Annotated[int, Ge(1), Doc("Networks per fold, each from its own random start.")] = 6
+    seed: Annotated[Seed, Doc("Drives everything random; a whole number.")] = 0
+    fold_seed: Annotated[
+        Seed | None,
+        Shown(none="as --seed"),
+        Doc("Drives the folds alone; a whole number."),
+    ] = None
+    combine: Annotated[
+        Annotated[str, Names(COMBINES)] | None,
+        Shown(none="geometric for log targets, else arithmetic"),
+        Doc("How members' predictions are averaged."),
+    ] = None
+    partners: Annotated[
+        tuple[Annotated[str, Names(PARTNERS)], ...],
+        Listed(",", "boosting,ridge"),
+        Shown("NAMES|none"),
+        Doc("scikit-learn models that vote beside the networks."),
+    ] = ()
+    partner_share: Annotated[
+        float,
+        Gt(0),
+        Lt(1),
+        Doc("Part of the vote, from 0 to 1, that all partners have together."),
+    ] = 0.4
 
     def __post_init__(self) -> None:
-        """Check every value.
+        """Check that partners differ.
 
         Raises:
-            UnknownNameError, UsageError: for a value that cannot be.
+            ConflictError: where one is named twice.
         """
-        if self.combine is not None:
-            look_up(COMBINES, self.combine, "combination")
-        for name in self.partners:
-            look_up(PARTNERS, name, "partner")
         if len(set(self.partners)) < len(self.partners):
-            raise UsageError(f"partners must differ, found {', '.join(self.partners)}.")
-        if not 0 < self.partner_share < 1:
-            raise UsageError(
-                f"partner_share must be above 0 and below 1, found {self.partner_share}; "
-                "for no partners use `--partners none`."
+            raise ConflictError(
+                f"partners must differ; found {', '.join(self.partners)}.", "partners"
             )
-        if self.k < 2:
-            raise UsageError(f"k must be 2 folds or more, found {self.k}.")
-        if self.seeds < 1:
-            raise UsageError(f"seeds must be 1 or more networks per fold, found {self.seeds}.")
-        for name, value in [("seed", self.seed), ("fold_seed", self.fold_seed or 0)]:
-            if not 0 <= value < 2**32:
-                raise UsageError(f"{name} must lie between 0 and 2**32 - 1, found {value}.")
 
     @property
     def fold_scheme(self) -> str:
@@ -168,7 +173,32 @@ DEFAULT_PRESET = "default"
 
 # Options change fields of these parts; no two parts have a field of the same name.
 _PARTS = ("recipe", "model", "training")
-_NOT_OPTIONS = {"help", "recipe_name"}
+_NO_SETTINGS = {"help", "recipe_name"}
+
+
+def flat_settings(settings: RunSettings) -> dict[str, Any]:
+    """Return every setting's name and value; `recipe` is the recipe's name."""
+    record = asdict(settings)
+    flat: dict[str, Any] = {"recipe": record["recipe_name"]}
+    for part in _PARTS:
+        flat |= record.pop(part)
+    return {k: v for k, v in {**flat, **record}.items() if k not in _NO_SETTINGS}
+
+
+def _declared() -> Iterator[Setting]:
+    defaults = flat_settings(PRESETS[DEFAULT_PRESET].settings)
+    own = {name: defaults[name] for name in defaults if name not in ("recipe", "model")}
+    yield from declared(RunSettings, "Folds and members", own)
+    yield from declared(ModelSettings, "Network", defaults)
+    yield from declared(TrainingSettings, "Training", defaults)
+    recipe = Annotated[str, Names(RECIPES), Doc("Preprocessing.")]
+    yield Setting("recipe", recipe, "Recipe", defaults["recipe"])
+    yield from declared(Recipe, "Recipe", defaults)
+
+
+SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _declared()}
+# Those that a user may set; the others make a recipe what it is.
+OPTIONS: dict[str, Setting] = {name: s for name, s in SETTINGS.items() if s.help}
 
 
 def make_settings(
@@ -178,34 +208,22 @@ def make_settings(
 
     Args:
         preset: a name in `PRESETS`.
-        options: option name → value, names as in `flat_settings`; `recipe` is a name.
+        options: name in `SETTINGS` → value, as Python, TOML or the command line has it.
 
     Raises:
         UnknownNameError, UsageError: for an unknown name or a value that cannot be.
     """
-    changes = dict(options or {})
     settings = look_up(PRESETS, preset, "preset").settings
-    if "recipe" in changes:
-        name = changes.pop("recipe")
-        settings = replace(settings, recipe_name=name, recipe=get_recipe(name))
+    given = (options or {}).items()
+    values = {name: look_up(SETTINGS, name, "option").parse(value) for name, value in given}
+    if "recipe" in values:
+        name = values.pop("recipe")
+        settings = replace(settings, recipe_name=name, recipe=RECIPES[name])
     for part in _PARTS:
-        own = {f.name for f in fields(getattr(settings, part))} & (set(changes) - _NOT_OPTIONS)
-        changed = {name: changes.pop(name) for name in own}
-        if changed:
-            settings = replace(settings, **{part: replace(getattr(settings, part), **changed)})
-    known = {f.name for f in fields(RunSettings)} - {*_PARTS, *_NOT_OPTIONS}
-    for name in changes:
-        look_up(dict.fromkeys(sorted(known | set(flat_settings(settings)))), name, "option")
-    return replace(settings, **changes)
-
-
-def flat_settings(settings: RunSettings) -> dict[str, Any]:
-    """Return every option's name and value; `recipe` is the recipe's name."""
-    record = asdict(settings)
-    flat: dict[str, Any] = {"recipe": record["recipe_name"]}
-    for part in _PARTS:
-        flat |= record.pop(part)
-    return {k: v for k, v in {**flat, **record}.items() if k not in _NOT_OPTIONS}
+        before = getattr(settings, part)
+        changed = {f.name: values.pop(f.name) for f in fields(before) if f.name in values}
+        settings = replace(settings, **{part: replace(before, **changed)})
+    return replace(settings, **values)
 
 
 def settings_to_record(settings: RunSettings) -> dict[str, Any]:
@@ -217,16 +235,9 @@ def settings_from_record(record: Mapping[str, Any]) -> RunSettings:
     """Read what `settings_to_record` wrote, before or after JSON.
 
     Raises:
-        KeyError, TypeError: where the record is not one.
+        UsageError: where the record is not one.
     """
-    nested = dict(record)
-    model = {**nested.pop("model")}
-    model["hidden"], model["activation"] = tuple(model["hidden"]), tuple(model["activation"])
-    model["dropout"] = tuple(tuple(rates) for rates in model["dropout"])
-    nested["partners"] = tuple(nested["partners"])
-    return RunSettings(
-        recipe=Recipe(**nested.pop("recipe")),
-        model=ModelSettings(**model),
-        training=TrainingSettings(**nested.pop("training")),
-        **nested,
-    )
+    lacking = [part for part in _PARTS if part not in record]
+    if lacking:
+        raise UsageError(f"there is no {lacking[0]!r}")
+    return read_record(RunSettings, record)

@@ -1,12 +1,13 @@
 """Training: the registries and the settings of the batched engine. Nothing heavy."""
 
-from __future__ import annotations
-
-import math
 from dataclasses import dataclass
+from typing import Annotated
 
-from kaggleprice.core.errors import UsageError
-from kaggleprice.core.registry import Entry, look_up
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Lt
+
+from kaggleprice.core.registry import Entry
+from kaggleprice.settings.declaration import STRICT, Names, Shown
 
 # CPU threads: more than any machine has. What a system cannot start ends as a lack of memory.
 MOST_THREADS = 1024
@@ -75,64 +76,54 @@ class Member:
 class TrainingSettings:
     """How members are trained.
 
-    Attributes:
-        lr: learning rate, the schedule's highest.
-        epochs: passes over the training rows.
-        batch_size: rows per step and member; the last step of an epoch takes what is left.
-        optimizer, schedule, loss: names in `OPTIMIZERS`, `SCHEDULES`, `LOSSES`.
-        weight_decay: decoupled with adamw, otherwise L2 added to the gradient (as in
-            `torch.optim`); on weight matrices only.
-        l1: factor of the sum of absolute weights in the loss.
-        clip_norm: bound of the norm of each member's whole gradient; None for none.
-        target_scale: a name in `TARGET_SCALES`.
-        patience: epochs without improvement after which a member stops; None to never stop.
-        stop_on: a name in `STOP_ON`: the rows that early stopping watches.
-        stop_share: share of the training rows that are the inner split.
-        history_every: epochs between two lines of the history; None for about 12 lines.
-        dtype: a name in `DTYPES`.
+    `weight_decay` is decoupled with adamw; otherwise it is L2 added to the gradient, as in
+    `torch.optim`. The last step of an epoch takes the rows that are left.
     """
 
-    lr: float = 0.01
-    epochs: int = 60
-    batch_size: int = 64
-    optimizer: str = "adamw"
-    schedule: str = "cosine"
-    loss: str = "mse"
-    weight_decay: float = 0.03
-    l1: float = 0.0
-    clip_norm: float | None = None
-    target_scale: str = "standard"
-    patience: int | None = None
-    stop_on: str = "inner"
-    stop_share: float = 0.1
-    history_every: int | None = None
-    dtype: str = "float32"
+    __pydantic_config__ = STRICT
 
-    def __post_init__(self) -> None:
-        """Check every value.
-
-        Raises:
-            UnknownNameError, UsageError: for a value that cannot be.
-        """
-        look_up(OPTIMIZERS, self.optimizer, "optimizer")
-        look_up(SCHEDULES, self.schedule, "schedule")
-        look_up(LOSSES, self.loss, "loss")
-        look_up(TARGET_SCALES, self.target_scale, "target scale")
-        look_up(STOP_ON, self.stop_on, "rows to stop on")
-        look_up(dict.fromkeys(DTYPES), self.dtype, "dtype")
-        _check_above("lr (learning rate)", self.lr, 0)
-        for name, value in [("weight_decay", self.weight_decay), ("l1", self.l1)]:
-            _check_from(name, value, 0)
-        for name, count in [("epochs", self.epochs), ("batch_size", self.batch_size)]:
-            _check_from(name, count, 1)
-        if self.clip_norm is not None:
-            _check_above("clip_norm", self.clip_norm, 0)
-        if self.patience is not None:
-            _check_from("patience", self.patience, 1)
-        if self.history_every is not None:
-            _check_from("history_every", self.history_every, 1)
-        if not 0 < self.stop_share < 1:
-            raise UsageError(f"stop_share must lie between 0 and 1, found {self.stop_share}.")
+    lr: Annotated[float, Gt(0), Doc("Learning rate, the highest of the schedule.")] = 0.01
+    epochs: Annotated[int, Ge(1), Doc("Passes over the training rows.")] = 60
+    batch_size: Annotated[int, Ge(1), Doc("Training rows per step, of each network.")] = 64
+    optimizer: Annotated[str, Names(OPTIMIZERS), Doc("Optimizer.")] = "adamw"
+    schedule: Annotated[str, Names(SCHEDULES), Doc("Learning rate over time.")] = "cosine"
+    loss: Annotated[str, Names(LOSSES), Doc("Loss on the scaled target.")] = "mse"
+    weight_decay: Annotated[
+        float,
+        Ge(0),
+        Doc("Factor of weight decay, decoupled with adamw, else L2; weights only."),
+    ] = 0.03
+    l1: Annotated[float, Ge(0), Doc("Factor of the L1 penalty on weights.")] = 0.0
+    clip_norm: Annotated[
+        Annotated[float, Gt(0)] | None,
+        Shown("N"),
+        Doc("Bound of the norm of each network's gradient."),
+    ] = None
+    target_scale: Annotated[
+        str,
+        Names(TARGET_SCALES),
+        Doc("How the target is scaled, by a network's own training rows."),
+    ] = "standard"
+    patience: Annotated[
+        Annotated[int, Ge(1)] | None,
+        Shown(none="never"),
+        Doc("Epochs without improvement until a network stops."),
+    ] = None
+    stop_on: Annotated[
+        str, Names(STOP_ON), Doc("Rows that stopping watches; `validation` is optimistic.")
+    ] = "inner"
+    stop_share: Annotated[
+        float,
+        Gt(0),
+        Lt(1),
+        Doc("Share of the training rows, from 0 to 1, held back to decide when to stop."),
+    ] = 0.1
+    history_every: Annotated[
+        Annotated[int, Ge(1)] | None,
+        Shown(none="about 12 lines"),
+        Doc("Epochs between lines of history.csv."),
+    ] = None
+    dtype: Annotated[str, Names(DTYPES), Doc("Precision of all arithmetic.")] = "float32"
 
     @property
     def recorded_epochs(self) -> list[int]:
@@ -144,13 +135,3 @@ class TrainingSettings:
     def optimistic(self) -> bool:
         """Whether validation rows decide when members stop."""
         return self.patience is not None and self.stop_on == "validation"
-
-
-def _check_above(name: str, value: float, bound: float) -> None:
-    if not (math.isfinite(value) and value > bound):
-        raise UsageError(f"{name} must be a number above {bound}, found {value}.")
-
-
-def _check_from(name: str, value: float, bound: float) -> None:
-    if not (math.isfinite(value) and value >= bound):
-        raise UsageError(f"{name} must be {bound} or more, found {value}.")

@@ -32,7 +32,6 @@ from sklearn.utils.validation import has_fit_parameter
 
 from kaggleprice import KagglePriceRegressor
 from kaggleprice.api import regressor
-from kaggleprice.api.regressor.literals import read_literals
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Tables, read_tables
@@ -383,57 +382,15 @@ def test_values_may_be_written_in_short() -> None:
         assert np.array_equal(made[0].predict(x), made[1].predict(x))
 
 
-def test_literals_are_what_the_command_line_makes_of_them() -> None:
-    read = read_literals(
-        {
-            "hidden": [64, 32],
-            "dropout": [0.3, 0.1],
-            "activation": "gelu/tanh",
-            "clip": "none",
-            "lr": 1,
-            "epochs": "20",
-            "patience": None,
-            "partners": "ridge",
-            "recipe": "book",
-            "batch_norm": np.True_,
-        }
-    )
-    assert read == {
-        "hidden": (64, 32),
-        "dropout": ((0.3, 0.1),),
-        "activation": ("gelu", "tanh"),
-        "clip": None,
-        "lr": 1.0,
-        "epochs": 20,
-        "patience": None,
-        "partners": ("ridge",),
-        "recipe": "book",
-        "batch_norm": True,
-    }
-    assert read_literals({"dropout": ((0.3,), (0.2, 0.1))})["dropout"] == ((0.3,), (0.2, 0.1))
-    # Every setting is its own literal.
-    for preset in PRESETS.values():
-        flat = flat_settings(preset.settings)
-        assert read_literals(flat) == flat
-
-
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"epochs": 2.5}, "epochs takes a whole number; found 2.5"),
-        ({"epochs": True}, "epochs takes a whole number; found True"),
-        ({"lr": None}, "lr takes a number; found None"),
-        ({"lr": -1}, "lr .* must be a number above 0, found -1"),
-        ({"clip": [1]}, r"clip takes a number or None; found \[1\]"),
-        ({"hidden": (8, 2.5)}, r"hidden takes whole numbers, as in .*; found \(8, 2.5\)"),
+        ({"epochs": 2.5}, "epochs takes a whole number from 1; found 2.5"),
+        ({"lr": -1}, "lr takes a number above 0; found -1"),
         ({"hidden": "wide"}, "hidden takes .*; found 'wide'"),
-        ({"dropout": 1.5}, "dropout must be from 0 .*1.5"),
-        ({"batch_norm": "yes"}, "batch_norm takes True or False; found 'yes'"),
         ({"activation": "gleu"}, "unknown value 'gleu' of activation.* Did you mean 'gelu'"),
-        ({"optimizer": "adma"}, "unknown optimizer 'adma'.* Did you mean 'adam'"),
-        ({"combine": 3}, "combine takes a name or None; found 3"),
         ({"target_transform": "sqrt"}, "unknown target transform 'sqrt'; there are: log, log1p"),
-        ({"random_state": -1}, "seed must lie between 0 and"),
+        ({"random_state": -1}, "seed takes a whole number from 0"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
     ],
 )

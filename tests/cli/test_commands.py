@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 from entry_point import SCRIPT, TINY, EntryPoint
+from other_settings import OTHER
 from small import TEST_ROWS, write_small
 
 from kaggleprice import __version__, cli
 from kaggleprice.core.errors import KagglePriceError
-from kaggleprice.settings import options
 from kaggleprice.settings.recipe import RECIPES
-from kaggleprice.settings.run import flat_settings, make_settings
+from kaggleprice.settings.run import OPTIONS, flat_settings, make_settings
 
 COMMANDS = ["download", "preprocess", "cv", "predict"]
 HEAVY = {"numpy", "pandas", "scipy", "sklearn", "torch", "pooch", "requests"}
@@ -73,25 +73,14 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version").out == f"kaggleprice {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
-def test_help_of_all(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    shown = run(capsys, *arguments)
-    assert all(command in shown.out for command in COMMANDS)
-    assert "kaggleprice predict" in shown.out
-    assert shown.err == ""
-
-
 def test_help_lists_names_and_defaults(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "1000")
     text = run(capsys, "cv", "--help").out
-    for option in options.OPTIONS:
-        assert re.sub(r"\[/?dim\]|\[/\]", "", option.help_text) in text
+    for setting in OPTIONS.values():
+        assert f"{setting.help_text} (default: {setting.default_text})" in text
     for says in (
-        "One of mlp, linear. (default: mlp)",
-        "One of sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, adamw.",
-        "One of normal, xavier, he, lecun.",
         "One of periodic, none. (default: periodic)",
         "(default: 128,128)",
         "(default: gelu/tanh)",
@@ -104,47 +93,7 @@ def test_help_lists_names_and_defaults(
     assert "None" not in text
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["--help"], ["--version"], *[[c, "--help"] for c in COMMANDS]], ids=" ".join
-)
-def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
-    program = (
-        "import atexit, sys\n"
-        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
-        f"from kaggleprice.cli import main\nmain({arguments!r})"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    modules = {name.split(".")[0] for name in done.stderr.split()}
-    assert "kaggleprice" in modules
-    assert not modules & HEAVY
-
-
 # Arguments.
-
-
-@pytest.mark.parametrize(
-    ("command", "arguments", "words"),
-    [
-        ("", "foo", ("unknown command 'foo'", "cv, download, predict, preprocess")),
-        ("", "predcit", ("unknown command 'predcit'", "Did you mean 'predict'?")),
-        ("", "--jsn", ("--jsn",)),
-        ("cv", "--epoch 3", ("No such option: --epoch", "--epochs")),
-        ("cv", "--weight_decay 0", ("--weight_decay", "--weight-decay")),
-        ("predict", "--outptu x", ("--outptu", "--output")),
-        ("preprocess", "--recip book", ("--recip", "--recipe")),
-        ("download", "--form x", ("--form", "--from")),
-    ],
-)
-def test_a_slip_gets_a_suggestion(
-    capsys: pytest.CaptureFixture[str], command: str, arguments: str, words: tuple[str, ...]
-) -> None:
-    shown = run(capsys, *command.split(), *arguments.split(), code=2)
-    assert shown.out == ""
-    assert shown.err.startswith("error: ")
-    assert shown.err.count("\n") == 1
-    assert all(word in shown.err for word in words), shown.err
 
 
 class SettingsError(KagglePriceError):
@@ -176,80 +125,26 @@ def settings_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]
     return settings
 
 
-VALUES: dict[str, tuple[str, Any]] = {
-    "k": ("7", 7),
-    "seeds": ("2", 2),
-    "seed": ("9", 9),
-    "fold_seed": ("3", 3),
-    "partners": ("ridge,boosting", ("ridge", "boosting")),
-    "partner_share": ("0.3", 0.3),
-    "combine": ("median", "median"),
-    "model": ("linear", "linear"),
-    "embedding": ("none", "none"),
-    "frequencies": ("7", 7),
-    "frequency_scale": ("0.5", 0.5),
-    "soft_bound": ("none", None),
-    "hidden": ("64,32,16", (64, 32, 16)),
-    "activation": ("prelu/gelu", ("prelu", "gelu")),
-    "dropout": ("0.1,0.3/0.2", ((0.1, 0.3), (0.2,))),
-    "init": ("lecun", "lecun"),
-    "parametrization": ("standard", "standard"),
-    "lr": ("1e-3", 0.001),
-    "epochs": ("11", 11),
-    "batch_size": ("17", 17),
-    "optimizer": ("nesterov", "nesterov"),
-    "schedule": ("onecycle", "onecycle"),
-    "loss": ("huber", "huber"),
-    "weight_decay": ("0.5", 0.5),
-    "l1": ("0.25", 0.25),
-    "clip_norm": ("2", 2.0),
-    "target_scale": ("none", "none"),
-    "patience": ("4", 4),
-    "stop_on": ("validation", "validation"),
-    "stop_share": ("0.3", 0.3),
-    "history_every": ("6", 6),
-    "dtype": ("float64", "float64"),
-    "recipe": ("book", "book"),
-    "scale": ("quantile", "quantile"),
-    "impute": ("knn", "knn"),
-    "clip": ("3.5", 3.5),
-    "log_skew": ("none", None),
-    "min_rows": ("7", 7),
-}
-
-
-@pytest.mark.parametrize("option", options.OPTIONS, ids=lambda option: option.name)
+@pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("command", ["cv", "predict"])
 def test_every_option_reaches_the_library(
-    settings_of: Callable[..., dict[str, Any]], command: str, option: options.Option
+    settings_of: Callable[..., dict[str, Any]], command: str, name: str
 ) -> None:
     """It changes what it names and nothing else."""
+    setting, value = OPTIONS[name], OTHER[name]
     plain = settings_of(command)
-    if option.type is bool:
-        flags = option.flags[0].split("/")
-        changed, back = (
-            settings_of(command, flag) for flag in flags[:: 1 - 2 * plain[option.name]]
-        )
-        assert changed[option.name] is not plain[option.name]
-        assert back[option.name] is plain[option.name]
+    assert plain[name] != value, "a value that is not the default shows a change"
+    off = f"--no-{setting.flag[2:]}"
+    if setting.is_switch:
+        changed = settings_of(command, setting.flag if value else off)
+        assert settings_of(command, off if value else setting.flag)[name] is not value
     else:
-        text, value = VALUES[option.name]
-        changed = settings_of(command, f"--{option.name.replace('_', '-')}", text)
-        assert changed[option.name] == value
-        assert plain[option.name] != value, "a value that is not the default shows a change"
+        changed = settings_of(command, setting.flag, setting.show(value))
+    assert changed[name] == value
     # A recipe is a set of other options' values.
-    own = set(vars(RECIPES["book"])) if option.name == "recipe" else set()
-    names = set(flat_settings(make_settings())) - {option.name, *own}
-    assert {name: changed[name] for name in names} == {name: plain[name] for name in names}
-
-
-def test_every_setting_has_an_option() -> None:
-    names = {option.name for option in options.OPTIONS}
-    assert set(VALUES) | {o.name for o in options.OPTIONS if o.type is bool} == names
-    lacking = set(flat_settings(make_settings())) - names
-    assert lacking == {"scope", "ddof", "observed_statistics", "always_missing_level"}, (
-        "only what makes the book's recipe the book's is no option of its own"
-    )
+    own = set(vars(RECIPES["book"])) if name == "recipe" else set()
+    names = set(flat_settings(make_settings())) - {name, *own}
+    assert {other: changed[other] for other in names} == {other: plain[other] for other in names}
 
 
 def test_presets_come_before_options(settings_of: Callable[..., dict[str, Any]]) -> None:
@@ -270,16 +165,6 @@ def test_places_reach_the_library(settings_of: Callable[..., dict[str, Any]]) ->
     assert (seen["asked"].name, seen["asked"].folds) == ("mine", Path("f.csv"))
     assert seen["output"] == Path("out.csv")
     assert seen["source"].verify
-
-
-def test_environment_gives_folders(
-    settings_of: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KAGGLEPRICE_DATA_DIR", "there")
-    monkeypatch.setenv("KAGGLEPRICE_RUNS_DIR", "elsewhere")
-    seen = settings_of("cv")
-    assert (seen["source"].data_dir, seen["place"].runs_dir) == (Path("there"), Path("elsewhere"))
-    assert settings_of("cv", "--data-dir", "here")["source"].data_dir == Path("here")
 
 
 def test_predict_without_options_asks_for_nothing(

@@ -18,7 +18,7 @@ from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.runs import RECORD
 from kaggleprice.settings.model import ACTIVATIONS, MODELS
 from kaggleprice.settings.recipe import RECIPES
-from kaggleprice.settings.run import PRESETS
+from kaggleprice.settings.run import OPTIONS, PRESETS
 
 HEAVY = {"numpy", "pandas", "scipy", "sklearn", "torch", "pooch", "requests", "safetensors"}
 
@@ -80,11 +80,9 @@ def test_names(
 
 
 def test_every_option_with_names_offers_them(complete: Callable[..., list[str]]) -> None:
-    from kaggleprice.settings.options import OPTIONS
-
-    for option in OPTIONS:
-        if option.names:
-            assert set(complete("cv", option.flag, "")) == set(option.names)
+    for setting in OPTIONS.values():
+        if setting.names:
+            assert set(complete("cv", setting.flag, "")) == set(setting.names)
 
 
 def test_the_next_of_several(complete: Callable[..., list[str]]) -> None:

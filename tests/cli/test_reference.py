@@ -15,8 +15,7 @@ import typer
 from test_help import LEAVES, PATHS, examples, run
 
 from kaggleprice import cli
-from kaggleprice.cli.config_file import read_configuration
-from kaggleprice.cli.configured import configurable, tree_of
+from kaggleprice.cli.config_file import configurable, read_configuration
 from kaggleprice.cli.reference import reference
 from kaggleprice.core import errors
 
@@ -94,9 +93,9 @@ def test_the_example_file_is_one(text: str, tmp_path: Path) -> None:
     path.write_text(block, encoding="utf-8")
     assert tomllib.loads(block)["predict"]
     root: Any = typer.main.get_command(cli.app)
-    read_configuration(path).check(tree_of(root))
+    read_configuration(path).check(root)
     context = root.commands["cv"].make_context(
         "cv", ["--config", str(path)], parent=typer.Context(root)
     )
-    assert context.params["hidden"] == "128,64"
-    assert context.params["dropout"] == "0.3/0.1,0.2"
+    assert context.params["hidden"] == (128, 64)
+    assert context.params["dropout"] == ((0.3,), (0.1, 0.2))

@@ -29,6 +29,7 @@ from kaggleprice.core.errors import UsageError
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.preprocessing.fitted import FittedRecipe, NumericState
 from kaggleprice.preprocessing.fitting import fit, fit_folds
+from kaggleprice.settings.declaration import read_record
 from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES, Recipe, get_recipe
 
 HOUSES = COMPETITIONS["house-prices"]
@@ -553,4 +554,4 @@ def test_several_tables_are_learned_from_as_one(sample: Tables) -> None:
 )
 def test_recipe_that_cannot_be(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        Recipe(**wrong)
+        read_record(Recipe, wrong)

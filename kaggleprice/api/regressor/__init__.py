@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import textwrap
+from dataclasses import fields, make_dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +19,6 @@ from sklearn.utils.validation import (
 )
 
 from kaggleprice.api.regressor.columns import LARGEST, Columns, check_names
-from kaggleprice.api.regressor.literals import read_literals
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
@@ -27,20 +27,49 @@ from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.ensemble import Ensemble, combine
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit
-from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, RunSettings, make_settings
+from kaggleprice.settings.run import OPTIONS, RunSettings, make_settings
 from kaggleprice.training.devices import choose_devices, taking_threads
 from kaggleprice.training.engine import Fit
 from kaggleprice.training.task import Work
 from kaggleprice.training.train import train
 
-_DEFAULT = PRESETS[DEFAULT_PRESET].settings
-_MODEL, _TRAINING, _RECIPE = _DEFAULT.model, _DEFAULT.training, _DEFAULT.recipe
-# What is no setting of a run, and what its settings have under another name.
-_OWN = {"random_state", "target_transform", "device", "threads"}
+# Settings that say nothing without folds, a competition or a run folder; `random_state` is `seed`.
+_NOT_HERE = {
+    *("k", "shuffle", "fold_seed", "stop_on", "history_every", "partners", "partner_share"),
+    *("seed", "recipe", "engineering"),
+}
+_SETTINGS = [setting for name, setting in OPTIONS.items() if name not in _NOT_HERE]
+# What is no setting of a run, or has another name there: default and description.
+_OWN: dict[str, tuple[Any, str]] = {
+    "random_state": (
+        OPTIONS["seed"].default,
+        "Drives everything random: a seed, as `--seed`; a `RandomState` that a seed is drawn from; "
+        "or None for another one in each fit.",
+    ),
+    "target_transform": (
+        "none",
+        "What networks are trained on, and predictions are turned back from. One of "
+        f"{', '.join(TARGET_TRANSFORMS)}.",
+    ),
+    "device": (
+        "auto",
+        "Where to train: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`. "
+        "Predictions are made on the CPU, in double precision, so that they do not depend on which "
+        "rows are asked for together and a fitted regressor can be loaded anywhere.",
+    ),
+    "threads": (None, "CPU threads, in `fit` and `predict` alone; None for torch's choice."),
+}
+_PARAMETERS = {**{s.name: (s.default, s.help_text) for s in _SETTINGS}, **_OWN}
+_Parameters: Any = make_dataclass(
+    "_Parameters",
+    [(name, Any, default) for name, (default, _) in _PARAMETERS.items()],
+    kw_only=True,
+    eq=False,
+    repr=False,
+)
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
-class KagglePriceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type: ignore[misc]
     """Networks that are trained together on all given rows and averaged, as an estimator.
 
     The engine is that of `kaggleprice cv`: a recipe learned from the rows, `seeds` networks as
@@ -52,54 +81,11 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     (text, `category`, truth values). Missing values are allowed in both, as NaN or None. A
     category that `fit` has not seen counts as none. `sample_weight` is not supported.
 
-    Sequences may be lists; a single activation, width or rate stands for a sequence of one.
+    Sequences may be lists; a single activation, width or rate stands for a sequence of one, and a
+    text for what the command line makes of it: `hidden="128,64"`.
 
     Args:
-        seeds: networks, each from its own random start.
-        random_state: drives everything random: a seed, as `--seed`; a `RandomState` that a seed
-            is drawn from; or None for another one in each fit.
-        target_transform: a name in `TARGET_TRANSFORMS`: what networks are trained on and
-            predictions are turned back from.
-        combine: a name in `COMBINES`; None for geometric where the target is transformed by a
-            logarithm, arithmetic otherwise.
-        model: a name in `MODELS`.
-        embedding: a name in `EMBEDDINGS`: what is made of each number, beside itself.
-        frequencies: cosines per number in a periodic embedding.
-        frequency_scale: deviation of the first frequencies, in periods per standard deviation.
-        soft_bound: numbers bend smoothly towards this bound, in standard deviations; or None.
-        feature_scales: whether each feature has a learned factor.
-        hidden: widths of the hidden layers.
-        activation: names in `ACTIVATIONS`, which random starts take in turn.
-        dropout: a rate, or one per hidden layer, or several of these, which random starts take
-            in turn.
-        init: a name in `INITIALIZATIONS`.
-        parametrization: a name in `PARAMETRIZATIONS`.
-        batch_norm: whether hidden layers normalize over the rows of a batch.
-        lr: learning rate, the schedule's highest.
-        epochs: passes over the rows.
-        batch_size: rows per step and network.
-        optimizer: a name in `OPTIMIZERS`.
-        schedule: a name in `SCHEDULES`: the learning rate over time.
-        loss: a name in `LOSSES`, of the scaled target.
-        weight_decay: decoupled with adamw, otherwise L2; on weight matrices only.
-        l1: factor of the sum of absolute weights in the loss.
-        clip_norm: bound of the norm of each network's whole gradient; None for none.
-        target_scale: a name in `TARGET_SCALES`.
-        patience: epochs without improvement after which a network stops, watching rows of its
-            own that are then not trained on; None to never stop.
-        stop_share: share of the rows that a network watches for that.
-        dtype: a name in `DTYPES`: precision of the training.
-        scale: a name in `SCALES`, for columns of numbers.
-        impute: a name in `IMPUTES`, for missing numbers.
-        indicators: whether a 0/1 feature says where a number was missing.
-        clip: bound of numbers, in standard deviations from their mean; or None.
-        log_skew: log(1 + x) is taken of amounts more skewed than this; None for never.
-        min_rows: a category in fewer rows shares one feature with the other rare ones.
-        device: where to train: `auto`, `cpu`, `cuda`, `mps`, or several such as
-            `cuda:0,cuda:1`. Predictions are made on the CPU, in double precision, so that they do
-            not depend on which rows are asked for together and a fitted regressor can be loaded
-            anywhere.
-        threads: CPU threads, in `fit` and `predict` alone; None for torch's choice.
+        {parameters}
 
     Attributes:
         n_features_in_: number of columns of X in `fit`.
@@ -116,44 +102,6 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         >>> model.predict([[0.5]]).round(1)
         array([1.5])
     """
-
-    seeds: int = _DEFAULT.seeds
-    random_state: int | np.random.RandomState | None = _DEFAULT.seed
-    target_transform: str = "none"
-    combine: str | None = _DEFAULT.combine
-    model: str = _MODEL.model
-    embedding: str = _MODEL.embedding
-    frequencies: int = _MODEL.frequencies
-    frequency_scale: float = _MODEL.frequency_scale
-    soft_bound: float | None = _MODEL.soft_bound
-    feature_scales: bool = _MODEL.feature_scales
-    hidden: Any = _MODEL.hidden
-    activation: Any = _MODEL.activation
-    dropout: Any = _MODEL.dropout
-    init: str = _MODEL.init
-    parametrization: str = _MODEL.parametrization
-    batch_norm: bool = _MODEL.batch_norm
-    lr: float = _TRAINING.lr
-    epochs: int = _TRAINING.epochs
-    batch_size: int = _TRAINING.batch_size
-    optimizer: str = _TRAINING.optimizer
-    schedule: str = _TRAINING.schedule
-    loss: str = _TRAINING.loss
-    weight_decay: float = _TRAINING.weight_decay
-    l1: float = _TRAINING.l1
-    clip_norm: float | None = _TRAINING.clip_norm
-    target_scale: str = _TRAINING.target_scale
-    patience: int | None = _TRAINING.patience
-    stop_share: float = _TRAINING.stop_share
-    dtype: str = _TRAINING.dtype
-    scale: str = _RECIPE.scale
-    impute: str = _RECIPE.impute
-    indicators: bool = _RECIPE.indicators
-    clip: float | None = _RECIPE.clip
-    log_skew: float | None = _RECIPE.log_skew
-    min_rows: int = _RECIPE.min_rows
-    device: str = "auto"
-    threads: int | None = None
 
     def fit(self, X: ArrayLike | pd.DataFrame, y: ArrayLike) -> Self:  # noqa: N803
         """Train all networks on all rows.
@@ -207,8 +155,7 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         seed = self.random_state
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = int(check_random_state(seed).randint(2**31 - 1))
-        options = read_literals({**given, "seed": seed})
-        return make_settings(options={**options, "engineering": False})
+        return make_settings(options={**given, "seed": seed, "engineering": False})
 
     def _transform(self) -> TargetTransform:
         entry = look_up(TARGET_TRANSFORMS, self.target_transform, "target transform")
@@ -234,6 +181,15 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = tags.input_tags.string = True
         return tags
+
+
+_LINES = [
+    textwrap.fill(f"{name}: {text}", 100, initial_indent=" " * 8, subsequent_indent=" " * 12)
+    for name, (_, text) in _PARAMETERS.items()
+]
+KagglePriceRegressor.__doc__ = str(KagglePriceRegressor.__doc__).replace(
+    "        {parameters}", "\n".join(_LINES)
+)
 
 
 def _read_target(y: Any, transform: TargetTransform) -> NDArray[np.float64]:

@@ -1,0 +1,57 @@
+"""Options that were given and change nothing, because of what others say. Nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from kaggleprice.settings.declaration import show_value
+from kaggleprice.settings.run import SETTINGS, RunSettings
+
+_HIDDEN_LAYERS = ("hidden", "activation", "dropout", "batch_norm")
+_NUMBERS = ("embedding", "frequencies", "frequency_scale", "soft_bound", "feature_scales")
+
+
+def ineffective_options(
+    settings: RunSettings, given: Collection[str], folds: bool = False
+) -> Iterator[str]:
+    """Return a sentence on each option that was given and changes nothing.
+
+    Args:
+        settings: with every option.
+        given: names of the options that were given for this run.
+        folds: whether the folds come from a file.
+    """
+    model, training = settings.model, settings.training
+    idle: list[tuple[tuple[str, ...], bool, str]] = [
+        (("partner_share",), not settings.partners, "without --partners"),
+        (("shuffle", "fold_seed"), folds, "with --folds: the file says which rows are which fold"),
+        (
+            ("fold_seed",),
+            not settings.shuffle and not folds,
+            "with --no-shuffle: folds are contiguous",
+        ),
+        ((*_HIDDEN_LAYERS, *_NUMBERS), model.model == "linear", "with --model linear"),
+        (
+            ("frequencies", "frequency_scale"),
+            model.model != "linear" and model.embedding == "none",
+            "with --embedding none",
+        ),
+        (("stop_on", "stop_share"), training.patience is None, "without --patience"),
+        (
+            ("stop_share",),
+            training.patience is not None and training.stop_on == "validation",
+            "with --stop-on validation",
+        ),
+    ]
+    for names, holds, why in idle:
+        for name in names:
+            if holds and name in given:
+                yield f"{SETTINGS[name].flag} has no effect {why}."
+    for name, turns in [("activation", model.activation), ("dropout", model.dropout)]:
+        if name in given and len(turns) > settings.seeds and model.model != "linear":
+            flag, taken = SETTINGS[name].flag, show_value(turns[: settings.seeds])
+            starts = "start" if settings.seeds == 1 else "starts"
+            yield (
+                f"{flag} {show_value(turns)}: with {settings.seeds} random {starts} per fold "
+                f"(--seeds), only {taken} is used."
+            )

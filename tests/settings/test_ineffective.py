@@ -1,0 +1,62 @@
+"""Options that change nothing are told, where somebody gave them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kaggleprice.settings.ineffective import ineffective_options
+from kaggleprice.settings.run import make_settings
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"partner_share": 0.2}, ["--partner-share has no effect without --partners."]),
+        ({"partner_share": 0.2, "partners": ("ridge",)}, []),
+        (
+            {"embedding": "none", "frequencies": 3, "frequency_scale": 0.2},
+            [
+                "--frequencies has no effect with --embedding none.",
+                "--frequency-scale has no effect with --embedding none.",
+            ],
+        ),
+        ({"frequencies": 3}, []),
+        ({"model": "linear", "hidden": (8,)}, ["--hidden has no effect with --model linear."]),
+        ({"model": "linear", "lr": 0.1}, []),
+        ({"stop_on": "validation"}, ["--stop-on has no effect without --patience."]),
+        ({"stop_share": 0.2, "patience": 3}, []),
+        (
+            {"stop_share": 0.2, "patience": 3, "stop_on": "validation"},
+            ["--stop-share has no effect with --stop-on validation."],
+        ),
+        (
+            {"fold_seed": 3, "shuffle": False},
+            ["--fold-seed has no effect with --no-shuffle: folds are contiguous."],
+        ),
+        (
+            {"seeds": 2, "activation": ("gelu", "tanh", "relu")},
+            [
+                "--activation gelu/tanh/relu: with 2 random starts per fold (--seeds), "
+                "only gelu/tanh is used."
+            ],
+        ),
+        (
+            {"seeds": 1, "dropout": ((0.3,), (0.1, 0.2))},
+            ["--dropout 0.3/0.1,0.2: with 1 random start per fold (--seeds), only 0.3 is used."],
+        ),
+        ({"seeds": 1}, []),
+    ],
+)
+def test_options_without_effect_are_told(options: dict[str, Any], said: list[str]) -> None:
+    assert list(ineffective_options(make_settings(options=options), options)) == said
+    # What nobody typed is nobody's slip.
+    assert list(ineffective_options(make_settings(options=options), ())) == []
+
+
+def test_a_file_of_folds_decides_the_folds() -> None:
+    said = list(ineffective_options(make_settings(), ["fold_seed", "k"], folds=True))
+    assert said == [
+        "--fold-seed has no effect with --folds: the file says which rows are which fold."
+    ]
