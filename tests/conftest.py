@@ -13,6 +13,8 @@ from entry_point import EntryPoint
 # Set before torch is imported, here and in every process that a test starts: tests run side by
 # side, and one thread each is faster than two that wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Threads that wait give the processor to the other tests, as `kaggleprice` sets it for itself.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 # A wide terminal, so that no message is broken over two lines.
 os.environ["COLUMNS"] = "200"
 # Neither the user's own settings nor the workflow that runs the tests may change a result.
