@@ -175,7 +175,7 @@ NAMES = {
 OTHERS = [
     ("--hidden 8 --dropout 0.1,0.1,0.1", 2, ("dropout", "found 3")),
     ("--hidden 8 --dropout 0.1/0.1,0.1,0.1", 2, ("dropout", "found 3")),
-    ("--dropout 0.1/", 2, ("--dropout", "''")),
+    ("--dropout 0.1/", 2, ("--dropout",)),
     ("--run a/b", 2, ("'a/b'",)),
     ("--run ..", 2, ("'..'",)),
     ("--epoch 3", 2, ("--epoch", "--epochs")),
