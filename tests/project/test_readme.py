@@ -286,7 +286,7 @@ def test_the_real_competition_gives_the_same_bytes_twice(
     real_data: Path, tmp_path: Path, entry: EntryPoint
 ) -> None:
     """`cv` and `predict` after it write what `predict` alone does, which trains first."""
-    environment = {"KAGGLEPRICE_DATA_DIR": str(real_data), **QUICK}
+    environment = {"KAGGLEPRICE_DATA_DIR": str(real_data), **QUICK, "KAGGLEPRICE_EPOCHS": "3"}
     for folder, names in [("first", ["cv", "predict"]), ("second", ["predict"])]:
         (tmp_path / folder).mkdir()
         for name in names:
