@@ -32,6 +32,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.lines import Line, append_line, read_lines
 from kaggleprice.api.workflow import DatasetRef, load
 from kaggleprice.competitions.catalog import COMPETITIONS, Competition
 from kaggleprice.competitions.tables import Tables
@@ -47,7 +48,6 @@ from kaggleprice.training.devices import choose_compute
 
 Floats = NDArray[np.float64]
 T = TypeVar("T")
-Line = dict[str, Any]
 Results = Mapping[tuple[str, int], Line]
 
 FOLDER = Path(__file__).parent
@@ -227,28 +227,21 @@ def measure(name: str, problem: Problem) -> Line:
 
 
 def measured(folder: Path = FOLDER) -> dict[tuple[str, int], Line]:
-    """Return what has been measured: (peer, fold seed) → result.
+    """Return what has been measured with a peer's present settings: (peer, fold seed) → result.
 
     Raises:
-        DataError: for a line that is no result; a last one that was cut off does not count.
+        DataError: for a line that is no result.
     """
-    found = {}
-    for number, text in enumerate(_whole_lines(folder / RESULTS).splitlines(), start=1):
-        try:
-            line = json.loads(text)
-            name, fold_seed, settings = (line[key] for key in ("peer", "fold_seed", "settings"))
-        except (ValueError, KeyError, TypeError):
-            raise DataError(f"{folder / RESULTS}: line {number} is not a result.") from None
-        # JSON knows no tuples.
-        if name in PEERS and settings == json.loads(json.dumps(PEERS[name].settings)):
-            found[name, fold_seed] = line
-    return found
-
-
-def _whole_lines(path: Path) -> str:
-    """Return a file's text, less a last line without an end: its writer was stopped."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return text[: text.rfind("\n") + 1]
+    # JSON knows no tuples.
+    settings = {name: json.loads(json.dumps(peer.settings)) for name, peer in PEERS.items()}
+    lines = read_lines(
+        folder / RESULTS, lambda line: (line["peer"], line["fold_seed"], str(line["settings"]))
+    )
+    return {
+        (name, fold_seed): line
+        for (name, fold_seed, _), line in lines.items()
+        if settings.get(name) == line["settings"]
+    }
 
 
 def run(
@@ -269,7 +262,7 @@ def run(
     tables = load(source).tables
     for number, (name, fold_seed) in enumerate(todo, start=1):
         line = measure(name, Problem(source.competition, tables, fold_seed))
-        _append(folder / RESULTS, line)
+        append_line(folder / RESULTS, line)
         place = f"{number} of {len(todo)}: {name}, fold seed {fold_seed}"
         print(f"{place}: {line['oof']:.4f} in {line['seconds']:.0f} s", flush=True)
 
@@ -280,12 +273,6 @@ def _is_installed(name: str) -> bool:
     if not found:
         print(f"{name}: skipped, {library} is not installed", flush=True)
     return found
-
-
-def _append(results: Path, line: Line) -> None:
-    lines = _whole_lines(results)
-    with replacing(results) as beside:
-        beside.write_text(f"{lines}{json.dumps(line)}\n", encoding="utf-8")
 
 
 def compared(done: Results, fold_seeds: Sequence[int]) -> dict[str, list[Line]]:

@@ -12,7 +12,6 @@ ended. Differences to the default are paired by fold seed.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.lines import Line, append_line, read_lines
+from benchmarks.peers import Problem, score
 from kaggleprice.api.workflow import DatasetRef, load
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.evaluation import cross_validation
@@ -39,8 +40,6 @@ CLOSE = (
     "gelu alone (dropout 0.3)",
     "tanh alone (dropout 0.1)",
 )
-# Very large, unfinished, cheap: two sales that decide fold scores.
-FREAKS = ("524", "1299")
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -82,12 +81,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def measured() -> dict[tuple[str, int], dict[str, Any]]:
+def measured() -> dict[tuple[str, int], Line]:
     """Return what has been measured: (variant, fold seed) → result."""
-    if not RESULTS.exists():
-        return {}
-    lines = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
-    return {(line["variant"], line["fold_seed"]): line for line in lines}
+    return read_lines(RESULTS, lambda line: (line["variant"], line["fold_seed"]))
 
 
 def missing() -> Iterator[tuple[str, int]]:
@@ -99,7 +95,7 @@ def missing() -> Iterator[tuple[str, int]]:
         yield from ((variant, seed) for seed in FOLD_SEEDS if (variant, seed) not in done)
 
 
-def measure(variant: str, fold_seed: int) -> dict[str, Any]:
+def measure(variant: str, fold_seed: int) -> Line:
     """Cross-validate one variant on one set of folds."""
     data_dir = Path(os.environ.get("KAGGLEPRICE_DATA_DIR", "data"))
     competition = COMPETITIONS["house-prices"]
@@ -109,14 +105,11 @@ def measure(variant: str, fold_seed: int) -> dict[str, Any]:
     result = cross_validation.cross_validate(
         competition, tables, folds, settings, choose_compute("cpu", None).device
     )
-    error = np.log(result.oof) - np.log(tables.train.known_target)
-    usual = ~np.isin(tables.train.ids, FREAKS)
+    problem = Problem(competition, tables, fold_seed)
     return {
         "variant": variant,
         "fold_seed": fold_seed,
-        "fold_mean": result.scores.fold_mean,
-        "oof": result.scores.oof,
-        "usual": float(np.sqrt(np.mean(error[usual] ** 2))),
+        **score(problem, np.log(result.oof)),
         "member": float(np.mean([m.validation for m in result.members])),
         "train": result.scores.train_mean,
         "seconds": result.seconds,
@@ -128,8 +121,7 @@ def run(*variants: str) -> None:
     todo = [(v, seed) for v, seed in missing() if v in (variants or VARIANTS)]
     for number, (variant, seed) in enumerate(todo, start=1):
         line = measure(variant, seed)
-        with RESULTS.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append_line(RESULTS, line)
         print(
             f"{number} of {len(todo)}: {variant}, fold seed {seed}: {line['oof']:.4f}", flush=True
         )

@@ -33,7 +33,7 @@ FOLDER = Path(__file__).parent
 PARTS: Mapping[str, str] = {
     "book": "against the book's `DataLoader` loop",
     "users": "against scikit-learn's MLPRegressor and pytabkit's RealMLP-TD",
-    "limit": "against the machine's rate of matrix products; time per step by part",
+    "limit": "against the machine's rate of matrix products",
     "scaling": "members, rows, columns, threads: seconds, memory, exponents",
     "startup": "whole commands against a typer app with empty bodies",
 }

@@ -1,29 +1,27 @@
-"""What all tests share: one CPU thread, the sample and the real competition, the entry point."""
+"""What all tests share: one CPU thread, no settings of the user, the data, the entry point."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
-import sysconfig
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from entry_point import EntryPoint
 
-# Before torch is imported, here and in every process that a test starts: tests run side by side,
-# and one thread each is faster than two that wait for each other.
+# Set before torch is imported, here and in every process that a test starts: tests run side by
+# side, and one thread each is faster than two that wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# A wide terminal, so that no message is found broken over two lines.
+# Threads that wait give the processor to the other tests, as `kaggleprice` sets it for itself.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# A wide terminal, so that no message is broken over two lines.
 os.environ["COLUMNS"] = "200"
-# Nothing of the user's own settings, nor of the workflow that the tests may run in.
-_OURS = [n for n in os.environ if n.startswith("KAGGLEPRICE_") and "REAL" not in n]
-for name in [*_OURS, "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"]:
-    os.environ.pop(name, None)
+# Neither the user's own settings nor the workflow that runs the tests may change a result.
+for name in list(os.environ):
+    ours = name.startswith("KAGGLEPRICE_") and "REAL" not in name
+    if ours or name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        del os.environ[name]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-# The benchmarks are not installed; at the end, so that what is installed comes first.
+# The benchmarks are not installed. Last, so that the installed package is the one tested.
 sys.path.append(str(ROOT))
 
 from kaggleprice.competitions.catalog import COMPETITIONS  # noqa: E402
@@ -77,44 +75,9 @@ def sample_tables(sample_folder: Path) -> Tables:
     )
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a finished command left."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """stdout as JSON."""
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def kaggleprice(tmp_path: Path) -> Callable[..., Result]:
-    """Run the installed console script, in a folder of the test's own."""
-    script = Path(sysconfig.get_path("scripts")) / "kaggleprice"
-
-    def run(*arguments: str | Path, cwd: Path = tmp_path, **environment: str) -> Result:
-        done = subprocess.run(
-            [script, *map(str, arguments)],
-            cwd=cwd,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        return Result(done.returncode, done.stdout, done.stderr)
-
-    return run
-
-
 @pytest.fixture(scope="session")
 def entry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EntryPoint]:
-    """The console script, in processes of their own."""
+    """The command, in a process of its own each time."""
     entry = EntryPoint(tmp_path_factory.mktemp("entry"))
     yield entry
     entry.close()

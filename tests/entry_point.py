@@ -1,8 +1,8 @@
-"""The console script's `main`, run in a process of its own without importing torch each time.
+"""Run `kaggleprice ARGUMENTS` in a process of its own.
 
 A server process imports everything once and forks for each command: real arguments, working
-folder, environment, file descriptors and exit code, at a tenth of the price. Elsewhere
-than on Linux the installed script runs instead.
+folder, environment, file descriptors and exit code, at a tenth of the price. The installed script
+runs in its place where a test asks for a fresh process, and on systems other than Linux.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Any
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "kaggleprice"
 TINY = ["--epochs", "1", "--seeds", "1", "--k", "2", "--hidden", "8", "--threads", "1"]
-_SECONDS = 120
+_SECONDS, _SECONDS_FRESH = 120, 600
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a finished command left."""
+    """What a finished command left: exit code, stdout and stderr."""
 
     code: int
     out: str
@@ -33,23 +33,22 @@ class Finished:
 
     @property
     def json(self) -> Any:
-        """stdout as JSON: fails where anything else stands there."""
+        """stdout as JSON; fails where anything else stands there."""
         return json.loads(self.out)
 
     @property
     def error(self) -> str:
-        """The one sentence that a failed command says last, held to its form."""
-        said = [line for line in self.err.splitlines() if line.startswith("error: ")]
-        assert len(said) == 1, self.err
-        assert self.err.splitlines()[-1] == said[0], self.err
-        assert said[0].endswith((".", "?")), said[0]
-        assert "Traceback" not in self.err
-        assert "Traceback" not in self.out
-        return said[0].removeprefix("error: ")
+        """The one sentence that ends stderr of a failed command, without `error: `."""
+        errors = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, self.err
+        assert self.err.splitlines()[-1] == errors[0], self.err
+        assert errors[0].endswith((".", "?")), errors[0]
+        assert "Traceback" not in self.err + self.out
+        return errors[0].removeprefix("error: ")
 
 
 class EntryPoint:
-    """Runs `kaggleprice ARGUMENTS`."""
+    """Runs commands; `close` ends the server."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
@@ -59,6 +58,7 @@ class EntryPoint:
         self,
         *arguments: str | Path,
         cwd: Path,
+        fresh: bool = False,
         stdout: str = "",
         stderr: str = "",
         interrupt: int = 0,
@@ -69,32 +69,21 @@ class EntryPoint:
         Args:
             arguments: what follows `kaggleprice`.
             cwd: the working folder.
+            fresh: run the installed script, in a process that has imported nothing.
             stdout: a file or terminal to print to, "|" for a pipe whose reader has gone, "-" for a
-                stream that is closed; only on Linux.
+                stream that is closed; only on Linux, and not in a fresh process.
             stderr: likewise.
-            interrupt: the signal to send as soon as the command trains; only on Linux.
+            interrupt: the signal to send as soon as the command trains; likewise.
             environment: variables to set.
         """
         given = [str(argument) for argument in arguments]
+        if fresh or sys.platform != "linux":
+            return _run_script(given, cwd, environment)
         out, err = self._scratch / "stdout", self._scratch / "stderr"
         for path in (out, err):
             path.write_bytes(b"")
-        if sys.platform == "linux":  # forking a process with torch in it is safe here
-            streams = [stdout or str(out), stderr or str(err)]
-            request = [interrupt, given, str(cwd), environment, *streams]
-            code = self._ask(json.dumps(request))
-        else:
-            with out.open("wb") as output, err.open("wb") as errors:
-                code = subprocess.run(
-                    [SCRIPT, *given],
-                    cwd=cwd,
-                    env={**os.environ, **environment},
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=errors,
-                    timeout=_SECONDS,
-                    check=False,
-                ).returncode
+        streams = [stdout or str(out), stderr or str(err)]
+        code = self._ask(json.dumps([interrupt, given, str(cwd), environment, *streams]))
         return Finished(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
 
     def _ask(self, request: str) -> int:
@@ -115,6 +104,21 @@ class EntryPoint:
         """End the server."""
         if self._server is not None:
             self._server.communicate()
+
+
+def _run_script(arguments: list[str], cwd: Path, environment: dict[str, str]) -> Finished:
+    done = subprocess.run(
+        [SCRIPT, *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=_SECONDS_FRESH,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
 
 
 def _serve() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,8 @@ import pandas as pd
 from benchmarks.sample.houses import Houses, make_houses
 from benchmarks.sample.prices import make_prices
 from benchmarks.sample.vocabulary import CATEGORIES, COLUMNS, NEIGHBORHOODS
-from kaggleprice.core.errors import OutputError, UsageError
+from kaggleprice.core.errors import UsageError
+from kaggleprice.core.files import replacing
 
 # values that somebody forgot to write down: columns that go together, and in how many of ten
 # thousand rows of the training file and of the test file
@@ -75,8 +74,11 @@ def write_sample(
         OutputError: where the folder cannot be written.
     """
     paths = folder / "train.csv", folder / "test.csv"
+    form = {"index": False, "na_rep": "NA", "lineterminator": "\n"}
     for frame, path in zip(make_sample(rows_train, rows_test, seed), paths, strict=True):
-        _write(frame, path)
+        with replacing(path) as beside:
+            # All numbers are whole, also those that are floats for the sake of missing ones.
+            frame.to_csv(beside, float_format="%.0f", **form)
     return paths
 
 
@@ -113,18 +115,3 @@ def _column(h: Houses, name: str, rows: slice) -> pd.Series:
         return pd.Series(names[h.codes[name][rows]]).infer_objects()
     values = h.numbers[name][rows]
     return pd.Series(values if np.isnan(values).any() else values.astype(np.int64))
-
-
-def _write(frame: pd.DataFrame, path: Path) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # all numbers are whole, also those that are floats for the sake of missing ones
-        frame.to_csv(beside, index=False, na_rep="NA", float_format="%.0f", lineterminator="\n")
-        beside.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error}.") from error
-    finally:
-        # a second error about the file beside would hide the first
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)

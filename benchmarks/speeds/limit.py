@@ -1,4 +1,4 @@
-"""Against the limit: the machine's own rate of matrix products, and where a step's time goes."""
+"""Against the limit: the machine's own rate of matrix products."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from benchmarks.speeds.loops import Lone, book_loop, lone_members, plain_loop
 from benchmarks.speeds.machine import cores, threads
 from benchmarks.speeds.problems import dense_problem, operations_per_epoch, train
 from benchmarks.speeds.ratios import Timer, alternate, timed, timed_between
-from benchmarks.speeds.results import Line, Outcome, Table, at_least, at_most
-from benchmarks.speeds.steps import PARTS, PartClock
+from benchmarks.speeds.results import Line, Outcome, at_least, at_most
 from kaggleprice.evaluation.cross_validation import Problem
 
 TITLE = "Against the limit"
@@ -83,7 +82,6 @@ def _measure_with(count: int, outcome: Outcome, effort: Effort) -> None:
         faster = alternate(one, apart, effort.pairs).faster()
         what = f"{_named(many)}, batch 64, a group for each thread"
         add(Line(what, "all in one batch", "times as fast", faster, count))
-    outcome.tables.append(_table(problems, count, effort))
 
 
 def _named(members: int) -> str:
@@ -118,18 +116,3 @@ def epoch(problem: Problem, effort: Effort, *, together: bool = False) -> Timer:
 
 def _epoch_of_loop(loop: Callable[[Lone, int], None], lone: Lone, effort: Effort) -> Timer:
     return timed(lambda: loop(lone, 1), least=effort.least)
-
-
-def _table(problems: dict[tuple[int, int], Problem], count: int, effort: Effort) -> Table:
-    """Say which part of a step takes how long, seen from Python."""
-    rows = []
-    for (members, batch), problem in problems.items():
-        epochs = 3 if effort.quick else 10
-        with PartClock() as clock:
-            train(problem, epochs)
-        trained = int((problem.work.fold_of_row != 0).sum())
-        steps = epochs * -(-trained // batch)
-        micros = [1e6 * clock.seconds.get(part, 0.0) / steps for part in PARTS]
-        rows.append([f"{_named(members)}, batch {batch}", *micros, sum(micros)])
-    title = f"Microseconds per step by part, {count} thread{'s' * (count != 1)}"
-    return Table(title, ["what", *PARTS, "sum"], rows)

@@ -10,14 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.lines import Line, append_line, read_lines
 from benchmarks.speeds.effort import Effort, say
 from benchmarks.speeds.exponents import growth
 from benchmarks.speeds.machine import cores
 from benchmarks.speeds.points import MIB, Point
 from benchmarks.speeds.ratios import Pairs
-from benchmarks.speeds.results import Cell, Line, Outcome, Reach, Table, at_most, shown
-from kaggleprice.core.errors import DataError, RunError
-from kaggleprice.core.files import replacing
+from benchmarks.speeds.results import Cell, Outcome, Reach, Table, at_most, shown
+from benchmarks.speeds.results import Line as Ratios
+from kaggleprice.core.errors import RunError
 
 TITLE = "Scaling"
 MEANING = (
@@ -65,7 +66,7 @@ def measure(effort: Effort) -> Outcome:
             continue
         say(f"{place} ...")
         done[point] = run(point, effort.data_dir / "speed")
-        _append(effort.folder / RESULTS, done[point])
+        append_line(effort.folder / RESULTS, done[point])
         if "seconds" in done[point]:
             found = done[point]
             say(f"{place}: {shown(found['seconds'])} s, {shown(found['peak'] / MIB)} MiB")
@@ -101,33 +102,9 @@ def run(point: Point, folder: Path) -> dict[str, Any]:
     return found
 
 
-def measured(folder: Path) -> dict[Point, dict[str, Any]]:
-    """Return what has been measured; a last line that was cut off does not count.
-
-    Raises:
-        DataError: for a line that is no result.
-    """
-    found = {}
-    for number, text in enumerate(_whole_lines(folder / RESULTS).splitlines(), start=1):
-        try:
-            line = json.loads(text)
-            found[Point(**line["point"])] = line
-        except (ValueError, KeyError, TypeError):
-            raise DataError(
-                f"{folder / RESULTS}: line {number} is not a result; delete it to go on."
-            ) from None
-    return found
-
-
-def _whole_lines(path: Path) -> str:
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return text[: text.rfind("\n") + 1]
-
-
-def _append(results: Path, line: Mapping[str, Any]) -> None:
-    lines = _whole_lines(results)
-    with replacing(results) as beside:
-        beside.write_text(f"{lines}{json.dumps(line)}\n", encoding="utf-8")
+def measured(folder: Path) -> dict[Point, Line]:
+    """Return what has been measured; raises as `read_lines`."""
+    return read_lines(folder / RESULTS, lambda line: Point(**line["point"]))
 
 
 def outcome(done: Mapping[Point, Mapping[str, Any]]) -> Outcome:
@@ -187,12 +164,12 @@ def _exponents(kind: str, own: Mapping[int, Mapping[str, Any]]) -> list[list[Cel
     return rows
 
 
-def _reading(point: Point, found: Mapping[str, Any]) -> Line:
+def _reading(point: Point, found: Mapping[str, Any]) -> Ratios:
     pairs = Pairs(tuple(found["base"]), tuple(found["own"]))
     what = f"reading and preprocessing {point.size:,} rows, 5 folds"
     against = "pandas.read_csv of the same files"
     reach = READING if point.size >= 1_000_000 else None
-    return Line(what, against, "times the seconds", pairs.costs(), point.threads, reach)
+    return Ratios(what, against, "times the seconds", pairs.costs(), point.threads, reach)
 
 
 def _judged(reach: Reach, value: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,20 +16,15 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 
+from benchmarks import peers
 from kaggleprice.api.workflow import DatasetRef
 from kaggleprice.competitions.catalog import COMPETITIONS
-from kaggleprice.competitions.tables import Table, Tables, read_tables
+from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.core.errors import DataError
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.settings.recipe import Recipe
 from kaggleprice.settings.run import make_settings
-
-ROOT = Path(__file__).resolve().parents[2]
-# Benchmarks are not installed; last, so that the installed package stays the one tested.
-sys.path.append(str(ROOT))
-
-from benchmarks import peers  # noqa: E402
 
 SAMPLE = COMPETITIONS["sample"]
 TINY = {"k": peers.K, "hidden": (8,), "epochs": 2, "seeds": 2}
@@ -43,10 +37,8 @@ OOF = {
 
 
 @pytest.fixture(scope="module")
-def problem() -> peers.Problem:
-    folder = ROOT / "data" / "sample"
-    tables = read_tables(SAMPLE, folder / "train.csv", folder / "test.csv")
-    return peers.Problem(SAMPLE, tables, fold_seed=1)
+def problem(sample_tables: Tables) -> peers.Problem:
+    return peers.Problem(SAMPLE, sample_tables, fold_seed=1)
 
 
 @pytest.fixture
@@ -262,10 +254,7 @@ def test_a_library_that_is_absent_is_skipped(
     monkeypatch.setitem(peers.PEERS, "xgboost", absent)
     go(tmp_path, (0,), "xgboost", "ridge")
     assert calls == [("ridge", 0)]
-    assert capsys.readouterr().out.splitlines() == [
-        "xgboost: skipped, no_such_library is not installed",
-        "1 of 1: ridge, fold seed 0: 0.1200 in 12 s",
-    ]
+    assert "no_such_library is not installed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -287,18 +276,6 @@ def test_unknown_names_are_refused(
     assert re.search(message, capsys.readouterr().err)
     assert calls == []
     assert list(tmp_path.iterdir()) == []
-
-
-def test_arguments_reach_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seen: list[tuple[object, ...]] = []
-    monkeypatch.setattr(peers, "run", lambda *arguments: seen.append(arguments))
-    assert peers.main(["run", "--folder", str(tmp_path)]) == 0
-    arguments = ["run", "--fold-seeds", "100, 101", "--only", "ridge,kaggleprice,ridge"]
-    assert peers.main(arguments) == 0
-    assert seen == [
-        ([0, 1, 2, 100, 101, 102, 103, 104], list(peers.PEERS), tmp_path),
-        ([100, 101], ["ridge", "kaggleprice"], peers.FOLDER),
-    ]
 
 
 # The tables
@@ -329,16 +306,19 @@ def test_differences_are_paired_by_fold_seed(tmp_path: Path) -> None:
     assert found["xgboost"][2] == "+0.0030 ± 0.0023"
 
 
-def test_one_fold_seed_has_no_standard_error(tmp_path: Path) -> None:
-    write_all(tmp_path, {"ridge": {1: 0.13}, "kaggleprice": {1: 0.12}})
+@pytest.mark.parametrize(
+    ("scores", "difference"),
+    [
+        ({"ridge": {1: 0.13}, "kaggleprice": {1: 0.12}}, "+0.0100"),
+        ({"ridge": {1: 0.13}}, "unknown"),
+    ],
+)
+def test_differences_without_a_standard_error(
+    tmp_path: Path, scores: dict[str, dict[int, float]], difference: str
+) -> None:
+    write_all(tmp_path, scores)
     found = cells(peers.table(peers.measured(tmp_path), peers.DEVELOPMENT))
-    assert found["ridge"][2] == "+0.0100"
-
-
-def test_without_kaggleprice_differences_are_unknown(tmp_path: Path) -> None:
-    write_all(tmp_path, {"ridge": OOF["ridge"]})
-    found = cells(peers.table(peers.measured(tmp_path), peers.CONFIRMATION))
-    assert found["ridge"][2] == "unknown"
+    assert found["ridge"][2] == difference
 
 
 @pytest.mark.parametrize("scores", [{}, {"ridge": {100: 0.13}, "kaggleprice": {101: 0.12}}])
@@ -350,16 +330,9 @@ def test_a_table_of_nothing_is_an_error(
     assert "nothing to compare on fold seeds 100, 101, 102" in capsys.readouterr().err
 
 
-def test_the_command_prints_the_confirmation_table(
+def test_report_has_both_tables_and_says_what_they_rest_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_all(tmp_path, {name: {**own, 0: 0.4} for name, own in OOF.items()})
-    assert peers.main(["table", "--folder", str(tmp_path)]) == 0
-    table = peers.table(peers.measured(tmp_path), peers.CONFIRMATION)
-    assert capsys.readouterr().out.splitlines() == table
-
-
-def test_report_has_both_tables_and_says_what_they_rest_on(tmp_path: Path) -> None:
     seeds = {name: {**own, 0: own[100], 2: own[101]} for name, own in OOF.items()}
     write_all(tmp_path, seeds)
     assert peers.main(["report", "--folder", str(tmp_path)]) == 0
@@ -373,6 +346,9 @@ def test_report_has_both_tables_and_says_what_they_rest_on(tmp_path: Path) -> No
         assert f"Mean over fold seeds {shared}; threads: 1; numpy 2.0." in part
         assert re.search(r"Not measured: hist-gradient-boosting\b", part)
     assert all(f"- {name}: " in text for name in peers.PEERS)
+    assert peers.main(["table", "--folder", str(tmp_path)]) == 0
+    table = peers.table(peers.measured(tmp_path), peers.CONFIRMATION)
+    assert capsys.readouterr().out.splitlines()[-len(table) :] == table
 
 
 def test_report_before_the_confirmation_says_so(tmp_path: Path) -> None:

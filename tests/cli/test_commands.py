@@ -53,9 +53,9 @@ def test_the_script_is_main() -> None:
     assert script.load() is cli.main
 
 
-def test_the_main_job(kaggleprice: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_main_job(entry: EntryPoint, tmp_path: Path) -> None:
     """The installed script, as the first lines of the README have it."""
-    done = kaggleprice("predict", "--competition", "sample", *TINY)
+    done = entry("predict", "--competition", "sample", *TINY, cwd=tmp_path, fresh=True)
     assert done.code == 0, done.err
     assert "no run of sample yet: training one first" in done.err
     assert "Score to expect" in done.out

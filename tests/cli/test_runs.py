@@ -1,4 +1,4 @@
-"""`kaggleprice runs`, and what `cv` gives a CI server: through the real entry point."""
+"""`kaggleprice runs`, gates, and what `cv` gives a CI server: through the real entry point."""
 
 from __future__ import annotations
 
@@ -51,28 +51,37 @@ def oof(folder: Path, name: str) -> float:
     return float(read_record(folder / "runs" / "small" / name)["scores"]["oof"])
 
 
-def told(done: Finished) -> str:
+def printed(done: Finished) -> str:
     """What a command that went well printed on stdout."""
     assert (done.code, done.err) == (0, ""), done.err
     return done.out
+
+
+def cells(text: str) -> list[list[str]]:
+    """The words of each line: of a table, its cells."""
+    return [line.split() for line in text.splitlines()]
+
+
+def damage(folder: Path, name: str) -> None:
+    (folder / "runs" / "small" / name / "run.json").write_text("{", encoding="utf-8")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "runs" / "small").iterdir())
 
 
 # The list.
 
 
 def test_runs_alone_lists_them_best_first(entry: EntryPoint, made: Path) -> None:
-    text = told(entry("runs", cwd=made))
-    assert text == told(entry("runs", "list", cwd=made))
-    lines = [line.split() for line in text.splitlines()]
-    rows = [line[0] for line in lines if line and line[0] in ("bad", "good", "leaky")]
-    assert rows == sorted(rows, key=lambda name: oof(made, name))
-    assert rows[0] == "good"
-    assert "small: RMSE between logs, lower is better" in text
-    (leaky,) = [line for line in lines if line[:1] == ["leaky"]]
-    assert leaky[2] == "[1]"
-    assert "[1] Optimistic: members stopped by their validation rows" in text
+    text = printed(entry("runs", cwd=made))
+    assert text == printed(entry("runs", "list", cwd=made))
+    rows = {line[0]: line for line in cells(text) if line and line[0] in names(made)}
+    assert list(rows) == sorted(rows, key=lambda name: oof(made, name))
+    assert next(iter(rows)) == "good"
+    assert "[1]" in rows["leaky"]
+    assert "[1] Optimistic: " in text
     assert "latest: leaky" in text
-    assert "fast: hidden 8, lr 0.02, k 2, seeds 1" in text
 
 
 def test_the_list_as_a_document(entry: EntryPoint, made: Path) -> None:
@@ -91,11 +100,11 @@ def test_the_list_as_a_document(entry: EntryPoint, made: Path) -> None:
 
 
 def test_damaged_and_unfinished_runs_are_listed_as_such(entry: EntryPoint, copied: Path) -> None:
-    (copied / "runs" / "small" / "bad" / "run.json").write_text("{", encoding="utf-8")
+    damage(copied, "bad")
     (copied / "runs" / "small" / ".unfinished-x").mkdir()
-    text = told(entry("runs", cwd=copied))
-    assert "unreadable: bad, " in text
-    assert "unfinished: .unfinished-x, " in text
+    text = printed(entry("runs", cwd=copied))
+    assert "unreadable: bad" in text
+    assert "unfinished: .unfinished-x" in text
     states = {r["run"]: r["state"] for r in entry("runs", "--json", cwd=copied).json["runs"]}
     assert states == {
         "good": "finished",
@@ -112,10 +121,9 @@ def test_an_unfinished_run_says_how_it_was_asked_for(entry: EntryPoint, copied: 
     often = ["--checkpoint-every", "0.01"]
     ended = entry("cv", *SMALL, *given, *often, cwd=copied, interrupt=signal.SIGINT)
     assert ended.code == 130
-    text = told(entry("runs", cwd=copied))
-    (row,) = [line for line in text.splitlines() if line.strip().startswith(".unfinished-")]
-    assert row.split()[1:] == ["6", "fast:", "lr", "0.02,", "epochs", "20000", "unfinished"]
-    assert f"unfinished: {row.split()[0]}, just now: in training, or interrupted" in text
+    text = printed(entry("runs", cwd=copied))
+    (row,) = [line for line in cells(text) if line[:1] and line[0].startswith(".unfinished-")]
+    assert {"6", "0.02,", "20000", "unfinished"} <= set(row)
     (left,) = [
         run
         for run in entry("runs", "--json", cwd=copied).json["runs"]
@@ -126,15 +134,13 @@ def test_an_unfinished_run_says_how_it_was_asked_for(entry: EntryPoint, copied: 
     assert (left["scores"], left["finished"]) == (None, None)
     for name in ("bad", "good", "leaky"):
         shutil.rmtree(copied / "runs" / "small" / name)
-    alone = told(entry("runs", cwd=copied))
-    assert "small: no finished run" in alone
-    assert "lr 0.02, epochs 20000" in alone
+    assert row in cells(printed(entry("runs", cwd=copied)))
 
 
 def test_names_are_whole_at_80_columns(entry: EntryPoint, tmp_path: Path) -> None:
     name = "a-name-that-somebody-took-care-to-choose"
     forge(tmp_path / "runs" / "small" / name, noisy(1), options={"seeds": 20, "epochs": 99})
-    text = told(entry("runs", cwd=tmp_path, COLUMNS="80"))
+    text = printed(entry("runs", cwd=tmp_path, COLUMNS="80"))
     lines = text.splitlines()
     (head,) = [line for line in lines if "pooled" in line]
     assert name in "".join(line[: head.index("pooled")].strip() for line in lines[3:])
@@ -142,25 +148,25 @@ def test_names_are_whole_at_80_columns(entry: EntryPoint, tmp_path: Path) -> Non
 
 
 def test_there_are_none_yet(entry: EntryPoint, tmp_path: Path) -> None:
-    assert "no runs yet" in told(entry("runs", cwd=tmp_path))
+    assert "no runs yet" in printed(entry("runs", cwd=tmp_path))
     assert entry("runs", "--json", cwd=tmp_path).json["runs"] == []
 
 
-def test_a_competition_that_is_none(entry: EntryPoint, made: Path) -> None:
-    done = entry("runs", "-c", "smal", cwd=made)
+@pytest.mark.parametrize(
+    ("arguments", "nearest"),
+    [(["-c", "smal"], "'small'"), (["lst"], "list"), (["show", "god"], "'good'")],
+)
+def test_names_that_are_none(
+    entry: EntryPoint, made: Path, arguments: list[str], nearest: str
+) -> None:
+    done = entry("runs", *arguments, cwd=made)
     assert done.code == 2
-    assert "Did you mean 'small'?" in done.error
-
-
-def test_a_verb_that_is_none(entry: EntryPoint, made: Path) -> None:
-    done = entry("runs", "lst", cwd=made)
-    assert done.code == 2
-    assert "list" in done.error
+    assert nearest in done.error
 
 
 @pytest.mark.parametrize("verb", [[], ["list"], ["show"], ["compare"], ["prune"]])
 def test_help(entry: EntryPoint, tmp_path: Path, verb: list[str]) -> None:
-    text = told(entry("runs", *verb, "--help", cwd=tmp_path))
+    text = printed(entry("runs", *verb, "--help", cwd=tmp_path))
     assert f"kaggleprice runs {' '.join(verb)}".rstrip() in text
     if verb:
         assert text.count(f"  kaggleprice runs {verb[0]}") + text.count("kaggleprice runs\n") >= 1
@@ -172,19 +178,16 @@ def test_help(entry: EntryPoint, tmp_path: Path, verb: list[str]) -> None:
 
 
 def test_show(entry: EntryPoint, made: Path) -> None:
-    text = told(entry("runs", "show", "good", cwd=made))
-    assert f"RMSE between logs: {oof(made, 'good'):.4f}" in text
-    asked = "kaggleprice cv --preset fast --hidden 8 --lr 0.02 --k 2 --seeds 1 -c FILE.toml"
-    assert f"settings: as `{asked}`" in text
+    text = printed(entry("runs", "show", "good", cwd=made))
+    assert f"{oof(made, 'good'):.4f}" in text
+    command = "kaggleprice cv --preset fast --hidden 8 --lr 0.02 --k 2 --seeds 1 -c FILE.toml"
+    assert command in text
     assert "oof.csv" in text
-    rows = [line.split() for line in text.splitlines()]
-    assert ["epochs", "30"] in rows
-    assert not any(row[:1] == ["batch_size"] for row in rows)
-    more = [
-        line.split() for line in told(entry("runs", "show", "good", "--all", cwd=made)).splitlines()
-    ]
-    assert ["batch_size", "64"] in more or any(row[:1] == ["batch_size"] for row in more)
-    assert ["epochs", "30", "yes"] in more
+    assert ["epochs", "30"] in cells(text)
+    assert "batch_size" not in text
+    whole = cells(printed(entry("runs", "show", "good", "--all", cwd=made)))
+    assert ["batch_size"] in [row[:1] for row in whole]
+    assert ["epochs", "30", "yes"] in whole
 
 
 def test_show_is_of_the_latest(entry: EntryPoint, made: Path) -> None:
@@ -201,17 +204,11 @@ def test_show_by_path(entry: EntryPoint, made: Path) -> None:
 
 def test_show_notices_what_was_altered(entry: EntryPoint, copied: Path) -> None:
     (copied / "runs" / "small" / "bad" / "oof.csv").unlink()
-    assert "MISSING" in told(entry("runs", "show", "bad", cwd=copied))
-
-
-def test_names_that_no_run_has(entry: EntryPoint, made: Path) -> None:
-    done = entry("runs", "show", "god", cwd=made)
-    assert done.code == 2
-    assert "Did you mean 'good'?" in done.error
+    assert "MISSING" in printed(entry("runs", "show", "bad", cwd=copied))
 
 
 def test_a_damaged_run_cannot_be_shown(entry: EntryPoint, copied: Path) -> None:
-    (copied / "runs" / "small" / "bad" / "run.json").write_text("{", encoding="utf-8")
+    damage(copied, "bad")
     done = entry("runs", "show", "bad", "--json", cwd=copied)
     assert done.code == 3
     assert "damaged" in done.error
@@ -221,7 +218,7 @@ def test_a_damaged_run_cannot_be_shown(entry: EntryPoint, copied: Path) -> None:
 def test_a_run_called_list(entry: EntryPoint, copied: Path) -> None:
     (copied / "runs" / "small" / "bad").rename(copied / "runs" / "small" / "list")
     assert entry("runs", "show", "list", "--json", cwd=copied).json["run"] == "list"
-    assert "run list of small" not in told(entry("runs", "list", cwd=copied))
+    assert "run list of small" not in printed(entry("runs", "list", cwd=copied))
     assert entry("runs", "compare", "list", "good", "--json", cwd=copied).code == 0
 
 
@@ -229,18 +226,13 @@ def test_a_run_called_list(entry: EntryPoint, copied: Path) -> None:
 
 
 def test_compare(entry: EntryPoint, made: Path) -> None:
-    text = told(entry("runs", "compare", "bad", "good", cwd=made))
-    difference = oof(made, "good") - oof(made, "bad")
-    rows = [line.split() for line in text.splitlines()]
-    assert [
-        "pooled",
-        f"{oof(made, 'bad'):.4f}",
-        f"{oof(made, 'good'):.4f}",
-        f"{difference:+.4f}",
-    ] in rows
-    assert ["epochs", "1", "30"] in rows
-    assert "paired over 24 rows" in text
-    assert "paired over 2 folds" in text
+    text = printed(entry("runs", "compare", "bad", "good", cwd=made))
+    first, second = oof(made, "bad"), oof(made, "good")
+    difference = second - first
+    assert ["pooled", f"{first:.4f}", f"{second:.4f}", f"{difference:+.4f}"] in cells(text)
+    assert ["epochs", "1", "30"] in cells(text)
+    assert "24 rows" in text
+    assert "2 folds" in text
     document = entry("runs", "compare", "bad", "good", "--json", cwd=made).json
     assert document["command"] == "runs compare"
     assert (document["same_folds"], document["same_data"]) == (True, True)
@@ -251,7 +243,7 @@ def test_compare(entry: EntryPoint, made: Path) -> None:
 
 
 def test_compare_on_other_folds_warns(entry: EntryPoint, made: Path) -> None:
-    text = told(entry("runs", "compare", "bad", "leaky", cwd=made))
+    text = printed(entry("runs", "compare", "bad", "leaky", cwd=made))
     assert "The folds differ" in text
     assert "leaky: Optimistic" in text
     document = entry("runs", "compare", "bad", "leaky", "--json", cwd=made).json
@@ -308,29 +300,27 @@ def test_a_run_of_another_competition(entry: EntryPoint, made: Path, tmp_path: P
 def test_prune_needs_a_yes_where_nobody_can_be_asked(entry: EntryPoint, copied: Path) -> None:
     done = entry("runs", "prune", "--keep", "1", cwd=copied)
     assert done.code == 2
-    assert "1 folder would be removed" in done.error
     assert "--yes" in done.error
-    assert (copied / "runs" / "small" / "bad").is_dir()
+    assert "bad" in names(copied)
 
 
 def test_prune(entry: EntryPoint, copied: Path) -> None:
-    text = told(entry("runs", "prune", "--keep", "1", "--dry-run", cwd=copied))
-    assert f"to remove: runs/small/bad (pooled {oof(copied, 'bad'):.4f})" in text
-    assert (copied / "runs" / "small" / "bad").is_dir()
+    text = printed(entry("runs", "prune", "--keep", "1", "--dry-run", cwd=copied))
+    assert f"runs/small/bad (pooled {oof(copied, 'bad'):.4f})" in text
+    assert "bad" in names(copied)
     document = entry("runs", "prune", "--keep", "1", "--yes", "--json", cwd=copied).json
     assert document["command"] == "runs prune"
     assert [run["run"] for run in document["removed"]] == ["bad"]
-    assert sorted(p.name for p in (copied / "runs" / "small").iterdir()) == ["good", "leaky"]
-    assert "removed nothing" in told(entry("runs", "prune", "--keep", "1", cwd=copied))
+    assert names(copied) == ["good", "leaky"]
+    assert "removed nothing" in printed(entry("runs", "prune", "--keep", "1", cwd=copied))
 
 
 def test_prune_says_what_stays_and_why(entry: EntryPoint, copied: Path) -> None:
     (copied / "runs" / "small" / "bad" / "notes.txt").write_text("mine", encoding="utf-8")
-    text = told(entry("runs", "prune", "--keep", "1", "--yes", cwd=copied))
-    assert text.splitlines() == [
-        "removed nothing",
-        "stays: runs/small/bad: it holds notes.txt, which no command wrote",
-    ]
+    text = printed(entry("runs", "prune", "--keep", "1", "--yes", cwd=copied))
+    assert "removed nothing" in text
+    assert "runs/small/bad: it holds notes.txt" in text
+    assert "bad" in names(copied)
 
 
 def test_prune_where_nothing_can_be_removed(
@@ -348,12 +338,10 @@ def test_prune_where_nothing_can_be_removed(
     monkeypatch.setattr(FileLock, "acquire", fail)
     with pytest.raises(SystemExit) as exited:
         cli.main(["runs", "prune", "--unfinished", "--yes"])
-    said = capsys.readouterr()
-    assert (exited.value.code, said.out) == (1, "")
-    assert said.err == (
-        "error: cannot remove runs/small/.unfinished-x: its lock cannot be taken: "
-        "Permission denied.\n"
-    )
+    shown = capsys.readouterr()
+    assert (exited.value.code, shown.out) == (1, "")
+    assert shown.err.startswith("error: cannot remove runs/small/.unfinished-x: ")
+    assert "Permission denied" in shown.err
 
 
 def test_prune_has_to_know_what(entry: EntryPoint, copied: Path) -> None:
@@ -379,24 +367,24 @@ def test_prune_asks_on_a_terminal(copied: Path, answer: str, left: int) -> None:
     asked = b""
     while b"[y/N]" not in asked:
         asked += os.read(ours, 1000)
-    assert b"to remove: runs/small/bad" in asked
+    assert b"runs/small/bad" in asked
     os.write(ours, answer.encode())
     out, _ = process.communicate(timeout=60)
     os.close(ours)
     assert process.returncode == 0
-    assert out.decode().startswith("removed 1 folder" if left == 2 else "removed nothing")
-    assert len(list((copied / "runs" / "small").iterdir())) == left
+    assert ("removed nothing" in out.decode()) is (left == 3)
+    assert len(names(copied)) == left
 
 
 # A damaged run is in nobody's way.
 
 
 def test_predict_passes_over_a_damaged_run(entry: EntryPoint, copied: Path) -> None:
-    (copied / "runs" / "small" / "leaky" / "run.json").write_text("{", encoding="utf-8")
+    damage(copied, "leaky")
     done = entry("predict", *SMALL, "--json", cwd=copied)
     assert done.code == 0, done.err
     assert done.json["run"] == "good"
-    assert "run leaky is passed over: " in done.err
+    assert "leaky" in done.err
 
 
 # Gates.
@@ -410,14 +398,9 @@ def test_a_missed_limit_ends_with_6_after_everything_else(entry: EntryPoint, cop
     assert (document["command"], document["run"]) == ("cv", "new")
     score = oof(copied, "new")
     (gate,) = document["gates"]
-    assert gate == {
-        "name": "fail-above",
-        "limit": 0.0001,
-        "found": score,
-        "passed": False,
-        "reason": f"pooled score {score:.6g} is above --fail-above 0.0001.",
-        "comparison": None,
-    }
+    assert (gate["name"], gate["passed"], gate["comparison"]) == ("fail-above", False, None)
+    assert (gate["limit"], gate["found"]) == (0.0001, score)
+    assert "--fail-above 0.0001" in gate["reason"]
     assert done.error == gate["reason"]
     record = read_record(copied / "runs" / "small" / "new")
     assert document["folds_sha256"] == record["files"]["folds.csv"]
@@ -432,7 +415,7 @@ def test_a_missed_limit_ends_with_6_after_everything_else(entry: EntryPoint, cop
 def test_a_kept_limit_ends_with_0(entry: EntryPoint, copied: Path) -> None:
     done = entry(*CV, "--fail-above", "99", cwd=copied)
     assert done.code == 0, done.err
-    assert "gate fail-above passed: " in done.out
+    assert "fail-above passed" in done.out
 
 
 def test_the_same_command_is_no_worse_than_its_baseline(entry: EntryPoint, copied: Path) -> None:
@@ -460,30 +443,29 @@ def test_a_missed_baseline_ends_with_6(
     (copied / "base.json").write_text(json.dumps(document), encoding="utf-8")
     done = entry(*CV, "--baseline", "base.json", "--tolerance", tolerance, cwd=copied)
     assert done.code == code
-    words = f"of baseline base.json, {'beyond' if code else 'within'} --tolerance {tolerance} and"
-    assert words in done.out
-    assert "saved as run mlp-002" in done.out
+    assert all(word in done.out for word in ("base.json", f"--tolerance {tolerance}"))
+    assert "mlp-002" in names(copied)
     if code:
-        assert f"gate baseline MISSED: {done.error}" in done.out
-        assert "is 0.01 worse than" in done.error
+        assert done.error in done.out
+        assert "0.01 worse" in done.error
 
 
 @pytest.mark.parametrize(
     ("given", "code", "says"),
     [
-        (["--fail-above", "0"], 2, "--fail-above must be a number above 0"),
-        (["--fail-above", "nan"], 2, "--fail-above must be a number above 0"),
+        (["--fail-above", "0"], 2, "--fail-above"),
+        (["--fail-above", "nan"], 2, "--fail-above"),
         (["--fail-above", "low"], 2, "--fail-above"),
-        (["--tolerance", "0.1"], 2, "give --baseline"),
-        (["--tolerance", "-1", "--baseline", "bad"], 2, "--tolerance must be"),
+        (["--tolerance", "0.1"], 2, "--baseline"),
+        (["--tolerance", "-1", "--baseline", "bad"], 2, "--tolerance"),
         (["--baseline", "bed"], 2, "Did you mean 'bad'?"),
         (["--baseline", "none.json"], 3, "none.json does not exist"),
-        (["--baseline", "train.csv"], 3, "train.csv cannot be read as JSON"),
-        (["--baseline", "bad", "--k", "3"], 2, "give --k 2"),
-        (["--baseline", "bad", "--fold-seed", "1"], 2, "has other folds"),
-        (["--junit", "train.csv/j.xml"], 1, "cannot write"),
-        (["--summary", "runs"], 1, "it is a folder"),
-        (["--junit", "a", "--summary", "./a"], 2, "name two files"),
+        (["--baseline", "train.csv"], 3, "train.csv"),
+        (["--baseline", "bad", "--k", "3"], 2, "--k 2"),
+        (["--baseline", "bad", "--fold-seed", "1"], 2, "folds"),
+        (["--junit", "train.csv/j.xml"], 1, "j.xml"),
+        (["--summary", "runs"], 1, "runs"),
+        (["--junit", "a", "--summary", "./a"], 2, "two files"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -495,7 +477,7 @@ def test_what_cannot_be_is_found_before_training(
     assert says in done.error
     assert done.json["error"]["exit_code"] == code
     assert "training on" not in done.err
-    assert len(list((copied / "runs" / "small").iterdir())) == 3
+    assert names(copied) == ["bad", "good", "leaky"]
 
 
 def test_a_baseline_of_other_data(entry: EntryPoint, copied: Path) -> None:
@@ -503,7 +485,7 @@ def test_a_baseline_of_other_data(entry: EntryPoint, copied: Path) -> None:
     train.write_text(train.read_text(encoding="utf-8").replace(",50000\n", ",50001\n"), "utf-8")
     done = entry(*CV, "--baseline", "bad", cwd=copied)
     assert done.code == 3
-    assert "was scored on other training data" in done.error
+    assert "training data" in done.error
     assert "training on" not in done.err
 
 
@@ -554,9 +536,9 @@ def test_github_gets_annotations_and_a_summary(entry: EntryPoint, copied: Path) 
     done = entry(*CV, *given, "--run", "new", "--summary", "s.md", cwd=copied, **github)
     assert done.code == 6
     assert done.json["run"] == "new"
-    said = [line for line in done.err.splitlines() if line.startswith("::")]
-    assert said[0].startswith("::warning title=run new::Optimistic: ")
-    assert said[1] == f"::error title=gate fail-above missed::{done.error}"
+    annotations = [line for line in done.err.splitlines() if line.startswith("::")]
+    assert annotations[0].startswith("::warning title=run new::Optimistic: ")
+    assert annotations[1] == f"::error title=gate fail-above missed::{done.error}"
     summary = (copied / "s.md").read_text(encoding="utf-8")
     assert step.read_text(encoding="utf-8") == f"# Before\n{summary}\n"
 
@@ -581,5 +563,5 @@ def test_a_step_summary_that_cannot_be_written_costs_no_score(
     nowhere = str(copied / "none" / "step.md")
     done = entry(*CV, "--json", cwd=copied, GITHUB_STEP_SUMMARY=nowhere)
     assert done.code == 0
-    assert "cannot append the summary to $GITHUB_STEP_SUMMARY" in done.err
-    assert json.loads(done.out)["command"] == "cv"
+    assert "$GITHUB_STEP_SUMMARY" in done.err
+    assert done.json["command"] == "cv"
