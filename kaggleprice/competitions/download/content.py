@@ -93,9 +93,8 @@ def check_size(size: int, max_bytes: int) -> None:
         DataError: where it is above `max_bytes`.
     """
     if size > max_bytes:
-        raise DataError(
-            f"it is larger than {max_bytes / 1e9:g} GB (`kaggleprice download --max-size` sets this)"
-        )
+        limit = f"{max_bytes / 1e9:g} GB"
+        raise DataError(f"it is larger than {limit} (`kaggleprice download --max-size` sets this)")
 
 
 @contextmanager
