@@ -7,7 +7,7 @@ unverified ever has the final name, however a process ends; two processes that w
 fetch it once; and what a killed one left is removed by the next, which gets its lock.
 
 `records` says what is recorded of a file and how it is recognised, `cache` finds and places it,
-`mirrors` and `origins` are where it comes from, `content` moves bytes.
+`mirrors` and `origins` are where it comes from, `content` reads and writes.
 """
 
 from __future__ import annotations

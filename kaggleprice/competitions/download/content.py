@@ -1,4 +1,4 @@
-"""Content of files as blocks of bytes: read, reported, written, digested."""
+"""Content of files, chunk by chunk: read, reported, written, digested."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import IO
 from kaggleprice.core.errors import DataError, KagglePriceError
 from kaggleprice.core.progress import BYTES, Progress
 
-BLOCK = 1 << 20
+CHUNK = 1 << 20
 _SECONDS_BETWEEN_REPORTS = 0.05
 # RuntimeError: an encrypted zip member, or a compression that this Python lacks.
 READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
 
-Blocks = Generator[bytes, None, None]
+Chunks = Generator[bytes, None, None]
 
 
 @dataclass(frozen=True)
@@ -33,54 +33,54 @@ class Digests:
     sha256: str
 
 
-def digest(blocks: Iterable[bytes]) -> Digests:
+def digest(chunks: Iterable[bytes]) -> Digests:
     """Compute size and digests in one pass."""
     sha1, sha256, size = hashlib.sha1(usedforsecurity=False), hashlib.sha256(), 0
-    for block in blocks:
-        sha1.update(block)
-        sha256.update(block)
-        size += len(block)
+    for chunk in chunks:
+        sha1.update(chunk)
+        sha256.update(chunk)
+        size += len(chunk)
     return Digests(size, sha1.hexdigest(), sha256.hexdigest())
 
 
-def read(open_stream: Callable[[], AbstractContextManager[IO[bytes]]], label: str) -> Blocks:
+def read(open_stream: Callable[[], AbstractContextManager[IO[bytes]]], label: str) -> Chunks:
     """Yield what `open_stream` opens, called `label` in errors.
 
     Raises:
         DataError: where it cannot be read.
     """
     with translated(DataError, f"{label} cannot be read", READ_ERRORS), open_stream() as stream:
-        while block := stream.read(BLOCK):
-            yield block
+        while chunk := stream.read(CHUNK):
+            yield chunk
 
 
 def reported(
-    blocks: Blocks, progress: Progress, stage: str, name: str, total: int | None
-) -> Blocks:
-    """Pass blocks on and report how many of `total` bytes (None: unknown) have come."""
+    chunks: Chunks, progress: Progress, stage: str, name: str, total: int | None
+) -> Chunks:
+    """Pass chunks on and report how many of `total` bytes (None: unknown) have come."""
     done, due = 0, 0.0
-    for block in blocks:
-        yield block
-        done += len(block)
-        # The network gives small blocks: not each of them is worth a report, but the last is.
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk)
+        # The network gives small chunks: not each of them is worth a report, but the last is.
         if done == total or time.monotonic() >= due:
             due = time.monotonic() + _SECONDS_BETWEEN_REPORTS
             progress.advance(stage, done, total, name, BYTES)
 
 
-def write(blocks: Blocks, path: Path, max_bytes: int) -> None:
-    """Write blocks to a file, through to the disk.
+def write(chunks: Chunks, path: Path, max_bytes: int) -> None:
+    """Write chunks to a file, through to the disk.
 
     Raises:
         DataError: where there are more than `max_bytes` bytes.
         OSError: where the file cannot be written.
     """
     done = 0
-    with closing(blocks), path.open("wb") as stream:
-        for block in blocks:
-            done += len(block)
+    with closing(chunks), path.open("wb") as stream:
+        for chunk in chunks:
+            done += len(chunk)
             check_size(done, max_bytes)
-            stream.write(block)
+            stream.write(chunk)
         stream.flush()
         # Before it is renamed: after a power cut a final name must not lead to an empty file.
         os.fsync(stream.fileno())
@@ -93,7 +93,8 @@ def check_size(size: int, max_bytes: int) -> None:
         DataError: where it is above `max_bytes`.
     """
     if size > max_bytes:
-        raise DataError(f"it is larger than {max_bytes / 1e9:g} GB (see `--max-size`)")
+        limit = f"{max_bytes / 1e9:g} GB"
+        raise DataError(f"it is larger than {limit} (`kaggleprice download --max-size` sets this)")
 
 
 @contextmanager

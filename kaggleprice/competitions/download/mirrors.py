@@ -21,8 +21,8 @@ import urllib3
 from urllib3.util import Retry
 
 from kaggleprice.competitions.download.content import (
-    BLOCK,
-    Blocks,
+    CHUNK,
+    Chunks,
     check_size,
     reason,
     reported,
@@ -108,7 +108,7 @@ class Mirror:
         )
         while True:
             try:
-                return write(self._blocks(), path, settings.max_bytes)
+                return write(self._chunks(), path, settings.max_bytes)
             except (*NETWORK_ERRORS, _StatusError) as error:
                 if not (retry.total and _is_transient(error)):
                     raise
@@ -121,7 +121,7 @@ class Mirror:
                 )
             time.sleep(wait)
 
-    def _blocks(self) -> Blocks:
+    def _chunks(self) -> Chunks:
         """Ask once, and yield the body as it arrives, unpacked."""
         self._refuse_plain_http(self.url)
         started = time.monotonic()
@@ -137,17 +137,17 @@ class Mirror:
                 announced = response.headers.get(length, "")
                 size = int(announced) if announced.isdecimal() else None
                 check_size(size or 0, self.settings.max_bytes)
-                blocks = self._body(response, started)
+                chunks = self._body(response, started)
                 name = self.file.record.name
-                yield from reported(blocks, self.progress, "downloading", name, size)
+                yield from reported(chunks, self.progress, "downloading", name, size)
 
-    def _body(self, response: requests.Response, started: float) -> Blocks:
+    def _body(self, response: requests.Response, started: float) -> Chunks:
         """Yield the body, unless it comes too slowly: each byte sets a socket's timeout back."""
         done, settings = 0, self.settings
-        # `read1` returns what has arrived; `read` would wait for a whole block.
-        while block := response.raw.read1(BLOCK, decode_content=True):
-            yield block
-            done += len(block)
+        # `read1` returns what has arrived; `read` would wait for a whole chunk.
+        while chunk := response.raw.read1(CHUNK, decode_content=True):
+            yield chunk
+            done += len(chunk)
             seconds = time.monotonic() - started
             if seconds > settings.deadline and done < settings.min_speed * seconds:
                 raise requests.RequestException(

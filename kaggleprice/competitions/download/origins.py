@@ -12,7 +12,7 @@ from typing import IO, ClassVar
 
 from kaggleprice.competitions.download.content import (
     READ_ERRORS,
-    Blocks,
+    Chunks,
     Digests,
     digest,
     read,
@@ -61,7 +61,7 @@ class LocalFile:
         Raises:
             DataError: where it cannot be read.
         """
-        return digest(self._blocks("checking"))
+        return digest(self._chunks("checking"))
 
     def save(self, path: Path) -> None:
         """Write the content to `path`.
@@ -70,11 +70,11 @@ class LocalFile:
             DataError: where it cannot be read or is too large.
             OSError: where `path` cannot be written.
         """
-        write(self._blocks("copying"), path, self.settings.max_bytes)
+        write(self._chunks("copying"), path, self.settings.max_bytes)
 
-    def _blocks(self, stage: str) -> Blocks:
-        blocks = read(self.open, self.label)
-        return reported(blocks, self.progress, stage, self.name, self.size)
+    def _chunks(self, stage: str) -> Chunks:
+        chunks = read(self.open, self.label)
+        return reported(chunks, self.progress, stage, self.name, self.size)
 
 
 def find_by_hash(files: Iterable[LocalFile], wanted: CompetitionFile) -> LocalFile | None:
