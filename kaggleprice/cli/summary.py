@@ -18,7 +18,8 @@ def summarize(run: Run, gates: Sequence[Gate] = ()) -> str:
     record, scores = run.record, run.record["scores"]
     metric = METRICS[record["metric"]].help
     failed = any(not gate.passed for gate in gates)
-    error = f" ± {score_text(scores['oof_error'])}" if "oof_error" in scores else ""
+    found = scores.get("oof_error")
+    error = "" if found is None else f" ± {score_text(found)}"
     parts = [
         f"## kaggleprice: {literal(record['competition'])}, run {literal(run.name)}"
         + (" — gate missed" if failed else ""),
