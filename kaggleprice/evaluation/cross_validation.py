@@ -319,15 +319,3 @@ def history_frame(ensemble: Ensemble) -> pd.DataFrame:
             "validation": [line.validation for line in lines],
         }
     )
-
-
-__all__ = [
-    "CrossValidation",
-    "Known",
-    "Problem",
-    "cross_validate",
-    "fit_recipes",
-    "history_frame",
-    "make_members",
-    "prepare",
-]

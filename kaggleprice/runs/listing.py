@@ -118,11 +118,17 @@ def find_run(runs_dir: Path, competition: str | None, name: str | None) -> Run:
         return run
     names = competitions_with_runs(runs_dir) if competition is None else [competition]
     folders = [folder for each in names for folder in run_folders(runs_dir / each)]
-    found = [f for f in folders if name in (f.name, f"{f.parent.name}/{f.name}")]
-    if not found and "/" in name:
-        # `cv` says in which folder a run is saved; it may have been moved elsewhere.
-        here = [f for f in folders if f.resolve() == Path(name).resolve()]
-        found = [f for f in (*here, Path(name), runs_dir / name) if f in here or _is_run(f)][:1]
+    # `runs` names a run with its competition, and `cv` says in which folder it is saved.
+    places = [Path(name), runs_dir / name] if "/" in name else []
+    parents = [(runs_dir / each).resolve() for each in names]
+    inside = [p for p in places if p.parent.resolve() in parents]
+    if inside:
+        name = inside[0].name
+        folders = [f for f in folders if f.parent.resolve() == inside[0].parent.resolve()]
+    found = [folder for folder in folders if folder.name == name]
+    if not found:
+        # A run that was moved elsewhere, or one of another competition.
+        found = [p for p in places if (p / RECORD).is_file() and not p.name.startswith(".")][:1]
     if not found:
         raise UnknownNameError(f"run{of_whom}", name, {folder.name for folder in folders})
     if len(found) > 1:
@@ -134,7 +140,3 @@ def find_run(runs_dir: Path, competition: str | None, name: str | None) -> Run:
             f"{name} is a run of {run.competition}, not of {competition}; say with -c whose it is."
         )
     return run
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / RECORD).is_file() and not folder.name.startswith(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from small import write_small
 from kaggleprice.api import add_seeds, workflow
 from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.core.errors import DataError, OutputError, UnknownNameError, UsageError
-from kaggleprice.runs import writing
 from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig
 from kaggleprice.settings.run import make_settings
@@ -39,6 +39,11 @@ class Place:
     source: workflow.DatasetRef
     runtime: RuntimeConfig
 
+    @classmethod
+    def at(cls, folder: Path) -> Place:
+        source = workflow.DatasetRef(read_competition(folder / "small.toml"), folder / "data")
+        return cls(source, RuntimeConfig(folder / "runs", "cpu", 1))
+
     def train(self, name: str, seeds: int) -> Run:
         settings = make_settings(options={**OPTIONS, "seeds": seeds})
         return workflow.cross_validate(self.source, settings, self.runtime, name=name)[0]
@@ -46,16 +51,29 @@ class Place:
     def extend(self, name: str, count: int) -> Run:
         return add_seeds.add_seeds(self.source, self.runtime, name, count)[0]
 
+    @property
+    def part(self) -> Run:
+        return Run.read(self.runtime.runs_dir / "small" / "part")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The competition, and a run of one seed."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_small(folder)
+    Place.at(folder).train("part", 1)
+    return folder
+
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    source = workflow.DatasetRef(read_competition(write_small(tmp_path)), tmp_path / "data")
-    return Place(source, RuntimeConfig(tmp_path / "runs", "cpu", 1))
+def place(trained: Path, tmp_path: Path) -> Place:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    return Place.at(tmp_path)
 
 
 def test_an_extended_run_is_the_run_of_all_seeds(place: Place) -> None:
-    whole, part = place.train("whole", 4), place.train("part", 2)
-    extended = place.extend("part", 2)
+    whole, part = place.train("whole", 4), place.part
+    extended = place.extend("part", 3)
     assert extended.path == part.path
     assert extended.settings == whole.settings
     assert extended.record["ensemble"]["members"] == whole.record["ensemble"]["members"]
@@ -68,15 +86,16 @@ def test_an_extended_run_is_the_run_of_all_seeds(place: Place) -> None:
     assert extended.record["scores"]["oof"] == pytest.approx(whole.record["scores"]["oof"])
     # The members that were there are the very same.
     first = {(m["fold"], m["seed"]): m for m in part.record["members"]}
-    kept = [m for m in extended.record["members"] if m["seed"] < 2]
+    kept = [m for m in extended.record["members"] if m["seed"] < 1]
     assert kept == [first[m["fold"], m["seed"]] for m in kept]
     assert len(kept) == len(first)
 
 
 def test_the_extended_run_predicts(place: Place, tmp_path: Path) -> None:
-    place.train("part", 1)
     old = workflow.predict(place.source, place.runtime, output=tmp_path / "old.csv")
+    seconds = place.part.record["timing"]["seconds"]
     run = place.extend("part", 2)
+    assert run.record["timing"]["seconds"] > seconds, "those of both"
     # A submission of fewer members is none of this run's.
     assert not (run.path / "submission.csv").exists()
     new = workflow.predict(place.source, place.runtime, output=tmp_path / "new.csv")
@@ -84,27 +103,22 @@ def test_the_extended_run_predicts(place: Place, tmp_path: Path) -> None:
     assert not new.submission.equals(old.submission)
 
 
-def test_seconds_are_those_of_both(place: Place) -> None:
-    part = place.train("part", 1)
-    extended = place.extend("part", 1)
-    assert extended.record["timing"]["seconds"] > part.record["timing"]["seconds"]
-
-
-@pytest.mark.parametrize("count", [0, -1])
-def test_less_than_one_seed(place: Place, count: int) -> None:
-    place.train("part", 1)
-    with pytest.raises(UsageError, match="--add-seeds must be 1 or more"):
-        place.extend("part", count)
-
-
-def test_a_run_that_is_not_there(place: Place) -> None:
-    place.train("part", 1)
-    with pytest.raises(UnknownNameError, match="Did you mean 'part'"):
-        place.extend("pert", 1)
+@pytest.mark.parametrize(
+    ("name", "count", "kind", "says"),
+    [
+        ("part", 0, UsageError, "--add-seeds must be 1 or more"),
+        ("part", -1, UsageError, "--add-seeds must be 1 or more"),
+        ("pert", 1, UnknownNameError, "Did you mean 'part'"),
+    ],
+)
+def test_what_cannot_be_added(
+    place: Place, name: str, count: int, kind: type[UsageError], says: str
+) -> None:
+    with pytest.raises(kind, match=says):
+        place.extend(name, count)
 
 
 def test_changed_data(place: Place, tmp_path: Path) -> None:
-    place.train("part", 1)
     train = tmp_path / "train.csv"
     train.write_text(train.read_text().replace("50000", "50001"))
     with pytest.raises(DataError, match=r"train\.csv changed since run part was trained"):
@@ -121,7 +135,7 @@ def test_a_run_that_a_time_limit_ended(place: Place) -> None:
 
 
 def test_a_failure_leaves_the_run_as_it_was(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = place.train("part", 1)
+    run = place.part
     before = {p.name: p.read_bytes() for p in run.path.iterdir() if p.is_file()}
     rename = Path.rename
 
@@ -134,4 +148,4 @@ def test_a_failure_leaves_the_run_as_it_was(place: Place, monkeypatch: pytest.Mo
     with pytest.raises(OutputError, match="No space left"):
         place.extend("part", 1)
     assert {p.name: p.read_bytes() for p in run.path.iterdir() if p.is_file()} == before
-    assert writing.Run.read(run.path).record == json.loads(before["run.json"])
+    assert Run.read(run.path).record == json.loads(before["run.json"])
