@@ -121,7 +121,7 @@ def _warnings(comparison: Comparison) -> list[str]:
         found.append("The training CSVs differ.")
     if comparison.unpaired:
         found.append(f"{comparison.unpaired} rows are not the same in both and were left out.")
-    if comparison.by_row is None:
+    if comparison.by_row is None and comparison.first.metric.row_loss is not None:
         found.append("Too few rows are the same in both for a paired difference.")
     for side in (comparison.first, comparison.second):
         found += [f"{side.name}: {note}" for note in side.record.get("notes", [])]
