@@ -38,8 +38,11 @@ def compare_with_best(run: Run) -> Comparison | None:
     for other in list_runs(run.path.parent.parent, run.path.parent.name):
         if other.state != FINISHED or other.path == run.path:
             continue
-        same = (other.metric, other.train_sha256) == (run.metric, run.train_sha256)
-        if same and other.finished < run.finished:
+        alike = all(
+            getattr(other, what) == getattr(run, what)
+            for what in ("competition", "metric", "train_sha256")
+        )
+        if alike and other.finished < run.finished:
             try:
                 return compare(other, run)
             except RunFolderError:  # its file of predictions is damaged; `runs` will say so

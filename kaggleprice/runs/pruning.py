@@ -134,12 +134,12 @@ def remove(run: Run) -> None:
     if (now.state, now.record) != (run.state, run.record):
         raise OutputError(f"{run.path} was not removed: it changed since it was listed.")
     try:
-        aside = Path(tempfile.mkdtemp(prefix=PRUNED, dir=run.path.parent))
+        trash = Path(tempfile.mkdtemp(prefix=PRUNED, dir=run.path.parent))
         try:
-            run.path.rename(aside / run.name)
+            run.path.rename(trash / run.name)
         except OSError:
-            aside.rmdir()
+            trash.rmdir()
             raise
-        shutil.rmtree(aside)
+        shutil.rmtree(trash)
     except OSError as error:
         raise OutputError(f"cannot remove {run.path}: {error.strerror or error}.") from None

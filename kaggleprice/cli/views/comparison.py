@@ -125,7 +125,7 @@ def _warnings(document: RunsCompareDocument, comparison: Comparison) -> list[str
         found.append("The training CSVs differ.")
     if document.unpaired_rows:
         found.append(f"{document.unpaired_rows} rows are not the same in both and were left out.")
-    if document.by_row is None:
+    if document.by_row is None and comparison.first.metric.row_loss is not None:
         found.append("Too few rows are the same in both for a paired difference.")
     for side in (comparison.first, comparison.second):
         found += [f"{side.name}: {note}" for note in side.record.get("notes", [])]
