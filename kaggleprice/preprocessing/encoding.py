@@ -108,12 +108,8 @@ class Encoding:
         the feature and have seen a value of it.
         """
         shape = (len(self.recipes), len(self._columns))
-        self.fill, self.low, self.high = (
-            np.zeros(shape),
-            np.full(shape, -np.inf),
-            np.full(shape, np.inf),
-        )
-        self.shift, self.scale = np.zeros(shape), np.zeros(shape)
+        self.fill, self.shift, self.scale = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        self.low, self.high = np.full(shape, -np.inf), np.full(shape, np.inf)
         self._base = np.tile([[0.0], [1.0]], len(self._columns))
         for j, states in enumerate(states_of.values()):
             if not self._affine:
@@ -123,14 +119,9 @@ class Encoding:
             finest = min(seen or states.values(), key=lambda state: state.scale)
             center, scale = self._base[:, j] = finest.center, finest.scale
             for f, state in states.items():
-                if state.low is not None and state.low == state.high:
-                    self.shift[f, j] = (state.low - state.center) / state.scale
-                    continue
-                self.fill[f, j] = (state.fill - center) / scale
-                self.low[f, j] = -np.inf if state.low is None else (state.low - center) / scale
-                self.high[f, j] = np.inf if state.high is None else (state.high - center) / scale
-                self.scale[f, j] = scale / state.scale
-                self.shift[f, j] = (center - state.center) / state.scale
+                steps = state.on_scale(center, scale)
+                self.fill[f, j], self.low[f, j], self.high[f, j] = steps[:3]
+                self.shift[f, j], self.scale[f, j] = steps[3:]
 
     def _place_codes(self, position: dict[Feature, int]) -> None:
         """Number every category that some fold knows; a fold maps numbers to its own features."""
@@ -143,11 +134,8 @@ class Encoding:
             tables.append([self._code_table(s, known, position) for s in states])
         sizes = [len(known) + 2 for known in self._known]
         self.offsets = np.cumsum([0, *sizes[:-1]], dtype=np.int64)[: len(sizes)]
-        self.level_of_code = (
-            np.concatenate([np.array(table) for table in tables], axis=1)
-            if tables
-            else np.zeros((len(self.recipes), 0), dtype=np.int64)
-        )
+        none = np.zeros((len(self.recipes), 0), dtype=np.int64)
+        self.level_of_code = np.concatenate([none, *map(np.array, tables)], axis=1)
 
     def _code_table(
         self, state: CategoricalState, known: Sequence[str], position: Mapping[Feature, int]

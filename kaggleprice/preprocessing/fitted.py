@@ -106,6 +106,24 @@ class NumericState:
         scaled: Floats = (clipped - self.center) / self.scale
         return scaled
 
+    def on_scale(self, center: float, scale: float) -> tuple[float, float, float, float, float]:
+        """Return the same steps for values that were shifted and scaled before.
+
+        Returns:
+            fill, low, high, shift and factor; where z = (log?(x) - center) / scale,
+            `clip(fill(z), low, high) * factor + shift` is `scaled(x)`.
+        """
+        if self.low is not None and self.low == self.high:
+            # All rows have this value, in whatever unit z comes.
+            return 0.0, -np.inf, np.inf, (self.low - self.center) / self.scale, 0.0
+        return (
+            (self.fill - center) / scale,
+            -np.inf if self.low is None else (self.low - center) / scale,
+            np.inf if self.high is None else (self.high - center) / scale,
+            (center - self.center) / self.scale,
+            scale / self.scale,
+        )
+
 
 @dataclass(frozen=True)
 class CategoricalState:

@@ -1,7 +1,8 @@
 """Learning a recipe's state from rows: one state, or one per fold.
 
-A column is learned step by step, in the order in which the steps are applied: log, fill, clip,
-scale. The numbers are those of scikit-learn's transformers.
+A column is learned step by step, in the order in which `fitted` applies the steps: log, fill,
+clip, scale. The numbers are those of scikit-learn's transformers. A new way to fill or scale is an
+entry of `FILLS` or `SCALINGS`, and its name and help in `settings.recipe`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from kaggleprice.competitions.tables import Table, Tables, read_tables
 from kaggleprice.core.errors import DataError, MissingFileError
 
 HOUSES = COMPETITIONS["house-prices"]
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 TRAIN = """Id,LotArea,Street,MasVnrType,LotFrontage,SalePrice
 0007,8450,Pave,None,65,208500
 12,9600,"Gravel, loose",NA,NA,181500
@@ -87,15 +86,14 @@ def test_test_table_has_no_target(tmp_path: Path) -> None:
         _ = table.known_target
 
 
-@pytest.mark.parametrize("folder", ["sample", "real"])
+@pytest.mark.parametrize(
+    ("folder", "prefix"), [("sample_folder", ""), ("real_data", "kaggle_house_pred_")]
+)
 def test_whole_files_are_what_pythons_csv_module_reads(
-    folder: str, request: pytest.FixtureRequest
+    folder: str, prefix: str, request: pytest.FixtureRequest
 ) -> None:
-    if folder == "real":
-        here = request.getfixturevalue("real_data")
-        paths = [here / f"kaggle_house_pred_{role}.csv" for role in ("train", "test")]
-    else:
-        paths = [SAMPLE / "train.csv", SAMPLE / "test.csv"]
+    here = request.getfixturevalue(folder)
+    paths = [here / f"{prefix}{role}.csv" for role in ("train", "test")]
     tables = read_tables(HOUSES, *paths)
     for path, table in zip(paths, (tables.train, tables.test), strict=True):
         with path.open(newline="") as file:
