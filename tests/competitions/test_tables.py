@@ -385,7 +385,8 @@ def test_engineered_columns_are_computed_in_float64(
         wide = table.features.astype(dict.fromkeys(table.numeric_columns, np.float64))
         expected = add(wide)
         pd.testing.assert_frame_equal(made, expected, check_dtype=False)
-        assert made.memory_usage().sum() < expected.memory_usage().sum() / 3
+        # pandas alone takes 8 bytes per cell.
+        assert made.memory_usage(index=False).sum() < 8 * made.size / 3
 
 
 def test_kinds_of_a_table_are_its_columns_kinds() -> None:
