@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.csv_reader import read_shape
 from kaggleprice.competitions.data import Dataset, DatasetRef, load, refuse_overwriting_inputs
 from kaggleprice.competitions.download import (
     DEFAULT_SETTINGS,
@@ -20,7 +21,6 @@ from kaggleprice.competitions.download import (
 )
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.submission import make_submission, write_submission
-from kaggleprice.competitions.tables import read_shape
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import SILENT, Progress

@@ -10,13 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice.preprocessing.fitted import CategoricalState, Feature, FittedRecipe, NumericState
+from kaggleprice.preprocessing.distribution import factorized
+from kaggleprice.preprocessing.fitted import (
+    CategoricalState,
+    Feature,
+    FittedRecipe,
+    NumericState,
+    log_of_amounts,
+)
 from kaggleprice.settings.model import Inputs
 
 Float32 = NDArray[np.float32]
@@ -102,12 +108,8 @@ class Encoding:
         the feature and have seen a value of it.
         """
         shape = (len(self.recipes), len(self._columns))
-        self.fill, self.low, self.high = (
-            np.zeros(shape),
-            np.full(shape, -np.inf),
-            np.full(shape, np.inf),
-        )
-        self.shift, self.scale = np.zeros(shape), np.zeros(shape)
+        self.fill, self.shift, self.scale = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        self.low, self.high = np.full(shape, -np.inf), np.full(shape, np.inf)
         self._base = np.tile([[0.0], [1.0]], len(self._columns))
         for j, states in enumerate(states_of.values()):
             if not self._affine:
@@ -117,14 +119,9 @@ class Encoding:
             finest = min(seen or states.values(), key=lambda state: state.scale)
             center, scale = self._base[:, j] = finest.center, finest.scale
             for f, state in states.items():
-                if state.low is not None and state.low == state.high:
-                    self.shift[f, j] = (state.low - state.center) / state.scale
-                    continue
-                self.fill[f, j] = (state.fill - center) / scale
-                self.low[f, j] = -np.inf if state.low is None else (state.low - center) / scale
-                self.high[f, j] = np.inf if state.high is None else (state.high - center) / scale
-                self.scale[f, j] = scale / state.scale
-                self.shift[f, j] = (center - state.center) / state.scale
+                steps = state.on_scale(center, scale)
+                self.fill[f, j], self.low[f, j], self.high[f, j] = steps[:3]
+                self.shift[f, j], self.scale[f, j] = steps[3:]
 
     def _place_codes(self, position: dict[Feature, int]) -> None:
         """Number every category that some fold knows; a fold maps numbers to its own features."""
@@ -134,14 +131,22 @@ class Encoding:
             states = [r.categorical[column] for r in self.recipes]
             known = sorted({level for s in states for level in (*s.levels, *s.rare)})
             self._known.append(known)
-            tables.append([_code_table(s, known, position, self.width) for s in states])
+            tables.append([self._code_table(s, known, position) for s in states])
         sizes = [len(known) + 2 for known in self._known]
         self.offsets = np.cumsum([0, *sizes[:-1]], dtype=np.int64)[: len(sizes)]
-        self.level_of_code = (
-            np.concatenate([np.array(table) for table in tables], axis=1)
-            if tables
-            else np.zeros((len(self.recipes), 0), dtype=np.int64)
-        )
+        none = np.zeros((len(self.recipes), 0), dtype=np.int64)
+        self.level_of_code = np.concatenate([none, *map(np.array, tables)], axis=1)
+
+    def _code_table(
+        self, state: CategoricalState, known: Sequence[str], position: Mapping[Feature, int]
+    ) -> list[int]:
+        """Return for each code of a column the feature it switches on in this fold.
+
+        Two codes follow the known categories: missing, and a category that no fold knows.
+        """
+        feature_of = state.feature_of
+        switched = [feature_of.get(level) for level in (*known, None)]
+        return [*(self.width if f is None else position[f] for f in switched), self.width]
 
     def encode(self, frame: pd.DataFrame) -> EncodedRows:
         """Turn rows into the engine's form.
@@ -168,7 +173,7 @@ class Encoding:
             for j, (feature, column) in enumerate(zip(self._columns, columns, strict=True)):
                 values = column[rows].astype(np.float64)
                 if feature.log:
-                    values = np.log1p(np.maximum(values, 0.0))
+                    values = log_of_amounts(values)
                 base[0, rows, j] = (values - self._base[0, j]) / self._base[1, j]
         return base
 
@@ -177,44 +182,26 @@ class Encoding:
         place = {feature: j for j, feature in enumerate(self._columns)}
         for f, recipe in enumerate(self.recipes):
             placed = [place[c.feature] for c in recipe.numeric]
-            made[f][:, placed] = recipe.scaled(recipe.logged(frame))
+            made[f][:, placed] = recipe.numbers(frame)
         return made
 
     def _encode_codes(self, frame: pd.DataFrame) -> NDArray[np.integer]:
         largest = max((len(known) for known in self._known), default=0) + 1
         kind = np.uint8 if largest <= 255 else np.int16 if largest <= 32767 else np.int32
         codes = np.empty((len(frame), len(self._known)), dtype=kind)
-        numbered = [
-            _numbered(frame[state.name], known, kind)
-            for known, state in zip(self._known, self.recipes[0].categorical, strict=True)
-        ]
+        columns = []
+        for known, state in zip(self._known, self.recipes[0].categorical, strict=True):
+            own, levels = factorized(frame[state.name])
+            place = {level: code for code, level in enumerate(known)}
+            unknown = len(known) + 1
+            # A column's own code of a missing value is -1, the last.
+            numbered = [*(place.get(level, unknown) for level in levels), len(known)]
+            columns.append((own, np.array(numbered, dtype=kind)))
         for start in range(0, len(frame), _ROWS):
             rows = slice(start, start + _ROWS)
-            for j, (places, table) in enumerate(numbered):
-                codes[rows, j] = places[rows] if table is None else table[places[rows]]
+            for j, (own, table) in enumerate(columns):
+                codes[rows, j] = table[own[rows]]
         return codes
-
-
-def _numbered(
-    column: pd.Series, known: Sequence[str], kind: type[np.integer]
-) -> tuple[NDArray[np.integer], NDArray[np.integer] | None]:
-    """Return a column's codes; or, where it is made of categories, its own and a table of codes."""
-    # A column of nothing but missing values may come as numbers.
-    if isinstance(column.array, pd.Categorical):
-        levels, places = column.array.categories, column.array.codes
-    else:
-        levels, places = pd.Index(column), None
-    texts = pd.api.types.is_string_dtype(levels.dtype)
-    dtype: Any = levels.dtype if texts else object
-    names = pd.Index(list(known), dtype=dtype)
-    numbered = names.get_indexer(levels)
-    # Two codes follow the known categories: missing, and a category nobody knows.
-    numbered[numbered < 0] = len(known) + 1
-    if places is not None:
-        # The place of a missing value is -1, the last.
-        return places, np.append(numbered, len(known)).astype(kind)
-    numbered[column.isna().to_numpy()] = len(known)
-    return numbered.astype(kind), None
 
 
 def _by_feature(
@@ -227,20 +214,3 @@ def _by_feature(
             states.setdefault(state.feature, {})[f] = state
     order = {c.name: i for i, c in enumerate(recipes[0].numeric)}
     return {f: states[f] for f in sorted(states, key=lambda f: (order[f.column], f.log))}
-
-
-def _code_table(
-    state: CategoricalState, known: Sequence[str], position: dict[Feature, int], nowhere: int
-) -> list[int]:
-    """Return for each code of a column the feature it switches on in this fold."""
-    rare, kept = set(state.rare), set(state.levels)
-    table = []
-    for level in known:
-        if level in kept:
-            table.append(position[Feature("level", state.name, level)])
-        elif level in rare:
-            table.append(position[Feature("level", state.name, rare=True)])
-        else:
-            table.append(nowhere)
-    table.append(position[Feature("level", state.name)] if state.missing_level else nowhere)
-    return [*table, nowhere]

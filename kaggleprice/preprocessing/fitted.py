@@ -19,10 +19,9 @@ from sklearn.impute import KNNImputer
 from sklearn.preprocessing import QuantileTransformer
 
 from kaggleprice.core.errors import DataError, UsageError
+from kaggleprice.preprocessing.distribution import Floats, factorized
 from kaggleprice.settings.declaration import read_record
 from kaggleprice.settings.recipe import Recipe
-
-Floats = NDArray[np.float64]
 
 STATE_VERSION = 1
 NEIGHBOURS = 5
@@ -59,6 +58,15 @@ class Feature:
         )
 
 
+def log_of_amounts(values: Floats) -> Floats:
+    """Return log(1 + x), shape (n,).
+
+    New rows may be negative where the rows learned from were not: they count as 0.
+    """
+    logs: Floats = np.log1p(np.maximum(values, 0.0))
+    return logs
+
+
 @dataclass(frozen=True)
 class NumericState:
     """What was learned of one numeric column; `(clip(fill(log?(x))) - center) / scale`.
@@ -89,6 +97,34 @@ class NumericState:
         """The number that this column becomes."""
         return Feature("numeric", self.name, log=self.log)
 
+    def scaled(self, values: Floats) -> Floats:
+        """Take the log, fill, clip and scale; shapes (n,) → (n,)."""
+        if self.log:
+            values = log_of_amounts(values)
+        filled = np.where(np.isnan(values), self.fill, values)
+        low, high = (-np.inf if self.low is None else self.low), self.high
+        clipped = np.clip(filled, low, np.inf if high is None else high)
+        scaled: Floats = (clipped - self.center) / self.scale
+        return scaled
+
+    def on_scale(self, center: float, scale: float) -> tuple[float, float, float, float, float]:
+        """Return the same steps for values that were shifted and scaled before.
+
+        Returns:
+            fill, low, high, shift and factor; where z = (log?(x) - center) / scale,
+            `clip(fill(z), low, high) * factor + shift` is `scaled(x)`.
+        """
+        if self.low is not None and self.low == self.high:
+            # All rows have this value, in whatever unit z comes.
+            return 0.0, -np.inf, np.inf, (self.low - self.center) / self.scale, 0.0
+        return (
+            (self.fill - center) / scale,
+            -np.inf if self.low is None else (self.low - center) / scale,
+            np.inf if self.high is None else (self.high - center) / scale,
+            (center - self.center) / self.scale,
+            scale / self.scale,
+        )
+
 
 @dataclass(frozen=True)
 class CategoricalState:
@@ -109,13 +145,30 @@ class CategoricalState:
     rare: tuple[str, ...] = ()
 
     @property
+    def feature_of(self) -> dict[str | None, Feature]:
+        """The feature that each category switches on, and missing (None); others have none."""
+        made: dict[str | None, Feature] = {
+            level: Feature("level", self.name, level) for level in self.levels
+        }
+        made |= dict.fromkeys(self.rare, Feature("level", self.name, rare=True))
+        if self.missing_level:
+            made[None] = Feature("level", self.name)
+        return made
+
+    @property
     def features(self) -> list[Feature]:
         """The one-hot features of this column: levels, rare, missing."""
-        made = [Feature("level", self.name, level) for level in self.levels]
-        if self.rare:
-            made.append(Feature("level", self.name, rare=True))
-        if self.missing_level:
-            made.append(Feature("level", self.name))
+        return list(dict.fromkeys(self.feature_of.values()))
+
+    def one_hot(self, column: pd.Series) -> NDArray[np.bool_]:
+        """Return the features of n rows, shape (n, len(self.features))."""
+        codes, levels = factorized(column)
+        feature_of, features = self.feature_of, self.features
+        place = {feature: i for i, feature in enumerate(features)}
+        # The code of a missing value is -1, the last.
+        switched = [feature_of.get(level) for level in (*levels, None)]
+        table = np.array([len(place) if f is None else place[f] for f in switched])
+        made: NDArray[np.bool_] = table[codes][:, None] == np.arange(len(place))
         return made
 
 
@@ -167,39 +220,22 @@ class FittedRecipe:
         return made
 
     def _transform(self, frame: pd.DataFrame, made: NDArray[Any]) -> None:
-        raw = self.logged(frame)
-        indicated = [j for j, c in enumerate(self.numeric) if c.indicator]
-        parts = [self.scaled(raw), np.isnan(raw[:, indicated])]
-        parts += [self._one_hot(state, frame[state.name]) for state in self.categorical]
+        parts: list[NDArray[Any]] = [self.numbers(frame)]
+        parts += [frame[[c.name]].isna().to_numpy() for c in self.numeric if c.indicator]
+        parts += [state.one_hot(frame[state.name]) for state in self.categorical]
         np.concatenate(parts, axis=1, out=made, casting="unsafe")
 
-    def logged(self, frame: pd.DataFrame) -> Floats:
-        """Return the numeric columns, shape (n, p), with log(1 + x) where chosen."""
-        raw = frame[[c.name for c in self.numeric]].to_numpy(dtype=np.float64, copy=True)
+    def numbers(self, frame: pd.DataFrame) -> Floats:
+        """Return the numeric features of n rows, shape (n, p)."""
+        scaled = np.empty((len(frame), len(self.numeric)))
         for j, state in enumerate(self.numeric):
-            if state.log:
-                # New rows may be negative where the rows learned from were not.
-                raw[:, j] = np.log1p(np.maximum(raw[:, j], 0.0))
-        return raw
-
-    def scaled(self, raw: Floats) -> Floats:
-        """Fill, clip and scale `logged` columns; shapes (n, p) → (n, p)."""
-        filled = np.where(np.isnan(raw), self._vector("fill"), raw)
-        clipped = np.clip(filled, self._bounds("low", -np.inf), self._bounds("high", np.inf))
-        scaled: Floats = (clipped - self._vector("center")) / self._vector("scale")
+            scaled[:, j] = state.scaled(frame[state.name].to_numpy(dtype=np.float64))
         if self.neighbours is not None and self.numeric:
             imputer = KNNImputer(n_neighbors=NEIGHBOURS, keep_empty_features=True)
             scaled = imputer.fit(self.neighbours).transform(scaled)
         if self.quantiles is not None and self.numeric:
             scaled = _quantile_transformer(self.quantiles).transform(scaled)
         return scaled
-
-    def _vector(self, field: str) -> Floats:
-        return np.array([getattr(c, field) for c in self.numeric], dtype=np.float64)
-
-    def _bounds(self, field: str, otherwise: float) -> Floats:
-        bounds = [getattr(c, field) for c in self.numeric]
-        return np.array([otherwise if b is None else b for b in bounds], dtype=np.float64)
 
     def check_columns(self, frame: pd.DataFrame) -> None:
         """Raise DataError where a column that the recipe needs is missing, or is text."""
@@ -210,18 +246,6 @@ class FittedRecipe:
         for name in numeric:
             if not pd.api.types.is_numeric_dtype(frame[name]):
                 raise DataError(f"the column {name!r} is text; the recipe learned numbers.")
-
-    @staticmethod
-    def _one_hot(state: CategoricalState, column: pd.Series) -> NDArray[np.bool_]:
-        # The order of `state.features`: levels, rare, missing.
-        known = pd.Index(state.levels, dtype=object)
-        codes = known.get_indexer(pd.Index(column, dtype=object))
-        made = [codes[:, None] == np.arange(len(known))]
-        if state.rare:
-            made.append(column.isin(state.rare).to_numpy(dtype=bool)[:, None])
-        if state.missing_level:
-            made.append(column.isna().to_numpy()[:, None])
-        return np.concatenate(made, axis=1)
 
     def to_json(self) -> str:
         """Return the whole state as JSON; numbers keep every bit."""

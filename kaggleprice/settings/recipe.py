@@ -1,6 +1,6 @@
 """Recipes: how a table's columns become numbers. The registry and the settings, nothing heavy.
 
-`fitting` learns a recipe's state from rows, `state` holds it and applies it, `encoding` lays
+`fitting` learns a recipe's state from rows, `fitted` holds it and applies it, `encoding` puts
 the states of several folds side by side for the batched engine.
 """
 

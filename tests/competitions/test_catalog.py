@@ -20,7 +20,6 @@ from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.core.errors import DataError, MissingFileError, UnknownNameError, UsageError
 from kaggleprice.core.files import sha256
 
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 BIKES = """
 name = "bike-sharing"
 title = "Bikes"
@@ -89,9 +88,9 @@ def test_house_prices_hashes_are_the_books_and_those_of_the_real_files(real_data
     assert sha256(real_data / "kaggle_house_pred_test.csv") == houses.test.sha256
 
 
-def test_sample_hashes_are_those_of_the_shipped_files() -> None:
+def test_sample_hashes_are_those_of_the_shipped_files(sample_folder: Path) -> None:
     for file in COMPETITIONS["sample"].files:
-        assert sha256(SAMPLE / file.name) == file.sha256
+        assert sha256(sample_folder / file.name) == file.sha256
 
 
 # Names

@@ -10,15 +10,10 @@ import pytest
 
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.engineering import ENGINEERINGS
-from kaggleprice.competitions.tables import Tables, read_tables
+from kaggleprice.competitions.tables import Tables
 
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 # The frame that each entry is tried on: a new entry joins by one line.
-FRAMES = {"ames": lambda: read_sample().train.features}
-
-
-def read_sample() -> Tables:
-    return read_tables(COMPETITIONS["sample"], SAMPLE / "train.csv", SAMPLE / "test.csv")
+FRAMES = {"ames": lambda sample: sample.train.features}
 
 
 def test_every_entry_is_tried() -> None:
@@ -26,8 +21,8 @@ def test_every_entry_is_tried() -> None:
 
 
 @pytest.mark.parametrize("name", ENGINEERINGS)
-def test_conformance(name: str) -> None:
-    frame, add = FRAMES[name](), ENGINEERINGS[name].load()
+def test_conformance(name: str, sample_tables: Tables) -> None:
+    frame, add = FRAMES[name](sample_tables), ENGINEERINGS[name].load()
     before = frame.copy()
     made = add(frame)
     pd.testing.assert_frame_equal(frame, before)
@@ -42,10 +37,10 @@ def test_conformance(name: str) -> None:
     pd.testing.assert_frame_equal(add(frame.iloc[some]), made.iloc[some])
 
 
-def test_ames_totals_by_hand() -> None:
+def test_ames_totals_by_hand(sample_folder: Path, sample_tables: Tables) -> None:
     """The first house of the sample, added up from its line of the CSV."""
-    row = pd.read_csv(SAMPLE / "train.csv", keep_default_na=False, na_values=["NA"]).iloc[0]
-    made = ENGINEERINGS["ames"].load()(read_sample().train.features).iloc[0]
+    row = pd.read_csv(sample_folder / "train.csv", keep_default_na=False, na_values=["NA"]).iloc[0]
+    made = ENGINEERINGS["ames"].load()(sample_tables.train.features).iloc[0]
     assert made["TotalSF"] == row["TotalBsmtSF"] + row["1stFlrSF"] + row["2ndFlrSF"]
     baths = row["FullBath"] + row["BsmtFullBath"] + 0.5 * (row["HalfBath"] + row["BsmtHalfBath"])
     assert made["TotalBath"] == baths
@@ -54,8 +49,8 @@ def test_ames_totals_by_hand() -> None:
     assert made["HasGarageArea"] == (row["GarageArea"] > 0)
 
 
-def test_a_house_without_basement_or_garage_has_none() -> None:
-    frame = read_sample().test.features.copy()
+def test_a_house_without_basement_or_garage_has_none(sample_tables: Tables) -> None:
+    frame = sample_tables.test.features.copy()
     columns = ["TotalBsmtSF", "BsmtFinSF1", "BsmtFinSF2", "BsmtFullBath", "BsmtHalfBath"]
     frame[[*columns, "GarageArea", "GarageYrBlt"]] = np.nan
     made = ENGINEERINGS["ames"].load()(frame)
@@ -64,8 +59,8 @@ def test_a_house_without_basement_or_garage_has_none() -> None:
     assert made["GarageAge"].isna().all()
 
 
-def test_a_competition_without_engineering_is_left_alone() -> None:
-    tables = read_sample()
+def test_a_competition_without_engineering_is_left_alone(sample_tables: Tables) -> None:
+    tables = sample_tables
     competition = COMPETITIONS["sample"]
     assert len(tables.engineered(competition).test.features.columns) > 79
     plain = type(competition)(**{**vars(competition), "engineering": None})

@@ -18,11 +18,10 @@ from kaggleprice.competitions.submission import (
     make_submission,
     write_submission,
 )
-from kaggleprice.competitions.tables import Table, read_tables
+from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.core.errors import DataError, OutputError, RunError
 
 HOUSES = COMPETITIONS["house-prices"]
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 # Ids as a CSV can hold them: any text but an empty one, without control characters.
 IDS = st.lists(
     st.text(st.characters(exclude_categories=["C", "Z"]) | st.sampled_from(" ,\"'"), min_size=1),
@@ -46,13 +45,17 @@ def test_file_is_exactly_what_kaggle_accepts(tmp_path: Path) -> None:
     )
 
 
-def test_sample_competition_end_to_end(tmp_path: Path) -> None:
-    test = read_tables(HOUSES, SAMPLE / "train.csv", SAMPLE / "test.csv").test
+def test_sample_competition_end_to_end(
+    sample_tables: Tables, sample_folder: Path, tmp_path: Path
+) -> None:
+    test = sample_tables.test
     prices = np.random.default_rng(0).lognormal(12, 0.4, len(test))
     path = tmp_path / "submission.csv"
     write_submission(make_submission(HOUSES, test, prices), HOUSES, test, path)
     lines = path.read_text().splitlines()
-    given_ids = [line.split(",")[0] for line in (SAMPLE / "test.csv").read_text().splitlines()]
+    given_ids = [
+        line.split(",")[0] for line in (sample_folder / "test.csv").read_text().splitlines()
+    ]
     assert [line.split(",")[0] for line in lines] == given_ids
     assert [float(line.split(",")[1]) for line in lines[1:]] == prices.tolist()
 

@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kaggleprice.competitions import large_csv
-from kaggleprice.competitions import tables as table_module
+from kaggleprice.competitions import columns as column_module
 from kaggleprice.competitions.catalog import COMPETITIONS, Competition
-from kaggleprice.competitions.tables import Table, Tables, read_shape, read_tables
+from kaggleprice.competitions.csv_reader import read_shape
+from kaggleprice.competitions.engineering import ENGINEERINGS
+from kaggleprice.competitions.tables import Table, Tables, read_tables
 from kaggleprice.core.errors import DataError, MissingFileError
 
 HOUSES = COMPETITIONS["house-prices"]
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 TRAIN = """Id,LotArea,Street,MasVnrType,LotFrontage,SalePrice
 0007,8450,Pave,None,65,208500
 12,9600,"Gravel, loose",NA,NA,181500
@@ -31,16 +31,13 @@ TEST = """Id,LotArea,Street,MasVnrType,LotFrontage
 """
 
 
-@pytest.fixture(autouse=True, params=["whole", "in blocks"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Everything here holds for files that are read whole and for large ones, in blocks."""
-    if request.param == "in blocks":
-        # Two rows a block find what hides between blocks; whole files would take their time.
+@pytest.fixture(autouse=True, params=["one chunk", "small chunks"])
+def chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything here holds wherever a chunk of rows ends."""
+    if request.param == "small chunks":
+        # Two rows a chunk find what hides between chunks; whole files would take their time.
         long = any(word in request.node.name for word in ("whole_files", "real_files"))
-        rows = 97 if long else 2
-        monkeypatch.setattr(table_module, "LARGE", 0)
-        monkeypatch.setattr(large_csv, "ROWS", rows)
-    return str(request.param)
+        monkeypatch.setattr(column_module, "ROWS", 97 if long else 2)
 
 
 def read(
@@ -89,15 +86,14 @@ def test_test_table_has_no_target(tmp_path: Path) -> None:
         _ = table.known_target
 
 
-@pytest.mark.parametrize("folder", ["sample", "real"])
+@pytest.mark.parametrize(
+    ("folder", "prefix"), [("sample_folder", ""), ("real_data", "kaggle_house_pred_")]
+)
 def test_whole_files_are_what_pythons_csv_module_reads(
-    folder: str, request: pytest.FixtureRequest
+    folder: str, prefix: str, request: pytest.FixtureRequest
 ) -> None:
-    if folder == "real":
-        here = request.getfixturevalue("real_data")
-        paths = [here / f"kaggle_house_pred_{role}.csv" for role in ("train", "test")]
-    else:
-        paths = [SAMPLE / "train.csv", SAMPLE / "test.csv"]
+    here = request.getfixturevalue(folder)
+    paths = [here / f"{prefix}{role}.csv" for role in ("train", "test")]
     tables = read_tables(HOUSES, *paths)
     for path, table in zip(paths, (tables.train, tables.test), strict=True):
         with path.open(newline="") as file:
@@ -346,70 +342,51 @@ MIXED = """Id,late,truth,digits,few,far,big,SalePrice
 """
 
 
-def test_kinds_do_not_depend_on_where_a_block_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rows", [1, 2, 3, 6, 100])
+def test_kinds_do_not_depend_on_where_a_chunk_ends(
+    rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Text late in a column, truth values, and digits alone in a block of texts, as written."""
+    """Text late in a column, truth values, and digits alone in a chunk of texts, as written."""
+    monkeypatch.setattr(column_module, "ROWS", rows)
     test = "\n".join(line.rsplit(",", 1)[0] for line in MIXED.splitlines()) + "\n"
-    monkeypatch.setattr(table_module, "LARGE", 10**9)
-    plain = read(tmp_path, MIXED, test).train
-    monkeypatch.setattr(table_module, "LARGE", 0)
-    for rows in (1, 2, 3, 6, 100):
-        monkeypatch.setattr(large_csv, "ROWS", rows)
-        table = read(tmp_path, MIXED, test).train
-        assert table.categorical_columns == plain.categorical_columns == ["late", "truth", "digits"]
-        assert table.numeric_columns == plain.numeric_columns
-        for name in plain.categorical_columns:
-            assert table.features[name].astype("str").tolist() == plain.features[name].tolist()
-        for name in plain.numeric_columns:
-            np.testing.assert_array_equal(
-                table.features[name].to_numpy(np.float64), plain.features[name].to_numpy()
-            )
-        assert list(table.ids) == list(plain.ids)
-        assert table.known_target.tolist() == plain.known_target.tolist()
+    tables = read(tmp_path, MIXED, test)
+    lines = list(csv.DictReader(io.StringIO(MIXED)))
+    for table in (tables.train, tables.test):
+        assert table.categorical_columns == ["late", "truth", "digits"]
+        for name in table.features:
+            column = table.features[name]
+            shown = [line[name] for line in lines if line[name] != "NA"]
+            assert column.isna().tolist() == [line[name] == "NA" for line in lines]
+            numeric = name in table.numeric_columns
+            assert column.dropna().tolist() == ([float(v) for v in shown] if numeric else shown)
+        assert list(table.ids) == [line["Id"] for line in lines]
+    assert tables.train.known_target.tolist() == [5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
 
 
-def test_ids_of_large_files_are_the_texts_of_small_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not objects, of which each takes many times the room of its digits; faults are named."""
-    rows = [*(f"00{i},7,5" for i in range(95, 105)), "é,7,6"]
-    train = "\n".join(["Id,x,SalePrice", *rows]) + "\n"
-    test = "Id,x\n1,7\n"
-    monkeypatch.setattr(large_csv, "ROWS", 3)
-    ways = []
-    for large in (10**9, 0):
-        monkeypatch.setattr(table_module, "LARGE", large)
-        ways.append(read(tmp_path, train, test).train.ids)
-        with pytest.raises(DataError, match="the id column 'Id' is empty in line 4"):
-            read(tmp_path, train.replace("0097,", ","), test)
-        with pytest.raises(DataError, match="the id '0099' in column 'Id' stands twice, in lines"):
-            read(tmp_path, train.replace("é", "0099"), test)
-        with pytest.raises(DataError, match="the id column 'Id' is missing; found 'N', 'x'"):
-            read(tmp_path, train.replace("Id", "N"), test)
-        with pytest.raises(DataError, match="header but no rows"):
-            read(tmp_path, "Id,x,SalePrice\n", test)
-    assert list(ways[0]) == list(ways[1]) == [row.split(",")[0] for row in rows]
-    assert ways[1].dtype == "U5"
+def test_columns_have_the_smallest_types_and_levels_of_both_files(tmp_path: Path) -> None:
+    tables = read(tmp_path)
+    for table in (tables.train, tables.test):
+        # 8450 to 14267, and areas of which some are missing.
+        assert table.features["LotArea"].dtype == np.int16
+        assert table.features["LotFrontage"].dtype in (np.float32, np.int8)
+        assert list(table.features["MasVnrType"].cat.categories) == ["BrkFace", "None", "Stone"]
+    # Texts of a fixed width, not objects: each of these takes many times the room of its digits.
+    assert (tables.train.ids.dtype, tables.test.ids.dtype) == ("U4", "U4")
 
 
-def test_engineered_columns_of_large_files_are_those_of_small_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_engineered_columns_are_computed_in_float64(
+    sample_tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole numbers of few bits would overflow where areas are multiplied by qualities."""
-    paths = SAMPLE / "train.csv", SAMPLE / "test.csv"
-    ways = []
-    for large in (10**9, 0):
-        monkeypatch.setattr(table_module, "LARGE", large)
-        monkeypatch.setattr(large_csv, "ROWS", 97)
-        ways.append(read_tables(HOUSES, *paths).engineered(COMPETITIONS["sample"]))
-    for plain, compact in [(t.train, u.train) for t, u in [ways]] + [(ways[0].test, ways[1].test)]:
-        assert list(compact.features) == list(plain.features)
-        assert compact.features.memory_usage().sum() < plain.features.memory_usage().sum() / 3
-        for name in plain.numeric_columns:
-            np.testing.assert_array_equal(
-                compact.features[name].to_numpy(np.float64), plain.features[name].to_numpy()
-            )
+    monkeypatch.setattr(column_module, "ROWS", 97)
+    add = ENGINEERINGS["ames"].load()
+    for table in (sample_tables.train, sample_tables.test):
+        made = table.engineered(COMPETITIONS["sample"]).features
+        wide = table.features.astype(dict.fromkeys(table.numeric_columns, np.float64))
+        expected = add(wide)
+        pd.testing.assert_frame_equal(made, expected, check_dtype=False)
+        # pandas alone takes 8 bytes per cell.
+        assert made.memory_usage(index=False).sum() < 8 * made.size / 3
 
 
 def test_kinds_of_a_table_are_its_columns_kinds() -> None:

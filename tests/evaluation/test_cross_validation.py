@@ -93,7 +93,7 @@ def test_garbage_features_of_validation_rows_reach_nothing_of_their_fold(case: C
     """Standard recipes learn nothing from them; the book's does, and says so."""
     settings = make_settings(options=TINY)
     folds = folds_of(settings).fold_of_row
-    features = case.tables.train.features.copy()
+    features = case.tables.train.features.astype({"LotArea": np.float64, "Street": "str"})
     features.loc[folds == 1, "LotArea"] = 1e6
     features.loc[folds == 1, "Street"] = "Canal"
     garbled = Case(Tables(replace(case.tables.train, features=features), case.tables.test))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,8 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaggleprice.competitions.catalog import COMPETITIONS
-from kaggleprice.competitions.tables import Table, Tables, read_tables
+from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.core.errors import DataError
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.preprocessing.encoding import Encoding
@@ -26,7 +24,6 @@ from kaggleprice.preprocessing.fitting import fit, fit_folds
 from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES, Recipe
 from kaggleprice.training.batches import DeviceRows
 
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 CPU = torch.device("cpu")
 
 
@@ -72,11 +69,6 @@ def assert_assembled(
     return encoding
 
 
-@pytest.fixture(scope="module")
-def sample() -> Tables:
-    return read_tables(COMPETITIONS["sample"], SAMPLE / "train.csv", SAMPLE / "test.csv")
-
-
 def by_fold(recipe: Recipe, table: Table, k: int = 3) -> list[FittedRecipe]:
     folds = make_folds(len(table), k, seed=1).fold_of_row
     return fit_folds(recipe, table, table.features, folds, range(k))
@@ -84,8 +76,8 @@ def by_fold(recipe: Recipe, table: Table, k: int = 3) -> list[FittedRecipe]:
 
 @pytest.mark.parametrize("impute", IMPUTES)
 @pytest.mark.parametrize("scale", SCALES)
-def test_every_setting_on_the_sample(scale: str, impute: str, sample: Tables) -> None:
-    train = Table(sample.train.ids[:90], sample.train.features.head(90))
+def test_every_setting_on_the_sample(scale: str, impute: str, sample_tables: Tables) -> None:
+    train = Table(sample_tables.train.ids[:90], sample_tables.train.features.head(90))
     if scale == "none":
         # Unscaled, a float32 has 7 digits of each number, areas or not.
         train = Table(train.ids, train.features[train.numeric_columns] / 1e4)
@@ -95,25 +87,25 @@ def test_every_setting_on_the_sample(scale: str, impute: str, sample: Tables) ->
     recipe = Recipe(scale=scale, impute=impute, clip=3.0, min_rows=3)
     recipes = by_fold(recipe, train)
     assert len({len(r.features) for r in recipes}) > 1
-    assert_assembled(recipes, sample.test.features.head(90), members=[0, 2, 1, 0])
+    assert_assembled(recipes, sample_tables.test.features.head(90), members=[0, 2, 1, 0])
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipes_of_the_registry(name: str, sample: Tables) -> None:
-    folds = by_fold(RECIPES[name], sample.train)
+def test_recipes_of_the_registry(name: str, sample_tables: Tables) -> None:
+    folds = by_fold(RECIPES[name], sample_tables.train)
     encoding = assert_assembled(
-        folds, sample.train.features, sample.test.features, members=[1, 0, 2]
+        folds, sample_tables.train.features, sample_tables.test.features, members=[1, 0, 2]
     )
     assert encoding.width >= max(len(recipe.features) for recipe in folds)
-    both = [fit(RECIPES[name], sample.train, sample.test)] * 3
-    shared = assert_assembled(both, sample.test.features, members=[2, 0])
+    both = [fit(RECIPES[name], sample_tables.train, sample_tables.test)] * 3
+    shared = assert_assembled(both, sample_tables.test.features, members=[2, 0])
     assert set(shared.features) == set(both[0].features)
     assert shared.active.all()
 
 
-def test_float64_agrees_to_more_digits(sample: Tables) -> None:
-    recipes = by_fold(Recipe(scale="robust"), sample.train)
-    assert_assembled(recipes, sample.test.features, members=[1], dtype=torch.float64)
+def test_float64_agrees_to_more_digits(sample_tables: Tables) -> None:
+    recipes = by_fold(Recipe(scale="robust"), sample_tables.train)
+    assert_assembled(recipes, sample_tables.test.features, members=[1], dtype=torch.float64)
 
 
 DIFFERENT = table_of(
@@ -207,10 +199,10 @@ def test_categorical_column_that_is_missing_throughout_comes_as_numbers() -> Non
     assert_assembled(recipes, frame, members=[0, 1, 2])
 
 
-def test_rows_without_a_column(sample: Tables) -> None:
-    encoding = Encoding(by_fold(Recipe(), sample.train))
+def test_rows_without_a_column(sample_tables: Tables) -> None:
+    encoding = Encoding(by_fold(Recipe(), sample_tables.train))
     with pytest.raises(DataError, match="'LotArea'"):
-        encoding.encode(sample.test.features.drop(columns="LotArea"))
+        encoding.encode(sample_tables.test.features.drop(columns="LotArea"))
 
 
 NUMBERS = st.none() | st.integers(-40, 40).map(lambda i: i / 4)

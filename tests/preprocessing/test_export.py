@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from kaggleprice.competitions.catalog import COMPETITIONS
-from kaggleprice.competitions.tables import Table, Tables, read_tables
+from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.core.errors import DataError, MissingFileError, OutputError, UsageError
 from kaggleprice.preprocessing.export import (
     WRITERS,
@@ -25,7 +25,6 @@ from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.settings.recipe import get_recipe
 
 SAMPLE = COMPETITIONS["sample"]
-FOLDER = Path(__file__).parents[2] / "data" / "sample"
 
 Read = tuple[list[str], list[str], list[str], np.ndarray]
 
@@ -57,9 +56,9 @@ def suffix(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def tables() -> Tables:
-    whole = read_tables(SAMPLE, FOLDER / "train.csv", FOLDER / "test.csv")
-    cut = [Table(t.ids[:60], t.features.head(60)) for t in (whole.train, whole.test)]
+def tables(sample_tables: Tables) -> Tables:
+    whole = (sample_tables.train, sample_tables.test)
+    cut = [Table(t.ids[:60], t.features.head(60)) for t in whole]
     return Tables(*cut)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaggleprice.competitions.catalog import COMPETITIONS
-from kaggleprice.competitions.tables import Table, Tables, read_tables
+from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.core.errors import DataError
 from kaggleprice.preprocessing.fitted import STATE_VERSION, Feature, FittedRecipe
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES, Recipe
 
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 RECIPE = st.builds(
     Recipe,
     scale=st.sampled_from(sorted(SCALES)),
@@ -66,30 +63,25 @@ def test_round_trip_keeps_every_bit(table: Table, recipe: Recipe) -> None:
     assert again.transform(table.features).tobytes() == made.tobytes()
 
 
-@pytest.fixture(scope="module")
-def sample() -> Tables:
-    return read_tables(COMPETITIONS["sample"], SAMPLE / "train.csv", SAMPLE / "test.csv")
-
-
 @pytest.mark.parametrize(
     "recipe",
     [*RECIPES.values(), Recipe(scale="quantile", impute="knn"), Recipe(scale="minmax", clip=2.0)],
 )
-def test_round_trip_of_the_sample(recipe: Recipe, sample: Tables) -> None:
-    fitted = fit(recipe, sample.train)
+def test_round_trip_of_the_sample(recipe: Recipe, sample_tables: Tables) -> None:
+    fitted = fit(recipe, sample_tables.train)
     again = FittedRecipe.from_json(fitted.to_json())
-    for table in (sample.train, sample.test):
+    for table in (sample_tables.train, sample_tables.test):
         made = again.transform(table.features)
         assert made.tobytes() == fitted.transform(table.features).tobytes()
-    small = fitted.transform(sample.test.features, dtype=np.float32)
+    small = fitted.transform(sample_tables.test.features, dtype=np.float32)
     assert small.dtype == np.float32
     assert np.array_equal(small, made.astype(np.float32))
 
 
 @pytest.fixture(scope="module")
-def record(sample: Tables) -> str:
+def record(sample_tables: Tables) -> str:
     """JSON with quantiles and neighbours in it."""
-    train = Table(sample.train.ids[:8], sample.train.features.head(8))
+    train = Table(sample_tables.train.ids[:8], sample_tables.train.features.head(8))
     return fit(Recipe(scale="quantile", impute="knn", clip=3.0), train).to_json()
 
 
@@ -168,32 +160,32 @@ def test_json_is_standard_json(record: str) -> None:
     json.loads(record, parse_constant=refuse)
 
 
-def test_rows_without_a_column_that_the_recipe_needs(sample: Tables) -> None:
-    fitted = fit(Recipe(), sample.train)
+def test_rows_without_a_column_that_the_recipe_needs(sample_tables: Tables) -> None:
+    fitted = fit(Recipe(), sample_tables.train)
     for name in ("LotArea", "Street"):
         with pytest.raises(DataError, match=f"column '{name}', which the recipe needs, is missing"):
-            fitted.transform(sample.test.features.drop(columns=name))
+            fitted.transform(sample_tables.test.features.drop(columns=name))
 
 
-def test_text_where_the_recipe_learned_numbers(sample: Tables) -> None:
-    fitted = fit(Recipe(), sample.train)
-    frame = sample.test.features.assign(LotArea=pd.Series(["large"] * 300, dtype="str"))
+def test_text_where_the_recipe_learned_numbers(sample_tables: Tables) -> None:
+    fitted = fit(Recipe(), sample_tables.train)
+    frame = sample_tables.test.features.assign(LotArea=pd.Series(["large"] * 300, dtype="str"))
     with pytest.raises(DataError, match="'LotArea' is text; the recipe learned numbers"):
         fitted.transform(frame)
 
 
-def test_columns_may_stand_in_another_order_and_among_others(sample: Tables) -> None:
-    fitted = fit(Recipe(), sample.train)
-    frame = sample.test.features
+def test_columns_may_stand_in_another_order_and_among_others(sample_tables: Tables) -> None:
+    fitted = fit(Recipe(), sample_tables.train)
+    frame = sample_tables.test.features
     turned = frame.iloc[:, ::-1].assign(another=1.0)
     assert np.array_equal(fitted.transform(turned), fitted.transform(frame))
 
 
-def test_rows_are_transformed_one_by_one(sample: Tables) -> None:
+def test_rows_are_transformed_one_by_one(sample_tables: Tables) -> None:
     """A row's features do not depend on the rows beside it."""
-    fitted = fit(Recipe(scale="quantile", impute="knn"), sample.train)
-    whole = fitted.transform(sample.test.features.head(20))
-    single = [fitted.transform(sample.test.features.iloc[[i]])[0] for i in range(20)]
+    fitted = fit(Recipe(scale="quantile", impute="knn"), sample_tables.train)
+    whole = fitted.transform(sample_tables.test.features.head(20))
+    single = [fitted.transform(sample_tables.test.features.iloc[[i]])[0] for i in range(20)]
     np.testing.assert_allclose(single, whole, rtol=1e-9, atol=1e-9)
 
 

@@ -1,4 +1,4 @@
-"""Blocks: the smallest types that hold values exactly, columns that grow, rows expanded."""
+"""Columns: the smallest types that hold values exactly, grown chunk by chunk."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaggleprice.competitions import large_csv
-from kaggleprice.competitions.large_csv import (
+from kaggleprice.competitions import columns as column_module
+from kaggleprice.competitions.columns import (
     LevelColumn,
     NumberColumn,
     TextColumn,
@@ -45,7 +45,7 @@ def test_smallest_type(values: list[Any], kind: str) -> None:
 
 
 @given(st.lists(st.lists(st.floats(width=64) | st.integers(-(2**40), 2**40), max_size=5)))
-def test_column_of_any_blocks_gives_every_value_back(parts: list[list[float]]) -> None:
+def test_column_of_any_chunks_gives_every_value_back(parts: list[list[float]]) -> None:
     column = NumberColumn(sum(map(len, parts)))
     for part in parts:
         column.append(np.array(part, dtype=np.float64))
@@ -61,7 +61,7 @@ def texts_of(parts: list[list[str | None]]) -> np.ndarray:
 
 
 @given(st.lists(st.lists(st.text(max_size=20) | st.none(), min_size=1, max_size=5), min_size=1))
-def test_texts_of_any_blocks_come_back(parts: list[list[str | None]]) -> None:
+def test_texts_of_any_chunks_come_back(parts: list[list[str | None]]) -> None:
     assert list(texts_of(parts)) == [text or "" for part in parts for text in part]
 
 
@@ -75,7 +75,7 @@ def test_texts_take_the_room_of_a_fixed_width_unless_one_is_long() -> None:
         assert {type(text) for text in mixed} == {str}
 
 
-def test_levels_of_blocks_are_sorted_and_missing_stays_missing() -> None:
+def test_levels_of_chunks_are_sorted_and_missing_stays_missing() -> None:
     texts = [[f"v{i}" for i in range(300, 0, -1)], ["b", None, "a"], [None, "v7"]]
     column = LevelColumn(400)
     for part in texts:
@@ -99,7 +99,7 @@ def test_shared_levels() -> None:
 
 
 def test_added_columns_are_computed_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_csv, "ROWS", 2)
+    monkeypatch.setattr(column_module, "ROWS", 2)
     frame = pd.DataFrame(
         {"a": np.array([100, 7, -3], np.int8), "b": pd.Categorical(["x", "y", "x"])}
     )

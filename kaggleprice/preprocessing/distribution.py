@@ -1,0 +1,162 @@
+"""A column's values, each once, with the number of rows of each fold that have it.
+
+All that a recipe learns of a column follows from these counts. They are made in one pass for all
+folds, in columns of many rows there are mostly few different values, and what a fold learns
+depends on its training rows alone, to the last bit: a value that only its validation rows have is
+not in its distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def factorized(column: pd.Series) -> tuple[NDArray[np.integer[Any]], pd.Index]:
+    """Return each row's code, shape (n,), -1 for missing, and the values that codes stand for."""
+    if isinstance(column.array, pd.Categorical):
+        return column.array.codes, column.array.categories
+    codes, values = pd.factorize(column, sort=True)
+    return codes, pd.Index(values)
+
+
+@dataclass(frozen=True)
+class FoldCounts:
+    """How many rows of each of F folds have each value of a column.
+
+    Attributes:
+        levels: the u different values, numbers ascending.
+        counts: shape (u, F).
+        missing: shape (F,), rows without a value.
+    """
+
+    levels: pd.Index
+    counts: NDArray[np.int64]
+    missing: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, column: pd.Series, fold_of_row: NDArray[np.int64]) -> FoldCounts:
+        """Count n values by their folds; `fold_of_row` has shape (n,), folds counted from 0."""
+        codes, levels = factorized(column)
+        folds = int(fold_of_row.max(initial=0)) + 1
+        # The missing ones, whose code is -1, come last.
+        cells = np.where(codes < 0, np.int64(len(levels)), codes)
+        cells *= folds
+        cells += fold_of_row
+        counts = np.bincount(cells, minlength=(len(levels) + 1) * folds).reshape(-1, folds)
+        return cls(levels, counts[:-1], counts[-1])
+
+    def without(self, fold: int) -> tuple[NDArray[np.int64], int]:
+        """Count a fold's training rows: all but its own; fold -1 has none of its own.
+
+        Returns:
+            Rows with each level, shape (u,); rows without a value.
+        """
+        counts, missing = self.counts.sum(axis=1), int(self.missing.sum())
+        if fold < 0:
+            return counts, missing
+        return counts - self.counts[:, fold], missing - int(self.missing[fold])
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Numbers, and how many rows have each.
+
+    Attributes:
+        values: shape (u,), float64, ascending.
+        counts: shape (u,), float64, above 0.
+    """
+
+    values: Floats
+    counts: Floats
+
+    @classmethod
+    def of(cls, values: Floats, counts: NDArray[np.int64]) -> Distribution:
+        """Return the distribution of those values, ascending, shape (u,), that some row has."""
+        seen = counts > 0
+        return cls(values[seen], counts[seen].astype(np.float64))
+
+    def mapped(self, function: Callable[[Floats], Floats]) -> Distribution:
+        """Return the distribution of a function, which must not fall, of the values."""
+        return Distribution(function(self.values), self.counts)
+
+    def with_rows(self, value: float, rows: int) -> Distribution:
+        """Return the distribution with so many rows more that have this value."""
+        if not rows:
+            return self
+        at = int(self.values.searchsorted(value))
+        return Distribution(
+            np.insert(self.values, at, value), np.insert(self.counts, at, float(rows))
+        )
+
+    @cached_property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return int(self.counts.sum())
+
+    @cached_property
+    def _moments(self) -> tuple[float, float, float]:
+        """Mean, variance and third central moment; there must be rows."""
+        rows = self.counts.sum()
+        anchor = (self.counts @ self.values) / rows
+        # Distances from the mean, all but rounding: no digits are lost to cancellation.
+        distance = self.values - anchor
+        weighted = self.counts * distance
+        shift = weighted.sum() / rows
+        weighted *= distance
+        second = weighted.sum() / rows
+        third = (weighted @ distance) / rows - 3 * shift * second + 2 * shift**3
+        return float(anchor + shift), float(second - shift**2), float(third)
+
+    @property
+    def mean(self) -> float:
+        """The mean."""
+        return self._moments[0]
+
+    @property
+    def constant(self) -> bool:
+        """Whether the variance is no more than rounding leaves of 0: StandardScaler's own rule."""
+        mean, variance, _ = self._moments
+        eps = float(np.finfo(np.float64).eps)
+        return variance <= self.rows * eps * variance + (self.rows * mean * eps) ** 2
+
+    def deviation(self, ddof: int) -> float:
+        """Return the standard deviation; 1 of a constant."""
+        if self.constant:
+            return 1.0
+        return float(np.sqrt(self._moments[1] * self.rows / max(self.rows - ddof, 1)))
+
+    @property
+    def skewness(self) -> float:
+        """The third standardized moment; 0 of a constant."""
+        return 0.0 if self.constant else self._moments[2] / self._moments[1] ** 1.5
+
+    @property
+    def lowest(self) -> float:
+        """The smallest value."""
+        return float(self.values[0])
+
+    @property
+    def range(self) -> float:
+        """The distance from the smallest to the largest value."""
+        return float(self.values[-1] - self.values[0])
+
+    @property
+    def most_frequent(self) -> float:
+        """The value that most rows have; of several the smallest."""
+        return float(self.values[self.counts.argmax()])
+
+    def quantile(self, share: float) -> float:
+        """Return the value that this share of rows lies below, between neighbours linearly."""
+        place = share * (self.rows - 1)
+        ranks = np.array([np.floor(place), np.ceil(place)])
+        below, above = self.values[np.cumsum(self.counts).searchsorted(ranks, side="right")]
+        return float(below + (above - below) * (place - ranks[0]))
