@@ -127,7 +127,7 @@ def _table(problems: dict[tuple[int, int], Problem], count: int, effort: Effort)
         epochs = 3 if effort.quick else 10
         with PartClock() as clock:
             train(problem, epochs)
-        trained = int((problem.work.fold_of_row != 0).sum())
+        trained = len(problem.task.folds[0][0])
         steps = epochs * -(-trained // batch)
         micros = [1e6 * clock.seconds.get(part, 0.0) / steps for part in PARTS]
         rows.append([f"{_named(members)}, batch {batch}", *micros, sum(micros)])

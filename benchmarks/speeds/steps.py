@@ -49,15 +49,14 @@ RULES = (
     # Of a thread for those that train.
     Rule("concurrent/futures/", "wait", _OTHER),
     Rule("kaggleprice/", "predict_members", "scoring"),
-    Rule("kaggleprice/training/engine", "_errors", "scoring"),
+    Rule("kaggleprice/training/engine", "errors", "scoring"),
     Rule("kaggleprice/", "backward", "backward"),
     Rule("torch/autograd/", "backward", "backward"),
     Rule("torch/_tensor.py", "backward", "backward"),
     Rule("torch/optim/", "", "optimizer"),
-    Rule("kaggleprice/training/optimizers", "", "optimizer"),
     Rule("kaggleprice/training/batches", "", "gather"),
     Rule("kaggleprice/training/randomness", "", "random numbers"),
-    Rule("kaggleprice/training/losses", "", "forward"),
+    Rule("kaggleprice/training/optimization", "", "forward"),
     Rule("kaggleprice/models/", "", "forward"),
     # Sets gradients to 0 and applies penalties, and calls backward.
     Rule("kaggleprice/training/parameters", "", "optimizer", inner=True),

@@ -71,7 +71,7 @@ def add_seeds(
             settings,
             compute.devices,
             progress,
-            checkpoint,
+            checkpoint.callbacks,
             Known(ensemble, run.votes()),
         )
         seconds = run.record["timing"]["seconds"] + result.seconds

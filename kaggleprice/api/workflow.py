@@ -46,7 +46,7 @@ from kaggleprice.settings.run import (
     flat_settings,
     make_settings,
 )
-from kaggleprice.training.devices import choose_compute, settle
+from kaggleprice.training.devices import choose_compute, place_network
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
 _ONLY_PREDICTION = {"combine"}
@@ -234,7 +234,13 @@ def cross_validate(
     identity = identify(competition, data, settings, fold_of_row, compute)
     with runtime.checkpoint(competition, identity, progress) as checkpoint:
         result = cross_validation.cross_validate(
-            competition, data.tables, fold_of_row, settings, compute.devices, progress, checkpoint
+            competition,
+            data.tables,
+            fold_of_row,
+            settings,
+            compute.devices,
+            progress,
+            checkpoint.callbacks,
         )
         progress.advance("writing", 0, None, "the run folder")
         run = writing.write_run(
@@ -309,7 +315,7 @@ def predict(
     check_data(run, competition, data)
     progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
     ensemble = run.ensemble()
-    settle(ensemble.network, device, progress)
+    place_network(ensemble.network, device, progress)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     voices = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
     votes = run.votes()

@@ -16,7 +16,7 @@ from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS, FIGURES, PAGE
 from kaggleprice.reports.findings import Findings, find
 from kaggleprice.runs.reading import Run, find_run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data
-from kaggleprice.training.devices import choose_compute, settle
+from kaggleprice.training.devices import choose_compute, place_network
 
 if TYPE_CHECKING:
     from kaggleprice.reports.figures import Drawn
@@ -89,7 +89,7 @@ def make_report(
         refuse_overwriting_inputs(data, output)
     check_data(run, source.competition, data)
     ensemble = run.ensemble()
-    settle(ensemble.network, device, progress)
+    place_network(ensemble.network, device, progress)
     findings = find(run, source.competition, data, ensemble, repeats=repeats, progress=progress)
     figures, text = _draw(findings, columns)
     written = _write_figures(run, figures)

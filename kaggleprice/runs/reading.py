@@ -27,7 +27,7 @@ from kaggleprice.runs import RECORD, VOTES, WEIGHTS, run_folders
 from kaggleprice.runs.records import read_record
 from kaggleprice.settings.run import RunSettings, settings_from_record
 from kaggleprice.settings.training import Member
-from kaggleprice.training.engine import Fit, HistoryLine
+from kaggleprice.training.task import HistoryLine, TrainingResult
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Run:
                 f"run {self.name} in {self.path} cannot be loaded: {error}"
             ) from None
         scales = self.record["ensemble"]
-        fit = Fit(
+        fit = TrainingResult(
             np.array(scales["target_center"]),
             np.array(scales["target_scale"]),
             np.array(scales["epochs"]),
