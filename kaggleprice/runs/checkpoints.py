@@ -106,16 +106,9 @@ class GroupCheckpoint(Callback):
         state = {name: value.detach().cpu() for name, value in loop.state_dict().items()}
         content = save({name: value.contiguous().clone() for name, value in state.items()})
         file = self.folder / f"members-{loop.group.first}-{loop.group.count}.safetensors"
-        try:
-            with replacing(file) as beside:
-                beside.write_bytes(content)
-        except OSError as error:
-            raise _cannot_write(self.folder, error) from None
+        with replacing(file) as beside:
+            beside.write_bytes(content)
         self._kept_at, self._kept_epoch = _clock(), loop.epoch
-
-
-def _cannot_write(folder: Path, error: OSError) -> OutputError:
-    return OutputError(f"cannot write a checkpoint to {folder}: {error.strerror or error}.")
 
 
 class Checkpoint:
@@ -192,7 +185,9 @@ class Checkpoint:
             )
             return self
         except OSError as error:
-            raise _cannot_write(self.folder, error) from None
+            raise OutputError(
+                f"cannot write a checkpoint to {self.folder}: {error.strerror or error}."
+            ) from None
         self._lock = lock
         self._look_at_kept()
         return self

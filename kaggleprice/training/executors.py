@@ -131,19 +131,19 @@ class Threads:
 
         worker = Worker(torch.device("cpu"), report_alone, halted)
 
+        pools: list[ThreadPoolExecutor] = []
+
         def start(_: int, job: J) -> Future[R]:
             pool = ThreadPoolExecutor(1, "kaggleprice group", _use_threads, (self._threads,))
-            future = pool.submit(function, worker, job)
-            # It ends with its only job.
-            pool.shutdown(wait=False)
-            return future
+            pools.append(pool)
+            return pool.submit(function, worker, job)
 
-        running: list[Future[R]] = []
         try:
-            return _keep_busy(range(self._workers), jobs, start, running)
+            return _keep_busy(range(self._workers), jobs, start)
         finally:
             halted.set()
-            wait(running)
+            for pool in pools:
+                pool.shutdown()
             torch.set_num_threads(before)
 
 
@@ -157,7 +157,6 @@ def _keep_busy(
     slots: Sequence[int],
     jobs: Sequence[J],
     start: Callable[[int, J], Future[R]],
-    started: list[Future[R]],
     on_beat: Callable[[], None] = lambda: None,
 ) -> list[R]:
     """Run each job in the next slot that is free; return the results in order.
@@ -166,10 +165,9 @@ def _keep_busy(
         slots: their numbers; each takes one job at a time.
         jobs: in the order in which they begin.
         start: begins a job in a slot.
-        started: gets every future, as soon as it is there.
         on_beat: called several times a second, and after the last job.
     """
-    free, running = list(slots), dict[Future[R], int]()
+    free, running, started = list(slots), dict[Future[R], int](), list[Future[R]]()
     while len(started) < len(jobs) or running:
         while free and len(started) < len(jobs):
             slot = free.pop(0)
@@ -226,7 +224,7 @@ class Processes:
 
             reports = _Reports(folder, len(pools), report)
             try:
-                return _keep_busy(range(len(pools)), jobs, start, [], reports.read)
+                return _keep_busy(range(len(pools)), jobs, start, reports.read)
             except Exception as error:
                 if type(error).__name__ != "TerminatedWorkerError":
                     raise

@@ -37,8 +37,8 @@ from kaggleprice.training.executors import (
 )
 from kaggleprice.training.train import train
 
-# A network large enough for two groups of three members.
-LONG = ["--k", "3", "--seeds", "2", "--epochs", "150", "--hidden", "512,256", "--batch-size", "64"]
+# Large batches, so that there is enough to do for two groups of three members.
+LONG = ["--k", "3", "--seeds", "2", "--epochs", "150", "--hidden", "64,64", "--batch-size", "2048"]
 LONG += ["--threads", "2", "--checkpoint-every", "0", "--device", "cpu,cpu"]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -326,7 +326,7 @@ def test_a_script_needs_no_guard(tmp_path: Path) -> None:
         "print('once')\n"
         "import kaggleprice\n"
         "run = kaggleprice.cross_validate('sample', device='cpu,cpu', k=2, seeds=1, epochs=1,\n"
-        "    hidden=(1024, 1024), quiet=True, data_dir='data')\n"
+        "    hidden=(64, 64), batch_size=8192, quiet=True, data_dir='data')\n"
         "print(run.name)\n",
         encoding="utf-8",
     )
