@@ -204,7 +204,7 @@ class TrainingLoop:
         named = [f"fold {members[m].fold + 1} seed {members[m].seed}" for m in diverged]
         shown = ", ".join(named[:4]) + (f" and {len(named) - 4} more" if len(named) > 4 else "")
         raise DivergenceError(
-            f"training diverged {when} for {len(named)} of {len(members)} members that are trained "
-            f"together ({shown}) at learning rate {lr:g}; try a smaller one, such as "
+            f"training diverged {when} for {len(named)} of {len(members)} members ({shown}) at "
+            f"learning rate {lr:g}; try a smaller one, such as "
             f"--lr {lr / 10:g}."
         )
