@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 TOML = """
@@ -28,3 +29,15 @@ def write_small(folder: Path) -> Path:
     toml = folder / "small.toml"
     toml.write_text(TOML, encoding="utf-8")
     return toml
+
+
+def content(run: Path) -> dict[str, bytes]:
+    """Every file of a run; of run.json all but clock values and the digest that has them in it."""
+    found = {
+        path.relative_to(run).as_posix(): path.read_bytes()
+        for path in sorted(run.rglob("*"))
+        if path.is_file()
+    }
+    record = json.loads(found["run.json"])
+    del record["timing"], record["digest"]
+    return {**found, "run.json": json.dumps(record).encode()}

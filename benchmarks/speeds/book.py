@@ -47,7 +47,7 @@ def measure(effort: Effort) -> Outcome:
 
 
 def _add(outcome: Outcome, kind: str, problem: Problem, effort: Effort, loop_threads: int) -> None:
-    lone, members = lone_members(problem), len(problem.work.members)
+    lone, members = lone_members(problem), len(problem.task.members)
 
     def loop() -> None:
         for one in lone:

@@ -119,14 +119,14 @@ class Lone:
 
 def lone_members(problem: Problem) -> list[Lone]:
     """Return a problem's members one by one, by fold, each with the features of its fold."""
-    model, found, data = problem.work.settings.model, [], {}
+    model, found, data = problem.task.settings.model, [], {}
     frame = problem.engineered().train.features
-    for member in sorted(problem.work.members):
-        recipe = problem.work.encoding.recipes[member.fold]
+    for member in sorted(problem.task.members):
+        recipe = problem.task.encoding.recipes[member.fold]
         if member.fold not in data:
-            rows = problem.work.fold_of_row != member.fold
+            rows = problem.split.fold_of_row != member.fold
             features = recipe.transform(frame.loc[rows], np.float32)
-            target = problem.work.target[rows]
+            target = problem.task.target[rows]
             target = (target - target.mean()) / target.std()
             data[member.fold] = (
                 torch.from_numpy(np.ascontiguousarray(features)),
@@ -134,7 +134,7 @@ def lone_members(problem: Problem) -> list[Lone]:
             )
         numbers = sum(feature.kind == "numeric" for feature in recipe.features)
         network = plain_network(model, Inputs(len(recipe.features), numbers), member.seed)
-        found.append(Lone(network, *data[member.fold], problem.work.settings.training))
+        found.append(Lone(network, *data[member.fold], problem.task.settings.training))
     return found
 
 

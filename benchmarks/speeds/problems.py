@@ -16,7 +16,7 @@ from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import Problem
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.settings.run import make_settings
-from kaggleprice.training.devices import freed_memory_kept
+from kaggleprice.training import train as engine
 
 FOLDS = 5
 # As many rows as House Prices has: 1168 of them are a fold's training rows.
@@ -76,8 +76,7 @@ def make_problem(
     fold_of_row = make_folds(len(tables.train), settings.k, seed=0)
     device = torch.device("cpu")
     problem = cross_validation.prepare(competition, tables, fold_of_row, settings, device)
-    work = problem.work.of(slice(members))
-    return replace(problem, work=work, network=work.network())
+    return replace(problem, task=problem.task.of(slice(members)))
 
 
 def dense_problem(
@@ -91,26 +90,21 @@ def dense_problem(
 def train(
     problem: Problem, epochs: int, history_every: int | None = None, *, together: bool = False
 ) -> None:
-    """Train a problem's networks for so many epochs, going on with the weights they have.
+    """Train a problem's networks for so many epochs.
 
     Args:
-        problem: its network is changed in place.
+        problem: of the members.
         epochs: of one training, with its schedule.
         history_every: epochs between two looks at all rows; None for one at the end.
         together: whether all are one batch; otherwise it is as `cv` does it.
     """
-    settings, every = problem.work.settings, history_every or epochs
+    settings, every = problem.task.settings, history_every or epochs
     training = replace(settings.training, epochs=epochs, history_every=every)
-    work = replace(problem.work, settings=replace(settings, training=training))
-    planned = replace(problem, work=work)
-    if not together:
-        planned.train()
-        return
-    with freed_memory_kept():
-        planned.training().run()
+    task = replace(problem.task, settings=replace(settings, training=training))
+    engine.train(task, problem.devices, group_size=len(task.members) if together else None)
 
 
 def operations_per_epoch(problem: Problem) -> float:
     """Return the operations of matrix products in one epoch of all members."""
-    rows = sum(int((problem.work.fold_of_row != m.fold).sum()) for m in problem.work.members)
-    return float(problem.network.operations()) * rows
+    rows = sum(len(problem.task.folds[member.fold][0]) for member in problem.task.members)
+    return float(problem.task.blank_network().operations()) * rows

@@ -34,6 +34,7 @@ from kaggleprice.competitions.tables import Table as Rows
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.errors import DataError, RunError, UsageError
 from kaggleprice.evaluation.cross_validation import Problem
+from kaggleprice.evaluation.folds import Folds
 
 SAMPLE = COMPETITIONS["sample"]
 
@@ -191,9 +192,10 @@ MODELS: dict[str, dict[str, Any]] = {
 def test_plain_networks_are_the_members(tables: Tables, options: dict[str, Any]) -> None:
     # Learned on all rows, a fold's features are those of all folds.
     problem = problems.make_problem(SAMPLE, tables, 7, {**options, "scope": "all"})
-    weights, lone = problem.network.state_dict(), loops.lone_members(problem)
-    for one, member in zip(lone, sorted(problem.work.members), strict=True):
-        m = problem.work.members.index(member)
+    network, lone = problem.task.network().eval(), loops.lone_members(problem)
+    weights = network.state_dict()
+    for one, member in zip(lone, sorted(problem.task.members), strict=True):
+        m = problem.task.members.index(member)
         parts = {n: value[m] for n, value in weights.items() if n != "scale.factor"}
         with torch.no_grad():
             for module in one.network:
@@ -205,10 +207,10 @@ def test_plain_networks_are_the_members(tables: Tables, options: dict[str, Any])
                     module.weight.copy_(parts.pop(next(n for n in parts if "weight" in n)).T)
                     module.bias.copy_(parts.pop(next(n for n in parts if "bias" in n))[0])
         counted = sum(p.numel() for p in one.network.parameters())
-        own = sum(p.numel() // len(p) for p in problem.network.parameters())
+        own = sum(p.numel() // len(p) for p in network.parameters())
         assert counted == own
         x = one.features[:5]
-        together = problem.network.eval()(x.expand(len(problem.work.members), -1, -1), None, None)
+        together = network(x.expand(len(lone), -1, -1), None, None)
         torch.testing.assert_close(one.network.eval()(x)[:, 0], together[m], rtol=1e-4, atol=1e-5)
 
 
@@ -226,8 +228,8 @@ def test_loops_learn(tables: Tables, loop: Callable[[loops.Lone, int], None]) ->
 
 
 def test_problems_have_as_many_members_as_asked_for(dense: Problem) -> None:
-    assert len(dense.work.members) == dense.network.members == 7
-    assert len(set(dense.work.members)) == 7
+    assert len(dense.task.members) == dense.task.blank_network().members == 7
+    assert len(set(dense.task.members)) == 7
     # 40 of 50 rows; forward and gradient of weights everywhere, of inputs above the first layer.
     first, others = 313 * 256, 256 * 128 + 128
     assert problems.operations_per_epoch(dense) == 7 * 40 * (4 * first + 6 * others)
@@ -259,7 +261,7 @@ def test_gaps_are_filled_from_training_rows_only() -> None:
 
 def test_garbage_targets_reach_nothing_of_their_fold(tables: Tables) -> None:
     folds = np.arange(60) % users.K
-    task = users.Task(SAMPLE, tables, folds, seeds=1, quick=True)
+    task = users.Task(SAMPLE, tables, Folds.of_rows(folds), seeds=1, quick=True)
     held = folds == 2
     garbage = replace(tables.train, target=np.where(held, 1e9, tables.train.known_target))
     spoilt = replace(task, tables=replace(tables, train=garbage))

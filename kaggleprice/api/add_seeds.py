@@ -70,7 +70,7 @@ def add_seeds(
             settings,
             compute.devices,
             progress,
-            checkpoint,
+            checkpoint.callbacks,
             Known(ensemble, run.base_models()),
         )
         seconds = run.record["timing"]["seconds"] + result.seconds

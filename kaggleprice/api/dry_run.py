@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
 from kaggleprice.settings.run import RunSettings
+from kaggleprice.training.loop import Group
 from kaggleprice.training.train import time_step
 
 # About so many seconds of steps are measured for the estimate.
@@ -184,27 +186,37 @@ def plan(
     return replace(
         planned,
         files=data.files,
-        workload=_measure(problem, data, runtime, checkpoint.kept or 0),
-        resumes=None if checkpoint.kept is None else checkpoint.folder,
+        workload=_measure(problem, data, runtime, checkpoint.kept),
+        resumes=checkpoint.folder if checkpoint.kept else None,
     )
 
 
-def _measure(problem: Problem, data: Dataset, runtime: RuntimeConfig, done: int) -> Workload:
-    """Count what there is to compute, of which `done` epochs are done, and time some steps."""
-    split, training = problem.split, problem.work.settings.training
-    trained = np.array([len(split[member.fold][0]) for member in problem.work.members])
+def _measure(
+    problem: Problem, data: Dataset, runtime: RuntimeConfig, kept: Mapping[Group, int]
+) -> Workload:
+    """Count what there is to compute, and time some steps.
+
+    Args:
+        problem: what is to be trained.
+        data: its data.
+        runtime: says how long it may take.
+        kept: the groups that an earlier process trained for so many epochs.
+    """
+    task, training = problem.task, problem.task.settings.training
+    trained = np.array([len(task.folds[member.fold][0]) for member in task.members])
     steps = training.epochs * int(-(-trained.max() // training.batch_size))
-    operations = training.epochs * int(trained.sum()) * problem.network.operations()
-    step = time_step(problem.work, problem.devices, _MEASURED)
-    seconds = step * steps * (1 - done / training.epochs)
+    operations = training.epochs * int(trained.sum()) * task.blank_network().operations()
+    done = sum(group.count * epoch for group, epoch in kept.items())
+    left = max(0.0, 1 - done / (len(task.members) * training.epochs))
+    seconds = time_step(task, problem.devices, _MEASURED) * steps * left
     return Workload(
-        rows=split.rows,
+        rows=len(task.target),
         test_rows=len(data.tables.test),
         columns=len(data.tables.train.features.columns),
-        features=[int(active.sum()) for active in problem.work.encoding.active],
-        fold_sizes=[len(validation) for _, validation in split],
-        members=len(problem.work.members),
-        parameters=sum(p.numel() for p in problem.network.parameters()),
+        features=[int(active.sum()) for active in task.encoding.active],
+        fold_sizes=[len(validation) for _, validation in task.folds],
+        members=len(task.members),
+        parameters=problem.parameters,
         steps=steps,
         operations=operations,
         seconds=min(seconds, runtime.time_limit or math.inf),

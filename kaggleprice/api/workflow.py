@@ -51,7 +51,7 @@ from kaggleprice.settings.run import (
     flat_settings,
     make_settings,
 )
-from kaggleprice.training.devices import choose_compute, settle
+from kaggleprice.training.devices import choose_compute, place_network
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
 _ONLY_PREDICTION = {"combine"}
@@ -249,7 +249,13 @@ def cross_validate(
     identity = identify(competition, data, settings, split, compute)
     with runtime.checkpoint(competition, identity, progress) as checkpoint:
         result = cross_validation.cross_validate(
-            competition, data.tables, split, settings, compute.devices, progress, checkpoint
+            competition,
+            data.tables,
+            split,
+            settings,
+            compute.devices,
+            progress,
+            checkpoint.callbacks,
         )
         progress.advance("writing", 0, None, "the run folder")
         train = data.tables.train
@@ -326,7 +332,7 @@ def predict(
     check_data(run, competition, data)
     progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
     ensemble = run.ensemble()
-    settle(ensemble.network, device, progress)
+    place_network(ensemble.network, device, progress)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     test = data.tables.test
     everybody = WeightedPredictions(ensemble.members, ensemble.predict(test.features))

@@ -34,9 +34,9 @@ from kaggleprice.settings.run import RunSettings
 from kaggleprice.settings.training import Member
 from kaggleprice.training import train
 from kaggleprice.training.devices import name_devices
-from kaggleprice.training.engine import Fit, Training, predict_members
-from kaggleprice.training.loop import UNSUPERVISED, Supervisor
-from kaggleprice.training.task import Work
+from kaggleprice.training.engine import predict_members
+from kaggleprice.training.loop import Callback
+from kaggleprice.training.task import TrainingResult, TrainingTask
 
 Floats = NDArray[np.float64]
 # Where to train: members are spread over several devices.
@@ -91,7 +91,7 @@ def cross_validate(
     settings: RunSettings,
     device: Devices,
     progress: Progress = SILENT,
-    supervisor: Supervisor = UNSUPERVISED,
+    callbacks: Sequence[Callback] = (),
     known: Known | None = None,
 ) -> CrossValidation:
     """Train `settings.seeds` members per fold, all together, and score them out of fold.
@@ -103,7 +103,7 @@ def cross_validate(
         settings: everything else.
         device: where to train; several devices get a process and a part of the members each.
         progress: told after every epoch.
-        supervisor: asked between epochs.
+        callbacks: called between the epochs of each group of members.
         known: members of an earlier run of the same settings but for fewer seeds; only those
             that it lacks are trained, and the result is that of all.
 
@@ -118,8 +118,8 @@ def cross_validate(
     progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
     progress.advance("preparing", 0, None, "recipes and networks")
     problem = prepare(competition, tables, split, settings, device, known)
-    ensemble, base_models = _train(problem, supervisor, progress, known)
-    rows = device_rows(ensemble.encoding, problem.work.rows, ensemble.members, ensemble.network)
+    ensemble, base_models = _train(problem, callbacks, progress, known)
+    rows = device_rows(ensemble.encoding, problem.task.rows, ensemble.members, ensemble.network)
     progress.advance("scoring", 0, None, "out of fold")
     predictions = predict_members(ensemble.network, rows, ensemble.fit)
     networks = everybody = WeightedPredictions(ensemble.members, predictions)
@@ -150,21 +150,20 @@ def cross_validate(
 
 
 def _train(
-    problem: Problem, supervisor: Supervisor, progress: Progress, known: Known | None
+    problem: Problem, callbacks: Sequence[Callback], progress: Progress, known: Known | None
 ) -> tuple[Ensemble, BaseModelPredictions | None]:
     """Train networks and base models, but for those that an earlier run has."""
-    work = problem.work
-    count = sum(p.numel() for p in problem.network.parameters())
+    task = problem.task
     progress.detail(
-        f"{len(work.members)} members of {count // len(work.members)} parameters each, "
-        f"{len(work.encoding.features)} features"
+        f"{len(task.members)} members of {problem.parameters // len(task.members)} parameters "
+        f"each, {len(task.encoding.features)} features"
     )
-    fit = problem.train(supervisor, progress)
-    ensemble = Ensemble(work.encoding, problem.network, work.members, fit, problem.engineering)
+    network, fit = problem.train(callbacks, progress)
+    ensemble = Ensemble(task.encoding, network, task.members, fit, problem.engineering)
     if known is None:
         return ensemble, _fit_base_models(problem, progress)
-    everybody = make_members(len(problem.split), work.settings)
-    return join(known.ensemble, ensemble, everybody, work.settings.model), known.base_models
+    everybody = make_members(len(problem.split), task.settings)
+    return join(known.ensemble, ensemble, everybody, task.settings.model), known.base_models
 
 
 @dataclass(frozen=True)
@@ -188,26 +187,31 @@ class Problem:
         competition: whose rows they are.
         tables: as read.
         split: the folds.
-        work: members, recipes, encoded training rows; no tables.
-        network: the members', initialized, on the CPU.
+        task: members, recipes, encoded training rows; no tables.
         devices: where to train.
     """
 
     competition: Competition
     tables: Tables
     split: Folds
-    work: Work
-    network: MemberNetwork
+    task: TrainingTask
     devices: Sequence[torch.device]
 
-    def train(self, supervisor: Supervisor = UNSUPERVISED, progress: Progress = SILENT) -> Fit:
-        """Train the network in place; arguments and errors as in `cross_validate`."""
-        return train.train(self.work, self.network, self.devices, supervisor, progress)
+    def train(
+        self, callbacks: Sequence[Callback] = (), progress: Progress = SILENT
+    ) -> tuple[MemberNetwork, TrainingResult]:
+        """Train the members; return their network; arguments and errors as in `cross_validate`."""
+        return train.train(self.task, self.devices, callbacks, progress)
+
+    @property
+    def parameters(self) -> int:
+        """Learned numbers of all members together."""
+        return sum(p.numel() for p in self.task.blank_network().parameters())
 
     @property
     def engineering(self) -> str | None:
         """A name in `ENGINEERINGS`; None where no features are engineered."""
-        wanted = self.work.settings.recipe.engineering
+        wanted = self.task.settings.recipe.engineering
         return self.competition.engineering if wanted else None
 
     def engineered(self) -> Tables:
@@ -215,11 +219,7 @@ class Problem:
 
         They are not kept: of many rows they take a third of the room of the encoded ones.
         """
-        return _engineered(self.competition, self.tables, self.work.settings)
-
-    def training(self, progress: Progress = SILENT) -> Training:
-        """Return what trains the network in place, all members at once on the first device."""
-        return self.work.training(self.network, self.work.rows_on(self.devices[0]), progress)
+        return _engineered(self.competition, self.tables, self.task.settings)
 
 
 def prepare(
@@ -230,21 +230,21 @@ def prepare(
     device: Devices,
     known: Known | None = None,
 ) -> Problem:
-    """Fit the recipes and draw initial weights; arguments as in `cross_validate`."""
+    """Fit the recipes and encode the rows; arguments as in `cross_validate`."""
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     wider = _engineered(competition, tables, settings)
     encoding = Encoding(fit_recipes(wider, split, settings))
     trained = set() if known is None else set(known.ensemble.members)
     members = [m for m in make_members(len(split), settings) if m not in trained]
-    work = Work(
+    task = TrainingTask(
         encoding=encoding,
         rows=encoding.encode(wider.train.features),
         target=transform.forward(tables.train.known_target),
-        fold_of_row=split.fold_of_row,
+        folds=split,
         members=members,
         settings=settings,
     )
-    return Problem(competition, tables, split, work, work.network(), _listed(device))
+    return Problem(competition, tables, split, task, _listed(device))
 
 
 def _engineered(competition: Competition, tables: Tables, settings: RunSettings) -> Tables:
@@ -256,16 +256,16 @@ def _listed(device: Devices) -> Sequence[torch.device]:
 
 
 def _fit_base_models(problem: Problem, progress: Progress) -> BaseModelPredictions | None:
-    work = problem.work
-    if not work.settings.partners:
+    task = problem.task
+    if not task.settings.partners:
         return None
     return fit_base_models(
-        work.settings.partners,
+        task.settings.partners,
         problem.engineered(),
-        work.encoding.recipes,
+        task.encoding.recipes,
         problem.split,
-        work.target,
-        work.settings.seed,
+        task.target,
+        task.settings.seed,
         torch.get_num_threads(),
         progress,
     )

@@ -21,7 +21,8 @@ from kaggleprice.settings.model import ModelSettings
 from kaggleprice.settings.run import COMBINES, RunSettings
 from kaggleprice.settings.training import Member
 from kaggleprice.training.batches import DeviceRows
-from kaggleprice.training.engine import Fit, predict_members
+from kaggleprice.training.engine import predict_members
+from kaggleprice.training.task import TrainingResult
 
 Floats = NDArray[np.float64]
 Weights = Floats | None
@@ -168,7 +169,7 @@ class Ensemble:
     encoding: Encoding
     network: MemberNetwork
     members: Sequence[Member]
-    fit: Fit
+    fit: TrainingResult
     engineering: str | None = None
 
     def predict(self, frame: pd.DataFrame) -> Floats:
@@ -221,5 +222,5 @@ def join(
     return replace(second, network=network.to(parameter.device), members=list(order), fit=fit)
 
 
-def _of_members(fit: Fit) -> tuple[NDArray[Any], ...]:
+def _of_members(fit: TrainingResult) -> tuple[NDArray[Any], ...]:
     return fit.target_center, fit.target_scale, fit.epochs

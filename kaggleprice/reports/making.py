@@ -17,7 +17,7 @@ from kaggleprice.reports.findings import Findings, find
 from kaggleprice.runs.listing import find_run
 from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data
-from kaggleprice.training.devices import choose_compute, settle
+from kaggleprice.training.devices import choose_compute, place_network
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,7 +85,7 @@ def make_report(
         refuse_overwriting_inputs(data, output)
     check_data(run, source.competition, data)
     ensemble = run.ensemble()
-    settle(ensemble.network, device, progress)
+    place_network(ensemble.network, device, progress)
     findings = find(run, source.competition, data, ensemble, repeats=repeats, progress=progress)
     # Not above: everything else works where matplotlib is not installed.
     from kaggleprice.reports.figures import draw

@@ -1,9 +1,10 @@
-"""Checkpoints: what an interrupted run had learned, and the time after which training ends.
+"""Checkpoints: what an interrupted run had learned, for the same command to go on with.
 
 A checkpoint is a folder `.unfinished-KEY` beside the runs of its competition. KEY is a hash of
 everything that decides what is trained, so the same command finds it again, and no other does.
-One process at a time has it: a lock that the operating system drops with its owner. For the list of
-runs, what decides lies in it as identity.json.
+One process at a time has it: a lock that the operating system drops with its owner. In it lies a
+file for each group of members that was trained for a while, and, for the list of runs, what decides
+as identity.json.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,18 +27,13 @@ from kaggleprice.core.errors import DivergenceError, OutputError, UsageError
 from kaggleprice.core.files import replacing
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.runs import IDENTITY, UNFINISHED
-from kaggleprice.training.loop import TrainingState
+from kaggleprice.training.loop import Callback, EpochResult, Group, TimeLimit, TrainingLoop
 
-_STATE = "checkpoint.safetensors"
-# Between two runs of a program a clock that is set changes nothing: no times are compared.
+# Between two runs of a program a clock that is set changes nothing: no times are compared. All
+# processes of a machine share it.
 _clock = time.monotonic
 
 _DAMAGED = (SafetensorError, OSError, KeyError, TypeError, ValueError)
-
-
-def _epoch_of(file: Path) -> int:
-    with safe_open(file, framework="pt") as kept:
-        return int(kept.metadata()["epoch"])
 
 
 def key_of(identity: Mapping[str, Any]) -> str:
@@ -45,12 +42,81 @@ def key_of(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-class Checkpoint:
-    """Keeps a run's training now and then, and ends it in time.
+def _kept_groups(folder: Path) -> dict[Group, Path]:
+    """Return the groups whose state lies in a folder, the smallest first."""
+    found = {}
+    for file in folder.glob("members-*-*.safetensors"):
+        _, first, count = file.stem.split("-")
+        found[Group(int(first), int(count))] = file
+    return dict(sorted(found.items(), key=lambda item: (item[0].count, item[0].first)))
 
-    A supervisor of `kaggleprice.training`. Within `with`, the folder is this process's; where
-    another process has it, training goes on without being kept. It is left behind, for the same
-    command to go on with, where the block fails.
+
+@dataclass
+class GroupCheckpoint(Callback):
+    """Keeps a group's state now and then, and takes up what an earlier process kept of it.
+
+    Attributes:
+        folder: of the checkpoint.
+        every: seconds between two states.
+        began: when the run began, in seconds of `time.monotonic`.
+    """
+
+    folder: Path
+    every: float
+    began: float
+
+    def __post_init__(self) -> None:
+        self._kept_at, self._kept_epoch = self.began, 0
+
+    def on_train_begin(self, loop: TrainingLoop) -> None:
+        """Take up the group's state, or its part of that of a larger group, if there is one.
+
+        Raises:
+            MemoryError: where an earlier process went on with parts of this group, because there
+                was no room for it.
+        """
+        span = loop.group.span
+        for kept, file in _kept_groups(self.folder).items():
+            if kept.span.start <= span.start and span.stop <= kept.span.stop:
+                loop.load_state_dict(load_file(file), loop.group.first - kept.first)
+                self._kept_epoch = loop.epoch
+                return
+            if span.start <= kept.span.start and kept.span.stop <= span.stop:
+                raise MemoryError("there was no room for this group before")
+
+    def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
+        """Keep the state where it is time to.
+
+        Raises:
+            OutputError: where it cannot be written.
+        """
+        if _clock() - self._kept_at >= self.every:
+            self._keep(loop)
+
+    def on_train_end(self, loop: TrainingLoop) -> None:
+        """Keep the last state, for while other groups are trained; not of a run that is young.
+
+        Raises:
+            OutputError: where it cannot be written.
+        """
+        if _clock() - self.began >= self.every and loop.epoch > self._kept_epoch:
+            self._keep(loop)
+
+    def _keep(self, loop: TrainingLoop) -> None:
+        state = {name: value.detach().cpu() for name, value in loop.state_dict().items()}
+        content = save({name: value.contiguous().clone() for name, value in state.items()})
+        file = self.folder / f"members-{loop.group.first}-{loop.group.count}.safetensors"
+        with replacing(file) as beside:
+            beside.write_bytes(content)
+        self._kept_at, self._kept_epoch = _clock(), loop.epoch
+
+
+class Checkpoint:
+    """The folder of a run's checkpoint, and the callbacks that keep its training and end it.
+
+    Within `with`, the folder is this process's; where another process has it, training goes on
+    without being kept. It is left behind, for the same command to go on with, where the block
+    fails.
     """
 
     def __init__(
@@ -66,40 +132,47 @@ class Checkpoint:
         Args:
             parent: the folder of the competition's runs.
             identity: plain data that decide what is trained.
-            every: seconds between two checkpoints; None for none at all.
+            every: seconds between two checkpoints of a group; None for none at all.
             time_limit: seconds from now after which no further epoch is begun that would not
-                end in time; at least one epoch is trained. None for no limit.
+                end in time; at least one epoch of each group is trained. None for no limit.
             progress: told where training goes on.
         """
         self.folder = parent / f"{UNFINISHED}{key_of(identity)}"
         self._identity, self._every, self._progress = identity, every, progress
-        self._kept_at = self._epoch_at = _clock()
-        self._deadline = None if time_limit is None else self._epoch_at + time_limit
-        self._slowest, self._kept_epoch = 0.0, 0
+        self._began = _clock()
+        self._deadline = None if time_limit is None else self._began + time_limit
         self._lock: FileLock | None = None
 
     @property
-    def kept(self) -> int | None:
-        """The epoch whose state an earlier process left to go on from; None where none did."""
-        file = self.folder / _STATE
-        if self._every is None or not file.is_file():
-            return None
-        try:
-            return _epoch_of(file)
-        except _DAMAGED:
-            return None
+    def callbacks(self) -> list[Callback]:
+        """What training is to call."""
+        found = list[Callback]()
+        if self._lock is not None and self._every is not None:
+            found.append(GroupCheckpoint(self.folder, self._every, self._began))
+        if self._deadline is not None:
+            found.append(TimeLimit(self._deadline))
+        return found
+
+    @property
+    def kept(self) -> dict[Group, int]:
+        """The epoch up to which each group is kept, where an earlier process left its state."""
+        found = {}
+        for group, file in _kept_groups(self.folder).items() if self._every is not None else ():
+            try:
+                with safe_open(file, framework="pt") as opened:
+                    found[group] = int(opened.get_tensor("epoch"))
+            except _DAMAGED:
+                continue
+        return found
 
     def __enter__(self) -> Checkpoint:
-        """Take the folder, where there is one; otherwise it is made with the first checkpoint.
+        """Take the folder; say where training goes on.
 
         Raises:
             OutputError: where it cannot be taken.
         """
-        if self._every is not None and self.folder.is_dir():
-            self._take()
-        return self
-
-    def _take(self) -> None:
+        if self._every is None:
+            return self
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / "lock")
@@ -107,16 +180,29 @@ class Checkpoint:
             with replacing(self.folder / IDENTITY) as beside:
                 beside.write_text(json.dumps(self._identity, allow_nan=False), encoding="utf-8")
         except Timeout:
-            self._every = None
             self._progress.notice(
                 "another process trains this very run: this one keeps no checkpoints"
             )
+            return self
         except OSError as error:
             raise OutputError(
                 f"cannot write a checkpoint to {self.folder}: {error.strerror or error}."
             ) from None
-        else:
-            self._lock = lock
+        self._lock = lock
+        self._look_at_kept()
+        return self
+
+    def _look_at_kept(self) -> None:
+        """Say where training goes on; remove states that cannot be read."""
+        kept = self.kept
+        for group, file in _kept_groups(self.folder).items():
+            if group not in kept:
+                # Nothing is lost but time, and the user is told.
+                self._progress.notice(f"{file} is damaged: training of its members begins anew")
+                file.unlink()
+        if kept:
+            where = _describe_epochs(kept)
+            self._progress.notice(f"going on after {where}, where this run was left")
 
     def __exit__(
         self,
@@ -127,67 +213,22 @@ class Checkpoint:
         """Give the folder back; what is no use to anybody is removed."""
         if self._lock is None:
             return
+        kept = self.kept
         # What diverged would diverge again.
-        if (
-            kind is None
-            or issubclass(kind, DivergenceError)
-            or not (self.folder / _STATE).is_file()
-        ):
+        if kind is None or issubclass(kind, DivergenceError) or not kept:
             shutil.rmtree(self.folder, ignore_errors=True)
-        elif self._kept_epoch:
+        else:
             # What is wrong with the command, such as a name that was taken meanwhile, stays so.
-            other = (
-                " with another --run" if kind is not None and issubclass(kind, UsageError) else ""
-            )
+            other = " with another --run" if issubclass(kind, UsageError) else ""
             self._progress.notice(
-                f"training is kept up to epoch {self._kept_epoch}: the same command{other} goes "
+                f"training is kept up to {_describe_epochs(kept)}: the same command{other} goes "
                 "on there"
             )
         self._lock.release()
         self._lock = None
 
-    def resume(self) -> TrainingState | None:
-        """Return the state that an earlier process left; None where there is none."""
-        self._epoch_at = _clock()
-        file = self.folder / _STATE
-        if self._lock is None or not file.is_file():
-            return None
-        try:
-            state = TrainingState(_epoch_of(file), load_file(file))
-        except _DAMAGED as error:
-            # Nothing is lost but time, and the user is told.
-            self._progress.notice(f"{file} is damaged ({error}): training begins anew")
-            return None
-        self._kept_epoch = state.epoch
-        self._progress.notice(f"going on after epoch {state.epoch}, where this run was left")
-        return state
 
-    def go_on(self, epoch: int, state: Callable[[], TrainingState]) -> bool:
-        """Keep the state where it is time to; say whether another epoch fits into the limit.
-
-        Raises:
-            OutputError: where the checkpoint cannot be written.
-        """
-        now = _clock()
-        self._slowest = max(self._slowest, now - self._epoch_at)
-        due = self._every is not None and now - self._kept_at >= self._every
-        if due and self._lock is None:
-            self._take()
-        if due and self._lock is not None:
-            self._keep(state())
-            self._kept_at = _clock()
-        self._epoch_at = _clock()
-        if self._deadline is None or self._epoch_at + self._slowest <= self._deadline:
-            return True
-        self._progress.notice(f"time is up after epoch {epoch}: training ends here")
-        return False
-
-    def _keep(self, state: TrainingState) -> None:
-        tensors = {name: value.detach().cpu() for name, value in state.tensors.items()}
-        content = save(
-            {name: value.contiguous().clone() for name, value in tensors.items()},
-            metadata={"epoch": str(state.epoch)},
-        )
-        with replacing(self.folder / _STATE) as beside:
-            beside.write_bytes(content)
-        self._kept_epoch = state.epoch
+def _describe_epochs(kept: Mapping[Group, int]) -> str:
+    """Return `epoch 3` where all groups are that far, else `epoch 3 to 60 of 4 groups`."""
+    first, last = min(kept.values()), max(kept.values())
+    return f"epoch {first}" if first == last else f"epoch {first} to {last} of {len(kept)} groups"

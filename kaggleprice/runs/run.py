@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kaggleprice.evaluation.base_models import BaseModelPredictions
     from kaggleprice.evaluation.ensemble import Ensemble
     from kaggleprice.evaluation.folds import Folds
-    from kaggleprice.training.engine import HistoryLine
+    from kaggleprice.training.task import HistoryLine
 
 FINISHED, UNREADABLE, INTERRUPTED = "finished", "unreadable", "unfinished"
 
@@ -278,7 +278,7 @@ class Run:
         """
         import pandas as pd
 
-        from kaggleprice.training.engine import HistoryLine
+        from kaggleprice.training.task import HistoryLine
 
         # As text first: pandas may be off by a last bit, and seeds that are added write it again.
         frame = pd.read_csv(self.file("history.csv"), dtype=str)
@@ -322,7 +322,7 @@ class Run:
         from kaggleprice.preprocessing.encoding import Encoding
         from kaggleprice.preprocessing.fitted import FittedRecipe
         from kaggleprice.settings.training import Member
-        from kaggleprice.training.engine import Fit
+        from kaggleprice.training.task import TrainingResult
 
         for name in self.record["files"]:
             self.file(name)
@@ -346,7 +346,7 @@ class Run:
         center, scale, epochs = (
             np.array(saved[name]) for name in ("target_center", "target_scale", "epochs")
         )
-        fit = Fit(center, scale, epochs)
+        fit = TrainingResult(center, scale, epochs)
         return Ensemble(encoding, network, members, fit, saved["engineering"])
 
     def _cannot_load(self, error: Exception) -> RunFolderError:

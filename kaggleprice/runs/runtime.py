@@ -105,7 +105,7 @@ def identify(
         "versions": versions(),
         "device": compute.name,
         # What checkpoints hold: an older kind is not taken up.
-        "checkpoint": 2,
+        "checkpoint": 3,
         "threads": compute.threads,
     }
 

@@ -179,6 +179,7 @@ def _make_record(
         "device": result.device,
         "threads": result.threads,
         "groups": list(ensemble.fit.groups),
+        "groups_cut_at": list(ensemble.fit.groups_cut_at),
         "scores": asdict(result.scores),
         "folds": [asdict(fold) for fold in result.folds],
         "members": [asdict(member) for member in result.members],

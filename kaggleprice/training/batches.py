@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +14,6 @@ from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 
 # Where all folds' features of all rows take no more than this, they are kept as they are.
 _KEPT_BYTES = 2**27
-# What `DeviceRows` has of each member.
-_OF_MEMBERS = (
-    *("_fold", "_fill", "_scale", "_shift", "_low", "_high"),
-    *("_indicated", "_level_of_code", "_begin"),
-)
 
 
 class DeviceRows:
@@ -87,14 +81,6 @@ class DeviceRows:
 
     def __len__(self) -> int:
         return self._count
-
-    def of(self, members: slice) -> DeviceRows:
-        """Return the same rows as some of the members read them; nothing large is copied."""
-        part = copy(self)
-        for name in _OF_MEMBERS:
-            if name in vars(self):
-                setattr(part, name, getattr(self, name)[members])
-        return part
 
     def assemble(self, index: Tensor) -> Tensor:
         """Return the features of the rows that each member asks for.

@@ -189,7 +189,7 @@ def choose_compute(device: str, threads: int | None) -> Compute:
     return Compute(choose_devices(device), use_threads(threads))
 
 
-def settle(network: MemberNetwork, device: torch.device, progress: Progress) -> None:
+def place_network(network: MemberNetwork, device: torch.device, progress: Progress) -> None:
     """Move a trained network to the device that is to predict; to the CPU where it does not fit."""
     try:
         network.to(device)

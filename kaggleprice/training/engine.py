@@ -1,4 +1,4 @@
-"""The engine: all members trained together, each exactly as if it were alone.
+"""The engine: one step, one pass and one prediction of members that are one batched network.
 
 M members are one network with a leading member dimension. A member's random numbers, learning
 rate schedule, gradient norm, early stopping and divergence are its own; a member that has no
@@ -8,21 +8,19 @@ rows in a step, or has stopped, takes no optimizer step.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from threading import Event
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork
-from kaggleprice.settings.training import LOSSES, Member, TrainingSettings
+from kaggleprice.settings.training import LOSSES, Member
 from kaggleprice.training.batches import Batch, DeviceRows, pad_rows, plan_epoch
-from kaggleprice.training.loop import Course, Ended, Fit, HaltedError, HistoryLine, Passed
 from kaggleprice.training.parameters import BestWeights, optimized
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
+from kaggleprice.training.task import TrainingResult, TrainingTask
 
 RowNumbers = NDArray[np.integer]
 
@@ -36,7 +34,7 @@ _DIVERGED = 10.0
 def predict_members(
     network: MemberNetwork,
     rows: DeviceRows,
-    fit: Fit,
+    fit: TrainingResult,
     index: NDArray[np.int64] | None = None,
     between: Callable[[], object] | None = None,
 ) -> NDArray[np.float64]:
@@ -62,7 +60,10 @@ def predict_members(
 
 
 def _predictions(
-    network: MemberNetwork, rows: DeviceRows, fit: Fit, index: NDArray[np.int64] | None = None
+    network: MemberNetwork,
+    rows: DeviceRows,
+    fit: TrainingResult,
+    index: NDArray[np.int64] | None = None,
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Predict chunk by chunk: yield which columns of the result, and what stands in them."""
     network.eval()
@@ -79,62 +80,72 @@ def _predictions(
         yield slice(start, stop), output * fit.target_scale[:, None] + fit.target_center[:, None]
 
 
-class Training(Course):
-    """All members trained together; the network's parameters are changed in place."""
+# What a fold's members do with a row.
+_TRAINS, _VALIDATES = 1, 2
+
+
+class Engine:
+    """All members of a task trained together.
+
+    Attributes:
+        network: theirs, on a device; its parameters are changed in place.
+        scales: a `TrainingResult` that says only how the target is scaled.
+    """
 
     def __init__(
         self,
-        network: MemberNetwork,
-        rows: DeviceRows,
-        target: NDArray[np.float64],
-        members: Sequence[Member],
-        fold_of_row: NDArray[np.int64],
-        settings: TrainingSettings,
-        base_seed: int,
-        progress: Progress = SILENT,
+        task: TrainingTask,
+        device: torch.device,
+        check: Callable[[], object] = lambda: None,
     ) -> None:
-        """Lay out rows, batches and the optimizer; nothing is trained yet.
+        """Lay out rows, batches, the network and the optimizer; nothing is trained yet.
 
         Args:
-            network: of M members, on the device of `rows`, initialized.
-            rows: n rows.
-            target: shape (n,), the transformed target.
-            members: M of them.
-            fold_of_row: shape (n,), the fold in which each row is validated; a member trains on
-                the rows of all other folds.
-            settings: how to train.
-            base_seed: what `--seed` says.
-            progress: told after every epoch.
+            task: of M members.
+            device: where to train.
+            check: called at every step; what it raises ends the training.
         """
-        self.network, self.rows, self.settings = network, rows, settings
-        self.members, self.base_seed, self.progress = members, base_seed, progress
-        self.groups, self.halted = (len(members),), Event()
-        self.truth, self.fold_of_row = target, fold_of_row
-        self.train_rows, self.stop_rows = self._split_rows()
-        self.parameters = optimized(network, settings, [len(r) for r in self.train_rows])
-        self.fit = self._scale_targets()
-        self.target = self._scaled(target).to(rows.device)
-        self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[settings.loss].load()
-        self.batches = plan_epoch([len(r) for r in self.train_rows], settings.batch_size)
+        self.members, self.settings = task.members, task.settings.training
+        self.base_seed, self.truth, self._check = task.settings.seed, task.target, check
+        self.rows, self.network = task.rows_on(device), task.network().to(device)
+        self.train_rows, self.stop_rows = self._split_rows(task)
+        self._roles, self._fold = self._find_roles(task)
+        self.parameters = optimized(self.network, self.settings, [len(r) for r in self.train_rows])
+        self.scales = self._scale_targets()
+        self.target = self._scaled(task.target, task.dtype).to(device)
+        self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[self.settings.loss].load()
+        self.batches = plan_epoch([len(r) for r in self.train_rows], self.settings.batch_size)
         self.noise = NoiseSource(
-            base_seed, members, settings.batch_size, network.noise_width, len(self.batches)
+            self.base_seed,
+            self.members,
+            self.settings.batch_size,
+            self.network.noise_width,
+            len(self.batches),
         )
-        self.best = BestWeights(network) if settings.patience else None
+        self.best = BestWeights(self.network) if self.settings.patience else None
 
-    def _split_rows(self) -> tuple[list[RowNumbers], list[RowNumbers]]:
+    def _split_rows(self, task: TrainingTask) -> tuple[list[RowNumbers], list[RowNumbers]]:
         """Return each member's training rows and the rows that its early stopping watches."""
         # In half the bytes: of many rows the folds' numbers take as much room as the tables.
         train: dict[int, RowNumbers] = {
-            fold: np.flatnonzero(self.fold_of_row != fold).astype(np.int32)
-            for fold in sorted({m.fold for m in self.members})
+            fold: task.folds[fold][0].astype(np.int32) for fold in {m.fold for m in self.members}
         }
         trained = [train[m.fold] for m in self.members]
         if self.settings.patience is None:
             return trained, []
         if self.settings.stop_on == "validation":
-            return trained, [np.flatnonzero(self.fold_of_row == m.fold) for m in self.members]
+            return trained, [task.folds[m.fold][1] for m in self.members]
         splits = [self._inner_split(m, r) for m, r in zip(self.members, trained, strict=True)]
         return [kept for kept, _ in splits], [held for _, held in splits]
+
+    def _find_roles(self, task: TrainingTask) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+        """Return what each fold does with each row, shape (F, n), and each member's fold in it."""
+        folds, own = np.unique([member.fold for member in self.members], return_inverse=True)
+        roles = np.zeros((len(folds), len(task.target)), dtype=np.int8)
+        for line, fold in zip(roles, folds, strict=True):
+            train, validation = task.folds[fold]
+            line[train], line[validation] = _TRAINS, _VALIDATES
+        return roles, own
 
     def _inner_split(self, member: Member, rows: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
         generator = member_generator(self.base_seed, member, Purpose.INNER_SPLIT)
@@ -142,59 +153,58 @@ class Training(Course):
         shuffled = generator.permutation(rows)
         return np.sort(shuffled[held:]), np.sort(shuffled[:held])
 
-    def _scale_targets(self) -> Fit:
+    def _scale_targets(self) -> TrainingResult:
         count = len(self.members)
         center, scale = np.zeros(count), np.ones(count)
         if self.settings.target_scale == "standard":
             for m, rows in enumerate(self.train_rows):
                 center[m], scale[m] = self.truth[rows].mean(), self.truth[rows].std() or 1.0
-        return Fit(center, scale, np.full(count, self.settings.epochs))
+        return TrainingResult(center, scale, np.full(count, self.settings.epochs))
 
-    def _scaled(self, target: NDArray[np.float64]) -> Tensor:
-        """Return the target as each member learns it, shape (M, n), in the network's precision."""
-        dtype = next(self.network.parameters()).dtype
+    def _scaled(self, target: NDArray[np.float64], dtype: torch.dtype) -> Tensor:
+        """Return the target as each member learns it, shape (M, n)."""
         made = torch.empty(len(self.members), len(target), dtype=dtype)
-        scales = zip(self.fit.target_center, self.fit.target_scale, strict=True)
+        scales = zip(self.scales.target_center, self.scales.target_scale, strict=True)
         for line, (center, scale) in zip(made, scales, strict=True):
             line.copy_(torch.from_numpy((target - center) / scale))
         return made
 
-    def train_epoch(self, epoch: int, record: bool) -> Passed:
-        """Take one pass over every member's rows; as in `Course`."""
-        losses = self._pass(epoch)
-        diverged = np.flatnonzero(~np.isfinite(losses))
-        if len(diverged):
-            return Passed(0, tuple(diverged.tolist()))
-        active = self._watch(epoch)
-        return Passed(active, lines=self.record(epoch) if record else ())
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all that later epochs depend on, by name, each of shape (M, ...).
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return parameters, the optimizer's state and the best weights; as in `Course`."""
+        Parameters, the optimizer's state and the best weights. A member's part of it does not
+        depend on the other members.
+        """
         weights = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        best = {} if self.best is None else self.best.state()
-        return {**self.parameters.state(), **weights, **best}
+        best = {} if self.best is None else self.best.state_dict()
+        return {**self.parameters.state_dict(), **weights, **best}
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take up what `tensors` returned; as in `Course`."""
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take up what `state_dict` returned; names that these members lack are left alone."""
         names = self.network.state_dict()
-        self.network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
-        self.parameters.load_state(tensors)
+        self.network.load_state_dict({name: state[f"network.{name}"] for name in names})
+        self.parameters.load_state_dict(state)
         if self.best is not None:
-            self.parameters.freeze(np.flatnonzero(~self.best.load_state(tensors)))
+            self.best.load_state_dict(state)
+            self.parameters.freeze(np.flatnonzero(~self.best.active))
 
-    def finish(self, epoch: int) -> Ended:
-        """Put each member's best weights in place; as in `Course`."""
-        epochs = np.full(len(self.members), epoch)
-        if self.best is not None:
-            epochs = self.best.restore(self.network)
-        return Ended(self.fit.target_center, self.fit.target_scale, epochs, self._unlearned())
+    @property
+    def active(self) -> int:
+        """How many members are still training."""
+        return len(self.members) if self.best is None else int(self.best.active.sum())
 
-    def _pass(self, epoch: int) -> NDArray[np.float64]:
-        """Take every step of an epoch; return the summed losses, shape (M,)."""
+    def restore_best(self, epoch: int) -> NDArray[np.int64]:
+        """Put each member's best weights in place, after the last epoch; return their epochs."""
+        if self.best is None:
+            return np.full(len(self.members), epoch)
+        return self.best.restore(self.network)
+
+    def train_epoch(self, epoch: int) -> NDArray[np.float64]:
+        """Take every step of an epoch (counted from 1); return the summed losses, shape (M,)."""
         order = self._begin(epoch)
         total = torch.zeros(len(self.members), device=self.rows.device)
         for step, batch in enumerate(self.batches):
-            self._heed()
+            self._check()
             self.parameters.set_rates(epoch - 1, step, self.settings)
             noise = self.noise.step(self.rows.device)
             total += self._step(order, batch, noise)
@@ -212,12 +222,12 @@ class Training(Course):
         return torch.from_numpy(order).to(self.rows.device)
 
     def time_step(self, seconds: float) -> float:
-        """Return the median of a step; as in `Course`."""
+        """Train for about so many seconds; return the median of a step. The network is spoilt."""
         order, took = self._begin(1), list[float]()
         began = time.perf_counter()
         # The first steps allocate, and are not counted.
         while len(took) < 4 or time.perf_counter() - began < seconds:
-            self._heed()
+            self._check()
             batch = self.batches[len(took) % len(self.batches)]
             if batch is self.batches[0]:
                 self.noise.start(1)
@@ -227,10 +237,6 @@ class Training(Course):
             self._step(order, batch, noise).sum().item()
             took.append(time.perf_counter() - started)
         return float(np.median(took[2:]))
-
-    def _heed(self) -> None:
-        if self.halted.is_set():
-            raise HaltedError
 
     def _step(self, order: Tensor, batch: Batch, noise: Tensor | None) -> Tensor:
         index = order[:, batch.start : batch.stop].long()
@@ -244,57 +250,47 @@ class Training(Course):
         self.parameters.step(losses.sum(), batch.idle)
         return losses.detach()
 
-    def _watch(self, epoch: int) -> int:
-        """Look at the rows of early stopping; return how many members are still training."""
+    def watch(self, epoch: int) -> None:
+        """Score the rows of early stopping after an epoch: keep what is best, stop who is done."""
         if self.best is None or self.settings.patience is None:
-            return len(self.members)
+            return
         index = pad_rows(self.stop_rows)
-        predicted = predict_members(self.network, self.rows, self.fit, index, self._heed)
+        predicted = predict_members(self.network, self.rows, self.scales, index, self._check)
         scores = np.array(
             [
                 _rmse(self.truth[rows], line[: len(rows)])
                 for rows, line in zip(self.stop_rows, predicted, strict=True)
             ]
         )
-        active = self.best.update(self.network, epoch, scores, self.settings.patience)
-        self.parameters.freeze(np.flatnonzero(~active))
-        return int(active.sum())
+        self.best.update(self.network, epoch, scores, self.settings.patience)
+        self.parameters.freeze(np.flatnonzero(~self.best.active))
 
-    def record(self, epoch: int) -> list[HistoryLine]:
-        """Return the error of each member on its training and validation rows; as in `Course`."""
-        train, validation = self._errors().tolist()
-        return [
-            HistoryLine(member=m, epoch=epoch, train=train[m], validation=validation[m])
-            for m in range(len(self.members))
-        ]
-
-    def _errors(self) -> NDArray[np.float64]:
+    def errors(self) -> NDArray[np.float64]:
         """Return each member's RMSE on its training and on its validation rows, shape (2, M).
 
         Summed up chunk by chunk: predictions of many rows are as large as a tenth of the data.
         """
-        folds = np.array([member.fold for member in self.members])[:, None]
         sums, counts = np.zeros((2, 2, len(self.members)))
-        for part, predicted in _predictions(self.network, self.rows, self.fit):
-            self._heed()
+        for part, predicted in _predictions(self.network, self.rows, self.scales):
+            self._check()
             square = np.square(predicted - self.truth[part])
-            held = self.fold_of_row[part] == folds
-            for side, chosen in enumerate((~held, held)):
+            roles = self._roles[:, part][self._fold]
+            for side, chosen in enumerate((roles == _TRAINS, roles == _VALIDATES)):
                 sums[side] += np.where(chosen, square, 0.0).sum(axis=1)
                 counts[side] += chosen.sum(axis=1)
         # Where nothing is held out there is no error of it.
         with np.errstate(invalid="ignore"):
             return np.asarray(np.sqrt(sums / counts))
 
-    def _unlearned(self) -> tuple[int, ...]:
+    def unlearned(self) -> list[int]:
         """Return members that are finite, but far worse than a network that says nothing."""
         worse = []
-        for m, (rows, error) in enumerate(zip(self.train_rows, self._errors()[0], strict=True)):
-            silent = _rmse(self.truth[rows], np.full(len(rows), self.fit.target_center[m]))
+        for m, (rows, error) in enumerate(zip(self.train_rows, self.errors()[0], strict=True)):
+            silent = _rmse(self.truth[rows], np.full(len(rows), self.scales.target_center[m]))
             # Saying nothing is perfect where the target is constant; nothing else can be.
-            if not error <= _DIVERGED * max(silent, 0.1 * self.fit.target_scale[m]):
+            if not error <= _DIVERGED * max(silent, 0.1 * self.scales.target_scale[m]):
                 worse.append(m)
-        return tuple(worse)
+        return worse
 
 
 def _mean_over(values: Tensor, used: Tensor) -> Tensor:
@@ -304,6 +300,3 @@ def _mean_over(values: Tensor, used: Tensor) -> Tensor:
 
 def _rmse(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.square(predicted - truth))))
-
-
-__all__ = ["Fit", "HistoryLine", "Training", "predict_members"]

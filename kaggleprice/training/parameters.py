@@ -97,7 +97,7 @@ class MemberParameters:
         for gradient in gradients:
             gradient.mul_(factor.view(-1, *[1] * (gradient.dim() - 1)))
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the optimizer's state by name, `optimizer.QUANTITY.PARAMETER`; members first.
 
         It is the same whether parameters are optimized whole or in slices.
@@ -111,8 +111,8 @@ class MemberParameters:
                     state[f"optimizer.{quantity}.{name}"] = self._of_members(values)
         return state
 
-    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take up what `state` returned; other names are left alone."""
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up what `state_dict` returned; other names are left alone."""
         loaded: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             kind, _, rest = key.partition(".")
@@ -223,40 +223,42 @@ def _gradient(parameter: Tensor) -> Tensor:
 
 
 class BestWeights:
-    """Each member's weights at its best epoch so far."""
+    """Each member's weights at its best epoch so far.
+
+    Attributes:
+        active: shape (M,), who is still training.
+    """
 
     def __init__(self, network: MemberNetwork) -> None:
         self._kept = {name: value.clone() for name, value in network.state_dict().items()}
         self._score = np.full(network.members, np.inf)
         self._epoch = np.zeros(network.members, dtype=np.int64)
-        self._active = np.ones(network.members, dtype=bool)
+        self.active = np.ones(network.members, dtype=bool)
 
     def update(
         self, network: MemberNetwork, epoch: int, scores: NDArray[np.float64], patience: int
-    ) -> NDArray[np.bool_]:
-        """Keep the weights of active members that improved; return who goes on, shape (M,)."""
-        better = self._active & (scores < self._score)
+    ) -> None:
+        """Keep the weights of active members that improved; stop those whose patience is over."""
+        better = self.active & (scores < self._score)
         self._score[better], self._epoch[better] = scores[better], epoch
         chosen = torch.from_numpy(np.flatnonzero(better))
         for name, value in network.state_dict().items():
             self._kept[name][chosen] = value[chosen]
-        self._active &= epoch - self._epoch < patience
-        return self._active
+        self.active &= epoch - self._epoch < patience
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return weights, scores, epochs, and who goes on, by name: `best.QUANTITY`."""
         kept = {f"best.weights.{name}": value for name, value in self._kept.items()}
-        arrays = {"score": self._score, "epoch": self._epoch, "active": self._active}
+        arrays = {"score": self._score, "epoch": self._epoch, "active": self.active}
         return kept | {f"best.{name}": torch.from_numpy(v) for name, v in arrays.items()}
 
-    def load_state(self, tensors: Mapping[str, Tensor]) -> NDArray[np.bool_]:
-        """Take up what `state` returned; return who goes on, shape (M,)."""
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up what `state_dict` returned."""
         for name, value in self._kept.items():
             value.copy_(tensors[f"best.weights.{name}"])
         self._score[:] = tensors["best.score"].numpy()
         self._epoch[:] = tensors["best.epoch"].numpy()
-        self._active[:] = tensors["best.active"].numpy()
-        return self._active
+        self.active[:] = tensors["best.active"].numpy()
 
     def restore(self, network: MemberNetwork) -> NDArray[np.int64]:
         """Put the kept weights back; return the epoch of each member."""

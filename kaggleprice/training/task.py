@@ -1,47 +1,52 @@
-"""Work: all that training a set of members needs, but a device."""
+"""What training starts from, a `TrainingTask`, and what it leaves, a `TrainingResult`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings.run import RunSettings
 from kaggleprice.settings.training import Member
 from kaggleprice.training.batches import DeviceRows
-from kaggleprice.training.engine import Training
 from kaggleprice.training.randomness import Purpose, member_generator
 
 
 @dataclass(frozen=True)
-class Work:
-    """What to train.
+class TrainingTask:
+    """Members to train, and all that this needs but a device.
 
     Attributes:
         encoding: of F folds.
         rows: n rows, encoded by it.
         target: shape (n,), the transformed target.
-        fold_of_row: shape (n,), the fold that validates each row.
-        members: M of them.
+        folds: F pairs of row numbers, int64: the rows that a fold's members train on, and those
+            that they are validated on. Rows may be in neither; validation rows may be none.
+        members: M of them; `member.fold` is an index into the F folds.
         settings: everything else.
     """
 
     encoding: Encoding
     rows: EncodedRows
     target: NDArray[np.float64]
-    fold_of_row: NDArray[np.int64]
+    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
     members: Sequence[Member]
     settings: RunSettings
 
-    def of(self, span: slice) -> Work:
-        """Return the work of some of the members."""
+    def of(self, span: slice) -> TrainingTask:
+        """Return the task of some of the members."""
         return replace(self, members=self.members[span])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the networks."""
+        dtype: torch.dtype = getattr(torch, self.settings.training.dtype)
+        return dtype
 
     def network(self) -> MemberNetwork:
         """Return the members' network as training begins with it, on the CPU."""
@@ -54,27 +59,51 @@ class Work:
 
     def blank_network(self) -> MemberNetwork:
         """Return a network of the members on the CPU, whose weights are yet to be loaded."""
-        dtype: torch.dtype = getattr(torch, self.settings.training.dtype)
         seeds = [member.seed for member in self.members]
-        return build_network(self.settings.model, seeds, self.encoding.inputs, dtype)
+        return build_network(self.settings.model, seeds, self.encoding.inputs, self.dtype)
 
     def rows_on(self, device: torch.device) -> DeviceRows:
-        """Move the rows to a device."""
+        """Move the rows to a device; on the CPU they are not copied."""
         folds = [member.fold for member in self.members]
-        dtype: torch.dtype = getattr(torch, self.settings.training.dtype)
-        return DeviceRows(self.encoding, self.rows, folds, device, dtype)
+        return DeviceRows(self.encoding, self.rows, folds, device, self.dtype)
 
-    def training(
-        self, network: MemberNetwork, rows: DeviceRows, progress: Progress = SILENT
-    ) -> Training:
-        """Return what trains a network of the members, on the device of the rows."""
-        return Training(
-            network.to(rows.device),
-            rows,
-            self.target,
-            self.members,
-            self.fold_of_row,
-            self.settings.training,
-            self.settings.seed,
-            progress,
-        )
+    def step_operations(self) -> int:
+        """Return the multiplications and additions of one member's step (a full batch)."""
+        return self.settings.training.batch_size * self.of(slice(1)).blank_network().operations()
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    """One member after one epoch (counted from 1); RMSEs of the transformed target."""
+
+    member: int
+    epoch: int
+    train: float
+    validation: float
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What training leaves beside the weights.
+
+    Attributes:
+        target_center, target_scale: shape (M,), float64; a network's output times scale plus
+            center is the transformed target.
+        epochs: shape (M,), the epoch (counted from 1) whose weights each member has.
+        history: by epoch, then member.
+        cut_at: the epoch after which training was ended early, as by a time limit; of several
+            groups the smallest such epoch; None where none was.
+        resumed_from: the epoch after which a kept state was taken up; of several groups the
+            smallest such epoch; None where all began at the beginning.
+        groups: how many members were trained at once, group by group; empty where nobody knows.
+        groups_cut_at: `cut_at` of each group.
+    """
+
+    target_center: NDArray[np.float64]
+    target_scale: NDArray[np.float64]
+    epochs: NDArray[np.int64]
+    history: list[HistoryLine] = field(default_factory=list)
+    cut_at: int | None = None
+    resumed_from: int | None = None
+    groups: tuple[int, ...] = ()
+    groups_cut_at: tuple[int | None, ...] = ()

@@ -1,167 +1,328 @@
-"""Parts: members spread over devices, and over groups that take turns where memory runs out."""
+"""Training: members are cut into groups, which are fitted independently and joined.
+
+A member's result does not depend on who is trained beside it (README.md of this folder), so
+groups may be fitted anywhere and in any order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from kaggleprice.core.errors import RunError
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork
-from kaggleprice.training.devices import freed_memory_kept, lacks_memory, release, settle
-from kaggleprice.training.groups import prefixed, put, split
-from kaggleprice.training.loop import UNSUPERVISED, Course, Fit, Supervisor, turns_of
-from kaggleprice.training.placement import lay_out
-from kaggleprice.training.task import Work
+from kaggleprice.training.devices import freed_memory_kept, lacks_memory, place_network, release
+from kaggleprice.training.engine import Engine
+from kaggleprice.training.executors import Executor, InSequence, Processes, Report, Threads, Worker
+from kaggleprice.training.loop import Callback, EpochResult, Group, TrainingLoop
+from kaggleprice.training.task import HistoryLine, TrainingResult, TrainingTask
 
-T = TypeVar("T")
+# By name, each of shape (M, ...): a network's state.
+Weights = dict[str, NDArray[np.generic]]
+
+# Multiplications and additions that a group's step has at least, where there are enough members:
+# fewer of them keep a device waiting for Python.
+_CPU_OPERATIONS, _ACCELERATOR_OPERATIONS = 1.5e8, 1e10
+# Of fewer operations per step a second thread costs more time than it saves.
+_THREAD_OPERATIONS = 1e8
 
 
-class _Layout:
-    """How members are cut: over devices, and on each into groups that take turns."""
+def fit(
+    task: TrainingTask, group: Group, worker: Worker, callbacks: Sequence[Callback] = ()
+) -> tuple[Weights, TrainingResult]:
+    """Train one group of members on a worker's device; return their weights and the rest.
 
-    def __init__(self, members: int, devices: Sequence[torch.device]) -> None:
-        self._members, self.devices = members, devices[:members]
-        self.turns = 1
+    Args:
+        task: of all members.
+        group: which of them to train.
+        worker: where.
+        callbacks: called between epochs.
 
-    @property
-    def groups(self) -> list[int]:
-        """How many members each group has."""
-        spans = split(self._members, len(self.devices))
-        parts = [part for s in spans for part in split(s.stop - s.start, self.turns)]
-        return [part.stop - part.start for part in parts]
-
-    def halve(self) -> str:
-        """Halve the groups; say so.
-
-        Raises:
-            RunError: where they have one member each.
-        """
-        before = max(self.groups)
-        if before == 1:
-            raise RunError(
-                f"out of memory on {self.devices[0]} with one member at a time; try a smaller "
-                "--hidden or --batch-size, or another --device."
-            )
-        self.turns *= 2
-        now = self.groups
-        size = f"up to {max(now)}" if len(set(now)) > 1 else f"{now[0]}"
-        return (
-            f"out of memory with {before} members at once: going on with {len(now)} groups of "
-            f"{size}"
-        )
-
-    def first_that_fits(
-        self, attempt: Callable[[], T], anew: Callable[[], object], progress: Progress
-    ) -> T:
-        """Try, and halve the groups until memory suffices.
-
-        Args:
-            attempt: what needs memory.
-            anew: called between two attempts.
-            progress: told what is done about it.
-        """
-        while True:
-            try:
-                return attempt()
-            except Exception as error:
-                if not lacks_memory(error):
-                    raise
-            # Only here has the error gone, and with it what it held on to.
-            for device in self.devices:
-                release(device)
-            progress.notice(self.halve())
-            anew()
+    Raises:
+        DivergenceError: where members leave the finite numbers.
+    """
+    loop = TrainingLoop(task.of(group.span), group, worker.device, worker.check)
+    result = loop.run([*callbacks, _Reporter(worker.report)])
+    state = loop.engine.network.state_dict()
+    return {name: value.detach().cpu().numpy() for name, value in state.items()}, result
 
 
 def train(
-    work: Work,
-    network: MemberNetwork,
+    task: TrainingTask,
     devices: Sequence[torch.device],
-    supervisor: Supervisor = UNSUPERVISED,
+    callbacks: Sequence[Callback] = (),
     progress: Progress = SILENT,
-) -> Fit:
-    """Train a network of members in place; it is then on the first device, where it fits there.
+    group_size: int | None = None,
+) -> tuple[MemberNetwork, TrainingResult]:
+    """Train all members; return their network, on the first device where it fits there.
 
-    On one device all members are trained at once. Several get a process and a group of neighbours
-    each, as even as can be. Where memory runs out, groups are halved, and training begins anew from
-    the last kept state; groups of a device then take turns, epoch by epoch.
+    Where memory runs out for a group, it is halved, and its halves go on from its last kept state.
 
     Args:
-        work: of M members.
-        network: theirs, as `work.network` returns it.
-        devices: one or more; one may be named twice.
-        supervisor: asked between epochs, once for all groups.
+        task: of M members.
+        devices: one or more; one may be named twice. Several get a process each.
+        callbacks: called between the epochs of each group.
         progress: told after every epoch.
+        group_size: members of a group at most; None for what the settings ask for.
 
     Raises:
         DivergenceError: where members leave the finite numbers.
         RunError: where not even one member at a time fits into memory; where a process died.
     """
-    layout = _Layout(len(work.members), devices)
-
-    def attempt() -> Fit:
-        with _opened(work, network, layout.devices, progress) as laid_out:
-            state = supervisor.resume()
-            # A kept state knows how much fits; with other groups it would end with other bits.
-            layout.turns = max(layout.turns, turns_of(state))
-            with closing(laid_out(layout.turns)) as course:
-                course.begin(state)
-                del state
-                return course.train(supervisor)
-
-    def anew() -> None:
-        network.zero_grad(set_to_none=True)
-        network.cpu()
-        # One by one: there may be no room for a second network of all.
-        for m in range(len(work.members)):
-            span = slice(m, m + 1)
-            put(network, span, prefixed(work.of(span).network().state_dict()))
-
+    groups = make_groups(task, devices[0], group_size)
+    if len(groups) < len(devices):
+        used = ",".join(map(str, devices[: len(groups)]))
+        progress.notice(
+            f"the networks are too small for {len(devices)} devices: only {used} trains"
+        )
+    report = _JoinedProgress(len(task.members), task.settings.training.epochs, progress)
     with freed_memory_kept():
-        fit = layout.first_that_fits(attempt, anew, progress)
-    settle(network, devices[0], progress)
-    return fit
+        fitted = _fit_all(task, groups, devices, callbacks, report)
+    network = task.blank_network()
+    state = network.state_dict()
+    for group, (weights, _) in fitted.items():
+        for name, value in weights.items():
+            state[name][group.span] = torch.from_numpy(value)
+        weights.clear()
+    place_network(network, devices[0], progress)
+    recorded = task.settings.training.recorded_epochs
+    result = _join({group: result for group, (_, result) in fitted.items()}, recorded)
+    cuts = sorted({epoch for epoch in result.groups_cut_at if epoch is not None})
+    if cuts:
+        where = f"{cuts[0]}" if len(cuts) == 1 else f"{cuts[0]} to {cuts[-1]}"
+        progress.notice(f"time is up after epoch {where}: training ends here")
+    return network, result
 
 
-@contextmanager
-def _opened(
-    work: Work, network: MemberNetwork, devices: Sequence[torch.device], progress: Progress
-) -> Iterator[Callable[[int], Course]]:
-    """Make the devices ready; what is returned makes a course of so many turns."""
-    if len(devices) == 1:
-        yield partial(lay_out, work, network, devices[0], progress=progress)
-        return
-    # Not above: whoever has one device needs no processes.
-    from kaggleprice.training.processes import Processes
+def make_groups(
+    task: TrainingTask, device: torch.device, group_size: int | None = None
+) -> list[Group]:
+    """Cut members into groups of neighbours, as even as can be.
 
-    progress.advance("preparing", 0, None, f"{len(devices)} processes")
-    with Processes(work, network.cpu(), devices, progress) as course:
-        yield course.laid_out
+    The settings, and whether it is a CPU, decide; not how many threads or devices there are. So
+    the same groups are trained, to the same bytes, wherever they run. Their number is a power of
+    two, which keeps 2, 4 or 8 workers busy to the end.
+    """
+    count = len(task.members)
+    if group_size is not None:
+        return _cut(Group(0, count), -(-count // group_size))
+    least = _CPU_OPERATIONS if device.type == "cpu" else _ACCELERATOR_OPERATIONS
+    most_groups = max(1, int(count * task.step_operations() / least))
+    return _cut(Group(0, count), min(count, 2 ** (most_groups.bit_length() - 1)))
 
 
-def time_step(work: Work, devices: Sequence[torch.device], seconds: float) -> float:
+def _cut(group: Group, parts: int) -> list[Group]:
+    ends = group.first + np.linspace(0, group.count, parts + 1).round().astype(int)
+    return [Group(first, end - first) for first, end in pairwise(ends.tolist())]
+
+
+def _fit_all(
+    task: TrainingTask,
+    groups: Sequence[Group],
+    devices: Sequence[torch.device],
+    callbacks: Sequence[Callback],
+    report: _JoinedProgress,
+) -> dict[Group, tuple[Weights, TrainingResult]]:
+    """Fit all groups, halving those that do not fit into memory; return them in order."""
+    fitted, waiting, alone = dict[Group, tuple[Weights, TrainingResult]](), list(groups), False
+    while waiting:
+        executor, workers = _choose_executor(task, waiting, devices, alone=alone)
+        if isinstance(executor, Processes):
+            report.progress.advance("preparing", 0, None, f"{workers} processes")
+        jobs = [replace(g, queue=-(-(len(waiting) - i) // workers)) for i, g in enumerate(waiting)]
+        found = executor.map(partial(_fit_if_it_fits, task, callbacks), jobs, report)
+        fitted |= {g: one for g, one in zip(waiting, found, strict=True) if one is not None}
+        lacking = [g for g, one in zip(waiting, found, strict=True) if one is None]
+        waiting = _halve(lacking, devices, report.progress) if lacking else []
+        # Those that run beside a group leave less memory to it.
+        alone = True
+    return dict(sorted(fitted.items(), key=lambda item: item[0].first))
+
+
+def _choose_executor(
+    task: TrainingTask, groups: Sequence[Group], devices: Sequence[torch.device], *, alone: bool
+) -> tuple[Executor, int]:
+    """Return where to run groups, and how many run there at once.
+
+    Args:
+        task: of all members.
+        groups: to be trained.
+        devices: on these.
+        alone: whether there is room for one at a time in the CPU's memory.
+    """
+    threads, workers = torch.get_num_threads(), min(len(devices), len(groups))
+    cpu = all(device.type == "cpu" for device in devices)
+    if workers > 1 and not (cpu and alone):
+        return Processes(devices[:workers], max(1, threads // workers)), workers
+    if not cpu:
+        return InSequence(devices[0]), 1
+    workers = 1 if alone else min(threads, len(groups))
+    operations = task.step_operations() * max(group.count for group in groups)
+    useful = 1 + int(operations // _THREAD_OPERATIONS)
+    return Threads(workers, max(1, min(threads // workers, useful))), workers
+
+
+def _fit_if_it_fits(
+    task: TrainingTask, callbacks: Sequence[Callback], worker: Worker, group: Group
+) -> tuple[Weights, TrainingResult] | None:
+    """Return what `fit` does; None where memory runs out."""
+    try:
+        return fit(task, group, worker, [copy(callback) for callback in callbacks])
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+    # Only here has the error gone, and with it what it held on to.
+    release(worker.device)
+    return None
+
+
+def _halve(
+    groups: Sequence[Group], devices: Sequence[torch.device], progress: Progress
+) -> list[Group]:
+    """Halve groups that do not fit into memory; say so.
+
+    Raises:
+        RunError: where one of them has one member.
+    """
+    if any(group.count == 1 for group in groups):
+        raise RunError(
+            f"out of memory on {devices[0]} with one member at a time; try a smaller "
+            "--hidden or --batch-size, or another --device."
+        )
+    halves = [half for group in groups for half in _cut(group, 2)]
+    sizes = {half.count for half in halves}
+    size = f"up to {max(sizes)}" if len(sizes) > 1 else f"{max(sizes)}"
+    progress.notice(
+        f"out of memory with {max(group.count for group in groups)} members at once: going on "
+        f"with {len(halves)} groups of {size}"
+    )
+    return halves
+
+
+def _join(results: dict[Group, TrainingResult], recorded: Sequence[int]) -> TrainingResult:
+    """Return the result of all members.
+
+    Args:
+        results: of their groups, in order.
+        recorded: the epochs after which the history has a line.
+    """
+    last = max(result.history[-1].epoch for result in results.values())
+    history = [
+        replace(line, member=group.first + line.member)
+        for group, result in results.items()
+        for line in _history_until(last, result, recorded)
+    ]
+    found = list(results.values())
+    return TrainingResult(
+        target_center=np.concatenate([result.target_center for result in found]),
+        target_scale=np.concatenate([result.target_scale for result in found]),
+        epochs=np.concatenate([result.epochs for result in found]),
+        history=sorted(history, key=_by_epoch),
+        cut_at=min((r.cut_at for r in found if r.cut_at is not None), default=None),
+        resumed_from=min(
+            (r.resumed_from for r in found if r.resumed_from is not None), default=None
+        ),
+        groups=tuple(group.count for group in results),
+        groups_cut_at=tuple(result.cut_at for result in found),
+    )
+
+
+def _history_until(
+    last: int, result: TrainingResult, recorded: Sequence[int]
+) -> Iterable[HistoryLine]:
+    """Return a group's history until an epoch: members that have stopped keep their errors."""
+    end = result.history[-1].epoch
+    if end == last or result.cut_at is not None:
+        return result.history
+    resting = [line for line in result.history if line.epoch == end]
+    before = [line for line in result.history if line.epoch < end or end in recorded]
+    later = sorted({epoch for epoch in recorded if end < epoch < last} | {last})
+    return before + [replace(line, epoch=epoch) for epoch in later for line in resting]
+
+
+def _by_epoch(line: HistoryLine) -> tuple[int, int]:
+    return line.epoch, line.member
+
+
+class _Reporter(Callback):
+    """Reports first member, members, epoch, mean validation RMSE (NaN where there is none)."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def on_train_begin(self, loop: TrainingLoop) -> None:
+        self._tell(loop)
+
+    def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
+        self._tell(loop)
+
+    def _tell(self, loop: TrainingLoop) -> None:
+        last = loop.history[-loop.group.count :]
+        rmse = np.mean([line.validation for line in last]) if last else np.nan
+        self._report((loop.group.first, loop.group.count, loop.epoch, float(rmse)))
+
+
+class _JoinedProgress:
+    """Makes one line of progress of what the groups report."""
+
+    def __init__(self, members: int, epochs: int, progress: Progress) -> None:
+        self.progress, self._epochs = progress, epochs
+        self._epoch, self._rmse = np.zeros(members), np.full(members, np.nan)
+
+    def __call__(self, message: Sequence[float]) -> None:
+        first, count, epoch, rmse = message
+        span = slice(int(first), int(first + count))
+        self._epoch[span], self._rmse[span] = epoch, rmse
+        total = len(self._epoch)
+        words = [f"{total} member{'s' * (total != 1)}"]
+        known = self._rmse[np.isfinite(self._rmse)]
+        if len(known):
+            words.insert(0, f"validation RMSE {known.mean():.4f}")
+        done = int(self._epoch.sum()) // total
+        self.progress.advance("training", done, self._epochs, ", ".join(words), "epochs")
+
+
+def time_step(
+    task: TrainingTask,
+    devices: Sequence[torch.device],
+    seconds: float,
+    group_size: int | None = None,
+) -> float:
     """Return the time of a step of all members, measured for about so many seconds.
 
-    It is measured in this process, with the members of the first device; with those of all where
-    there are only CPUs, which share the threads.
+    It is measured in this process, with the groups that would be trained first.
     """
-    shared = all(device.type == "cpu" for device in devices)
-    layout = _Layout(len(work.members), devices[:1] if shared else devices)
-    threads = torch.get_num_threads()
-    own, device = work.of(split(len(work.members), len(layout.devices))[0]), layout.devices[0]
-
-    def attempt() -> float:
-        with closing(lay_out(own, own.network(), device, layout.turns)) as course:
-            return course.time_step(seconds)
-
-    torch.set_num_threads(max(1, threads // len(layout.devices)))
-    try:
+    groups = make_groups(task, devices[0], group_size)
+    while True:
+        if all(device.type == "cpu" for device in devices):
+            executor, workers = _choose_executor(task, groups, devices[:1], alone=False)
+            first = groups[:workers]
+        else:
+            executor, workers, first = InSequence(devices[0]), len(devices), groups[:1]
         with freed_memory_kept():
-            return layout.first_that_fits(attempt, lambda: None, SILENT)
-    finally:
-        torch.set_num_threads(threads)
+            found = executor.map(partial(_time_if_it_fits, task, seconds), first)
+        times = [took for took in found if took is not None]
+        if len(times) == len(first):
+            return max(times) * -(-len(groups) // workers)
+        groups = _halve(groups, devices, SILENT)
+
+
+def _time_if_it_fits(
+    task: TrainingTask, seconds: float, worker: Worker, group: Group
+) -> float | None:
+    """Return the time of a group's step; None where memory runs out."""
+    try:
+        return Engine(task.of(group.span), worker.device, worker.check).time_step(seconds)
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+    release(worker.device)
+    return None

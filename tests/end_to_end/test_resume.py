@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from pathlib import Path
 
 import pytest
 from entry_point import EntryPoint, Finished
-from small import write_small
+from small import content, write_small
 
 # Long enough to be killed in, a second or two: thousands of steps of little networks.
 LONG = ["--k", "3", "--seeds", "2", "--epochs", "150", "--hidden", "8", "--batch-size", "4"]
 LONG += ["--threads", "1", "--checkpoint-every", "0"]
 SHORT = ["--k", "3", "--seeds", "1", "--epochs", "2", "--hidden", "8", "--threads", "1"]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="signals are sent to a forked process")
-
-
-def content(run: Path) -> dict[str, bytes]:
-    """Every file of a run; of run.json all but clock values and the digest that has them in it."""
-    found = {
-        path.relative_to(run).as_posix(): path.read_bytes()
-        for path in sorted(run.rglob("*"))
-        if path.is_file()
-    }
-    record = json.loads(found["run.json"])
-    del record["timing"], record["digest"]
-    return {**found, "run.json": json.dumps(record).encode()}
 
 
 def succeeded(done: Finished) -> Finished:

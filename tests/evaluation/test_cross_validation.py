@@ -128,8 +128,8 @@ def test_training_rows_are_encoded_once_and_nothing_engineered_is_kept(
     assert "TotalSF" not in problem.tables.train.features
     assert "TotalSF" in problem.engineered().train.features
     # The network's rows are the encoded ones themselves.
-    numeric = problem.training().rows._numeric
-    assert numeric.data_ptr() == problem.work.rows.numeric.ctypes.data
+    numeric = problem.task.rows_on(torch.device("cpu"))._numeric
+    assert numeric.data_ptr() == problem.task.rows.numeric.ctypes.data
 
 
 def test_scores_are_the_metrics_of_the_predictions(case: Case) -> None:

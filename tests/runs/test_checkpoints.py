@@ -3,33 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from members import Heard
 
 from kaggleprice.core.errors import DivergenceError, OutputError, UsageError
 from kaggleprice.runs import UNFINISHED, checkpoints
 from kaggleprice.runs.checkpoints import Checkpoint, key_of
-from kaggleprice.training.loop import TrainingState
+from kaggleprice.training.loop import EpochResult, Group, TimeLimit
 
 IDENTITY = {"settings": {"lr": 0.01}, "data": "ab"}
-# A member's slice is not contiguous in memory; what is kept is.
-STATE = TrainingState(3, {"weight": torch.arange(12.0).reshape(3, 4).T, "step": torch.tensor(7.0)})
+FIRST, SECOND, WHOLE = Group(0, 2), Group(2, 2), Group(0, 4)
 
 
-@dataclass
-class Heard:
-    """Remembers notices."""
+class Loop:
+    """Stands in for a `TrainingLoop`: an epoch, and a tensor with members first."""
 
-    notices: list[str] = field(default_factory=list)
+    def __init__(self, group: Group = FIRST) -> None:
+        self.group, self.epoch, self.loaded = group, 0, list[int]()
+        # A member's slice is not contiguous in memory; what is kept is.
+        self.weight = torch.arange(12.0).reshape(3, 4).T
 
-    def notice(self, message: str) -> None:
-        self.notices.append(message)
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {"epoch": torch.tensor(self.epoch), "weight": self.weight}
 
-    def detail(self, message: str) -> None: ...
-    def advance(self, *_: object, **__: object) -> None: ...
+    def load_state_dict(self, state: dict[str, torch.Tensor], first: int) -> None:
+        assert torch.equal(state["weight"], self.weight)
+        self.epoch = int(state["epoch"])
+        self.loaded.append(first)
+
+
+def keep(checkpoint: Checkpoint, epoch: int, group: Group = FIRST) -> None:
+    """End an epoch of a group, as its loop does."""
+    loop: Any = Loop(group)
+    loop.epoch = epoch
+    for callback in checkpoint.callbacks:
+        callback.on_epoch_end(loop, EpochResult(epoch, group.count))
+
+
+def end(checkpoint: Checkpoint, how: BaseException, epoch: int = 3) -> None:
+    """End an epoch, then fail."""
+    keep(checkpoint, epoch)
+    raise how
+
+
+def resume(checkpoint: Checkpoint, group: Group = FIRST) -> Loop:
+    """Begin to train a group."""
+    loop: Any = Loop(group)
+    for callback in checkpoint.callbacks:
+        callback.on_train_begin(loop)
+    return loop
 
 
 @pytest.fixture
@@ -53,31 +79,48 @@ def interrupted(parent: Path) -> Checkpoint:
     return checkpoint
 
 
-def end(checkpoint: Checkpoint, how: BaseException) -> None:
-    """Keep a state, then fail."""
-    assert checkpoint.go_on(3, lambda: STATE)
-    raise how
-
-
 def test_the_same_run_goes_on(tmp_path: Path) -> None:
     left, heard = interrupted(tmp_path), Heard()
-    assert left.kept == 3
+    assert left.kept == {FIRST: 3}
     with Checkpoint(tmp_path, IDENTITY, 0, progress=heard) as again:
-        state = again.resume()
-        assert state is not None
-        assert state.epoch == 3
-        assert torch.equal(state.tensors["weight"], STATE.tensors["weight"])
-        assert state.tensors["step"].item() == 7
+        assert resume(again).epoch == 3
+        assert resume(again, SECOND).loaded == []
     assert heard.notices == ["going on after epoch 3, where this run was left"]
     # It is finished now, and leaves nothing.
     assert list(tmp_path.iterdir()) == []
+
+
+def end_both(checkpoint: Checkpoint) -> None:
+    keep(checkpoint, 4, SECOND)
+    end(checkpoint, KeyboardInterrupt(), 9)
+
+
+def test_groups_are_kept_apart(tmp_path: Path) -> None:
+    heard = Heard()
+    with pytest.raises(KeyboardInterrupt), Checkpoint(tmp_path, IDENTITY, 0) as checkpoint:
+        end_both(checkpoint)
+    with Checkpoint(tmp_path, IDENTITY, 0, progress=heard) as again:
+        assert [resume(again, group).epoch for group in (FIRST, SECOND)] == [9, 4]
+        # Parts of it were trained, so there was no room for all of them.
+        with pytest.raises(MemoryError):
+            resume(again, WHOLE)
+    assert heard.notices == ["going on after epoch 4 to 9 of 2 groups, where this run was left"]
+
+
+def test_a_part_takes_up_the_state_of_the_whole(tmp_path: Path) -> None:
+    with Checkpoint(tmp_path, IDENTITY, 0) as checkpoint:
+        keep(checkpoint, 5, WHOLE)
+        assert resume(checkpoint, SECOND).loaded == [2]
+        keep(checkpoint, 6, SECOND)
+        assert resume(checkpoint, SECOND).epoch == 6
+        assert resume(checkpoint, FIRST).epoch == 5
 
 
 def test_another_run_does_not(tmp_path: Path) -> None:
     left = interrupted(tmp_path)
     with Checkpoint(tmp_path, {**IDENTITY, "data": "cd"}, 0) as other:
         assert other.folder != left.folder
-        assert other.resume() is None
+        assert other.kept == {}
     assert left.kept
 
 
@@ -91,11 +134,9 @@ def test_keys_tell_every_value_apart() -> None:
 def test_one_process_at_a_time_has_it(tmp_path: Path) -> None:
     heard = Heard()
     with Checkpoint(tmp_path, IDENTITY, 0) as first:
-        assert first.go_on(1, lambda: STATE)
-        # One that comes while the first has it, and one that came before the first kept anything.
+        keep(first, 1)
         with Checkpoint(tmp_path, IDENTITY, 0, progress=heard) as second:
-            assert second.resume() is None
-            assert second.go_on(2, lambda: pytest.fail("the second keeps nothing"))
+            assert second.callbacks == []
         # The second leaves the first's alone.
         assert first.kept
     assert "another process trains this very run" in heard.notices[0]
@@ -115,81 +156,67 @@ def test_a_command_that_cannot_be_is_not_told_to_be_given_again(tmp_path: Path) 
     assert heard.notices == [
         "training is kept up to epoch 3: the same command with another --run goes on there"
     ]
-    assert checkpoint.kept == 3
+    assert checkpoint.kept == {FIRST: 3}
 
 
 def test_an_interruption_before_the_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), Checkpoint(tmp_path, IDENTITY, 0):
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), Checkpoint(tmp_path, IDENTITY, 1000) as checkpoint:
+        end(checkpoint, KeyboardInterrupt(), 1)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_checkpoints_nothing_is_written(tmp_path: Path) -> None:
     with Checkpoint(tmp_path, IDENTITY, None) as checkpoint:
-        assert checkpoint.resume() is None
-        assert checkpoint.go_on(1, lambda: pytest.fail("nothing is kept"))
+        assert checkpoint.callbacks == []
         assert list(tmp_path.iterdir()) == []
 
 
 def test_checkpoints_are_so_many_seconds_apart(
     tmp_path: Path, clock: Callable[[float], None]
 ) -> None:
-    kept: list[int] = []
-
-    def state(epoch: int) -> Callable[[], TrainingState]:
-        return lambda: (kept.append(epoch), STATE)[1]
-
+    loop: Any = Loop()
     with Checkpoint(tmp_path, IDENTITY, 10) as checkpoint:
-        for epoch in range(1, 9):
+        (callback,), kept = checkpoint.callbacks, list[int]()
+        for loop.epoch in range(1, 9):
             clock(4)
-            assert checkpoint.go_on(epoch, state(epoch))
-    assert kept == [3, 6]
+            callback.on_epoch_end(loop, EpochResult(loop.epoch, 2))
+            kept.append(checkpoint.kept.get(FIRST, 0))
+        # A group that has ended waits for the others: what it has is kept in any case.
+        callback.on_train_end(loop)
+        assert checkpoint.kept == {FIRST: 8}
+    assert kept == [0, 0, 3, 3, 3, 6, 6, 6]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\x08\x00\x00\x00\x00\x00\x00\x00garbage!"])
 def test_a_damaged_checkpoint_is_told_and_begun_anew(tmp_path: Path, content: bytes) -> None:
     left, heard = interrupted(tmp_path), Heard()
-    (left.folder / "checkpoint.safetensors").write_bytes(content)
+    (file,) = left.folder.glob("members-*")
+    file.write_bytes(content)
+    assert left.kept == {}
     with Checkpoint(tmp_path, IDENTITY, 0, progress=heard) as again:
-        assert again.resume() is None
-    assert left.kept is None
-    assert "is damaged" in heard.notices[0]
-    assert "training begins anew" in heard.notices[0]
+        assert resume(again).loaded == []
+    (notice,) = heard.notices
+    assert file.name in notice
+    assert "is damaged" in notice
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    checkpoint = Checkpoint(tmp_path / "file", IDENTITY, 0)
-    with checkpoint, pytest.raises(OutputError, match="cannot write a checkpoint"):
-        checkpoint.go_on(1, lambda: STATE)
-
-
-def test_a_run_shorter_than_the_first_checkpoint_makes_no_folder(tmp_path: Path) -> None:
-    with Checkpoint(tmp_path, IDENTITY, 1000) as checkpoint:
-        assert checkpoint.resume() is None
-        assert checkpoint.go_on(1, lambda: pytest.fail("it is not time"))
-        assert list(tmp_path.iterdir()) == []
+    with (
+        pytest.raises(OutputError, match="cannot write a checkpoint"),
+        Checkpoint(tmp_path / "file", IDENTITY, 0),
+    ):
+        pass
 
 
 def test_names_are_those_of_unfinished_runs(tmp_path: Path) -> None:
     assert interrupted(tmp_path).folder.name.startswith(UNFINISHED)
 
 
-@pytest.mark.parametrize(("limit", "epochs"), [(1, 1), (10, 3), (11, 3), (12, 4), (100, 6)])
-def test_time_limit_leaves_out_the_epoch_that_would_not_fit(
-    tmp_path: Path, clock: Callable[[float], None], limit: float, epochs: int
+def test_a_time_limit_counts_from_the_beginning(
+    tmp_path: Path, clock: Callable[[float], None]
 ) -> None:
-    """Epochs of 3 seconds; at least one is trained."""
-    heard = Heard()
-    checkpoint = Checkpoint(tmp_path, IDENTITY, None, limit, heard)
+    checkpoint = Checkpoint(tmp_path, IDENTITY, None, 7)
+    clock(50)
     with checkpoint:
-        checkpoint.resume()
-        for epoch in range(1, 7):
-            clock(3)
-            if not checkpoint.go_on(epoch, lambda: STATE):
-                break
-    assert epoch == epochs
-    assert heard.notices == ([] if epochs == 6 else [f"time is up after epoch {epochs}: " + END])
-
-
-END = "training ends here"
+        assert checkpoint.callbacks == [TimeLimit(107.0)]

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from kaggleprice.runs import describe
-from kaggleprice.settings.options import OPTIONS_BY_NAME
-from kaggleprice.settings.run import PRESETS, RunSettings, make_settings
+from kaggleprice.settings.run import PRESETS, SETTINGS, RunSettings, make_settings
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -59,8 +58,8 @@ def read_back(typed: str) -> RunSettings:
             preset = words.pop(0)
             continue
         name = flag.removeprefix("no-").replace("-", "_")
-        option = OPTIONS_BY_NAME[name]
-        value = not flag.startswith("no-") if option.type is bool else option.parse(words.pop(0))
+        option = SETTINGS[name]
+        value = not flag.startswith("no-") if option.is_switch else option.parse(words.pop(0))
         options[name] = value
     return make_settings(preset, options)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ def test_a_much_worse_score_is_missed(runs_dir: Path) -> None:
 
 
 def as_document(folder: Path, file: Path) -> Path:
-    file.write_text(json.dumps(cv_document(scored(folder))), encoding="utf-8")
+    file.write_text(json.dumps(asdict(cv_document(scored(folder)))), encoding="utf-8")
     return file
 
 

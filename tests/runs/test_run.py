@@ -107,7 +107,7 @@ def test_no_forged_field_is_a_traceback(old: Run, forgery: str) -> None:
         list_view([run])
         if run.state == FINISHED:
             show_document(run, [])
-            show_view(run, [], everything=True)
+            show_view(show_document(run, []), run, everything=True)
         else:
             assert "run.json" in run.problem, path
 

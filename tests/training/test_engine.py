@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from kaggleprice.competitions.catalog import COMPETITIONS
-from kaggleprice.competitions.tables import Table, read_tables
+from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.core.errors import DeviceError, DivergenceError, UsageError
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.models.networks import MemberNetwork, build_network
@@ -27,15 +25,17 @@ from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit_folds
 from kaggleprice.settings.model import ACTIVATIONS, PARAMETRIZATIONS, ModelSettings
 from kaggleprice.settings.recipe import RECIPES
+from kaggleprice.settings.run import RunSettings
 from kaggleprice.settings.training import LOSSES, OPTIMIZERS, SCHEDULES, Member, TrainingSettings
 from kaggleprice.training import batches
 from kaggleprice.training.batches import DeviceRows, pad_rows
 from kaggleprice.training.devices import available_devices, choose_device, use_threads
-from kaggleprice.training.engine import Fit, Training, predict_members
+from kaggleprice.training.engine import predict_members
+from kaggleprice.training.loop import Group, TrainingLoop
 from kaggleprice.training.parameters import MemberParameters, SlicedParameters, optimized
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
+from kaggleprice.training.task import TrainingResult, TrainingTask
 
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 ROWS, FOLDS, BATCH = 150, 4, 16
 MEMBERS = [Member(fold, seed) for fold in range(FOLDS) for seed in range(2)]
 SMALL = ModelSettings(hidden=(12, 6), activation=("silu",), dropout=((0.3, 0.1),))
@@ -84,20 +84,21 @@ class Setting:
 
     def train(
         self, members: Sequence[Member], model: ModelSettings, training: TrainingSettings
-    ) -> tuple[MemberNetwork, Fit, NDArray[np.float64]]:
-        network, rows = self.network(members, model), self.rows(members)
-        fit = Training(network, rows, self.target, members, self.folds, training, 7).run()
-        return network, fit, predict_members(network, rows, fit)
+    ) -> tuple[MemberNetwork, TrainingResult, NDArray[np.float64]]:
+        rows, folds = self.encoding.encode(self.table.features), range(FOLDS)
+        pairs = [(np.flatnonzero(self.folds != f), np.flatnonzero(self.folds == f)) for f in folds]
+        settings = RunSettings(seed=7, model=model, training=training)
+        task = TrainingTask(self.encoding, rows, self.target, pairs, members, settings)
+        loop = TrainingLoop(task, Group(0, len(members)), torch.device("cpu"))
+        fit = loop.run()
+        network = loop.engine.network
+        return network, fit, predict_members(network, self.rows(members), fit)
 
 
 @pytest.fixture(scope="module")
-def setting() -> Setting:
-    tables = read_tables(COMPETITIONS["sample"], SAMPLE / "train.csv", SAMPLE / "test.csv")
-    table = Table(
-        tables.train.ids[:ROWS],
-        tables.train.features.head(ROWS),
-        tables.train.known_target[:ROWS],
-    )
+def setting(sample_tables: Tables) -> Setting:
+    train = sample_tables.train
+    table = Table(train.ids[:ROWS], train.features.head(ROWS), train.known_target[:ROWS])
     folds = make_folds(ROWS, FOLDS, seed=0).fold_of_row
     counts = {int((folds != f).sum()) for f in range(FOLDS)}
     # The longer folds have a last step, of one row, in which the others have none.

@@ -1,149 +1,170 @@
-"""Training that is interrupted goes on, to the last bit, as if it had not been."""
+"""Training that is interrupted goes on, to the last bit, as if it had not been; or ends in time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from members import (
+    CPU,
+    EPOCHS,
+    MIXED,
+    STOPPING,
+    Cutting,
+    InterruptedTrainingError,
+    Interrupting,
+    Trained,
+    assert_equal,
+    make_task,
+)
 from safetensors.torch import load, save
 
-from kaggleprice.competitions.catalog import COMPETITIONS
-from kaggleprice.competitions.tables import Table, Tables, read_tables
-from kaggleprice.evaluation.cross_validation import Problem, prepare
-from kaggleprice.evaluation.folds import make_folds
-from kaggleprice.settings.run import RunSettings, make_settings
+from kaggleprice.competitions.tables import Tables
 from kaggleprice.settings.training import OPTIMIZERS
-from kaggleprice.training.engine import Fit
-from kaggleprice.training.loop import UNSUPERVISED, TrainingState
+from kaggleprice.training import loop
+from kaggleprice.training.loop import Callback, EpochResult, Group, TimeLimit, TrainingLoop
+from kaggleprice.training.task import TrainingTask
 
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
-ROWS, EPOCHS = 90, 5
-OPTIONS = {"k": 4, "seeds": 2, "epochs": EPOCHS, "hidden": (8, 4), "batch_size": 16}
-
-
-class InterruptedTrainingError(Exception):
-    """The process ends here."""
+ALL = Group(0, 8)
 
 
 @dataclass
-class Interrupting:
-    """Keeps the state of one epoch, through bytes as a file would, and ends the process."""
+class Keeping(Callback):
+    """Keeps every epoch's state, through bytes as a file would."""
 
-    at: int
     kept: dict[int, bytes] = field(default_factory=dict)
 
-    def resume(self) -> TrainingState | None:
-        return None
-
-    def go_on(self, epoch: int, state: Callable[[], TrainingState]) -> bool:
-        if epoch == self.at:
-            tensors = {n: t.contiguous().clone() for n, t in state().tensors.items()}
-            self.kept[epoch] = save(tensors)
-            raise InterruptedTrainingError
-        return True
+    def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
+        state = loop.state_dict()
+        self.kept[result.epoch] = save({n: t.contiguous().clone() for n, t in state.items()})
 
 
-@dataclass(frozen=True)
-class Resuming:
-    """Goes on from a kept state."""
+@dataclass
+class Resuming(Callback):
+    """Goes on from a kept state, of this group or of a larger one."""
 
-    state: TrainingState
+    kept: bytes
+    first: int = 0
 
-    def resume(self) -> TrainingState | None:
-        return self.state
-
-    def go_on(self, epoch: int, state: Callable[[], TrainingState]) -> bool:
-        return True
+    def on_train_begin(self, loop: TrainingLoop) -> None:
+        loop.load_state_dict(load(self.kept), self.first)
 
 
-@dataclass(frozen=True)
-class Cutting:
-    """Ends training after an epoch."""
-
-    at: int
-
-    def resume(self) -> TrainingState | None:
-        return None
-
-    def go_on(self, epoch: int, state: Callable[[], TrainingState]) -> bool:
-        return epoch < self.at
-
-
-@pytest.fixture(scope="module")
-def tables() -> Tables:
-    whole = read_tables(COMPETITIONS["sample"], SAMPLE / "train.csv", SAMPLE / "test.csv")
-    train = whole.train
-    few = Table(train.ids[:ROWS], train.features.head(ROWS), train.known_target[:ROWS])
-    return replace(whole, train=few)
-
-
-def problem(tables: Tables, settings: RunSettings) -> Problem:
-    folds = make_folds(ROWS, settings.k, seed=0)
-    return prepare(COMPETITIONS["sample"], tables, folds, settings, torch.device("cpu"))
-
-
-def state_of(trained: Problem) -> dict[str, torch.Tensor]:
-    return dict(trained.network.state_dict())
-
-
-def assert_same(one: Fit, other: Fit) -> None:
-    for array in ("target_center", "target_scale", "epochs"):
-        np.testing.assert_array_equal(getattr(one, array), getattr(other, array))
-    assert one.history == other.history
+def run(task: TrainingTask, *callbacks: Callback, group: Group = ALL) -> Trained:
+    trained = TrainingLoop(task.of(group.span), group, CPU)
+    result = trained.run(callbacks)
+    return trained.engine.network, result
 
 
 @pytest.mark.parametrize(
     "options",
     [
         *({"optimizer": name} for name in sorted(OPTIMIZERS)),
-        {"patience": 1, "lr": 0.05},
-        {"batch_norm": True, "history_every": 2},
+        {**STOPPING, **MIXED},
+        {"batch_size": 17, "history_every": 3},
+        {"batch_norm": True, "history_every": 2, "dtype": "float32"},
         {"clip_norm": 1.0, "l1": 0.01, "schedule": "onecycle"},
     ],
     ids=lambda options: "-".join(map(str, options.values())),
 )
-@pytest.mark.parametrize("at", [2])
 def test_interrupted_training_ends_as_if_it_had_not_been(
-    tables: Tables, options: dict[str, object], at: int
+    sample_tables: Tables, options: dict[str, Any]
 ) -> None:
-    settings = make_settings(options={**OPTIONS, **options})
-    straight = problem(tables, settings)
-    expected = straight.training().run(UNSUPERVISED)
-    interrupted, keeper = problem(tables, settings), Interrupting(at)
+    task, keeper = make_task(sample_tables, **options), Keeping()
+    expected = run(task)
     with pytest.raises(InterruptedTrainingError):
-        interrupted.training().run(keeper)
-    resumed = problem(tables, settings)
-    found = resumed.training().run(Resuming(TrainingState(at, load(keeper.kept[at]))))
-    assert found.resumed_from == at
-    assert expected.resumed_from is None
-    assert_same(found, expected)
-    for name, value in state_of(straight).items():
-        assert torch.equal(value, state_of(resumed)[name]), name
-    # What makes the comparison one: the interrupted network is not there yet.
-    assert not torch.equal(state_of(interrupted)["linears.0.weight"], value) or at == EPOCHS
+        run(task, keeper, Interrupting(2))
+    found = run(task, Resuming(keeper.kept[2]))
+    assert (expected[1].resumed_from, found[1].resumed_from) == (None, 2)
+    assert found[1].history == expected[1].history
+    assert_equal(expected, found, within=0)
 
 
-def test_training_that_is_cut_is_the_beginning_of_the_whole(tables: Tables) -> None:
-    settings = make_settings(options={**OPTIONS, "history_every": 1})
-    whole, part = problem(tables, settings), problem(tables, settings)
-    expected = whole.training().run(UNSUPERVISED)
-    found = part.training().run(Cutting(2))
-    assert found.cut_at == 2
-    assert found.epochs.tolist() == [2] * len(part.work.members)
+def test_the_last_state_only_ends(sample_tables: Tables) -> None:
+    """A group that was finished, or had stopped, is not trained again."""
+    for options in ({}, STOPPING):
+        task, keeper, again = make_task(sample_tables, **options), Keeping(), Keeping()
+        expected = run(task, keeper)
+        found = run(task, Resuming(keeper.kept[max(keeper.kept)]), again)
+        assert_equal(expected, found, within=0)
+        assert not again.kept
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 17}, {**STOPPING, **MIXED}], ids=str)
+def test_a_part_of_a_group_takes_up_its_state(
+    sample_tables: Tables, options: dict[str, Any]
+) -> None:
+    task, keeper = make_task(sample_tables, **options), Keeping()
+    network, expected = run(task, keeper)
+    part, found = run(task, Resuming(keeper.kept[2], 0), group=Group(0, 3))
+    for name, value in part.state_dict().items():
+        torch.testing.assert_close(value, network.state_dict()[name][:3], rtol=0, atol=1e-9)
+    part, found = run(task, Resuming(keeper.kept[2], 5), group=Group(5, 3))
+    assert found.epochs.tolist() == expected.epochs[5:].tolist()
+    for name, value in part.state_dict().items():
+        torch.testing.assert_close(value, network.state_dict()[name][5:], rtol=0, atol=1e-9)
+    before = [(m - 5, e) for m, e in ((x.member, x.epoch) for x in expected.history) if m >= 5]
+    lines = [(line.member, line.epoch) for line in found.history]
+    assert set(lines) <= set(before)
+
+
+def test_training_that_is_cut_is_the_beginning_of_the_whole(sample_tables: Tables) -> None:
+    task = make_task(sample_tables, history_every=1)
+    _, expected = run(task)
+    _, found = run(task, Cutting(2))
+    assert (expected.cut_at, found.cut_at, found.groups_cut_at) == (None, 2, (2,))
+    assert found.epochs.tolist() == [2] * 8
     assert found.history == [line for line in expected.history if line.epoch <= 2]
 
 
-def test_a_cut_is_recorded_though_its_epoch_would_not_be(tables: Tables) -> None:
-    settings = make_settings(options={**OPTIONS, "history_every": EPOCHS})
-    found = problem(tables, settings).training().run(Cutting(3))
+def test_a_cut_is_recorded_though_its_epoch_would_not_be(sample_tables: Tables) -> None:
+    _, found = run(make_task(sample_tables, history_every=EPOCHS), Cutting(3))
     assert {line.epoch for line in found.history} == {3}
 
 
-def test_nobody_is_asked_after_the_last_epoch(tables: Tables) -> None:
-    settings = make_settings(options=OPTIONS)
-    found = problem(tables, settings).training().run(Cutting(EPOCHS))
+def test_what_is_stopped_after_the_last_epoch_is_not_cut(sample_tables: Tables) -> None:
+    _, found = run(make_task(sample_tables), Cutting(EPOCHS))
     assert found.cut_at is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "queue", "epochs"),
+    [(1, 1, 1), (10, 1, 3), (12, 1, 4), (24, 2, 4), (100, 1, 6), (10, 5, 1)],
+)
+def test_a_time_limit_leaves_out_the_epoch_that_would_not_fit(
+    monkeypatch: pytest.MonkeyPatch, limit: float, queue: int, epochs: int
+) -> None:
+    """Epochs of 3 seconds; groups that wait for their turn get their share of the time."""
+    now = [100.0]
+    monkeypatch.setattr(loop, "monotonic", lambda: now[0])
+    stopped: list[int] = []
+    callback, epoch = TimeLimit(now[0] + limit), 0
+    stand_in: Any = SimpleNamespace(group=Group(0, 8, queue), stop=lambda: stopped.append(epoch))
+    callback.on_train_begin(stand_in)
+    for epoch in range(1, 7):
+        now[0] += 3
+        callback.on_epoch_end(stand_in, EpochResult(epoch, 8))
+        if stopped:
+            break
+    assert epoch == epochs
+
+
+def test_callbacks_are_called_in_order(sample_tables: Tables) -> None:
+    called: list[Sequence[Any]] = []
+
+    class Noting(Callback):
+        def on_train_begin(self, loop: TrainingLoop) -> None:
+            called.append(("begin", loop.epoch))
+
+        def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
+            called.append((result.epoch, result.active, len(result.lines)))
+
+        def on_train_end(self, loop: TrainingLoop) -> None:
+            called.append(("end", loop.epoch))
+
+    run(make_task(sample_tables, epochs=2, history_every=2), Noting())
+    assert called == [("begin", 0), (1, 8, 0), (2, 8, 8), ("end", 2)]

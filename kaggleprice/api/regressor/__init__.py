@@ -29,8 +29,7 @@ from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.settings.run import OPTIONS, RunSettings, make_settings
 from kaggleprice.training.devices import choose_devices, taking_threads
-from kaggleprice.training.engine import Fit
-from kaggleprice.training.task import Work
+from kaggleprice.training.task import TrainingResult, TrainingTask
 from kaggleprice.training.train import train
 
 # Settings that say nothing without folds, a competition or a run folder; `random_state` is `seed`.
@@ -215,16 +214,17 @@ def _train(
     encoding = Encoding([fit(settings.recipe, table)])
     # Random streams are those of the first fold's members; no row is held out by that fold.
     members = cross_validation.make_members(1, settings)
-    fold_of_row = np.full(len(target), -1)
+    everything = (np.arange(len(target)), np.empty(0, dtype=np.int64))
     rows = encoding.encode(table.features)
-    work = Work(encoding, rows, target, fold_of_row, members, settings)
-    network = work.network()
+    task = TrainingTask(encoding, rows, target, [everything], members, settings)
     if target.min() == target.max():
         # There is nothing to learn: networks of zeros say the constant exactly.
+        network, count = task.blank_network(), len(members)
         for parameter in network.parameters():
             parameter.detach().zero_()
-        count = len(members)
-        learned = Fit(np.full(count, target[0]), np.ones(count), np.zeros(count, dtype=np.int64))
+        learned = TrainingResult(
+            np.full(count, target[0]), np.ones(count), np.zeros(count, dtype=np.int64)
+        )
     else:
-        learned = train(work, network, devices)
+        network, learned = train(task, devices)
     return Ensemble(encoding, network.cpu().double(), members, learned)

@@ -1,0 +1,336 @@
+"""Executors: the same results in order; errors, signals and deaths reach the right one."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from entry_point import EntryPoint
+from members import CPU, die, fail, make_task, square, write_into
+from small import content, write_small
+
+from kaggleprice.competitions.tables import Tables
+from kaggleprice.core.errors import RunError, UnknownNameError
+from kaggleprice.training.engine import Engine
+from kaggleprice.training.executors import (
+    Executor,
+    HaltedError,
+    InSequence,
+    Processes,
+    Threads,
+    Worker,
+    store,
+)
+from kaggleprice.training.train import train
+
+# Large batches, so that there is enough to do for two groups of three members.
+LONG = ["--k", "3", "--seeds", "2", "--epochs", "150", "--hidden", "64,64", "--batch-size", "2048"]
+LONG += ["--threads", "2", "--checkpoint-every", "0", "--device", "cpu,cpu"]
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+
+@pytest.fixture(autouse=True)
+def two() -> Iterator[None]:
+    before, threads = torch.get_num_threads(), names()
+    torch.set_num_threads(2)
+    yield
+    assert torch.get_num_threads() == 2, "training leaves the number of threads as it was"
+    torch.set_num_threads(before)
+    assert names() <= threads, "no thread is left"
+    assert children_of(os.getpid()) == [], "no process is left"
+
+
+def names() -> set[str]:
+    return {thread.name for thread in threading.enumerate() if "group" in thread.name}
+
+
+EXECUTORS: dict[str, Executor] = {
+    "in sequence": InSequence(CPU),
+    "threads": Threads(2, 1),
+    "processes": Processes([CPU, CPU], 1),
+}
+
+
+@pytest.mark.parametrize("executor", EXECUTORS.values(), ids=EXECUTORS)
+def test_results_come_in_order(executor: Executor) -> None:
+    reported: list[Sequence[float]] = []
+    found = executor.map(square, [3, 1, 2, 5, 4], reported.append)
+    assert [result for result, *_ in found] == [9, 1, 4, 25, 16]
+    assert {device for _, device, *_ in found} == {"cpu"}
+    assert sorted(map(tuple, reported)) == [(n, 0.5) for n in range(1, 6)]
+    threads = {threads for *_, threads, _ in found}
+    assert threads == ({2} if isinstance(executor, InSequence) else {1})
+    processes = {process for *_, process in found}
+    assert len(processes) == (2 if isinstance(executor, Processes) else 1)
+    assert executor.map(square, []) == []
+
+
+@pytest.mark.parametrize("executor", EXECUTORS.values(), ids=EXECUTORS)
+def test_what_a_job_raises_is_raised(executor: Executor) -> None:
+    """Also an error whose pickle cannot be read."""
+    with pytest.raises((UnknownNameError, RuntimeError), match="unknown optimizer 'adamm'") as got:
+        executor.map(fail, [0, 1, 2])
+    if isinstance(executor, Processes):
+        assert "In the process of a device" in got.value.__notes__[0]
+
+
+def test_every_job_has_a_thread_of_its_own() -> None:
+    """Where memory once ran out in a thread, oneDNN makes no code in it ever after."""
+    seen: list[int] = []
+
+    def note(_: Worker, job: int) -> None:
+        time.sleep(0.05)
+        seen.append(threading.get_native_id())
+
+    Threads(2, 1).map(note, range(5))
+    assert len(set(seen)) == 5
+
+
+def test_an_error_in_one_thread_ends_the_others_at_their_next_step(
+    sample_tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise they would take their whole epoch, of which there may be minutes."""
+    steps: dict[int, int] = {}
+    ended, whole = [], Engine.train_epoch
+    task = make_task(sample_tables, batch_size=1)
+
+    def step(engine: Engine, *_: object) -> torch.Tensor:
+        first = engine.members[0] == task.members[0]
+        steps[first] = steps.get(first, 0) + 1
+        if first and steps[first] == 3:
+            raise ZeroDivisionError("in the first group")
+        time.sleep(0.01)
+        return torch.zeros(len(engine.members))
+
+    def watched(engine: Engine, epoch: int) -> object:
+        try:
+            return whole(engine, epoch)
+        except HaltedError as error:
+            ended.append(error)
+            raise
+
+    monkeypatch.setattr(Engine, "_step", step)
+    monkeypatch.setattr(Engine, "train_epoch", watched)
+    with pytest.raises(ZeroDivisionError, match="in the first group"):
+        train(task, [CPU], group_size=4)
+    assert len(ended) == 1
+    assert 1 <= steps[False] < 10 < len(Engine(task, CPU).batches)
+
+
+@pytest.mark.parametrize("what", ["training", "scoring"])
+def test_ctrl_c_ends_all_threads_in_the_middle_of_an_epoch(
+    sample_tables: Tables, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    task, begun = make_task(sample_tables, batch_size=1), threading.Event()
+
+    def slow(*_: object) -> torch.Tensor:
+        begun.set()
+        time.sleep(0.05)
+        return torch.zeros(4)
+
+    def press() -> None:
+        begun.wait(60)
+        signal.raise_signal(signal.SIGINT)
+
+    if what == "training":
+        monkeypatch.setattr(Engine, "_step", slow)
+    else:
+        chunks = ((slice(0, 1), np.zeros((4, 1))) for _ in iter(slow, None))
+        monkeypatch.setattr("kaggleprice.training.engine._predictions", lambda *_: chunks)
+    presser = threading.Thread(target=press)
+    presser.start()
+    started = time.perf_counter()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(task, [CPU], group_size=4)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        presser.join()
+    # An epoch of 68 steps, or scoring without an end, would take longer.
+    assert time.perf_counter() - started < 3
+
+
+# Processes.
+
+
+def test_arrays_are_mapped_and_what_is_written_to_them_stays_ones_own() -> None:
+    array = np.arange(1e5)
+    found = Processes([CPU, CPU], 1).map(partial(write_into, array), [0, 1])
+    assert found == [(0.0, True), (0.0, True)]
+    assert array[0] == 0
+
+
+def test_no_room_for_the_rows_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"cannot hand the rows to the processes .* set TMPDIR"):
+        store(square, tmp_path / "absent")
+
+
+def test_a_process_that_dies_is_told() -> None:
+    with pytest.raises(RunError, match=r"on one of cpu,cpu was killed \(SIGKILL.*where memory ran"):
+        Processes([CPU, CPU], 1).map(die, [0, 1])
+
+
+def test_a_daemonic_process_may_start_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)  # type: ignore[attr-defined]
+    with pytest.raises(RunError, match="name one device"):
+        Processes([CPU, CPU], 1).map(square, [0])
+
+
+# The command line.
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes of devices, also those that outlived their parent's main thread."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "stat").read_text().rpartition(")")[2].split()
+            command = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(status[1]) == pid and b"popen_loky" in command and status[0] != "Z":
+            found.append(int(folder.name))
+    return sorted(found)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@contextmanager
+def command(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """A command that has kept a checkpoint, and its children."""
+    toml = write_small(folder)
+    started = subprocess.Popen(
+        [sys.executable, "-m", "kaggleprice", "cv", "-c", str(toml), *LONG],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+    kept = "runs/small/.unfinished-*/members-*.safetensors"
+    wait_until(lambda: list(folder.glob(kept)) or started.poll() is not None)
+    children = children_of(started.pid)
+    assert len(children) == 2, started.communicate()[1] if started.poll() is not None else ""
+    yield started, children
+    wait_until(lambda: not any(map(alive, children)))
+
+
+@pytest.fixture(scope="module")
+def straight(entry: EntryPoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on two devices that nobody interrupted."""
+    folder = tmp_path_factory.mktemp("straight")
+    done = entry("cv", "-c", write_small(folder), *LONG, "--json", cwd=folder)
+    assert done.code == 0, done.err
+    assert (done.json["device"], done.json["groups"]) == ("cpu,cpu", [3, 3])
+    assert "training on cpu,cpu with 2 threads" in done.err
+    return folder
+
+
+def test_the_command_line_scores_as_on_one_device(
+    entry: EntryPoint, straight: Path, tmp_path: Path
+) -> None:
+    one = entry("cv", "-c", write_small(tmp_path), *LONG, "--device", "cpu", cwd=tmp_path)
+    assert one.code == 0, one.err
+    found, expected = (
+        pd.read_csv(folder / "runs" / "small" / "mlp-001" / "oof.csv")
+        for folder in (straight, tmp_path)
+    )
+    np.testing.assert_allclose(found["predicted"], expected["predicted"], rtol=1e-3)
+    record = json.loads((straight / "runs" / "small" / "mlp-001" / "run.json").read_text())
+    assert (record["device"], record["groups"], record["threads"]) == ("cpu,cpu", [3, 3], 2)
+    assert record["groups_cut_at"] == [None, None]
+    shown = entry("runs", "show", "-c", straight / "small.toml", "mlp-001", cwd=straight)
+    assert "on cpu,cpu (2 threads), in 2 groups of 3" in shown.out
+    done = entry("predict", "-c", straight / "small.toml", "--device", "cpu,cpu", cwd=straight)
+    assert done.code == 0, done.err
+    planned = entry("cv", "-c", straight / "small.toml", *LONG, "--dry-run", "--json", cwd=straight)
+    assert (planned.json["device"], planned.json["workload"]["members"]) == ("cpu,cpu", 6)
+
+
+@linux
+def test_an_interrupted_run_goes_on_to_the_same_bytes(
+    entry: EntryPoint, straight: Path, tmp_path: Path
+) -> None:
+    with command(tmp_path) as (started, _):
+        # As a terminal does: Ctrl-C reaches the children as well.
+        os.killpg(started.pid, signal.SIGINT)
+        _, err = started.communicate(timeout=60)
+        assert started.returncode == 130
+        assert err.splitlines()[-1] == "error: interrupted."
+        assert "Traceback" not in err
+    again = entry("cv", "-c", tmp_path / "small.toml", *LONG, cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert "going on after epoch" in again.err
+    runs = [folder / "runs" / "small" / "mlp-001" for folder in (straight, tmp_path)]
+    expected, found = map(content, runs)
+    # A prediction of another test may lie there.
+    expected.pop("submission.csv", None)
+    assert found == expected
+
+
+@linux
+def test_a_killed_child_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with command(tmp_path) as (started, children):
+        os.kill(children[1], signal.SIGKILL)
+        _, err = started.communicate(timeout=60)
+    assert started.returncode == 1
+    assert err.splitlines()[-1].startswith(
+        "error: a process that trained members on one of cpu,cpu"
+    )
+    assert "SIGKILL" in err
+    assert "Traceback" not in err
+    left = [path.name for path in (tmp_path / "runs" / "small").iterdir()]
+    assert [name[:12] for name in left] == [".unfinished-"]
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_child_outlives_its_parent(tmp_path: Path, number: signal.Signals) -> None:
+    with command(tmp_path) as (started, _):
+        started.send_signal(number)
+        assert started.wait(60) == -number
+        started.communicate()
+
+
+def test_a_script_needs_no_guard(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "print('once')\n"
+        "import kaggleprice\n"
+        "run = kaggleprice.cross_validate('sample', device='cpu,cpu', k=2, seeds=1, epochs=1,\n"
+        "    hidden=(64, 64), batch_size=8192, quiet=True, data_dir='data')\n"
+        "print(run.name)\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["once", "mlp-001"]), done.stderr
