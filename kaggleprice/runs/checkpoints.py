@@ -14,6 +14,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -142,6 +143,8 @@ class Checkpoint:
         self._began = _clock()
         self._deadline = None if time_limit is None else self._began + time_limit
         self._lock: FileLock | None = None
+        # Folders that are made for this one, the innermost first.
+        self._made = [p for p in (parent, parent.parent) if not p.exists()]
 
     @property
     def callbacks(self) -> list[Callback]:
@@ -217,6 +220,9 @@ class Checkpoint:
         # What diverged would diverge again.
         if kind is None or issubclass(kind, DivergenceError) or not kept:
             shutil.rmtree(self.folder, ignore_errors=True)
+            with suppress(OSError):  # not empty: a run lies there
+                for made in self._made:
+                    made.rmdir()
         else:
             # What is wrong with the command, such as a name that was taken meanwhile, stays so.
             other = " with another --run" if issubclass(kind, UsageError) else ""

@@ -30,7 +30,9 @@ Weights = dict[str, NDArray[np.generic]]
 
 # Multiplications and additions that a group's step has at least, where there are enough members:
 # fewer of them keep a device waiting for Python.
-_CPU_OPERATIONS, _ACCELERATOR_OPERATIONS = 1.5e8, 1e10
+_CPU_OPERATIONS, _ACCELERATOR_OPERATIONS = 5e8, 1e10
+# Two groups on the CPU are worth it much earlier: two threads compute apart better than together.
+_TWO_GROUPS_OPERATIONS = 1.5e8
 # Of fewer operations per step a second thread costs more time than it saves.
 _THREAD_OPERATIONS = 1e8
 
@@ -114,8 +116,12 @@ def make_groups(
     count = len(task.members)
     if group_size is not None:
         return _cut(Group(0, count), -(-count // group_size))
-    least = _CPU_OPERATIONS if device.type == "cpu" else _ACCELERATOR_OPERATIONS
-    most_groups = max(1, int(count * task.step_operations() / least))
+    operations = count * task.step_operations()
+    if device.type == "cpu":
+        two = min(2, int(operations / _TWO_GROUPS_OPERATIONS))
+        most_groups = max(1, two, int(operations / _CPU_OPERATIONS))
+    else:
+        most_groups = max(1, int(operations / _ACCELERATOR_OPERATIONS))
     return _cut(Group(0, count), min(count, 2 ** (most_groups.bit_length() - 1)))
 
 

@@ -103,8 +103,8 @@ DATA: dict[str, tuple[Change, tuple[str, ...]]] = {
     "target-empty": (edit("train.csv", ",50000\n", ",\n"), ("'Price'", "nothing", "Id 1")),
     "target-text": (edit("train.csv", ",50000\n", ",cheap\n"), ("'Price'", "'cheap'")),
     "target-infinite": (edit("train.csv", ",50000\n", ",inf\n"), ("'Price'", "'inf'")),
-    "target-zero": (edit("train.csv", ",50000\n", ",0\n"), ("'Price'", "'0'", "above 0")),
-    "target-negative": (edit("train.csv", ",50000\n", ",-3\n"), ("'Price'", "'-3'", "1 such")),
+    "target-zero": (edit("train.csv", ",50000\n", ",0\n"), ("'Price'", "'0.0'", "above 0")),
+    "target-negative": (edit("train.csv", ",50000\n", ",-3\n"), ("'Price'", "'-3.0'", "1 such")),
     "text-in-train": (
         edit("train.csv", "\n1,43,", "\n1,big,"),
         ("'Area'", "text in", "'big'", "train.csv", "numbers in", "test.csv"),

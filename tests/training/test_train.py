@@ -69,13 +69,13 @@ def test_members_are_cut_evenly(
 def test_the_size_of_a_step_makes_the_groups(sample_tables: Tables) -> None:
     """A power of two, however many threads there are; larger groups on an accelerator."""
     large = make_task(sample_tables, k=5, seeds=6, hidden=(128, 64), batch_size=64)
-    assert sizes(large) == [8, 7, 7, 8]
+    assert sizes(large) == [15, 15]
     assert sizes(large, "cuda:1") == sizes(large, "mps") == [30]
     huge = make_task(sample_tables, hidden=(1024, 1024), batch_size=64)
     assert sizes(huge) == [1] * 8
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    assert sizes(large) == [8, 7, 7, 8]
+    assert sizes(large) == [15, 15]
     torch.set_num_threads(before)
 
 
