@@ -434,7 +434,13 @@ def test_options_of_the_command(entry: EntryPoint, elsewhere: Mirror, tmp_path: 
         (("--allow-http", "--max-size", "0"), 2, "--max-size"),
         (("--allow-http", "--max-size", "1"), 0, "downloaded, no hash"),
     ):
-        done = entry(*arguments, *more, cwd=tmp_path, http_proxy=os.environ["http_proxy"])
+        done = entry(
+            *arguments,
+            *more,
+            cwd=tmp_path,
+            http_proxy=os.environ["http_proxy"],
+            no_proxy="127.0.0.1",
+        )
         assert done.code == code
         assert named in done.out + done.err
         assert "Traceback" not in done.err
