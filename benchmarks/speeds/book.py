@@ -12,7 +12,7 @@ from benchmarks.speeds.machine import threads
 from benchmarks.speeds.problems import dense_problem, make_problem, train
 from benchmarks.speeds.ratios import Timer, alternate, timed
 from benchmarks.speeds.results import Line, Outcome, at_least
-from kaggleprice.evaluation.cross_validation import Problem
+from kaggleprice.evaluation.cross_validation import PreparedRun
 
 TITLE = "Against the book's way"
 MEANING = (
@@ -32,7 +32,7 @@ def measure(effort: Effort) -> Outcome:
     """Time both ways for every number of members."""
     tables, competition = effort.load().tables, effort.source.competition
     options, size = ({"hidden": (8,)}, (200, 30)) if effort.quick else ({}, ())
-    kinds: dict[str, Callable[[int], Problem]] = {
+    kinds: dict[str, Callable[[int], PreparedRun]] = {
         "default networks": lambda m: make_problem(competition, tables, m, options),
         "dense 313-256-128-1": lambda m: dense_problem(m, 64, *size),
     }
@@ -46,7 +46,9 @@ def measure(effort: Effort) -> Outcome:
     return outcome
 
 
-def _add(outcome: Outcome, kind: str, problem: Problem, effort: Effort, loop_threads: int) -> None:
+def _add(
+    outcome: Outcome, kind: str, problem: PreparedRun, effort: Effort, loop_threads: int
+) -> None:
     lone, members = lone_members(problem), len(problem.task.members)
 
     def loop() -> None:

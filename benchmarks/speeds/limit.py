@@ -12,7 +12,7 @@ from benchmarks.speeds.machine import cores, threads
 from benchmarks.speeds.problems import dense_problem, operations_per_epoch, train
 from benchmarks.speeds.ratios import Timer, alternate, timed, timed_between
 from benchmarks.speeds.results import Line, Outcome, at_least, at_most
-from kaggleprice.evaluation.cross_validation import Problem
+from kaggleprice.evaluation.cross_validation import PreparedRun
 
 TITLE = "Against the limit"
 MEANING = (
@@ -95,7 +95,7 @@ def product(effort: Effort) -> Timer:
     return timed(lambda: torch.mm(first, second, out=result), least=effort.least)
 
 
-def epoch(problem: Problem, effort: Effort, *, together: bool = False) -> Timer:
+def epoch(problem: PreparedRun, effort: Effort, *, together: bool = False) -> Timer:
     """Return the timer of one epoch of all members, without what is done once per training.
 
     Args:

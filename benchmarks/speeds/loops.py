@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from kaggleprice.evaluation.cross_validation import Problem
+from kaggleprice.evaluation.cross_validation import PreparedRun
 from kaggleprice.settings.model import ACTIVATIONS, Inputs, ModelSettings
 from kaggleprice.settings.training import TrainingSettings
 
@@ -117,7 +117,7 @@ class Lone:
     training: TrainingSettings
 
 
-def lone_members(problem: Problem) -> list[Lone]:
+def lone_members(problem: PreparedRun) -> list[Lone]:
     """Return a problem's members one by one, by fold, each with the features of its fold."""
     model, found, data = problem.task.settings.model, [], {}
     frame = problem.engineered().train.features

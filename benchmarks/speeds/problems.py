@@ -13,7 +13,7 @@ import torch
 from kaggleprice.competitions.catalog import Competition, DataFile
 from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.cross_validation import Problem
+from kaggleprice.evaluation.cross_validation import PreparedRun
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.settings.run import make_settings
 from kaggleprice.training import train as engine
@@ -62,7 +62,7 @@ def make_problem(
     tables: Tables,
     members: int,
     options: Mapping[str, Any] | None = None,
-) -> Problem:
+) -> PreparedRun:
     """Return the default preset's networks: so many of them, over 5 folds.
 
     Args:
@@ -81,14 +81,14 @@ def make_problem(
 
 def dense_problem(
     members: int, batch_size: int = 64, rows: int = ROWS, columns: int = COLUMNS
-) -> Problem:
+) -> PreparedRun:
     """Return members of the dense network, 313 → 256 → 128 → 1, on random numbers."""
     options = {**DENSE, "batch_size": batch_size}
     return make_problem(NUMBERS, random_tables(rows, columns), members, options)
 
 
 def train(
-    problem: Problem, epochs: int, history_every: int | None = None, *, together: bool = False
+    problem: PreparedRun, epochs: int, history_every: int | None = None, *, together: bool = False
 ) -> None:
     """Train a problem's networks for so many epochs.
 
@@ -104,7 +104,7 @@ def train(
     engine.train(task, problem.devices, group_size=len(task.members) if together else None)
 
 
-def operations_per_epoch(problem: Problem) -> float:
+def operations_per_epoch(problem: PreparedRun) -> float:
     """Return the operations of matrix products in one epoch of all members."""
     rows = sum(len(problem.task.folds[member.fold][0]) for member in problem.task.members)
     return float(problem.task.blank_network().operations()) * rows

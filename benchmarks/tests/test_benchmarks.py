@@ -93,7 +93,9 @@ def test_folds_are_those_of_scikit_learn(problem: peers.Problem, seed: int) -> N
         assert np.array_equal(np.flatnonzero(folds == fold), validation)
 
 
-def test_ridge_is_ridge_on_the_plain_recipe_of_the_training_rows(problem: peers.Problem) -> None:
+def test_ridge_is_ridge_on_the_plain_recipe_of_the_training_rows(
+    problem: peers.Problem,
+) -> None:
     train = problem.tables.train
     held = problem.fold_of_row == 2
     rest = Table(train.ids[~held], train.features[~held], train.known_target[~held])

@@ -33,7 +33,7 @@ from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.tables import Table as Rows
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.errors import DataError, RunError, UsageError
-from kaggleprice.evaluation.cross_validation import Problem
+from kaggleprice.evaluation.cross_validation import PreparedRun
 from kaggleprice.evaluation.folds import Folds
 
 SAMPLE = COMPETITIONS["sample"]
@@ -47,7 +47,7 @@ def tables(sample_tables: Tables) -> Tables:
 
 
 @pytest.fixture(scope="module")
-def dense() -> Problem:
+def dense() -> PreparedRun:
     return problems.dense_problem(7, 16, rows=50)
 
 
@@ -227,7 +227,7 @@ def test_loops_learn(tables: Tables, loop: Callable[[loops.Lone, int], None]) ->
     assert float(error) < 0.5
 
 
-def test_problems_have_as_many_members_as_asked_for(dense: Problem) -> None:
+def test_problems_have_as_many_members_as_asked_for(dense: PreparedRun) -> None:
     assert len(dense.task.members) == dense.task.blank_network().members == 7
     assert len(set(dense.task.members)) == 7
     # 40 of 50 rows; forward and gradient of weights everywhere, of inputs above the first layer.

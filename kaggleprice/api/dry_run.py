@@ -16,7 +16,7 @@ from kaggleprice.competitions.download import FetchedFile, absent
 from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.cross_validation import Problem
+from kaggleprice.evaluation.cross_validation import PreparedRun
 from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
@@ -192,7 +192,7 @@ def plan(
 
 
 def _measure(
-    problem: Problem, data: Dataset, runtime: RuntimeConfig, kept: Mapping[Group, int]
+    problem: PreparedRun, data: Dataset, runtime: RuntimeConfig, kept: Mapping[Group, int]
 ) -> Workload:
     """Count what there is to compute, and time some steps.
 

@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
     output.prepare_streams()
     given = _expand_help(list(sys.argv[1:] if arguments is None else arguments))
-    output.hear(given)
+    output.detect_output_options(given)
     try:
         code = _run(given)
         sys.stdout.flush()
@@ -103,7 +103,7 @@ def _run(arguments: list[str]) -> int:
         raise
     except GateError as error:
         # The one document on stdout is the result, which was printed and names the gate.
-        output.manner.as_json = False
+        output.output_options.as_json = False
         return output.fail(GateError.__name__, str(error), GateError.exit_code)
     except KagglePriceError as error:
         return output.fail(type(error).__name__, str(error), error.exit_code)

@@ -11,7 +11,7 @@ from kaggleprice.cli.completion import (
     complete_presets,
 )
 from kaggleprice.cli.help import DATA, OUTPUT, RUN, option
-from kaggleprice.cli.output import manner
+from kaggleprice.cli.output import output_options
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.core.progress import FORMS
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS
@@ -125,7 +125,7 @@ JsonOption = Annotated[
         OUTPUT,
         "Print one JSON document on stdout instead.",
         "--json",
-        callback=manner.hear_json,
+        callback=output_options.note_json,
         is_eager=True,
     ),
 ]
@@ -140,7 +140,7 @@ ProgressOption = Annotated[
         f"How progress is told on stderr. One of {', '.join(FORMS)}.",
         "--progress",
         value="NAME",
-        callback=manner.hear_progress,
+        callback=output_options.note_progress,
         is_eager=True,
         autocompletion=lambda: list(FORMS),
     ),
@@ -152,7 +152,7 @@ VerboseOption = Annotated[
         "More notices: versions, hashes, settings, seconds per stage, files written.",
         "--verbose",
         "-v",
-        callback=manner.hear_verbose,
+        callback=output_options.note_verbose,
         is_eager=True,
     ),
 ]

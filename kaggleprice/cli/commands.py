@@ -15,7 +15,7 @@ from kaggleprice.cli.completion import complete_setting
 from kaggleprice.cli.config_file import environment_name, unknown_variables
 from kaggleprice.cli.configured import ConfigOption, NoConfigOption, explicit, origin_of
 from kaggleprice.cli.output import make_reporter
-from kaggleprice.cli.slips import meant, refusal, surplus, unknown_option
+from kaggleprice.cli.usage_errors import refusal, surplus, unknown_option, with_suggestion
 from kaggleprice.core.errors import UnknownNameError, UsageError
 from kaggleprice.settings.declaration import ConflictError, Setting
 from kaggleprice.settings.ineffective import ineffective_options
@@ -136,7 +136,7 @@ class Command(_Helped, TyperCommand):
                 raise
             raise UsageError(refusal(error, parameter, ctx)) from None
         except typer.TyperException as error:
-            raise meant(error, ctx, given) from None
+            raise with_suggestion(error, ctx, given) from None
         if rest and not (ctx.ignore_unknown_options or ctx.resilient_parsing):
             raise UsageError(surplus(ctx, rest))
         return rest
@@ -195,7 +195,7 @@ def chosen_settings(context: typer.Context, preset: str | None = None) -> RunSet
         raise UsageError(f"{str(error).rstrip('.')}; from {places}.") from None
 
 
-def tell_idle(
+def warn_ineffective_options(
     context: typer.Context, settings: RunSettings, folds: Path | None, quiet: bool
 ) -> None:
     """Say which of the flags that were given change nothing, beside the others."""
@@ -230,4 +230,4 @@ class Commands(_Helped, TyperGroup):
         try:
             return super().parse_args(ctx, args)
         except typer.TyperException as error:
-            raise meant(error, ctx, given) from None
+            raise with_suggestion(error, ctx, given) from None

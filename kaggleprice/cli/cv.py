@@ -32,7 +32,12 @@ from kaggleprice.cli.ci import (
     ToleranceOption,
     read_limits,
 )
-from kaggleprice.cli.commands import RunCommand, chosen_settings, given_settings, tell_idle
+from kaggleprice.cli.commands import (
+    RunCommand,
+    chosen_settings,
+    given_settings,
+    warn_ineffective_options,
+)
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import RUN, option
@@ -131,7 +136,7 @@ def cv(
         train = partial(adding.add_seeds, source, runtime, str(run), add_seeds)
     else:
         settings = chosen_settings(context, preset)
-        tell_idle(context, settings, folds, quiet)
+        warn_ineffective_options(context, settings, folds, quiet)
         if dry_run:
             with make_reporter(quiet) as reporter:
                 planned = plan(source, settings, runtime, **how, progress=reporter)

@@ -65,36 +65,36 @@ def repeated(context: typer.Context) -> str:
 
 
 @dataclass
-class Manner:
-    """How this process was asked to speak, as far as its options were read.
+class OutputOptions:
+    """The output format of this process, as far as its options were read.
 
     Attributes:
         as_json: whether stdout gets JSON.
         progress: a name in `kaggleprice.core.progress.FORMS`.
-        verbose: whether more is told than most want to know.
+        verbose: whether details are shown.
     """
 
     as_json: bool = False
     progress: str = "auto"
     verbose: bool = False
 
-    def hear_json(self, wanted: bool) -> bool:
-        """Take note of `--json`, wherever its value comes from; return it."""
+    def note_json(self, wanted: bool) -> bool:
+        """Set from `--json`, a variable or the file; return the value."""
         self.as_json = self.as_json or wanted
         return wanted
 
-    def hear_progress(self, form: str) -> str:
-        """Take note of `--progress`, wherever its value comes from; return it."""
+    def note_progress(self, form: str) -> str:
+        """Set from `--progress`, a variable or the file; return the value."""
         self.progress = form
         return form
 
-    def hear_verbose(self, wanted: bool) -> bool:
-        """Take note of `--verbose`, wherever its value comes from; return it."""
+    def note_verbose(self, wanted: bool) -> bool:
+        """Set from `--verbose`, a variable or the file; return the value."""
         self.verbose = wanted
         return wanted
 
 
-manner = Manner()
+output_options = OutputOptions()
 
 
 def prepare_streams() -> None:
@@ -106,26 +106,29 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def hear(arguments: Sequence[str]) -> None:
-    """Take note of how to speak before options are read, which may fail."""
+def detect_output_options(arguments: Sequence[str]) -> None:
+    """Read `--json` and `--progress` before parsing, so that parse errors use that format too."""
     said = os.environ.get("KAGGLEPRICE_JSON", "").lower()
-    manner.as_json = "--json" in arguments or said in ("1", "true", "t", "yes", "y", "on")
-    manner.progress, manner.verbose = os.environ.get("KAGGLEPRICE_PROGRESS", "auto"), False
+    output_options.as_json = "--json" in arguments or said in ("1", "true", "t", "yes", "y", "on")
+    output_options.progress, output_options.verbose = (
+        os.environ.get("KAGGLEPRICE_PROGRESS", "auto"),
+        False,
+    )
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         flag, _, value = argument.partition("=")
         if flag == "--progress":
-            manner.progress = value or following
+            output_options.progress = value or following
 
 
 def make_reporter(quiet: bool) -> Reporter:
-    """Return who tells, on stderr, what happens: in the manner that was asked for.
+    """Return what reports progress and notices on stderr, in the chosen form.
 
     Raises:
         UsageError: where it cannot be told so.
     """
     from kaggleprice.cli.console.reporting import Reporter
 
-    return Reporter(manner.progress, quiet=quiet, verbose=manner.verbose)
+    return Reporter(output_options.progress, quiet=quiet, verbose=output_options.verbose)
 
 
 def start(quiet: bool) -> None:
@@ -196,8 +199,8 @@ def fail(kind: str, message: str, exit_code: int, trace: str = "") -> int:
     from kaggleprice.cli.documents import ErrorDetails, ErrorDocument
 
     error = ErrorDetails(kind, message, exit_code)
-    print_error(error, manner.progress, trace)
-    if manner.as_json:
+    print_error(error, output_options.progress, trace)
+    if output_options.as_json:
         try:
             print_json(ErrorDocument(error=error))
             sys.stdout.flush()

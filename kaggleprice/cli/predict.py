@@ -22,7 +22,12 @@ from kaggleprice.cli.arguments import (
     ThreadsOption,
     TimeLimitOption,
 )
-from kaggleprice.cli.commands import RunCommand, chosen_settings, given_settings, tell_idle
+from kaggleprice.cli.commands import (
+    RunCommand,
+    chosen_settings,
+    given_settings,
+    warn_ineffective_options,
+)
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import OUTPUT, RUN, option
@@ -95,7 +100,7 @@ def predict(
     options = given_settings(context)
     configured = [n for n in ("preset", "folds", *options) if not explicit(context, n)]
     request = workflow.PredictRequest(run, preset, options, folds, configured)
-    tell_idle(context, chosen_settings(context, preset), folds, quiet)
+    warn_ineffective_options(context, chosen_settings(context, preset), folds, quiet)
     if dry_run:
         with make_reporter(quiet) as reporter:
             planned = plan_prediction(source, runtime, request, output=output, progress=reporter)

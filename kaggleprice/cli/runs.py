@@ -35,8 +35,8 @@ EXAMPLES = {
 }
 
 
-class Verbs(Commands):
-    """The commands below `runs`, of which the list is meant where none is named."""
+class RunsGroup(Commands):
+    """The subcommands of `runs`; `list` is the default."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read `runs --json` as `runs list --json`."""
@@ -48,7 +48,7 @@ class Verbs(Commands):
 
 app = typer.Typer(
     name="runs",
-    cls=Verbs,
+    cls=RunsGroup,
     help="List, show, compare and remove runs; alone it lists them, best first.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -37,7 +37,7 @@ class RunError(KagglePriceError):
 
 
 class DivergenceError(RunError):
-    """Training left the finite numbers in at least one member."""
+    """Training diverged: numbers of at least one member became NaN or infinite."""
 
 
 class OutputError(RunError):

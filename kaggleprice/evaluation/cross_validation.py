@@ -92,7 +92,7 @@ def cross_validate(
     device: Devices,
     progress: Progress = SILENT,
     callbacks: Sequence[Callback] = (),
-    known: Known | None = None,
+    known: PreviousResults | None = None,
 ) -> CrossValidation:
     """Train `settings.seeds` members per fold, all together, and score them out of fold.
 
@@ -150,7 +150,10 @@ def cross_validate(
 
 
 def _train(
-    problem: Problem, callbacks: Sequence[Callback], progress: Progress, known: Known | None
+    problem: PreparedRun,
+    callbacks: Sequence[Callback],
+    progress: Progress,
+    known: PreviousResults | None,
 ) -> tuple[Ensemble, BaseModelPredictions | None]:
     """Train networks and base models, but for those that an earlier run has."""
     task = problem.task
@@ -167,8 +170,8 @@ def _train(
 
 
 @dataclass(frozen=True)
-class Known:
-    """What an earlier run trained already.
+class PreviousResults:
+    """Members and base model predictions of an earlier run, which are not trained again.
 
     Attributes:
         ensemble: its members, with their history.
@@ -180,8 +183,8 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Everything that training needs, made and not yet trained.
+class PreparedRun:
+    """Encoded rows, folds and members: everything that training needs.
 
     Attributes:
         competition: whose rows they are.
@@ -228,8 +231,8 @@ def prepare(
     split: Folds,
     settings: RunSettings,
     device: Devices,
-    known: Known | None = None,
-) -> Problem:
+    known: PreviousResults | None = None,
+) -> PreparedRun:
     """Fit the recipes and encode the rows; arguments as in `cross_validate`."""
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     wider = _engineered(competition, tables, settings)
@@ -244,7 +247,7 @@ def prepare(
         members=members,
         settings=settings,
     )
-    return Problem(competition, tables, split, task, _listed(device))
+    return PreparedRun(competition, tables, split, task, _listed(device))
 
 
 def _engineered(competition: Competition, tables: Tables, settings: RunSettings) -> Tables:
@@ -255,7 +258,7 @@ def _listed(device: Devices) -> Sequence[torch.device]:
     return (device,) if isinstance(device, torch.device) else tuple(device)
 
 
-def _fit_base_models(problem: Problem, progress: Progress) -> BaseModelPredictions | None:
+def _fit_base_models(problem: PreparedRun, progress: Progress) -> BaseModelPredictions | None:
     task = problem.task
     if not task.settings.partners:
         return None

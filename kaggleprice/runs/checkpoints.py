@@ -95,7 +95,9 @@ class GroupCheckpoint(Callback):
             self._keep(loop)
 
     def on_train_end(self, loop: TrainingLoop) -> None:
-        """Keep the last state, for while other groups are trained; not of a run that is young.
+        """Keep the last state while other groups are trained.
+
+        Skipped where the run began less than `every` seconds ago.
 
         Raises:
             OutputError: where it cannot be written.

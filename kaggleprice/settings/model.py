@@ -93,7 +93,7 @@ class ModelSettings:
 
     model: Annotated[str, Names(MODELS), Doc("Architecture.")] = "mlp"
     embedding: Annotated[
-        str, Names(EMBEDDINGS), Doc("What is made of each number, beside itself.")
+        str, Names(EMBEDDINGS), Doc("Embedding of each number, beside the number itself.")
     ] = "periodic"
     frequencies: Annotated[int, Ge(1), Doc("Cosines per number in a periodic embedding.")] = 4
     frequency_scale: Annotated[

@@ -53,7 +53,7 @@ def lacks_memory(error: BaseException) -> bool:
 
 
 def release(device: torch.device) -> None:
-    """Give back what nobody refers to any more."""
+    """Collect garbage and free the device's cached memory."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

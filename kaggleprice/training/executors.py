@@ -347,10 +347,10 @@ def _run(folder: Path, device: torch.device, slot: int, job: Any) -> Any:
         with freed_memory_kept():
             return fetch(folder)(worker, job)
     except Exception as error:
-        raise carried(error) from None
+        raise picklable_error(error) from None
 
 
-def carried(error: Exception) -> Exception:
+def picklable_error(error: Exception) -> Exception:
     """Return an error that survives the way to the parent, with where it happened."""
     where = "".join(traceback.format_exception(error))
     try:

@@ -1,4 +1,4 @@
-"""What became of columns."""
+"""Summary of preprocessed columns."""
 
 from __future__ import annotations
 

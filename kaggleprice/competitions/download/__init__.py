@@ -7,7 +7,7 @@ unverified ever has the final name, however a process ends; two processes that w
 fetch it once; and what a killed one left is removed by the next, which gets its lock.
 
 `records` says what is recorded of a file and how it is recognised, `cache` finds and places it,
-`mirrors` and `origins` are where it comes from, `content` reads and writes.
+`mirrors` and `local_files` are where it comes from, `content` reads and writes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.download.cache import Cache, Origins
+from kaggleprice.competitions.download.local_files import local_origins
 from kaggleprice.competitions.download.mirrors import mirror_origins
-from kaggleprice.competitions.download.origins import local_origins
 from kaggleprice.competitions.download.records import (
     DEFAULT_SETTINGS,
     FetchedFile,

@@ -12,8 +12,8 @@ import pooch
 from filelock import FileLock, Timeout
 
 from kaggleprice.competitions.download.content import Digests, reason, translated
+from kaggleprice.competitions.download.local_files import LocalFile, find_by_hash
 from kaggleprice.competitions.download.mirrors import NETWORK_ERRORS, Mirror
-from kaggleprice.competitions.download.origins import LocalFile, find_by_hash
 from kaggleprice.competitions.download.records import CompetitionFile, FetchedFile, FetchSettings
 from kaggleprice.core.errors import (
     ChecksumError,

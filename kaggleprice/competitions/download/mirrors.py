@@ -28,7 +28,7 @@ from kaggleprice.competitions.download.content import (
     reported,
     write,
 )
-from kaggleprice.competitions.download.origins import LocalFile
+from kaggleprice.competitions.download.local_files import LocalFile
 from kaggleprice.competitions.download.records import CompetitionFile, FetchSettings, Status
 from kaggleprice.core.errors import DataError, NetworkError
 from kaggleprice.core.progress import Progress

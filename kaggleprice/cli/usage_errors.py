@@ -1,4 +1,4 @@
-"""Slips on the command line: what is said of an unknown option, a surplus word, a wrong value."""
+"""Usage errors: the sentences on an unknown option, a surplus word, a value of the wrong type."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from kaggleprice.core.errors import UsageError
 _TYPES = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def meant(error: typer.TyperException, context: Any, given: Sequence[str]) -> Exception:
-    """Return the error to raise in place of one of click's parser."""
+def with_suggestion(error: typer.TyperException, context: Any, given: Sequence[str]) -> Exception:
+    """Turn an error of click's parser into ours, with a suggestion where there is one."""
     # Only the parser's "no such option" has this attribute; typer keeps the class to itself.
     if not hasattr(error, "possibilities"):
         return error
