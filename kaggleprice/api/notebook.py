@@ -59,7 +59,7 @@ def _takes(names: Iterable[str]) -> Callable[[Function], Function]:
 
 
 def download(
-    competition: str | Competition = DEFAULT_COMPETITION,
+    competition: str | Path | Competition = DEFAULT_COMPETITION,
     *,
     from_path: str | Path | None = None,
     max_size: int = 10,
@@ -104,7 +104,7 @@ def download(
 
 @_takes(_RECIPE)
 def preprocess(
-    competition: str | Competition = DEFAULT_COMPETITION,
+    competition: str | Path | Competition = DEFAULT_COMPETITION,
     *,
     output: str | Path | None = None,
     apply: str | Path | None = None,
@@ -155,7 +155,7 @@ def preprocess(
 
 @_takes(SETTINGS)
 def cross_validate(
-    competition: str | Competition = DEFAULT_COMPETITION,
+    competition: str | Path | Competition = DEFAULT_COMPETITION,
     *,
     preset: str = DEFAULT_PRESET,
     run: str | None = None,
@@ -209,7 +209,7 @@ def cross_validate(
 
 @_takes(SETTINGS)
 def predict(
-    competition: str | Competition = DEFAULT_COMPETITION,
+    competition: str | Path | Competition = DEFAULT_COMPETITION,
     *,
     run: str | ScoredRun | None = None,
     output: str | Path = "submission.csv",
@@ -273,7 +273,7 @@ def predict(
 
 
 def report(
-    competition: str | Competition = DEFAULT_COMPETITION,
+    competition: str | Path | Competition = DEFAULT_COMPETITION,
     *,
     run: str | ScoredRun | None = None,
     output: str | Path | None = None,
@@ -325,10 +325,10 @@ def report(
 
 
 def _source(
-    competition: str | Competition, data_dir: str | Path | None, verify: bool
+    competition: str | Path | Competition, data_dir: str | Path | None, verify: bool
 ) -> DatasetRef:
-    if isinstance(competition, str):
-        competition = get_competition(competition)
+    if isinstance(competition, str | Path):
+        competition = get_competition(str(competition))
     return DatasetRef(competition, _folder(data_dir, "KAGGLEPRICE_DATA_DIR", "data"), verify)
 
 

@@ -364,7 +364,8 @@ def test_a_competition_is_a_name_a_file_or_a_record(tmp_path: Path) -> None:
 
     toml = write_small(tmp_path)
     named = kaggleprice.download(str(toml), quiet=True)
-    pd.testing.assert_frame_equal(named, kaggleprice.download(read_competition(toml), quiet=True))
+    for same in (toml, read_competition(toml)):
+        pd.testing.assert_frame_equal(named, kaggleprice.download(same, quiet=True))
     with pytest.raises(UnknownNameError, match="Did you mean 'sample'"):
         kaggleprice.download("sampel")
 
