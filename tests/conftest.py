@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,10 @@ for name in list(os.environ):
     ours = name.startswith("KAGGLEPRICE_") and "REAL" not in name
     if ours or name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         del os.environ[name]
+
+# A shell's background job ignores Ctrl-C, and so would every process that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
