@@ -112,7 +112,7 @@ def forge(
             for line in folds
             for seed, alone in enumerate([line["validation"] * 1.1, line["validation"] * 1.3])
         ],
-        "partners": [],
+        "base_models": [],
         "ensemble": {
             "members": [{"fold": 0, "seed": 0}],
             "engineering": None,

@@ -42,8 +42,8 @@ class Workload:
         steps: of the optimizer, in all epochs; all members step together.
         operations: multiplications and additions of all matrix products of the training.
         seconds: estimated, of the training alone: a step's time, measured just now, times the
-            steps that a checkpoint leaves to do, or the time limit. Histories, partners and
-            predictions come on top, a few percent but for partners.
+            steps that a checkpoint leaves to do, or the time limit. Histories, base models and
+            predictions come on top, a few percent but for base models.
     """
 
     rows: int

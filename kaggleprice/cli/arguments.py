@@ -53,7 +53,7 @@ FoldsOption = Annotated[
         "Take folds from a CSV with the id and a column `fold`, such as a run's folds.csv.",
         "--folds",
         value="CSV",
-        default="made by --k, --shuffle and --fold-seed",
+        default="made by --k, --fold-scheme and --fold-seed",
     ),
 ]
 DeviceOption = Annotated[

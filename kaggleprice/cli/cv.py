@@ -170,7 +170,7 @@ def _finish(
     show(
         as_json,
         cv_document(made, gates, earlier),
-        lambda document: cv_view(document, made.settings.partner_share, earlier, steps),
+        lambda document: cv_view(document, made.settings.base_model_share, earlier, steps),
     )
     require(gates)
 

@@ -60,13 +60,13 @@ StageName = Annotated[
     str,
     Doc(
         "What is being done, in one word: `starting`, `downloading`, `reading`, `preparing`, "
-        "`training`, `partners`, `scoring`, `predicting`, `writing` and the like. More may come."
+        "`training`, `base models`, `scoring`, `predicting`, `writing` and the like. More may come."
     ),
 ]
 
 _COMMAND = Doc("What the document describes.")
 _EVENT = Doc("Which kind of line it is.")
-_PARTNERS = Doc("scikit-learn models that vote beside the networks; empty where there are none.")
+_BASE_MODELS = Doc("scikit-learn models averaged with the networks; empty where there are none.")
 _DATA = Doc("The data files that it was trained on.")
 _EXPECTED = Doc(
     "The score to expect of the submission, or a little more than that: it is the score of one "
@@ -161,7 +161,7 @@ class Scores(TypedDict):
     fold_sd: Annotated[float, Doc("Their standard deviation (ddof 1).")]
     train_mean: Annotated[float, Doc("Mean of the folds' training scores.")]
     oof: Annotated[float, Doc("Of all out-of-fold predictions pooled: compare runs by it.")]
-    networks_oof: Annotated[float, Doc("That of the networks alone; the same without partners.")]
+    networks_oof: Annotated[float, Doc("That of the networks alone; the same without base models.")]
     oof_error: NotRequired[
         Annotated[
             float,
@@ -200,8 +200,8 @@ class Fold(TypedDict):
     validation: Annotated[float, Doc("Score on the rows that they never saw.")]
 
 
-class Partner(TypedDict):
-    """A partner."""
+class BaseModel(TypedDict):
+    """A base model."""
 
     name: Annotated[str, Doc("Its name.")]
     oof: Annotated[float, Doc("Its own score, out of fold, pooled.")]
@@ -290,7 +290,7 @@ class CvDocument(Document):
     expected: Annotated[Expected, _EXPECTED]
     folds: Annotated[list[Fold], Doc("One entry per fold.")]
     members: Annotated[Positive, Doc("Number of networks: folds times seeds.")]
-    partners: Annotated[list[Partner], _PARTNERS]
+    base_models: Annotated[list[BaseModel], _BASE_MODELS]
     seconds: Seconds
     device: Device
     threads: Threads
@@ -481,7 +481,7 @@ class RunsShowDocument(Document):
     scores: Annotated[Scores, _SCORES]
     folds: Annotated[list[Fold], Doc("One entry per fold.")]
     members: Annotated[list[Member], Doc("One entry per network.")]
-    partners: Annotated[list[Partner], _PARTNERS]
+    base_models: Annotated[list[BaseModel], _BASE_MODELS]
     notes: Notes
     preset: NearestPreset
     changed: Changed

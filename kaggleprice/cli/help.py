@@ -60,7 +60,7 @@ def purpose(command: Any) -> str:
 
 
 def declaration(parameter: Any, context: Any) -> str:
-    """Return an option as it is typed: `-c, --competition NAME|FILE.toml`, `--shuffle/--no-…`."""
+    """Return an option as it is typed: `-k, --k INT`, `--batch-norm/--no-batch-norm`."""
     if parameter.param_type_name == "argument":
         return str(parameter.display_name_raw).upper()
     names = ", ".join(sorted(parameter.opts, key=len))

@@ -28,7 +28,7 @@ Every option may be given in four ways. The first of these that says something w
 
 1. the flag, as in `--batch-size 32`;
 2. the environment variable, as in `KAGGLEPRICE_BATCH_SIZE=32`; of a flag without a value, as in
-   `KAGGLEPRICE_QUIET=1`, or `KAGGLEPRICE_SHUFFLE=false` for `--no-shuffle`;
+   `KAGGLEPRICE_QUIET=1`, or `KAGGLEPRICE_BATCH_NORM=false` for `--no-batch-norm`;
 3. the key in the configuration file, as in `batch-size = 32`;
 4. for settings of a run, the preset (`--preset`, which may itself stand in either).
 
@@ -44,7 +44,7 @@ hidden = [128, 64]             # or "128,64", as it is typed
 activation = ["gelu", "tanh"]  # or "gelu/tanh"
 dropout = [[0.3], [0.1, 0.2]]  # or "0.3/0.1,0.2"
 clip = "none"
-shuffle = true
+batch-norm = true
 
 [predict]                      # for one command; [runs.list] for one below another
 output = "best.csv"

@@ -16,7 +16,7 @@ from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.preprocessing.fitted import FittedRecipe
-from kaggleprice.settings.base_models import PARTNERS
+from kaggleprice.settings.base_models import BASE_MODELS
 
 _TREES = 3
 
@@ -61,7 +61,7 @@ class BaseModelPredictions:
     cannot execute anything.
 
     Attributes:
-        names: P names in `PARTNERS`.
+        names: P names in `BASE_MODELS`.
         train: shape (P, K, n), each fold's prediction of all training rows.
         test: shape (P, K, n_test), of all test rows.
     """
@@ -84,7 +84,7 @@ def fit_base_models(
     """Fit every base model once per fold, and predict.
 
     Args:
-        names: P names in `PARTNERS`.
+        names: P names in `BASE_MODELS`.
         tables: n training and n_test test rows, with all columns that the recipes need.
         recipes: K fitted recipes.
         split: the K folds.
@@ -100,13 +100,13 @@ def fit_base_models(
         features = recipe.transform(tables.train.features, np.float32)
         test_features = recipe.transform(tables.test.features, np.float32)
         for p, name in enumerate(names):
-            progress.advance("partners", fold * len(names) + p, count, name, "models")
+            progress.advance("base models", fold * len(names) + p, count, name, "models")
             state = np.random.SeedSequence((base_seed, fold, p)).generate_state(1)[0]
             # Room above it: an estimator may count on from its state.
-            model = PARTNERS[name].load()(int(state >> 1))
+            model = BASE_MODELS[name].load()(int(state >> 1))
             with threadpool_limits(limits=threads):
                 model.fit(features[rows], target[rows])
                 train[p, fold] = model.predict(features)
                 test[p, fold] = model.predict(test_features)
-    progress.advance("partners", count, count, unit="models")
+    progress.advance("base models", count, count, unit="models")
     return BaseModelPredictions(tuple(names), train, test)

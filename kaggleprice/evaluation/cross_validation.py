@@ -260,10 +260,10 @@ def _listed(device: Devices) -> Sequence[torch.device]:
 
 def _fit_base_models(problem: PreparedRun, progress: Progress) -> BaseModelPredictions | None:
     task = problem.task
-    if not task.settings.partners:
+    if not task.settings.base_models:
         return None
     return fit_base_models(
-        task.settings.partners,
+        task.settings.base_models,
         problem.engineered(),
         task.encoding.recipes,
         problem.split,

@@ -115,7 +115,7 @@ def median(predictions: Floats, transform: TargetTransform, weights: Weights = N
     if weights is not None:
         raise UsageError(
             "combine 'median' takes networks alone; use 'geometric' or 'arithmetic', or train "
-            "with `--partners none`."
+            "with `--base-models none`."
         )
     return np.asarray(np.median(transform.inverse(predictions), axis=0))
 

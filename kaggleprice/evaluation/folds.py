@@ -1,14 +1,10 @@
-"""Folds: which rows train and which validate. The registry of fold schemes, and folds from a file.
-
-A scheme is an entry of `FOLD_SCHEMES`: a function of the number of folds and a seed that returns a
-splitter of scikit-learn.
-"""
+"""Folds: which rows train and which validate, made by a scheme or read from a file."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -16,10 +12,10 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import BaseCrossValidator, KFold
 
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
 from kaggleprice.core.registry import look_up
+from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 
 Rows = NDArray[np.int64]
 Fold = tuple[Rows, Rows]
@@ -97,21 +93,6 @@ def _fixed(rows: Rows) -> Rows:
     return fixed
 
 
-def _shuffled(k: int, seed: int) -> BaseCrossValidator:
-    return KFold(k, shuffle=True, random_state=seed)
-
-
-def _contiguous(k: int, seed: int) -> BaseCrossValidator:
-    """Return folds of neighbouring rows, which no seed changes."""
-    return KFold(k)
-
-
-FOLD_SCHEMES: dict[str, Callable[[int, int], BaseCrossValidator]] = {
-    "shuffled": _shuffled,
-    "contiguous": _contiguous,
-}
-
-
 def make_folds(rows: int, k: int, *, scheme: str = "shuffled", seed: int = 0) -> Folds:
     """Split rows into k folds.
 
@@ -119,12 +100,12 @@ def make_folds(rows: int, k: int, *, scheme: str = "shuffled", seed: int = 0) ->
         UnknownNameError: where no scheme has this name.
         UsageError: where k is less than 2 or more than the number of rows.
     """
-    splitter = look_up(FOLD_SCHEMES, scheme, "fold scheme")
+    found = look_up(FOLD_SCHEMES, scheme, "fold scheme")
     if not 2 <= k <= rows:
         raise UsageError(
             f"k must lie between 2 and the number of training rows ({rows}), found {k}."
         )
-    return Folds(splitter(k, seed).split(np.empty((rows, 1))), rows)
+    return Folds(found.splitter(k, seed).split(np.empty((rows, 1))), rows)
 
 
 def read_folds(path: Path, ids: NDArray[Any], id_column: str) -> Folds:

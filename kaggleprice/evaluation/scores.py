@@ -54,7 +54,7 @@ class BaseModelScore:
     """One base model's own score, by the competition's metric.
 
     Attributes:
-        name: in `PARTNERS`.
+        name: in `BASE_MODELS`.
         oof: score of its out-of-fold predictions pooled.
     """
 

@@ -5,7 +5,7 @@
     oof.csv               id, true, predicted, fold; in the target's own unit
     history.csv           member, fold, seed, epoch, train, validation
     weights.safetensors   every parameter, members first
-    votes.safetensors     what base models predict of training and test rows; only with base models
+    base_models.safetensors  what base models predict of training and test rows; only with them
     recipes/fold-K.json   the fitted recipe of each fold
 
 A folder is made under a temporary name and renamed when it is complete. Clock values stand only
@@ -21,15 +21,19 @@ from kaggleprice.competitions.catalog import Competition
 from kaggleprice.core.errors import UsageError
 from kaggleprice.settings.run import RunSettings
 
-SCHEMA_VERSION = 2
-RECORD, WEIGHTS, BASE_MODELS = "run.json", "weights.safetensors", "votes.safetensors"
+SCHEMA_VERSION = 3
+RECORD, WEIGHTS, BASE_MODEL_PREDICTIONS = (
+    "run.json",
+    "weights.safetensors",
+    "base_models.safetensors",
+)
 # A run that is being made: trained, or written.
 UNFINISHED = ".unfinished-"
 # In the folder of one that is trained: what is trained, as plain data.
 IDENTITY = "identity.json"
 # What `runs prune` renames a folder to before it removes it.
 PRUNED = ".pruned-"
-FILES = (RECORD, WEIGHTS, BASE_MODELS, "folds.csv", "oof.csv", "history.csv", "recipes")
+FILES = (RECORD, WEIGHTS, BASE_MODEL_PREDICTIONS, "folds.csv", "oof.csv", "history.csv", "recipes")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 

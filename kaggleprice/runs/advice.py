@@ -12,7 +12,7 @@ from kaggleprice.runs.run import FINISHED, Run
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS
 
 # What makes the folds: kept in the next run, so that the two can be compared.
-_FOLDS = ("k", "shuffle", "seed", "fold_seed")
+_FOLDS = ("k", "fold_scheme", "seed", "fold_seed")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _another(run: Run, repeated: str) -> Step:
     less = settings.seeds <= usual.seeds and settings.training.epochs <= usual.training.epochs
     if preset == "book" or (preset == "fast" and less):
         return _step("cv", repeated, "the default: more networks, longer")
-    if not settings.partners:
+    if not settings.base_models:
         same_folds = typed_options({n: changed[n] for n in _FOLDS if n in changed})
         words = f"cv --preset best {same_folds}".rstrip()
         return _step(words, repeated, "more networks, and boosted trees")

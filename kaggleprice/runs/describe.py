@@ -46,7 +46,7 @@ def setting_text(name: str, value: Any) -> str:
 
 
 def short_settings(settings: RunSettings) -> str:
-    """Say in a few words how a run was asked for: `best`; `book: seeds 20, no-shuffle`."""
+    """Say in a few words how a run was asked for: `best`; `book: seeds 20, no-batch-norm`."""
     preset, changed = nearest_preset(settings)
     words = [_short(name, value) for name, value in changed.items()]
     return f"{preset}: {', '.join(words)}" if words else preset
@@ -72,7 +72,7 @@ def typed_command(settings: RunSettings, competition: str) -> str:
 
 
 def typed_options(options: Mapping[str, Any]) -> str:
-    """Return options, name to value, as they are typed: `--seeds 20 --no-shuffle`."""
+    """Return options, name to value, as they are typed: `--seeds 20 --model linear`."""
     return " ".join(f"--{_short(name, value)}" for name, value in options.items())
 
 

@@ -123,7 +123,7 @@ class Limits:
             kept = f" {baseline.path / 'folds.csv'}" if isinstance(baseline, Run) else ""
             raise UsageError(
                 f"baseline {baseline.name} has other folds; a paired comparison needs the same: "
-                f"give its --fold-seed and --shuffle, or --folds{kept}."
+                f"give its --fold-seed and --fold-scheme, or --folds{kept}."
             )
 
 

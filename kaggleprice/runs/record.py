@@ -125,7 +125,7 @@ class Record(TypedDict):
     scores: ScoresRecord
     folds: list[FoldRecord]
     members: list[MemberRecord]
-    partners: list[BaseModelRecord]
+    base_models: list[BaseModelRecord]
     ensemble: EnsembleRecord
     files: dict[str, str]
     timing: Timing
@@ -166,16 +166,30 @@ def parse_record(text: str, file: Path) -> Mapping[str, Any]:
         version, digest = record["schema_version"], record["digest"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(file, repr(error)) from None
-    if version != SCHEMA_VERSION:
+    if version not in (2, SCHEMA_VERSION):
         raise RunFolderError(
-            f"{file} has schema version {version}; this kaggleprice reads version {SCHEMA_VERSION}."
+            f"{file} has schema version {version}; this kaggleprice reads up to {SCHEMA_VERSION}."
         )
     if digest != digest_of(record):
         raise RunFolderError(f"{file} was altered after it was written; train the run again.")
-    _check_types(Record, text, file)
+    if version == 2:
+        record = _from_version_2(record)
+    _check_types(Record, json.dumps(record), file)
     for field, problem in _problems(record):
         raise _damaged(file, f"{field}: {problem}")
     return dict(record)
+
+
+def _from_version_2(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of schema version 2 with the names of today."""
+    names = {"partners": "base_models", "partner_share": "base_model_share"}
+    renamed = {names.get(key, key): value for key, value in record.items()}
+    if isinstance(record.get("settings"), dict):
+        settings = {names.get(key, key): value for key, value in record["settings"].items()}
+        shuffled = settings.pop("shuffle", True)
+        settings["fold_scheme"] = "shuffled" if shuffled else "contiguous"
+        renamed["settings"] = settings
+    return renamed
 
 
 def digest_of(record: Mapping[str, Any]) -> str:

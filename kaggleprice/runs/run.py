@@ -19,7 +19,7 @@ from kaggleprice.core.errors import (
     UsageError,
 )
 from kaggleprice.core.files import sha256
-from kaggleprice.runs import BASE_MODELS, IDENTITY, PRUNED, RECORD, WEIGHTS
+from kaggleprice.runs import BASE_MODEL_PREDICTIONS, IDENTITY, PRUNED, RECORD, WEIGHTS
 from kaggleprice.runs.describe import nearest_preset
 from kaggleprice.runs.record import read_record, read_settings
 from kaggleprice.settings.run import RunSettings, settings_from_record
@@ -297,11 +297,13 @@ class Run:
 
         from kaggleprice.evaluation.base_models import BaseModelPredictions
 
-        names = self.settings.partners
+        names = self.settings.base_models
         if not names:
             return None
+        old = "votes.safetensors"  # of schema version 2
+        file = old if old in self.record["files"] else BASE_MODEL_PREDICTIONS
         try:
-            loaded = load_file(self.file(BASE_MODELS))
+            loaded = load_file(self.file(file))
             return BaseModelPredictions(names, loaded["train"], loaded["test"])
         except (SafetensorError, KeyError, OSError) as error:
             raise self._cannot_load(error) from None

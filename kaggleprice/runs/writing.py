@@ -23,7 +23,7 @@ from kaggleprice.core.versions import versions
 from kaggleprice.evaluation.cross_validation import CrossValidation, history_frame
 from kaggleprice.evaluation.ensemble import Ensemble
 from kaggleprice.runs import (
-    BASE_MODELS,
+    BASE_MODEL_PREDICTIONS,
     RECORD,
     SCHEMA_VERSION,
     UNFINISHED,
@@ -70,7 +70,7 @@ def write_run(
         recipes = _write_ensemble(folder, result.ensemble)
         if result.base_models is not None:
             arrays = {"train": result.base_models.train, "test": result.base_models.test}
-            (folder / BASE_MODELS).write_bytes(numpy_files.save(arrays))
+            (folder / BASE_MODEL_PREDICTIONS).write_bytes(numpy_files.save(arrays))
         record = _make_record(competition, result, data, recipes, folder)
         if replaced is not None:
             return _replace(folder, replaced, record)
@@ -183,7 +183,7 @@ def _make_record(
         "scores": asdict(result.scores),
         "folds": [asdict(fold) for fold in result.folds],
         "members": [asdict(member) for member in result.members],
-        "partners": [asdict(score) for score in result.base_model_scores],
+        "base_models": [asdict(score) for score in result.base_model_scores],
         "ensemble": {
             "members": [asdict(member) for member in ensemble.members],
             "engineering": ensemble.engineering,

@@ -1,6 +1,6 @@
-"""Partners: scikit-learn models that vote beside the networks. The registry, nothing heavy.
+"""Base models: scikit-learn models averaged with the networks. The registry, nothing heavy.
 
-A partner is an entry of `PARTNERS`: a function that takes a random state and returns an unfitted
+An entry of `BASE_MODELS` is a function that takes a random state and returns an unfitted
 scikit-learn regressor. It is fitted once per fold, on the features and targets that the fold's
 networks are trained on, and is scored on the rows that it has not seen.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from kaggleprice.core.registry import Entry
 
-PARTNERS: dict[str, Entry] = {
+BASE_MODELS: dict[str, Entry] = {
     "boosting": Entry(
         "gradient-boosted trees, the mean of 3", "kaggleprice.evaluation.base_models:boosting"
     ),

@@ -172,7 +172,7 @@ class Setting:
 
     @property
     def is_switch(self) -> bool:
-        """Whether it is on or off: `--shuffle`, `--no-shuffle`."""
+        """Whether it is on or off: `--batch-norm`, `--no-batch-norm`."""
         return self._unfolded[0] is bool
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from kaggleprice.settings.declaration import show_value
+from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 from kaggleprice.settings.run import SETTINGS, RunSettings
 
 _HIDDEN_LAYERS = ("hidden", "activation", "dropout", "batch_norm")
@@ -23,12 +24,16 @@ def ineffective_options(
     """
     model, training = settings.model, settings.training
     idle: list[tuple[tuple[str, ...], bool, str]] = [
-        (("partner_share",), not settings.partners, "without --partners"),
-        (("shuffle", "fold_seed"), folds, "with --folds: the file says which rows are which fold"),
+        (("base_model_share",), not settings.base_models, "without --base-models"),
+        (
+            ("fold_scheme", "fold_seed"),
+            folds,
+            "with --folds: the file says which rows are which fold",
+        ),
         (
             ("fold_seed",),
-            not settings.shuffle and not folds,
-            "with --no-shuffle: folds are contiguous",
+            not FOLD_SCHEMES[settings.fold_scheme].seeded and not folds,
+            f"with --fold-scheme {settings.fold_scheme}: no seed changes these folds",
         ),
         ((*_HIDDEN_LAYERS, *_NUMBERS), model.model == "linear", "with --model linear"),
         (

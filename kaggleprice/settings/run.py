@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.registry import Entry, look_up
-from kaggleprice.settings.base_models import PARTNERS
+from kaggleprice.settings.base_models import BASE_MODELS
 from kaggleprice.settings.declaration import (
     STRICT,
     ConflictError,
@@ -20,6 +20,7 @@ from kaggleprice.settings.declaration import (
     declared,
     read_record,
 )
+from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 from kaggleprice.settings.model import ModelSettings
 from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.settings.training import TrainingSettings
@@ -50,7 +51,9 @@ class RunSettings:
     model: ModelSettings = field(default_factory=ModelSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     k: Annotated[int, Ge(2), Doc("How many folds, 2 or more.")] = 5
-    shuffle: Annotated[bool, Doc("Shuffle rows into folds; otherwise folds are contiguous.")] = True
+    fold_scheme: Annotated[
+        Annotated[str, Names(FOLD_SCHEMES)], Doc("How rows are split into folds.")
+    ] = "shuffled"
     seeds: Annotated[int, Ge(1), Doc("Networks per fold, each from its own random start.")] = 6
     seed: Annotated[Seed, Doc("Drives everything random; a whole number.")] = 0
     fold_seed: Annotated[
@@ -63,42 +66,37 @@ class RunSettings:
         Shown(none="geometric for log targets, else arithmetic"),
         Doc("How members' predictions are averaged."),
     ] = None
-    partners: Annotated[
-        tuple[Annotated[str, Names(PARTNERS)], ...],
+    base_models: Annotated[
+        tuple[Annotated[str, Names(BASE_MODELS)], ...],
         Listed(",", "boosting,ridge"),
         Shown("NAMES|none"),
-        Doc("scikit-learn models that vote beside the networks."),
+        Doc("scikit-learn models averaged with the networks."),
     ] = ()
-    partner_share: Annotated[
+    base_model_share: Annotated[
         float,
         Gt(0),
         Lt(1),
-        Doc("Part of the vote, from 0 to 1, that all partners have together."),
+        Doc("Weight, between 0 and 1, of all base models together."),
     ] = 0.4
 
     def __post_init__(self) -> None:
-        """Check that partners differ.
+        """Check that base models differ.
 
         Raises:
             ConflictError: where one is named twice.
         """
-        if len(set(self.partners)) < len(self.partners):
+        if len(set(self.base_models)) < len(self.base_models):
             raise ConflictError(
-                f"partners must differ; found {', '.join(self.partners)}.", "partners"
+                f"base models must differ; found {', '.join(self.base_models)}.", "base_models"
             )
 
     @property
-    def fold_scheme(self) -> str:
-        """How rows become folds: a name in `kaggleprice.evaluation.folds.FOLD_SCHEMES`."""
-        return "shuffled" if self.shuffle else "contiguous"
-
-    @property
     def weights(self) -> tuple[float, float] | None:
-        """Weight of one network and of one partner in a fold's vote; None without partners."""
-        if not self.partners:
+        """Weights of one network and of one base model in a fold; None without base models."""
+        if not self.base_models:
             return None
-        share = self.partner_share
-        return (1 - share) / self.seeds, share / len(self.partners)
+        share = self.base_model_share
+        return (1 - share) / self.seeds, share / len(self.base_models)
 
     @property
     def notes(self) -> list[str]:
@@ -135,8 +133,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "default": Preset("six starts per fold of two kinds of networks", RunSettings()),
     "best": Preset(
-        "ten starts per fold, and boosted trees as a partner with 0.4 of the vote",
-        RunSettings(seeds=10, partners=("boosting",)),
+        "ten starts per fold, and boosted trees as a base model with 0.4 of the weight",
+        RunSettings(seeds=10, base_models=("boosting",)),
     ),
     "book": Preset(
         "the d2l.ai chapter: linear model, plain SGD, 10 epochs, contiguous folds",
@@ -162,7 +160,7 @@ PRESETS: dict[str, Preset] = {
                 weight_decay=0.0,
                 target_scale="none",
             ),
-            shuffle=False,
+            fold_scheme="contiguous",
             seeds=1,
             combine="arithmetic",
         ),

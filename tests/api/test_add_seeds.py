@@ -27,7 +27,7 @@ OPTIONS = {
     "hidden": (6,),
     "activation": ("gelu", "tanh", "relu"),
     "dtype": "float64",
-    "partners": ("ridge",),
+    "base_models": ("ridge",),
     "seed": 3,
 }
 

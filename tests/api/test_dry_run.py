@@ -158,7 +158,7 @@ def test_a_time_limit_bounds_the_estimate(place: Place) -> None:
 
 
 def test_view_and_document(place: Place) -> None:
-    planned = place.plan(partners=("ridge",))
+    planned = place.plan(base_models=("ridge",))
     text = shown(plan_view(plan_document(planned)))
     assert "24 rows, 2 columns" in text
     assert "5 folds of 4 to 5 rows x 2 seeds = 10 networks" in text

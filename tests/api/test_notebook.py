@@ -315,8 +315,10 @@ def test_an_option_without_effect_is_said(
 ) -> None:
     toml = str(write_small(tmp_path))
     given = {**OPTIONS, "runs_dir": tmp_path / "runs"}
-    kaggleprice.cross_validate(toml, partner_share=0.3, **given)
-    assert capsys.readouterr().err.startswith("--partner-share has no effect without --partners.")
+    kaggleprice.cross_validate(toml, base_model_share=0.3, **given)
+    assert capsys.readouterr().err.startswith(
+        "--base-model-share has no effect without --base-models."
+    )
 
 
 def test_a_time_limit_is_the_commands(tmp_path: Path) -> None:
@@ -338,7 +340,7 @@ def test_a_time_limit_is_the_commands(tmp_path: Path) -> None:
         ({"k": 2.5}, "k takes a whole number from 2; found 2.5"),
         ({"hidden": "wide"}, "hidden takes whole numbers .* found 'wide'"),
         ({"activation": "gleu/tanh"}, "unknown value 'gleu' of activation.* Did you mean 'gelu'"),
-        ({"shuffle": "yes"}, "shuffle takes true or false; found 'yes'"),
+        ({"batch_norm": "yes"}, "batch_norm takes true or false; found 'yes'"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"threads": 0}, "threads must be from 1 to 1024"),
         ({"run": "a/b"}, "run name 'a/b' cannot be"),

@@ -133,7 +133,15 @@ def test_defaults_are_those_of_the_default_preset() -> None:
     # What there is no use for without folds, a competition, or a test table; `seed` and `recipe`
     # have other names here, and rows of the recipe's inner workings are the book's.
     assert set(defaults) - set(own) == {
-        *("k", "shuffle", "fold_seed", "stop_on", "history_every", "partners", "partner_share"),
+        *(
+            "k",
+            "fold_scheme",
+            "fold_seed",
+            "stop_on",
+            "history_every",
+            "base_models",
+            "base_model_share",
+        ),
         *("seed", "recipe", "engineering", "scope"),
         *("always_missing_level", "observed_statistics", "ddof"),
     }

@@ -140,7 +140,7 @@ def test_predict_takes_the_named_run(folder: Path) -> None:
         ({"seed": 1}, "seed 0, not 1"),
         ({"recipe": "book"}, "recipe standard, not book"),
         ({"scale": "robust"}, "scale standard, not robust"),
-        ({"shuffle": False}, "shuffle True, not False"),
+        ({"fold_scheme": "contiguous"}, "fold_scheme shuffled, not contiguous"),
         ({"model": "linear"}, "model mlp, not linear"),
         ({"embedding": "none"}, "embedding periodic, not none"),
         ({"frequencies": 3}, "frequencies 4, not 3"),

@@ -11,7 +11,7 @@ COMMANDS: list[tuple[str, int, str]] = [
     (f"{CV} --dry-run", 0, "plan"),
     (f"predict{CV[2:]} --dry-run", 0, "prediction-plan"),
     (CV, 0, "cv"),
-    (f"{CV} --partners ridge --baseline mlp-001 --tolerance 9", 0, "cv"),
+    (f"{CV} --base-models ridge --baseline mlp-001 --tolerance 9", 0, "cv"),
     (f"{CV} --fail-above 0.000001", 6, "cv"),
     (f"predict {SMALL}", 0, "predict"),
     (f"predict {SMALL} --dry-run", 0, "prediction-plan"),

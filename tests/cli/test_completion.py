@@ -87,7 +87,7 @@ def test_every_option_with_names_offers_them(complete: Callable[..., list[str]])
 
 def test_the_next_of_several(complete: Callable[..., list[str]]) -> None:
     assert complete("cv", "--activation", "gelu/ta") == ["gelu/tanh"]
-    assert complete("cv", "--partners", "boosting,r") == ["boosting,ridge"]
+    assert complete("cv", "--base-models", "boosting,r") == ["boosting,ridge"]
 
 
 def test_competitions_that_are_files(complete: Callable[..., list[str]], tmp_path: Path) -> None:

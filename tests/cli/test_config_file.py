@@ -186,7 +186,7 @@ def test_a_preset_in_the_file_and_one_that_is_typed(seen: Callable[..., Any], fo
     configured = seen("cv")
     assert (configured["model"], configured["seeds"]) == ("linear", 3)
     chosen = seen("cv", "--preset", "best")
-    assert (chosen["model"], chosen["partners"], chosen["seeds"]) == ("mlp", ("boosting",), 3)
+    assert (chosen["model"], chosen["base_models"], chosen["seeds"]) == ("mlp", ("boosting",), 3)
 
 
 def test_toml_values_are_settings(seen: Callable[..., Any], folder: Path) -> None:
@@ -237,7 +237,7 @@ def test_every_setting_has_a_variable_and_a_key(
         ("lr = true", "lr in kaggleprice.toml takes a number above 0; found True."),
         ("k = [2]", "k in kaggleprice.toml takes a whole number from 2; found [2]."),
         ("[cv]\nk = 1\nseeds = 0", "k in [cv] of kaggleprice.toml takes a whole number from 2;"),
-        ('shuffle = "yes"', "shuffle in kaggleprice.toml takes true or false; found 'yes'."),
+        ('batch_norm = "yes"', "batch_norm in kaggleprice.toml takes true or false; found 'yes'."),
         (
             "[cv]\nthreads = 2.5",
             "threads in [cv] of kaggleprice.toml takes a whole number from 1 up to 1024; found",
@@ -266,7 +266,7 @@ def test_values_that_are_refused(
         ("LR", "x", "KAGGLEPRICE_LR takes a number above 0; found 'x'."),
         ("K", "-1", "KAGGLEPRICE_K takes a whole number from 2; found '-1'."),
         ("THREADS", "x", "KAGGLEPRICE_THREADS takes a whole number from 1 up to 1024; found 'x'."),
-        ("SHUFFLE", "maybe", "KAGGLEPRICE_SHUFFLE takes true or false; found 'maybe'."),
+        ("BATCH_NORM", "maybe", "KAGGLEPRICE_BATCH_NORM takes true or false; found 'maybe'."),
         ("MODEL", "mpl", "unknown value 'mpl' of KAGGLEPRICE_MODEL; there are: linear, mlp. Did"),
         ("PRESET", "bok", "unknown preset 'bok' from KAGGLEPRICE_PRESET; there are: best, book,"),
     ],
@@ -468,7 +468,7 @@ def test_config_says_where_each_value_came_from(entry: EntryPoint, tmp_path: Pat
         "lr": (0.5, "file", "lr in kaggleprice.toml"),
         "hidden": ([64, 32], "file", "hidden in [cv] of kaggleprice.toml"),
         "seeds": (10, "preset", "preset best"),
-        "partners": (["boosting"], "preset", "preset best"),
+        "base-models": (["boosting"], "preset", "preset best"),
         "impute": ("mean", "preset", "recipe book"),
         "preset": ("best", "file", "preset in kaggleprice.toml"),
         "batch-size": (64, "default", "default"),

@@ -337,7 +337,7 @@ def test_a_terminal_gets_bars_that_go_away(clock: Clock, stderr: Use) -> None:
     def interrupted() -> None:
         with Reporter(clock=clock) as reporter:
             reporter.notice("before")
-            for name, unit in [("training", "epochs"), ("partners", "models")]:
+            for name, unit in [("training", "epochs"), ("base models", "models")]:
                 for done in (1, 2):
                     reporter.advance(name, done, 3, "RMSE 0.5", unit)
                     clock.now += 2

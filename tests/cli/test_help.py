@@ -209,8 +209,8 @@ def test_help_is_light(arguments: list[str]) -> None:
             "--dropout takes numbers from 0 and below 1, as in 0.3 or 0.3/0.1,0.2; found '0.3/2'.",
         ),
         (
-            "cv --partners none,ridge",
-            "unknown value 'none' of --partners; there are: boosting, ridge.",
+            "cv --base-models none,ridge",
+            "unknown value 'none' of --base-models; there are: boosting, ridge.",
         ),
         (
             "cv --model mpl",

@@ -65,7 +65,7 @@ SHOWN = r"\x1b[31m[/] {} [m2]\n::error::x"
 # In one folder, in this order; what is certainly shown.
 COMMANDS: list[tuple[str, int, str]] = [
     ("cv {tiny} --dry-run", 0, SHOWN.format("Area").replace("/", "")),
-    ("cv {tiny} --run a --verbose --partners ridge", 0, SHOWN.format("Area").replace("/", "")),
+    ("cv {tiny} --run a --verbose --base-models ridge", 0, SHOWN.format("Area").replace("/", "")),
     ("cv {tiny} --run b --fail-above 0.001 --summary s.md --junit j.xml", 6, "saved as run b"),
     ("predict", 0, SHOWN.format("Page")),
     ("preprocess", 0, SHOWN.format("Area")),

@@ -93,7 +93,7 @@ def run(**changes: Any) -> Run:
         "scores": {**scores, "networks_oof": 0.14, "oof_error": 0.006},
         "folds": [{"fold": k, "train": 0.1, "validation": 0.11 + k / 100} for k in (1, 2)],
         "members": [{}] * 6,
-        "partners": [],
+        "base_models": [],
         "notes": ["Optimistic: for a reason."],
         "timing": {"seconds": 12.345, "finished": ""},
         "data": {
@@ -130,12 +130,12 @@ def test_numbers_of_cv() -> None:
     ("groups", "said"),
     [([6], ""), ([3, 3], ", in 2 groups of 3"), ([4, 2], ", in 2 groups of up to 4")],
 )
-def test_groups_and_partners(groups: list[int], said: str) -> None:
-    partners = [{"name": "boosting", "oof": 0.13}, {"name": "ridge", "oof": 0.15}]
-    document = cv.cv_document(run(groups=groups, partners=partners))
-    text = shown(cv.cv_view(document, partner_share=0.4))
+def test_groups_and_base_models(groups: list[int], said: str) -> None:
+    base_models = [{"name": "boosting", "oof": 0.13}, {"name": "ridge", "oof": 0.15}]
+    document = cv.cv_document(run(groups=groups, base_models=base_models))
+    text = shown(cv.cv_view(document, base_model_share=0.4))
     assert f"in 12.3 s on cpu (2 threads){said}\n" in text
-    assert "networks 0.1400, boosting 0.1300, ridge 0.1500; partners have 0.4 of" in text
+    assert "networks 0.1400, boosting 0.1300, ridge 0.1500; base models have 0.4 of" in text
 
 
 def test_a_run_of_an_earlier_version_has_no_standard_error() -> None:

@@ -59,7 +59,7 @@ def source_in(folder: Path) -> DatasetRef:
     return DatasetRef(read_competition(folder / "small.toml"), folder / "data")
 
 
-OPTIONS = {"k": 2, "seeds": 2, "epochs": 3, "hidden": (8,), "partners": ("ridge",)}
+OPTIONS = {"k": 2, "seeds": 2, "epochs": 3, "hidden": (8,), "base_models": ("ridge",)}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_training_tells_of_every_stage(training: Recorder) -> None:
         "reading",
         "preparing",
         "training",
-        "partners",
+        "base models",
         "scoring",
         "writing",
     ]
@@ -96,8 +96,8 @@ def test_epochs_members_and_the_score_so_far(training: Recorder) -> None:
     assert told[-1][3].endswith(", 4 members")
 
 
-def test_partners_are_counted(training: Recorder) -> None:
-    assert [(done, total, unit) for _, done, total, _, unit in training.of("partners")] == [
+def test_base_models_are_counted(training: Recorder) -> None:
+    assert [(done, total, unit) for _, done, total, _, unit in training.of("base models")] == [
         (0, 2, "models"),
         (1, 2, "models"),
         (2, 2, "models"),

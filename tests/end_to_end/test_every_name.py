@@ -14,13 +14,14 @@ from small import TEST_ROWS, write_small
 
 import kaggleprice
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
-from kaggleprice.settings import base_models, model, recipe, run, training
+from kaggleprice.settings import base_models, fold_schemes, model, recipe, run, training
 
 # Option → the names that it takes.
 REGISTRIES = {
     "activation": model.ACTIVATIONS,
     "combine": run.COMBINES,
     "dtype": training.DTYPES,
+    "fold_scheme": fold_schemes.FOLD_SCHEMES,
     "embedding": model.EMBEDDINGS,
     "impute": recipe.IMPUTES,
     "init": model.INITIALIZATIONS,
@@ -28,7 +29,7 @@ REGISTRIES = {
     "model": model.MODELS,
     "optimizer": training.OPTIMIZERS,
     "parametrization": model.PARAMETRIZATIONS,
-    "partners": base_models.PARTNERS,
+    "base_models": base_models.BASE_MODELS,
     "recipe": recipe.RECIPES,
     "scale": recipe.SCALES,
     "schedule": training.SCHEDULES,
@@ -62,7 +63,7 @@ def check(toml: Path, **options: Any) -> None:
 )
 def test_every_name_of_an_option(tmp_path: Path, option: str, name: str) -> None:
     more = {"patience": 1} if option == "stop_on" else {}
-    several = option in ("activation", "partners")
+    several = option in ("activation", "base_models")
     check(write_small(tmp_path), **{option: (name,) if several else name}, **more)
 
 

@@ -22,7 +22,7 @@ from kaggleprice.evaluation.cross_validation import CrossValidation, fit_recipes
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.runs.run import Run
-from kaggleprice.settings.base_models import PARTNERS
+from kaggleprice.settings.base_models import BASE_MODELS
 from kaggleprice.settings.run import RunSettings, make_settings
 from kaggleprice.settings.training import Member
 
@@ -53,10 +53,10 @@ def run(tables: Tables, settings: RunSettings) -> CrossValidation:
     return cross_validation.cross_validate(SAMPLE, tables, SPLIT, settings, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("name", PARTNERS)
+@pytest.mark.parametrize("name", BASE_MODELS)
 def test_conformance(tables: Tables, name: str) -> None:
     """What is asked of every entry: a regressor, better than the mean, the same twice."""
-    assert is_regressor(PARTNERS[name].load()(3))
+    assert is_regressor(BASE_MODELS[name].load()(3))
     made = fitted(tables, (name,))
     assert made.names == (name,)
     assert made.train.shape == (1, 3, ROWS)
@@ -87,7 +87,7 @@ def test_trees_depend_on_seed_and_fold(tables: Tables) -> None:
 
 
 def test_garbage_targets_reach_no_base_model_of_their_fold(tables: Tables) -> None:
-    settings = make_settings(options={**TINY, "partners": ("boosting", "ridge")})
+    settings = make_settings(options={**TINY, "base_models": ("boosting", "ridge")})
     held = SPLIT.fold_of_row == 1
     target = np.where(held, 1e9, tables.train.known_target)
     clean = run(tables, settings)
@@ -102,20 +102,20 @@ def test_garbage_targets_reach_no_base_model_of_their_fold(tables: Tables) -> No
 
 def test_the_weights_by_hand(tables: Tables) -> None:
     settings = make_settings(
-        options={**TINY, "partners": ("boosting", "ridge"), "partner_share": 0.3}
+        options={**TINY, "base_models": ("boosting", "ridge"), "base_model_share": 0.3}
     )
     result, alone = run(tables, settings), run(tables, make_settings(options=TINY))
     assert result.base_models is not None
     rows = np.arange(ROWS)
-    partners = result.base_models.train[:, SPLIT.fold_of_row, rows]
-    logs = 0.7 * np.log(alone.oof) + 0.15 * partners[0] + 0.15 * partners[1]
+    base_models = result.base_models.train[:, SPLIT.fold_of_row, rows]
+    logs = 0.7 * np.log(alone.oof) + 0.15 * base_models[0] + 0.15 * base_models[1]
     np.testing.assert_allclose(result.oof, np.exp(logs), rtol=1e-12)
     truth = np.log(tables.train.known_target)
     assert result.scores.oof == pytest.approx(np.sqrt(np.mean((logs - truth) ** 2)))
     assert result.scores.networks_oof == pytest.approx(alone.scores.oof, rel=1e-12)
     assert [p.name for p in result.base_model_scores] == ["boosting", "ridge"]
     for p, score in enumerate(result.base_model_scores):
-        assert score.oof == pytest.approx(np.sqrt(np.mean((partners[p] - truth) ** 2)))
+        assert score.oof == pytest.approx(np.sqrt(np.mean((base_models[p] - truth) ** 2)))
 
 
 def test_without_base_models_the_networks_are_all(tables: Tables) -> None:
@@ -126,18 +126,18 @@ def test_without_base_models_the_networks_are_all(tables: Tables) -> None:
 
 
 def test_test_rows_are_predicted_by_every_fold() -> None:
-    settings = make_settings(options={**TINY, "partners": ("ridge",), "partner_share": 0.5})
+    settings = make_settings(options={**TINY, "base_models": ("ridge",), "base_model_share": 0.5})
     members = [Member(fold, seed) for fold in range(3) for seed in range(2)]
     rng = np.random.default_rng(0)
-    networks, partners = rng.normal(size=(6, 4)), rng.normal(size=(1, 3, 4))
-    everybody = WeightedPredictions(members, networks).with_base_models(partners, settings)
-    expected = 0.5 * networks.mean(axis=0) + 0.5 * partners[0].mean(axis=0)
+    networks, base_models = rng.normal(size=(6, 4)), rng.normal(size=(1, 3, 4))
+    everybody = WeightedPredictions(members, networks).with_base_models(base_models, settings)
+    expected = 0.5 * networks.mean(axis=0) + 0.5 * base_models[0].mean(axis=0)
     np.testing.assert_allclose(np.log(everybody.combine(LOG, None)), expected, rtol=1e-12)
 
 
 def test_a_saved_run_predicts_the_same(tables: Tables, tmp_path: Path) -> None:
     source, runtime = DatasetRef(SAMPLE, tmp_path / "data"), RuntimeConfig(tmp_path / "runs")
-    settings = make_settings(options={**TINY, "partners": ("ridge",)})
+    settings = make_settings(options={**TINY, "base_models": ("ridge",)})
     saved, result = cross_validate(source, settings, runtime)
     kept = Run.read(saved.path).base_models()
     assert kept is not None
@@ -148,7 +148,7 @@ def test_a_saved_run_predicts_the_same(tables: Tables, tmp_path: Path) -> None:
     networks = result.ensemble.predict(load(source).tables.test.features).mean(axis=0)
     expected = np.exp(0.6 * networks + 0.4 * kept.test[0].mean(axis=0))
     np.testing.assert_allclose(made.iloc[:, 1], expected, rtol=1e-6)
-    with pytest.raises(UsageError, match="--partners none"):
+    with pytest.raises(UsageError, match="--base-models none"):
         predict(
             source,
             runtime,
@@ -156,17 +156,17 @@ def test_a_saved_run_predicts_the_same(tables: Tables, tmp_path: Path) -> None:
             output=tmp_path / "b.csv",
         )
     assert not (tmp_path / "b.csv").exists()
-    (saved.path / "votes.safetensors").write_bytes(b"")
-    with pytest.raises(RunFolderError, match=r"votes\.safetensors was truncated or altered"):
+    (saved.path / "base_models.safetensors").write_bytes(b"")
+    with pytest.raises(RunFolderError, match=r"base_models.safetensors was truncated or altered"):
         predict(source, runtime, output=tmp_path / "c.csv")
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"partners": ("boosting", "boosting")}, "partners must differ"),
-        ({"partners": ("ridge",), "partner_share": 0.0}, "above 0 and below 1"),
-        ({"partner_share": 1.0}, "above 0 and below 1"),
+        ({"base_models": ("boosting", "boosting")}, "base models must differ"),
+        ({"base_models": ("ridge",), "base_model_share": 0.0}, "above 0 and below 1"),
+        ({"base_model_share": 1.0}, "above 0 and below 1"),
     ],
 )
 def test_settings_that_cannot_be(options: dict[str, object], words: str) -> None:
@@ -176,4 +176,4 @@ def test_settings_that_cannot_be(options: dict[str, object], words: str) -> None
 
 def test_an_unknown_base_model_is_named() -> None:
     with pytest.raises(UnknownNameError, match="boosting"):
-        make_settings(options={"partners": ("bosting",)})
+        make_settings(options={"base_models": ("bosting",)})

@@ -98,7 +98,7 @@ def test_garbage_features_of_validation_rows_reach_nothing_of_their_fold(case: C
     features.loc[folds == 1, "Street"] = "Canal"
     garbled = Case(Tables(replace(case.tables.train, features=features), case.tables.test))
     for preset, same in [("default", True), ("book", False)]:
-        settings = make_settings(preset, {**TINY, "shuffle": True})
+        settings = make_settings(preset, {**TINY, "fold_scheme": "shuffled"})
         states = [
             run.ensemble.encoding.recipes[1] for run in (case.run(settings), garbled.run(settings))
         ]

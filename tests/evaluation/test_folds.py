@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sklearn.model_selection import BaseCrossValidator, KFold
 
 from kaggleprice.core.errors import DataError, MissingFileError, UnknownNameError, UsageError
-from kaggleprice.evaluation.folds import FOLD_SCHEMES, Folds, make_folds, read_folds
+from kaggleprice.evaluation.folds import Folds, make_folds, read_folds
+from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 
 IDS = np.array(["007", "7", "12", "3", "NA"], dtype=object)
 FOLDS = "Id,fold\n12,5\n007,5\n3,9\nNA,-1\n7,9\n"
@@ -48,10 +49,10 @@ def test_contiguous_folds_where_k_does_not_divide() -> None:
     assert np.bincount(make_folds(8, 3).fold_of_row).tolist() == [3, 3, 2]
 
 
-def test_seed_changes_shuffled_folds_only() -> None:
-    for scheme, same in [("shuffled", False), ("contiguous", True)]:
-        made = [make_folds(50, 5, scheme=scheme, seed=seed).fold_of_row for seed in (0, 1)]
-        assert np.array_equal(*made) is same
+@pytest.mark.parametrize("scheme", FOLD_SCHEMES)
+def test_seed_changes_the_folds_of_seeded_schemes_only(scheme: str) -> None:
+    made = [make_folds(50, 5, scheme=scheme, seed=seed).fold_of_row for seed in (0, 1)]
+    assert np.array_equal(*made) is not FOLD_SCHEMES[scheme].seeded
 
 
 @pytest.mark.parametrize("k", [-1, 0, 1, 11])

@@ -95,7 +95,7 @@ def test_without_importance(made: Made, copied: workflow.RuntimeConfig) -> None:
     ("transform", "metric", "options", "axis"),
     [
         ("none", "mae", {}, "predicted - true"),
-        ("log1p", "log1p_rmse", {"partners": ("boosting",), "seeds": 1}, "log(1 + Pr<ice)"),
+        ("log1p", "log1p_rmse", {"base_models": ("boosting",), "seeds": 1}, "log(1 + Pr<ice)"),
     ],
 )
 def test_other_targets(
@@ -112,7 +112,7 @@ def test_other_targets(
     assert axis in page.text
     assert ("log axis)" in page.text.split("predicted Pr<ice")[1][:60]) == (transform == "log1p")
     # Importance is that of the networks alone, which the page must say.
-    assert ("(boosting)" in page.text) == ("partners" in options)
+    assert ("(boosting)" in page.text) == ("base_models" in options)
 
 
 def test_test_rows_are_predicted_as_predict_does(made: Made, report: Report) -> None:

@@ -23,7 +23,7 @@ def test_a_preset_is_called_by_its_name(name: str) -> None:
     ("preset", "options", "short"),
     [
         ("default", {"k": 3}, "default: k 3"),
-        ("default", {"shuffle": False}, "default: no-shuffle"),
+        ("default", {"fold_scheme": "contiguous"}, "default: fold-scheme contiguous"),
         ("default", {"seeds": 2, "epochs": 2}, "fast: epochs 2"),
         ("default", {"lr": 0.02, "epochs": 9}, "default: lr 0.02, epochs 9"),
         # Two presets need as many options beside them: the default, which need not be typed.
@@ -32,7 +32,7 @@ def test_a_preset_is_called_by_its_name(name: str) -> None:
         ("book", {"seeds": 20, "engineering": True}, "book: engineering, seeds 20"),
         ("default", {"recipe": "book"}, "default: recipe book"),
         ("best", {"k": 3}, "best: k 3"),
-        ("best", {"partners": ("boosting", "ridge")}, "best: partners boosting,ridge"),
+        ("best", {"base_models": ("boosting", "ridge")}, "best: base-models boosting,ridge"),
         (
             "default",
             {"activation": ("gelu",), "dropout": ((0.3, 0.1), (0.2,)), "clip": None},

@@ -38,7 +38,7 @@ def test_an_old_run_is_read(old: Run) -> None:
     assert [run.state for run in list_runs(old.path.parent.parent)] == [FINISHED]
     assert {file.state for file in old.stored_files()} == {"ok", "later"}
     assert (old.competition, old.metric.name, old.members) == ("sample", "log_rmse", 3)
-    assert old.settings.partners == ("boosting",)
+    assert old.settings.base_models == ("boosting",)
     assert [len(validation) for _, validation in old.folds()] == [200, 200, 200]
     assert [line.epoch for line in old.history()] == [1, 1, 1, 2, 2, 2]
     base_models = old.base_models()

@@ -125,7 +125,7 @@ def test_files(made: Made) -> None:
 
 def test_record(made: Made) -> None:
     record = json.loads((made.run.path / "run.json").read_text(encoding="utf-8"))
-    assert record["schema_version"] == 2
+    assert record["schema_version"] == 3
     assert (record["run"], record["competition"]) == ("mlp-001", "small")
     assert (record["metric"], record["device"], record["threads"]) == ("log_rmse", "cpu", 1)
     assert set(record["versions"]) >= {"kaggleprice", "python", "numpy", "pandas", "torch"}

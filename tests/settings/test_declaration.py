@@ -74,8 +74,8 @@ def test_what_help_says_is_true(name: str) -> None:
         ("dropout", ["0.3", "0.1,0.2"], ((0.3,), (0.1, 0.2))),
         ("activation", "gelu / tanh/gelu", ("gelu", "tanh", "gelu")),
         ("activation", ["gelu", "relu"], ("gelu", "relu")),
-        ("partners", "ridge", ("ridge",)),
-        ("partners", "none", ()),
+        ("base_models", "ridge", ("ridge",)),
+        ("base_models", "none", ()),
         ("embedding", "none", "none"),
         ("frequencies", "4", 4),
         ("soft_bound", "2", 2.0),
@@ -100,7 +100,7 @@ REFUSED: list[tuple[str, Any]] = [
     *[("clip_norm", value) for value in (0.0, -1.0, math.nan, "")],
     *[(name, 0) for name in ("patience", "history_every", "seeds", "min_rows", "frequencies")],
     *[("stop_share", value) for value in (0.0, 1.0, math.nan)],
-    *[("partner_share", value) for value in (0, 1, "half")],
+    *[("base_model_share", value) for value in (0, 1, "half")],
     *[("k", value) for value in (-1, 0, 1, [2])],
     *[(name, value) for name in ("seed", "fold_seed") for value in (-1, 2**32)],
     *[("dropout", value) for value in (1.0, -0.1, math.nan, (), "half", "", "0.3/2")],
@@ -138,7 +138,7 @@ def test_values_that_are_refused(name: str, value: Any) -> None:
         ("clip", "a number above 0, or none"),
         ("hidden", "whole numbers from 1, as in 256,128"),
         ("dropout", "numbers from 0 and below 1, as in 0.3 or 0.3/0.1,0.2"),
-        ("shuffle", "true or false"),
+        ("batch_norm", "true or false"),
     ],
 )
 def test_bounds_in_words(name: str, takes: str) -> None:
@@ -160,8 +160,8 @@ def test_an_unknown_name_lists_the_valid_ones(name: str) -> None:
 def test_an_unknown_name_names_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean 'tanh'\?$"):
         SETTINGS["activation"].parse("gelu/tahn")
-    with pytest.raises(UnknownNameError, match="unknown value 'none' of partners"):
-        SETTINGS["partners"].parse("none,ridge")
+    with pytest.raises(UnknownNameError, match="unknown value 'none' of base_models"):
+        SETTINGS["base_models"].parse("none,ridge")
 
 
 RATES = st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=3).map(tuple)

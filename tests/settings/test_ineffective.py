@@ -13,8 +13,8 @@ from kaggleprice.settings.run import make_settings
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"partner_share": 0.2}, ["--partner-share has no effect without --partners."]),
-        ({"partner_share": 0.2, "partners": ("ridge",)}, []),
+        ({"base_model_share": 0.2}, ["--base-model-share has no effect without --base-models."]),
+        ({"base_model_share": 0.2, "base_models": ("ridge",)}, []),
         (
             {"embedding": "none", "frequencies": 3, "frequency_scale": 0.2},
             [
@@ -32,8 +32,11 @@ from kaggleprice.settings.run import make_settings
             ["--stop-share has no effect with --stop-on validation."],
         ),
         (
-            {"fold_seed": 3, "shuffle": False},
-            ["--fold-seed has no effect with --no-shuffle: folds are contiguous."],
+            {"fold_seed": 3, "fold_scheme": "contiguous"},
+            [
+                "--fold-seed has no effect with --fold-scheme contiguous: "
+                "no seed changes these folds."
+            ],
         ),
         (
             {"seeds": 2, "activation": ("gelu", "tanh", "relu")},

@@ -36,7 +36,7 @@ def test_more_work_scores_better() -> None:
 
 
 def test_default_is_networks_only() -> None:
-    assert [name for name, preset in PRESETS.items() if preset.settings.partners] == ["best"]
+    assert [name for name, preset in PRESETS.items() if preset.settings.base_models] == ["best"]
 
 
 @pytest.mark.parametrize("command", ["cv", "predict"])

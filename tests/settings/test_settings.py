@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from other_settings import OTHER
 
 from kaggleprice.core.errors import KagglePriceError, UnknownNameError, UsageError
-from kaggleprice.settings.base_models import PARTNERS
+from kaggleprice.settings.base_models import BASE_MODELS
 from kaggleprice.settings.declaration import ConflictError
 from kaggleprice.settings.model import (
     ACTIVATIONS,
@@ -95,7 +95,7 @@ def test_book_preset_is_the_chapters() -> None:
         "clip_norm": None,
         "patience": None,
         "k": 5,
-        "shuffle": False,
+        "fold_scheme": "contiguous",
         "seeds": 1,
         "combine": "arithmetic",
         "impute": "mean",
@@ -139,8 +139,8 @@ def turns(layers: int) -> st.SearchStrategy[tuple[tuple[float, ...], ...]]:
             "combine": st.none() | st.sampled_from(sorted(COMBINES)),
             "seed": st.integers(0, 2**32 - 1),
             "k": st.integers(2, 99),
-            "partners": st.lists(st.sampled_from(sorted(PARTNERS)), unique=True).map(tuple),
-            "partner_share": st.floats(0.01, 0.99),
+            "base_models": st.lists(st.sampled_from(sorted(BASE_MODELS)), unique=True).map(tuple),
+            "base_model_share": st.floats(0.01, 0.99),
         },
     ),
     st.lists(st.integers(1, 999), max_size=4).flatmap(
@@ -164,7 +164,7 @@ def test_record_round_trip_through_json(
         ({"model": {"activation": ["nothing"]}}, "'nothing' of activation"),
         ({"model": None}, "model"),
         ({"k": 1}, "k: "),
-        ({"partners": ["ridge", "ridge"]}, "partners must differ"),
+        ({"base_models": ["ridge", "ridge"]}, "base models must differ"),
     ],
 )
 def test_record_that_is_none(change: dict[str, Any], named: str) -> None:
@@ -191,9 +191,9 @@ def test_rates_that_do_not_fit_the_layers(dropout: str) -> None:
     )
 
 
-def test_partners_differ() -> None:
-    with pytest.raises(ConflictError, match="partners must differ"):
-        make_settings(options={"partners": "ridge,ridge"})
+def test_base_models_differ() -> None:
+    with pytest.raises(ConflictError, match="base models must differ"):
+        make_settings(options={"base_models": "ridge,ridge"})
 
 
 @pytest.mark.parametrize("name", ["speed", "help", "recipe_name", "training"])

@@ -34,7 +34,15 @@ from kaggleprice.training.train import train
 
 # Settings that say nothing without folds, a competition or a run folder; `random_state` is `seed`.
 _NOT_HERE = {
-    *("k", "shuffle", "fold_seed", "stop_on", "history_every", "partners", "partner_share"),
+    *(
+        "k",
+        "fold_scheme",
+        "fold_seed",
+        "stop_on",
+        "history_every",
+        "base_models",
+        "base_model_share",
+    ),
     *("seed", "recipe", "engineering"),
 }
 _SETTINGS = [setting for name, setting in OPTIONS.items() if name not in _NOT_HERE]

@@ -43,7 +43,7 @@ def cv_document(
         expected=expected_score(record),
         folds=record["folds"],
         members=len(record["members"]),
-        partners=record["partners"],
+        base_models=record["base_models"],
         seconds=record["timing"]["seconds"],
         device=record["device"],
         threads=record["threads"],
@@ -96,7 +96,7 @@ def paired_difference(difference: Difference) -> PairedDifference:
 
 def cv_view(
     document: CvDocument,
-    partner_share: float = 0.0,
+    base_model_share: float = 0.0,
     earlier: Comparison | None = None,
     steps: Sequence[Step] = (),
 ) -> Group:
@@ -104,7 +104,7 @@ def cv_view(
 
     Args:
         document: what to show.
-        partner_share: how much of the vote its partners have, if it has any.
+        base_model_share: the weight of its base models together, if it has any.
         earlier: how it does beside the best run before it.
         steps: commands to go on with.
     """
@@ -118,7 +118,10 @@ def cv_view(
         "or a little less",
         *([difference_text(earlier)] if earlier is not None and earlier.by_row else []),
         fit_sentence(scores["train_mean"], scores["fold_mean"]),
-        *[f"{line}; partners have {partner_share:g} of the vote" for line in alone_lines(document)],
+        *[
+            f"{line}; base models have {base_model_share:g} of the weight"
+            for line in alone_lines(document)
+        ],
         *document.notes,
         f"{document.members} members ({folds} folds x {document.members // folds}) trained "
         f"together in {trained_text(document)}",
@@ -145,8 +148,11 @@ def trained_text(document: CvDocument | RunsShowDocument) -> str:
 
 
 def alone_lines(document: CvDocument | RunsShowDocument) -> list[str]:
-    """Say what the networks and each partner score alone; nothing without partners."""
-    alone = [f"{partner['name']} {score_text(partner['oof'])}" for partner in document.partners]
+    """Say what the networks and each base model score alone; nothing without any."""
+    alone = [
+        f"{base_model['name']} {score_text(base_model['oof'])}"
+        for base_model in document.base_models
+    ]
     networks = f"networks {score_text(document.scores['networks_oof'])}"
     return [f"pooled score of each alone: {', '.join([networks, *alone])}"] if alone else []
 

@@ -35,7 +35,7 @@ def plan_document(plan: Plan) -> PlanDocument:
 
 def plan_view(plan: PlanDocument) -> Group:
     """Show a plan: read, train, write, how long."""
-    partners = plan.settings["partners"]
+    base_models = plan.settings["base_models"]
     rows = [("read", f"{file.path} ({file.bytes:,} bytes)") for file in plan.files]
     rows += [("fetch", path) for path in plan.fetched]
     lines = ["Nothing was trained or written (--dry-run)."]
@@ -46,10 +46,10 @@ def plan_view(plan: PlanDocument) -> Group:
         lines.insert(
             0,
             f"Training would take {about} on {plan.device} ({threads_text(plan.threads)}), by "
-            f"steps measured just now; then scoring{' and the partners' if partners else ''}.",
+            f"steps measured just now; then scoring{' and base models' if base_models else ''}.",
         )
-    if partners:
-        rows.append(("fit", f"{', '.join(partners)}, once per fold"))
+    if base_models:
+        rows.append(("fit", f"{', '.join(base_models)}, once per fold"))
     if plan.resumes is not None:
         rows.append(("resume", f"{plan.resumes}, the checkpoint of this run"))
     rows.append(("write", plan.path))

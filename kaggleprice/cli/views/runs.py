@@ -168,7 +168,7 @@ def show_document(run: Run, files: Sequence[StoredFile]) -> RunsShowDocument:
         scores=record["scores"],
         folds=record["folds"],
         members=record["members"],
-        partners=record["partners"],
+        base_models=record["base_models"],
         notes=record["notes"],
         preset=preset,
         changed=changed,
