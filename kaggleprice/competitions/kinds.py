@@ -1,0 +1,197 @@
+"""Kinds of columns: what a column's cells mean, and the features that they become.
+
+A competition says of a column, in its table `[kinds]`, that it is
+
+    "number"               as text as well: `1,234.5`, `€ 12`, `12 kg`, `45 %`
+    "category"             whatever it looks like, such as a code of digits
+    "date"                 or "date %d/%m/%Y", the format of `datetime.strptime`
+    ["low", "mid", "high"] an order, lowest first; it becomes 0, 1, 2
+    "drop"                 no feature
+
+A column that is not named is a number where every cell is one, and a category otherwise. All of
+this looks at one cell at a time and learns nothing, so it happens once, when the files are read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggleprice.core.errors import DataError
+
+Kind: TypeAlias = str | tuple[str, ...]
+Floats = NDArray[np.float64]
+
+NUMBER, CATEGORY, DATE, DROP = "number", "category", "date", "drop"
+KINDS = {
+    NUMBER: "a number, also with a unit, a currency or marks between thousands",
+    CATEGORY: "one of several levels",
+    DATE: "a date or time; `date %d/%m/%Y` gives its format",
+    DROP: "no feature",
+}
+# In the order in which they are tried; of two that fit all cells the first one is taken.
+DATE_FORMATS = (
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%dT%H:%M:%SZ",
+    "%Y/%m/%d",
+    "%Y/%m/%d %H:%M:%S",
+    "%d.%m.%Y",
+    "%d.%m.%Y %H:%M",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M",
+    "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M:%S",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%d-%b-%Y",
+    "%Y-%m",
+    "%Y%m%dT%H%M%S",
+)
+# A sign, an amount with its marks, and what stands before and after it.
+_AMOUNT = re.compile(
+    r"\s*(?P<before>[^\d+\-.,\s]{0,4})\s*(?P<sign>[-+]?)\s*(?P<before2>[^\d+\-.,\s]{0,4})\s*"
+    r"(?P<digits>\d[\d.,'\u00a0\u202f ]*|[.,]\d+)(?P<exponent>[eE][-+]?\d+)?"
+    r"\s*(?P<after>[^\d]{0,12}?)\s*"
+)
+_EPOCH = np.datetime64("1970-01-01", "D")
+
+
+def parse_amount(cell: str, decimal: str = ".") -> tuple[float, str] | None:
+    """Return the number and the unit in a text such as `€ 1,234.5`; None where there is none.
+
+    Args:
+        cell: the text.
+        decimal: the mark before the fraction.
+    """
+    found = _AMOUNT.fullmatch(cell)
+    if found is None:
+        return None
+    digits = re.sub(r"['\u00a0\u202f ]", "", found["digits"])
+    other = "," if decimal == "." else "."
+    whole, _, fraction = digits.partition(decimal)
+    groups = whole.split(other)
+    grouped = len(groups) > 1
+    if grouped and (not 1 <= len(groups[0]) <= 3 or any(len(group) != 3 for group in groups[1:])):
+        return None
+    number = f"{found['sign']}{''.join(groups)}.{fraction or '0'}{found['exponent'] or ''}"
+    try:
+        value = float(number)
+    except ValueError:
+        return None
+    unit = f"{found['before']}{found['before2']}{found['after']}".strip()
+    return value, unit
+
+
+def find_date_formats(cells: Sequence[str]) -> list[str]:
+    """Return the formats in `DATE_FORMATS` by which every one of the texts is a date."""
+    texts = pd.Series(list(cells), dtype=object)
+    first = texts.head(20)
+    return [
+        form
+        for form in DATE_FORMATS
+        if len(first)
+        and pd.to_datetime(first, format=form, errors="coerce").notna().all()
+        and pd.to_datetime(texts, format=form, errors="coerce").notna().all()
+    ]
+
+
+def apply_kinds(
+    frame: pd.DataFrame, kinds: Mapping[str, Kind], decimal: str, where: str
+) -> pd.DataFrame:
+    """Return a frame in which each column of a stated kind is replaced by its features.
+
+    Args:
+        frame: n rows, as read: numbers, and categories of text.
+        kinds: column to kind; columns that the frame lacks are passed over.
+        decimal: the mark before the fraction in texts.
+        where: the file, for error messages.
+
+    Raises:
+        DataError: where a cell is not of the kind; it names the column and the cell.
+    """
+    made: dict[str, pd.Series] = {}
+    for name in map(str, frame):
+        column, kind = frame[name], kinds.get(name, CATEGORY)
+        if kind == DROP:
+            continue
+        numeric = pd.api.types.is_numeric_dtype(column)
+        if kind == CATEGORY or (kind == NUMBER and numeric):
+            made[name] = column
+            continue
+        column = column.astype(str).where(column.notna()) if numeric else column
+        codes, levels = pd.factorize(column)
+        expanded = _expand(name, [str(level) for level in levels], kind, decimal, where)
+        for feature, values in expanded.items():
+            made[feature] = pd.Series(np.append(values, np.nan)[codes], index=frame.index)
+    return pd.DataFrame(made, index=frame.index, copy=False)
+
+
+def _expand(
+    name: str, levels: list[str], kind: Kind, decimal: str, where: str
+) -> dict[str, Floats]:
+    """Return the features of each of a column's distinct texts: name to values, shape (L,)."""
+    if isinstance(kind, tuple):
+        places = {level: float(place) for place, level in enumerate(kind)}
+        _refuse([t for t in levels if t not in places], name, f"one of {', '.join(kind)}", where)
+        return {name: np.array([places[level] for level in levels], dtype=np.float64)}
+    if kind == NUMBER:
+        amounts = [parse_amount(level, decimal) for level in levels]
+        wrong = [t for t, amount in zip(levels, amounts, strict=True) if amount is None]
+        _refuse(wrong, name, "a number", where)
+        return {name: np.array([a[0] for a in amounts if a is not None], dtype=np.float64)}
+    return _date_parts(name, levels, kind.removeprefix(DATE).strip(), where)
+
+
+def _refuse(wrong: Sequence[str], name: str, expected: str, where: str) -> None:
+    if wrong:
+        raise DataError(
+            f"{where}: column {name!r} must hold {expected}, found {wrong[0]!r}; if that means "
+            f"a missing value, add it to `missing_values`, or give the column another kind in "
+            "`[kinds]`."
+        )
+
+
+def _date_parts(name: str, levels: list[str], form: str, where: str) -> dict[str, Floats]:
+    """Return parts and cycles of dates, and the days since 1970; the clock where it varies."""
+    if not form:
+        forms = find_date_formats(levels)
+        if not forms and levels:
+            _refuse(levels[:1], name, "dates of one common format", where)
+        form = forms[0] if forms else DATE_FORMATS[0]
+    dates = pd.to_datetime(pd.Series(levels, dtype=object), format=form, errors="coerce")
+    _refuse([t for t, d in zip(levels, dates, strict=True) if pd.isna(d)], name, form, where)
+    if dates.dt.tz is not None:
+        dates = dates.dt.tz_convert(None)
+    days = (dates - pd.Timestamp(_EPOCH)) / pd.Timedelta(days=1)
+    hours = dates.dt.hour + dates.dt.minute / 60
+    parts: dict[str, pd.Series] = {
+        "year": dates.dt.year,
+        "month": dates.dt.month,
+        "day": dates.dt.day,
+        "weekday": dates.dt.weekday,
+        "days": days,
+        **_cycle("year", dates.dt.dayofyear / 365.25),
+        **_cycle("week", dates.dt.weekday / 7),
+    }
+    if "%H" in form:
+        parts |= {"hour": hours, **_cycle("day", hours / 24)}
+    return {f"{name} {part}": values.to_numpy(dtype=np.float64) for part, values in parts.items()}
+
+
+def _cycle(name: str, turns: pd.Series) -> dict[str, pd.Series]:
+    angle = 2 * np.pi * turns
+    return {f"{name} sin": np.sin(angle), f"{name} cos": np.cos(angle)}

@@ -1,0 +1,388 @@
+"""Looking at files never seen before: what each of them is, and what a competition's keys may be.
+
+Every guess has a reason and says whether it is sure. Nothing is decided here: a person, or `--yes`,
+takes the guesses, and they are written to a `competition.toml` that can be edited.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggleprice.competitions.csv_format import CsvFormat, find_format
+from kaggleprice.competitions.kinds import (
+    DATE,
+    DROP,
+    NUMBER,
+    Kind,
+    find_date_formats,
+    parse_amount,
+)
+from kaggleprice.core.errors import DataError, UsageError
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+# What runs and predictions write.
+_OURS = ("submission.csv", "oof.csv", "folds.csv", "history.csv")
+# Rows that are looked at; more of them seldom change a guess.
+_ROWS = 50_000
+_MARKERS = frozenset(
+    "? - -- . NA N/A n/a na NaN nan NULL null None none #N/A missing Missing unknown".split()
+)
+_ID_NAME = re.compile(r"(?i)(?:.*[_ .-])?(?:id|index|key)|.*[a-z]I[dD]|I[dD][_A-Z].*|Unnamed: 0|")
+_TARGET_NAMES = ("target", "y", "label", "price", "saleprice", "value", "count", "sales")
+# Lowest first; a column of some of these words, whatever their case, has this order.
+_ORDERS: tuple[tuple[str, ...], ...] = (
+    ("Po", "Fa", "TA", "Gd", "Ex"),
+    ("Poor", "Fair", "Average", "Good", "Excellent"),
+    ("Fair", "Good", "Very Good", "Premium", "Ideal"),
+    ("I3", "I2", "I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF", "FL"),
+    ("low", "medium", "high"),
+    ("low", "moderate", "high"),
+    ("very low", "low", "medium", "high", "very high"),
+    ("small", "medium", "large"),
+    ("XXS", "XS", "S", "M", "L", "XL", "XXL", "XXXL"),
+    ("never", "rarely", "sometimes", "often", "always"),
+    ("cold", "warm", "hot"),
+    ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+)
+_CURRENCY = re.compile(r"[A-Z]{3}|R\$|Rs\.?|kr\.?|US\$")
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A value for one key of a competition.
+
+    Attributes:
+        value: the value; None for "there is none".
+        reason: why, in a few words.
+        sure: whether nothing else is likely.
+    """
+
+    value: Any
+    reason: str
+    sure: bool = True
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a competition.
+
+    Attributes:
+        train: rows with the target.
+        test: rows without; None where there is no such file.
+        sample: a sample submission; None where there is none.
+    """
+
+    train: Path
+    test: Path | None = None
+    sample: Path | None = None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a competition's keys may be.
+
+    Attributes:
+        files: of the competition.
+        csv_format: how the training file is written.
+        keys: `id_column`, `target_column`, `target_transform`, `metric` and `missing_values`.
+        kinds: those of columns that are no plain numbers or categories.
+        warnings: sentences on what looks like a leak.
+    """
+
+    files: Files
+    csv_format: CsvFormat
+    keys: Mapping[str, Guess]
+    kinds: Mapping[str, Guess]
+    warnings: Sequence[str] = field(default=())
+
+
+def find_files(paths: Sequence[Path]) -> Files:
+    """Tell training, test and sample file from each other, by their names and their columns.
+
+    Args:
+        paths: one folder, or files.
+
+    Raises:
+        UsageError: where there is no training file among them, or two files may be it.
+    """
+    folder = paths[0] if len(paths) == 1 and paths[0].is_dir() else None
+    found = sorted(folder.iterdir()) if folder else list(paths)
+    if folder:
+        found = [p for p in found if p.name.lower().endswith(SUFFIXES) and p.name not in _OURS]
+    where = str(folder or ", ".join(map(str, paths)))
+    headers = {path: frozenset(read_cells(path, find_format(path), 1).columns) for path in found}
+    if not headers:
+        raise UsageError(f"{where}: there are no tables ({', '.join(SUFFIXES)}).")
+    samples = [p for p in headers if re.search("(?i)sample|submission", p.name)]
+    rest = [path for path in headers if path not in samples]
+    tests = [p for p in rest if re.search("(?i)test", p.name)] if len(rest) > 1 else []
+    trains = [p for p in rest if p not in tests and re.search("(?i)train", p.name)]
+    if not tests and len(rest) == 2:
+        # The test file lacks the target.
+        tests = [min(rest, key=lambda path: len(headers[path]))]
+    trains = trains or [path for path in rest if path not in tests]
+    if len(trains) != 1 or len(tests) > 1 or len(samples) > 1:
+        names = ", ".join(path.name for path in headers)
+        raise UsageError(
+            f"{where}: which of {names} is the training file, and which the test file? "
+            "Name them with --train and --test."
+        )
+    return Files(trains[0], next(iter(tests), None), next(iter(samples), None))
+
+
+def read_cells(path: Path, csv_format: CsvFormat, rows: int = _ROWS) -> pd.DataFrame:
+    """Read a table's first rows as text, exactly as it stands; an empty cell is an empty text.
+
+    Raises:
+        DataError: where it cannot be read.
+    """
+    try:
+        return pd.read_csv(
+            path,
+            sep=csv_format.separator,
+            encoding=csv_format.encoding,
+            dtype=str,
+            keep_default_na=False,
+            index_col=False,
+            nrows=rows,
+        )
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}.") from None
+
+
+def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Proposal:
+    """Look at a competition's files, and guess what was not said.
+
+    Args:
+        files: of the competition.
+        given: keys of `Proposal.keys` that are known, and their values.
+        kinds: columns whose kind is known.
+
+    Raises:
+        DataError: where a file cannot be read.
+        UsageError: where a named column is not there, or no column can be the target.
+    """
+    csv_format = find_format(files.train)
+    train = read_cells(files.train, csv_format)
+    test = read_cells(files.test, find_format(files.test)) if files.test else None
+    sample = read_cells(files.sample, find_format(files.sample)) if files.sample else None
+    for key in ("id_column", "target_column"):
+        if given.get(key) is not None and given[key] not in train:
+            raise UsageError(
+                f"{files.train} has no column {given[key]!r}; there are: {', '.join(train)}."
+            )
+    known = {key: Guess(value, "given") for key, value in given.items()}
+    target = known.get("target_column") or _guess_target(train, test, sample, csv_format.decimal)
+    rest = [c for c in train if c != target.value]
+    both = rest if test is None else [c for c in rest if c in test]
+    cells = {c: _cells_of(c, train, test) for c in both}
+    markers: dict[str, str] = {}
+    found: dict[str, Guess] = {}
+    for column in both:
+        kind = _guess_kind(column, cells[column], csv_format.decimal, markers)
+        if kind is not None:
+            found[column] = kind
+    found |= {
+        c: Guess(DROP, f"only in {files.train.name}: it may know the target")
+        for c in rest
+        if c not in both
+    }
+    if test is not None:
+        found |= {
+            c: Guess(DROP, f"only in {test_name(files)}")
+            for c in test
+            if c not in train and c != target.value
+        }
+    identity = known.get("id_column") or _guess_id(both, cells, sample, found)
+    found |= {column: Guess(kind, "given") for column, kind in kinds.items()}
+    number = _numbers(train[target.value], csv_format.decimal)
+    keys = {
+        "id_column": identity,
+        "target_column": target,
+        **_guess_scale(number, known),
+        "missing_values": known.get("missing_values") or _guess_missing(markers),
+    }
+    used = [c for c in both if found.get(c, Guess("", "")).value != DROP]
+    warnings = _find_leaks(train, used, target.value, identity.value, number, csv_format.decimal)
+    return Proposal(files, csv_format, keys, found, warnings)
+
+
+def test_name(files: Files) -> str:
+    """Return the name of the test file; empty where there is none."""
+    return files.test.name if files.test else ""
+
+
+def _cells_of(column: str, train: pd.DataFrame, test: pd.DataFrame | None) -> pd.Series:
+    parts = [train[column]] if test is None else [train[column], test[column]]
+    return pd.concat(parts, ignore_index=True).str.strip()
+
+
+def _numbers(cells: pd.Series, decimal: str) -> NDArray[np.float64]:
+    """Return texts as numbers, NaN for what is none; shape (n,)."""
+    texts = cells.str.replace(",", ".", regex=False) if decimal == "," else cells
+    return pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
+
+
+def _guess_target(
+    train: pd.DataFrame, test: pd.DataFrame | None, sample: pd.DataFrame | None, decimal: str
+) -> Guess:
+    if sample is not None:
+        named = [c for c in sample.columns[1:] if c in train]
+        if len(named) == 1:
+            return Guess(named[0], "the sample submission has it")
+    lacking = list(train) if test is None else [c for c in train if c not in test]
+    if not lacking:
+        raise UsageError(
+            "the training file has no column that the test file lacks; name the target with "
+            "--target."
+        )
+    if len(lacking) == 1:
+        return Guess(lacking[0], "the one column that the test file lacks")
+    if test is not None:
+        values = {c: _numbers(train[c], decimal) for c in lacking}
+        for column in lacking:
+            others = [values[c] for c in lacking if c != column]
+            if len(others) > 1 and np.array_equal(np.sum(others, axis=0), values[column]):
+                rest = " + ".join(c for c in lacking if c != column)
+                return Guess(column, f"it is {rest}, and the test file lacks all of them")
+    named = [c for c in lacking if c.lower() in _TARGET_NAMES]
+    if len(named) == 1:
+        return Guess(named[0], "its name", sure=False)
+    return Guess(lacking[-1], "the last column that may be it", sure=False)
+
+
+def _guess_kind(
+    column: str, cells: pd.Series, decimal: str, markers: dict[str, str]
+) -> Guess | None:
+    """Return the kind of a column that is no plain number or category; note missing markers."""
+    levels = cells[cells != ""].unique()
+    numeric = _is_number(levels, decimal)
+    texts = [str(level) for level in levels[~numeric]]
+    if not len(levels) or not texts:
+        return None
+    if numeric.any() and set(texts) <= _MARKERS:
+        markers.update(dict.fromkeys(texts, column))
+        return None
+    plain = [str(level) for level in levels if level not in _MARKERS]
+    if not plain:
+        return None
+    forms = find_date_formats(plain)
+    if forms:
+        markers.update({t: column for t in texts if t in _MARKERS})
+        other = f"; {forms[1]} would fit as well" if len(forms) > 1 else ""
+        return Guess(f"{DATE} {forms[0]}", f"such as {plain[0]}{other}", sure=len(forms) == 1)
+    lower = {text.lower() for text in plain}
+    for order in _ORDERS:
+        words = [word.lower() for word in order]
+        if len(lower) > 1 and lower <= set(words):
+            spelled = {text.lower(): text for text in plain}
+            named = tuple(spelled[word] for word in words if word in spelled)
+            return Guess(named, "words of a known order")
+    amounts = [parse_amount(text, decimal) for text in plain]
+    units = {amount[1] for amount in amounts if amount is not None}
+    if None not in amounts and len(units) <= 1 and all(map(_is_unit, units)):
+        markers.update({t: column for t in texts if t in _MARKERS})
+        return Guess(NUMBER, f"such as {plain[0]}")
+    return None
+
+
+def _is_number(levels: Any, decimal: str) -> NDArray[np.bool_]:
+    return np.isfinite(_numbers(pd.Series(levels, dtype=str), decimal))
+
+
+def _is_unit(unit: str) -> bool:
+    """Whether a text beside a number is a unit of measure or a currency, and no part of a code."""
+    symbols = all(unicodedata.category(c) in ("Sc", "Po", "So") for c in unit)
+    return symbols or bool(_CURRENCY.fullmatch(unit)) or unit in _UNITS
+
+
+_UNITS = frozenset(
+    "mm cm m km in inch ft mi sqft sqm m2 m² ft2 ft² ha acres mg g kg lb lbs t ml l cl gal kW kWh "
+    "hp bhp CC cc kmpl km/l mpg km/kg rpm V W A Hz kHz MHz GHz KB MB GB TB s sec min h hr hrs hours "
+    "days weeks months years yrs % °C °F C F K pcs kph km/h mph".split()
+)
+
+
+def _guess_id(
+    both: Sequence[str],
+    cells: Mapping[str, pd.Series],
+    sample: pd.DataFrame | None,
+    kinds: Mapping[str, Guess],
+) -> Guess:
+    if sample is not None and sample.columns[0] in both:
+        return Guess(sample.columns[0], "the first column of the sample submission")
+    distinct = {c: cells[c].nunique() / max(len(cells[c]), 1) for c in both}
+    named = [c for c in both if _ID_NAME.fullmatch(c) and distinct[c] > 0.9]
+    if named:
+        repeats = "" if distinct[named[0]] == 1 else ", though some repeat"
+        return Guess(named[0], f"its name, and a value of its own in nearly every row{repeats}")
+    dates = [c for c in both if c in kinds and str(kinds[c].value).startswith(DATE)]
+    unique = [c for c in dates if distinct[c] == 1]
+    if unique:
+        return Guess(unique[0], "a time of its own in every row; it is a feature as well")
+    return Guess(None, "no column has a value of its own in every row; row numbers stand in")
+
+
+def _guess_scale(target: NDArray[np.float64], known: Mapping[str, Guess]) -> dict[str, Guess]:
+    """Return guesses of target transform and metric, from the distribution of the target."""
+    from scipy.stats import skew
+
+    observed = target[np.isfinite(target)]
+    transform, reason = "none", "its values are not spread over orders of magnitude"
+    if len(observed) and observed.min() >= 0:
+        low, high = np.quantile(observed, [0.01, 0.99])
+        before, after = skew(observed), skew(np.log1p(observed))
+        if before >= 1 and abs(after) < before and high >= 6 * max(low, 1e-9):
+            transform = "log1p"
+            reason = f"from 0 up, skewed ({before:.1f}; {after:.1f} after log(1 + y))"
+    metric = known.get("metric")
+    if metric is None:
+        name = "rmsle" if transform == "log1p" else "rmse"
+        metric = Guess(name, f"suits the target: {reason}; no file tells it", sure=False)
+    elif metric.value in ("log_rmse", "log1p_rmse", "rmsle"):
+        transform, reason = "log" if metric.value == "log_rmse" else "log1p", "that of the metric"
+    return {
+        "target_transform": known.get("target_transform") or Guess(transform, reason),
+        "metric": metric,
+    }
+
+
+def _guess_missing(markers: Mapping[str, str]) -> Guess:
+    if not markers:
+        return Guess(["NA"], "the usual marker; an empty cell is missing as well")
+    reasons = [f"{text!r} in {column!r}" for text, column in list(markers.items())[:3]]
+    return Guess(["NA", *sorted(set(markers) - {"NA"})], f"beside numbers: {', '.join(reasons)}")
+
+
+def _find_leaks(
+    train: pd.DataFrame,
+    used: Sequence[str],
+    target: str,
+    identity: str | None,
+    number: NDArray[np.float64],
+    decimal: str,
+) -> list[str]:
+    """Name columns that tell the target: equal to it, or in its order."""
+    found = []
+    truth = pd.Series(number)
+    for column in used:
+        values = pd.Series(_numbers(train[column], decimal))
+        if values.notna().sum() < 20 or values.nunique() < 20:
+            continue
+        alike = abs(float(values.corr(truth, method="spearman")))
+        if alike > (0.98 if column == identity else 0.999):
+            what = "the id" if column == identity else "the column"
+            found.append(
+                f"{what} {column!r} orders the target {target!r} (rank correlation {alike:.3f}): "
+                "it may be a leak."
+            )
+    return found
