@@ -146,7 +146,7 @@ def preprocess(
     tables = workflow.load(source).tables
     frames = result.frame.iloc[: len(tables.train)], result.frame.iloc[len(tables.train) :]
     train, test = (
-        frame.set_index(plain_ids(table.ids, source.competition.id_column))
+        frame.set_index(plain_ids(table.ids, source.competition.id_name))
         for frame, table in zip(frames, (tables.train, tables.test), strict=True)
     )
     columns = describe_columns(result.fitted)
@@ -265,7 +265,7 @@ def predict(
             output=Path(output),
             progress=_progress(quiet),
         )
-    column = source.competition.id_column
+    column = source.competition.id_name
     ids = plain_ids(result.submission[column].to_numpy(dtype=object), column)
     submission = result.submission.assign(**{column: ids})
     submission.attrs["run"] = result.run.name

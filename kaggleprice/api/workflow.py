@@ -282,11 +282,11 @@ def split_rows(
         seed = settings.seed if settings.fold_seed is None else settings.fold_seed
         split = make_folds(len(train), settings.k, scheme=settings.fold_scheme, seed=seed)
     else:
-        split = read_folds(folds, train.ids, competition.id_column)
+        split = read_folds(folds, train.ids, competition.id_name)
         if settings.k not in (len(split), RunSettings.k):
             raise UsageError(f"{folds} has {len(split)} folds, not {settings.k}; leave --k away.")
     if limits is not None:
-        sha256 = split.sha256(train.ids, competition.id_column)
+        sha256 = split.sha256(train.ids, competition.id_name)
         data_sha256 = data.record["train"]["sha256"]
         limits.check(competition.name, competition.metric, data_sha256, sha256, len(split))
     return split

@@ -18,13 +18,14 @@ from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS
 from kaggleprice.settings.training import MOST_THREADS
 
 CompetitionOption = Annotated[
-    str,
+    str | None,
     option(
         DATA,
         f"Which competition: {', '.join(sorted(COMPETITIONS))}, or a TOML file.",
         "--competition",
         "-c",
         value="NAME|FILE.toml",
+        default="competition.toml here, else house-prices",
         autocompletion=complete_competitions,
     ),
 ]

@@ -49,7 +49,6 @@ from kaggleprice.cli.output import (
     show,
     start,
 )
-from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 from kaggleprice.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ EXAMPLES = (
 def cv(
     *,
     context: typer.Context,
-    competition: CompetitionOption = DEFAULT_COMPETITION,
+    competition: CompetitionOption = None,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
     run: Annotated[

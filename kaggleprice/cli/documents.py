@@ -86,6 +86,30 @@ class Document:
 
 
 @dataclass(frozen=True)
+class GuessEntry:
+    """A guess."""
+
+    name: Annotated[str, Doc("A key of competition.toml, or a column.")]
+    value: Annotated[str | list[str] | None, Doc("What is proposed; null for none.")]
+    reason: Annotated[str, Doc("Why.")]
+    sure: Annotated[bool, Doc("Whether nothing else is likely.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitDocument(Document):
+    """A competition that was described by looking at its files."""
+
+    command: Annotated[Literal["init"], _COMMAND] = "init"
+    path: Annotated[str, Doc("Where the description was written.")]
+    train: Annotated[str, Doc("The training file.")]
+    test: Annotated[str | None, Doc("The test file; null for none.")]
+    keys: Annotated[list[GuessEntry], Doc("Keys of the competition.")]
+    kinds: Annotated[list[GuessEntry], Doc("Columns that are no plain numbers or categories.")]
+    csv: Annotated[dict[str, str], Doc("How the files are written, where not as a plain CSV.")]
+    warnings: Annotated[list[str], Doc("Columns that may be a leak of the target.")]
+
+
+@dataclass(frozen=True)
 class DownloadedFile:
     """A file."""
 

@@ -15,7 +15,6 @@ from kaggleprice.cli.arguments import (
 )
 from kaggleprice.cli.help import DATA, option
 from kaggleprice.cli.output import make_reporter, make_source, repeated, show, start
-from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 
 EXAMPLES = (
     "kaggleprice download",
@@ -25,7 +24,7 @@ EXAMPLES = (
 
 def download(
     context: typer.Context,
-    competition: CompetitionOption = DEFAULT_COMPETITION,
+    competition: CompetitionOption = None,
     data_dir: DataDirOption = Path("data"),
     from_path: Annotated[
         Path | None,

@@ -28,12 +28,18 @@ if TYPE_CHECKING:
 DocumentT = TypeVar("DocumentT", bound="Document")
 
 
-def make_source(competition: str, data_dir: Path, no_verify: bool = False) -> DatasetRef:
-    """Return which competition's files are meant, and where they are."""
+def make_source(competition: str | None, data_dir: Path, no_verify: bool = False) -> DatasetRef:
+    """Return which competition's files are meant, and where they are.
+
+    Raises:
+        UsageError: where none is named, and the working folder holds files of an unknown one.
+    """
     from kaggleprice.api.workflow import DatasetRef
     from kaggleprice.competitions.catalog import get_competition
+    from kaggleprice.competitions.proposal import competition_here
 
-    return DatasetRef(get_competition(competition), data_dir, verify=not no_verify)
+    found = get_competition(competition_here() if competition is None else competition)
+    return DatasetRef(found, data_dir, verify=not no_verify)
 
 
 def make_workplace(

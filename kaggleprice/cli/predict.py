@@ -39,7 +39,6 @@ from kaggleprice.cli.output import (
     show,
     start,
 )
-from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 
 COMMAND = RunCommand
 EXAMPLES = (
@@ -51,7 +50,7 @@ EXAMPLES = (
 def predict(
     *,
     context: typer.Context,
-    competition: CompetitionOption = DEFAULT_COMPETITION,
+    competition: CompetitionOption = None,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
     run: Annotated[

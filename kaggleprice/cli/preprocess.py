@@ -18,7 +18,6 @@ from kaggleprice.cli.commands import RecipeCommand, chosen_settings, given_setti
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import make_reporter, make_source, show, start
-from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 from kaggleprice.core.errors import UsageError
 from kaggleprice.settings.run import OPTIONS
 
@@ -32,7 +31,7 @@ EXAMPLES = (
 def preprocess(
     *,
     context: typer.Context,
-    competition: CompetitionOption = DEFAULT_COMPETITION,
+    competition: CompetitionOption = None,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
     output: Annotated[

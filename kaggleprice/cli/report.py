@@ -20,7 +20,6 @@ from kaggleprice.cli.arguments import (
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import make_reporter, make_source, make_workplace, show, start
-from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
 from kaggleprice.core.errors import UsageError
 from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS
 
@@ -41,7 +40,7 @@ def report(
             autocompletion=complete_runs,
         ),
     ] = None,
-    competition: CompetitionOption = DEFAULT_COMPETITION,
+    competition: CompetitionOption = None,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
     runs_dir: RunsDirOption = Path("runs"),
@@ -110,5 +109,5 @@ def report(
             columns=columns,
             progress=reporter,
         )
-    id_column = made.findings.competition.id_column
+    id_column = made.findings.competition.id_name
     show(as_json, report_document(made), lambda document: report_view(document, id_column))

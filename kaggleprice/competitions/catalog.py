@@ -6,27 +6,47 @@ Adding one is an entry in `COMPETITIONS`, or a TOML file given as `--competition
     id_column = "datetime"
     target_column = "count"
     target_transform = "log1p"
+    [kinds]                     # of columns that are no plain numbers or categories
+    datetime = "date"
+    casual = "drop"
     [train]
     path = "train.csv"          # beside the TOML file, or absolute
     [test]
     path = "test.csv"
+
+`kaggleprice init` writes such a file. Without an `id_column` rows are known by their number.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from kaggleprice.competitions.csv_format import CsvFormat
 from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
 from kaggleprice.core.registry import look_up
 
 _D2L_BUCKET = "d2l-data.s3-accelerate.amazonaws.com"
+# A name in `KINDS`, `date FORMAT`, or the levels of an order, lowest first.
+Kind: TypeAlias = str | tuple[str, ...]
+NUMBER, CATEGORY, DATE, DROP = "number", "category", "date", "drop"
+KINDS = {
+    NUMBER: "a number, as in `1,234.5`, `€ 12`, `12 kg`",
+    CATEGORY: "one of several levels, whatever it looks like",
+    DATE: "a date or time; `date %d/%m/%Y` names the format of `datetime.strptime`",
+    DROP: "no feature",
+}
+# What describes the competition of a folder.
+FILE_NAME = "competition.toml"
+# What stands in for the id column where there is none.
+ROW = "row"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -57,11 +77,15 @@ class Competition:
         name: lower case, used for folders.
         title, page: for people.
         train, test: its two files.
-        id_column, target_column: never features.
+        id_column: None where rows are known by their number, from 1. It is a feature only where it
+            has a kind.
+        target_column: never a feature.
         target_transform: a name in `TARGET_TRANSFORMS`; networks train on the transformed target.
         metric: a name in `METRICS`.
         missing_values: the cell contents that mean "missing"; an empty cell always does.
         engineering: a name in `kaggleprice.competitions.engineering.ENGINEERINGS`, or None.
+        kinds: column to kind, as in `kaggleprice.competitions.kinds`.
+        csv_format: how both files are written.
     """
 
     name: str
@@ -69,12 +93,14 @@ class Competition:
     page: str
     train: DataFile
     test: DataFile
-    id_column: str
+    id_column: str | None
     target_column: str
     target_transform: str = "log"
     metric: str = "log_rmse"
     missing_values: tuple[str, ...] = ("NA",)
     engineering: str | None = None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    csv_format: CsvFormat = field(default_factory=CsvFormat)
 
     def __post_init__(self) -> None:
         """Check names against the registries.
@@ -91,6 +117,19 @@ class Competition:
         look_up(METRICS, self.metric, "metric")
         if self.engineering is not None:
             look_up(ENGINEERINGS, self.engineering, "engineering")
+        for column, kind in self.kinds.items():
+            if isinstance(kind, str) and not kind.startswith(f"{DATE} "):
+                look_up(KINDS, kind, f"kind of column {column!r}:")
+
+    @property
+    def id_name(self) -> str:
+        """The name of the ids in files that are written."""
+        return ROW if self.id_column is None else self.id_column
+
+    @property
+    def text_columns(self) -> list[str]:
+        """Columns whose cells are texts, whatever they look like."""
+        return [c for c, kind in self.kinds.items() if kind not in (NUMBER, DROP)]
 
     @property
     def files(self) -> tuple[DataFile, DataFile]:
@@ -153,12 +192,16 @@ DEFAULT_COMPETITION = "house-prices"
 def get_competition(name: str) -> Competition:
     """Return the competition of this name, or the one that a `.toml` file describes.
 
+    A name that is not registered is looked for as `NAME.toml` in the working folder.
+
     Raises:
         UnknownNameError: for a name that is not registered.
         MissingFileError, DataError: for a TOML file that is absent or not a competition.
     """
     if name.endswith(".toml"):
         return read_competition(Path(name))
+    if name not in COMPETITIONS and _NAME.fullmatch(name) and Path(f"{name}.toml").is_file():
+        return read_competition(Path(f"{name}.toml"))
     return look_up(COMPETITIONS, name, "competition")
 
 
@@ -179,15 +222,19 @@ def read_competition(path: Path) -> Competition:
     return _from_record(record, path)
 
 
-_REQUIRED = {"name": str, "id_column": str, "target_column": str, "train": dict, "test": dict}
+_REQUIRED = {"name": str, "target_column": str, "train": dict, "test": dict}
 _OPTIONAL = {
+    "id_column": str,
     "title": str,
     "page": str,
     "target_transform": str,
     "metric": str,
     "missing_values": list,
     "engineering": str,
+    "kinds": dict,
+    "csv": dict,
 }
+_CSV = {"separator": str, "decimal": str, "encoding": str}
 _FILE_REQUIRED = {"path": str}
 _FILE_OPTIONAL = {"mirrors": list, "sha1": str, "sha256": str}
 
@@ -197,11 +244,35 @@ def _from_record(record: Mapping[str, Any], path: Path) -> Competition:
     fields: dict[str, Any] = {"title": record["name"], "page": "", **record}
     if "missing_values" in fields:
         fields["missing_values"] = tuple(str(value) for value in fields["missing_values"])
+    fields["kinds"] = {
+        column: tuple(map(str, kind)) if isinstance(kind, list) else kind
+        for column, kind in record.get("kinds", {}).items()
+    }
+    for column, kind in fields["kinds"].items():
+        if not isinstance(kind, str | tuple) or not kind:
+            raise DataError(f"{path} [kinds]: {column!r} must be a kind or a list of levels.")
+    fields.setdefault("id_column", None)
+    written = fields.pop("csv", {})
+    _check_keys(written, {}, _CSV, f"{path} [csv]")
+    fields["csv_format"] = _csv_format(written, path)
     for role in ("train", "test"):
         where = f"{path} [{role}]"
         _check_keys(fields[role], _FILE_REQUIRED, _FILE_OPTIONAL, where)
         fields[role] = _file_from_record(fields[role], where, path.parent)
     return Competition(**fields)
+
+
+def _csv_format(record: Mapping[str, str], path: Path) -> CsvFormat:
+    for key in ("separator", "decimal"):
+        if len(record.get(key, " ")) != 1:
+            raise DataError(f"{path} [csv]: {key!r} must be one character, found {record[key]!r}.")
+    try:
+        codecs.lookup(record.get("encoding", "utf-8"))
+    except (LookupError, ValueError):
+        raise DataError(
+            f"{path} [csv]: there is no encoding {record['encoding']!r}, as in 'utf-8'."
+        ) from None
+    return CsvFormat(**record)
 
 
 def _file_from_record(record: Mapping[str, Any], where: str, folder: Path) -> DataFile:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 from kaggleprice.core.errors import DataError, MissingFileError
 
@@ -34,6 +33,11 @@ class CsvFormat:
     encoding: str = "utf-8"
 
     @property
+    def codec(self) -> str:
+        """The codec that reads it, with or without a mark of the byte order."""
+        return "utf-8-sig" if self.encoding == "utf-8" else self.encoding
+
+    @property
     def changes(self) -> dict[str, str]:
         """What is other than in a plain CSV, by name."""
         plain = asdict(CsvFormat())
@@ -41,7 +45,7 @@ class CsvFormat:
 
 
 def find_format(path: Path) -> CsvFormat:
-    """Look at the beginning of a CSV, compressed or not, and tell how it is written.
+    """Look at the beginning of a CSV and tell how it is written.
 
     Raises:
         MissingFileError: where it is not there.
@@ -63,15 +67,14 @@ def find_format(path: Path) -> CsvFormat:
 
 
 def _read_head(path: Path) -> bytes:
-    """Return the first bytes of a file's content, decompressed."""
-    from pandas.io.common import get_handle
+        from pandas.io.common import get_handle
 
     try:
         with get_handle(path, "rb", compression="infer", is_text=False) as handles:
-            return cast(bytes, handles.handle.read(_BYTES))
+            return cast("bytes", handles.handle.read(_BYTES))
     except FileNotFoundError:
         raise MissingFileError(f"{path} does not exist.") from None
-    except (OSError, ValueError, EOFError) as error:
+    except OSError as error:
         raise DataError(f"{path} cannot be read: {error}.") from None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from kaggleprice.competitions import columns
 from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.csv_format import CsvFormat
 from kaggleprice.core.errors import DataError, MissingFileError
 from kaggleprice.core.progress import BYTES, SILENT, Progress
 
@@ -33,7 +33,8 @@ def read_csv(
 ) -> tuple[pd.DataFrame, NDArray[Any] | None]:
     """Read one CSV.
 
-    A column is numeric where all of its cells are numbers or missing, wherever a chunk ends.
+    A column is numeric where all of its cells are numbers or missing, wherever a chunk ends. Of two
+    columns of one name `a` the second is `a.1`.
 
     Args:
         path: the file.
@@ -49,10 +50,10 @@ def read_csv(
         MissingFileError: where the file is not there.
         DataError: where it is not a CSV with a header and rows.
     """
-    header = _read_header(path)
-    repeated = sorted(name for name, times in Counter(header).items() if times > 1)
-    if repeated:
-        raise DataError(f"{path}: the column {repeated[0]!r} stands twice in the header.")
+    header = _read_header(path, competition.csv_format)
+    for name in (competition.id_column, competition.target_column):
+        if header.count(str(name)) > 1:
+            raise DataError(f"{path}: the column {name!r} stands twice in the header.")
     try:
         with warnings.catch_warnings():
             # A row longer than the header loses its last cells with no more than a warning.
@@ -63,28 +64,34 @@ def read_csv(
     if not made or not len(next(iter(made.values()))):
         raise DataError(f"{path} has a header but no rows; expected at least one row of data.")
     # Not in the frame, which has no texts of fixed width.
-    ids = made.pop(competition.id_column, None)
+    ids = made.pop(competition.id_column, None) if competition.id_column else None
     return columns.frame_of(made), ids
 
 
-def read_shape(path: Path) -> tuple[int, int]:
+def read_shape(path: Path, how: CsvFormat | None = None) -> tuple[int, int]:
     """Return a CSV's number of rows (without the header) and of columns.
+
+    Args:
+        path: the file.
+        how: it is written; None for a plain CSV.
 
     Raises:
         MissingFileError, DataError: where it is absent or not a CSV.
     """
-    width = len(_read_header(path))
+    how = how or CsvFormat()
+    width = len(_read_header(path, how))
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return sum(1 for row in csv.reader(file) if row) - 1, width
+        with path.open(encoding=how.codec, newline="") as file:
+            rows = csv.reader(file, delimiter=how.separator)
+            return sum(1 for row in rows if row) - 1, width
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}.") from None
 
 
-def _read_header(path: Path) -> list[str]:
+def _read_header(path: Path, how: CsvFormat) -> list[str]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
+        with path.open(encoding=how.codec, newline="") as file:
+            header = next(csv.reader(file, delimiter=how.separator), [])
     except FileNotFoundError:
         raise MissingFileError(f"{path} does not exist.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -110,7 +117,9 @@ def _read_columns(path: Path, competition: Competition, progress: Progress) -> d
     `7`.
     """
     capacity, ids = _most_rows(path), competition.id_column
-    kinds = {ids: "str"}
+    kinds = dict.fromkeys(competition.text_columns, "category")
+    if ids is not None:
+        kinds[ids] = "str"
     for first in _chunks(path, competition, kinds, progress):
         # Truth values are texts whose writing matters.
         kinds |= {n: "str" if _is_bool(first[n]) else "category" for n in _new_texts(first, kinds)}
@@ -170,7 +179,9 @@ def _chunks(
             # which is a category of House Prices' MasVnrType.
             keep_default_na=False,
             na_values=["", *competition.missing_values],
-            encoding="utf-8",
+            encoding=competition.csv_format.encoding,
+            sep=competition.csv_format.separator,
+            decimal=competition.csv_format.decimal,
             low_memory=False,
             index_col=False,
             chunksize=columns.ROWS,

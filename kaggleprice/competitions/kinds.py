@@ -1,39 +1,26 @@
 """Kinds of columns: what a column's cells mean, and the features that they become.
 
-A competition says of a column, in its table `[kinds]`, that it is
-
-    "number"               as text as well: `1,234.5`, `€ 12`, `12 kg`, `45 %`
-    "category"             whatever it looks like, such as a code of digits
-    "date"                 or "date %d/%m/%Y", the format of `datetime.strptime`
-    ["low", "mid", "high"] an order, lowest first; it becomes 0, 1, 2
-    "drop"                 no feature
-
-A column that is not named is a number where every cell is one, and a category otherwise. All of
-this looks at one cell at a time and learns nothing, so it happens once, when the files are read.
+The kinds are those of `kaggleprice.competitions.catalog.KINDS`, or the levels of an order, lowest
+first, which become 0, 1, 2, .... A column without a kind is a number where every cell is one, and a
+category otherwise. All of this looks at one cell at a time and learns nothing, so it happens once,
+when the files are read.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kaggleprice.competitions.catalog import CATEGORY, DATE, DROP, NUMBER, Kind
+from kaggleprice.competitions.csv_format import CsvFormat
 from kaggleprice.core.errors import DataError
 
-Kind: TypeAlias = str | tuple[str, ...]
 Floats = NDArray[np.float64]
-
-NUMBER, CATEGORY, DATE, DROP = "number", "category", "date", "drop"
-KINDS = {
-    NUMBER: "a number, also with a unit, a currency or marks between thousands",
-    CATEGORY: "one of several levels",
-    DATE: "a date or time; `date %d/%m/%Y` gives its format",
-    DROP: "no feature",
-}
 # In the order in which they are tried; of two that fit all cells the first one is taken.
 DATE_FORMATS = (
     "%Y-%m-%d",
@@ -110,19 +97,22 @@ def find_date_formats(cells: Sequence[str]) -> list[str]:
 
 
 def apply_kinds(
-    frame: pd.DataFrame, kinds: Mapping[str, Kind], decimal: str, where: str
+    frame: pd.DataFrame, kinds: Mapping[str, Kind], csv_format: CsvFormat, path: Path
 ) -> pd.DataFrame:
     """Return a frame in which each column of a stated kind is replaced by its features.
 
     Args:
         frame: n rows, as read: numbers, and categories of text.
         kinds: column to kind; columns that the frame lacks are passed over.
-        decimal: the mark before the fraction in texts.
-        where: the file, for error messages.
+        csv_format: says what the mark before a fraction is.
+        path: the file, for error messages.
 
     Raises:
         DataError: where a cell is not of the kind; it names the column and the cell.
     """
+    if not any(name in kinds for name in frame):
+        return frame
+    decimal, where = csv_format.decimal, str(path)
     made: dict[str, pd.Series] = {}
     for name in map(str, frame):
         column, kind = frame[name], kinds.get(name, CATEGORY)

@@ -137,12 +137,18 @@ METRICS: dict[str, Metric] = {
     for metric in (
         # Kaggle's House Prices.
         Metric("log_rmse", "RMSE between logs", scale="log", **_RMSE),
-        # Kaggle calls it RMSLE.
-        Metric("log1p_rmse", "RMSE between log(1 + y)", scale="log1p", **_RMSE),
+        Metric("rmsle", "RMSE between log(1 + y)", scale="log1p", **_RMSE),
         Metric("rmse", "RMSE", **_RMSE),
         Metric("mae", "mean absolute error", "mean_absolute_error", row_loss=abs),
+        Metric("medae", "median absolute error", "median_absolute_error"),
+        Metric("mape", "mean absolute error over the target", "mean_absolute_percentage_error"),
+        Metric("r2", "share of the variance explained", "r2_score", greater_is_better=True),
+        Metric("poisson", "mean Poisson deviance", "mean_poisson_deviance"),
     )
 }
+
+# Its name in earlier versions.
+METRICS["log1p_rmse"] = METRICS["rmsle"]
 
 TARGET_TRANSFORMS: dict[str, Entry] = {
     "log": Entry(

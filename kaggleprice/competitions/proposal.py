@@ -17,15 +17,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice.competitions.csv_format import CsvFormat, find_format
-from kaggleprice.competitions.kinds import (
+from kaggleprice.competitions.catalog import (
+    COMPETITIONS,
     DATE,
+    DEFAULT_COMPETITION,
     DROP,
+    FILE_NAME,
     NUMBER,
     Kind,
-    find_date_formats,
-    parse_amount,
 )
+from kaggleprice.competitions.csv_format import CsvFormat, find_format
+from kaggleprice.competitions.kinds import find_date_formats, parse_amount
 from kaggleprice.core.errors import DataError, UsageError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
@@ -34,7 +36,7 @@ _OURS = ("submission.csv", "oof.csv", "folds.csv", "history.csv")
 # Rows that are looked at; more of them seldom change a guess.
 _ROWS = 50_000
 _MARKERS = frozenset(
-    "? - -- . NA N/A n/a na NaN nan NULL null None none #N/A missing Missing unknown".split()
+    "? - -- . NA N/A n/a na NaN nan NULL null None none #N/A missing Missing unknown".split()  # noqa: SIM905
 )
 _ID_NAME = re.compile(r"(?i)(?:.*[_ .-])?(?:id|index|key)|.*[a-z]I[dD]|I[dD][_A-Z].*|Unnamed: 0|")
 _TARGET_NAMES = ("target", "y", "label", "price", "saleprice", "value", "count", "sales")
@@ -139,6 +141,31 @@ def find_files(paths: Sequence[Path]) -> Files:
     return Files(trains[0], next(iter(tests), None), next(iter(samples), None))
 
 
+def competition_here() -> str:
+    """Return the competition that a command means where none is named.
+
+    Returns:
+        `competition.toml` where the working folder has one, else the default competition.
+
+    Raises:
+        UsageError: where the working folder holds a training and a test file of another one.
+    """
+    if Path(FILE_NAME).is_file():
+        return FILE_NAME
+    try:
+        files = find_files([Path()])
+        header = list(read_cells(files.train, find_format(files.train), 1))
+    except (DataError, UsageError):
+        return DEFAULT_COMPETITION
+    default = COMPETITIONS[DEFAULT_COMPETITION]
+    if files.test is None or {default.id_column, default.target_column} <= set(header):
+        return DEFAULT_COMPETITION
+    raise UsageError(
+        f"{files.train} and {files.test} are of a competition that is not known yet; describe it "
+        "with `kaggleprice init`, or name another one with -c."
+    )
+
+
 def read_cells(path: Path, csv_format: CsvFormat, rows: int = _ROWS) -> pd.DataFrame:
     """Read a table's first rows as text, exactly as it stands; an empty cell is an empty text.
 
@@ -146,15 +173,16 @@ def read_cells(path: Path, csv_format: CsvFormat, rows: int = _ROWS) -> pd.DataF
         DataError: where it cannot be read.
     """
     try:
-        return pd.read_csv(
+        frame = pd.read_csv(
             path,
             sep=csv_format.separator,
-            encoding=csv_format.encoding,
+            encoding=csv_format.codec,
             dtype=str,
             keep_default_na=False,
             index_col=False,
             nrows=rows,
         )
+        return frame.set_axis([str(name) for name in frame], axis=1)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a table: {error}.") from None
 
@@ -178,11 +206,11 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
     for key in ("id_column", "target_column"):
         if given.get(key) is not None and given[key] not in train:
             raise UsageError(
-                f"{files.train} has no column {given[key]!r}; there are: {', '.join(train)}."
+                f"{files.train} has no column {given[key]!r}; there are: {', '.join(map(str, train))}."
             )
     known = {key: Guess(value, "given") for key, value in given.items()}
     target = known.get("target_column") or _guess_target(train, test, sample, csv_format.decimal)
-    rest = [c for c in train if c != target.value]
+    rest = [str(c) for c in train if c != target.value]
     both = rest if test is None else [c for c in rest if c in test]
     cells = {c: _cells_of(c, train, test) for c in both}
     markers: dict[str, str] = {}
@@ -196,12 +224,6 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
         for c in rest
         if c not in both
     }
-    if test is not None:
-        found |= {
-            c: Guess(DROP, f"only in {test_name(files)}")
-            for c in test
-            if c not in train and c != target.value
-        }
     identity = known.get("id_column") or _guess_id(both, cells, sample, found)
     found |= {column: Guess(kind, "given") for column, kind in kinds.items()}
     number = _numbers(train[target.value], csv_format.decimal)
@@ -214,11 +236,6 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
     used = [c for c in both if found.get(c, Guess("", "")).value != DROP]
     warnings = _find_leaks(train, used, target.value, identity.value, number, csv_format.decimal)
     return Proposal(files, csv_format, keys, found, warnings)
-
-
-def test_name(files: Files) -> str:
-    """Return the name of the test file; empty where there is none."""
-    return files.test.name if files.test else ""
 
 
 def _cells_of(column: str, train: pd.DataFrame, test: pd.DataFrame | None) -> pd.Series:
@@ -236,10 +253,10 @@ def _guess_target(
     train: pd.DataFrame, test: pd.DataFrame | None, sample: pd.DataFrame | None, decimal: str
 ) -> Guess:
     if sample is not None:
-        named = [c for c in sample.columns[1:] if c in train]
+        named = [str(c) for c in sample.columns[1:] if c in train]
         if len(named) == 1:
             return Guess(named[0], "the sample submission has it")
-    lacking = list(train) if test is None else [c for c in train if c not in test]
+    lacking = [str(c) for c in train if test is None or c not in test]
     if not lacking:
         raise UsageError(
             "the training file has no column that the test file lacks; name the target with "
@@ -306,9 +323,74 @@ def _is_unit(unit: str) -> bool:
 
 
 _UNITS = frozenset(
-    "mm cm m km in inch ft mi sqft sqm m2 m² ft2 ft² ha acres mg g kg lb lbs t ml l cl gal kW kWh "
-    "hp bhp CC cc kmpl km/l mpg km/kg rpm V W A Hz kHz MHz GHz KB MB GB TB s sec min h hr hrs hours "
-    "days weeks months years yrs % °C °F C F K pcs kph km/h mph".split()
+    [
+        "mm",
+        "cm",
+        "m",
+        "km",
+        "in",
+        "inch",
+        "ft",
+        "mi",
+        "sqft",
+        "sqm",
+        "m2",
+        "m²",
+        "ft2",
+        "ft²",
+        "ha",
+        "acres",
+        "mg",
+        "g",
+        "kg",
+        "lb",
+        "lbs",
+        "t",
+        "ml",
+        "l",
+        "cl",
+        "gal",
+        "kW",
+        "kWh",
+        "hp",
+        "bhp",
+        "CC",
+        "cc",
+        "kmpl",
+        "km/l",
+        "mpg",
+        "km/kg",
+        "rpm",
+        "V",
+        "W",
+        "A",
+        "Hz",
+        "kHz",
+        "MHz",
+        "GHz",
+        "KB",
+        "MB",
+        "GB",
+        "TB",
+        "s",
+        "sec",
+        "min",
+        "h",
+        "hr",
+        "hrs",
+        "hours",
+        "days",
+        "weeks",
+        "months",
+        "years",
+        "yrs",
+        "°C",
+        "°F",
+        "kph",
+        "km/h",
+        "mph",
+        "pcs",
+    ]
 )
 
 

@@ -28,10 +28,10 @@ def make_submission(
         first = int(np.flatnonzero(~usable)[0])
         raise RunError(
             f"{int((~usable).sum())} of {len(usable)} predictions cannot be submitted: "
-            f"{competition.id_column} {table.ids[first]} got {predictions[first]}; "
+            f"{competition.id_name} {table.ids[first]} got {predictions[first]}; "
             "train again with a smaller learning rate."
         )
-    return pd.DataFrame({competition.id_column: table.ids, competition.target_column: predictions})
+    return pd.DataFrame({competition.id_name: table.ids, competition.target_column: predictions})
 
 
 def write_submission(
@@ -54,14 +54,14 @@ def check_submission(path: Path, competition: Competition, table: Table) -> None
     Raises:
         DataError: where something is off.
     """
-    columns = [competition.id_column, competition.target_column]
+    columns = [competition.id_name, competition.target_column]
     try:
-        written = pd.read_csv(path, dtype={competition.id_column: str}, keep_default_na=False)
+        written = pd.read_csv(path, dtype={competition.id_name: str}, keep_default_na=False)
     except ValueError as error:
         raise DataError(f"{path} cannot be read as CSV: {error}.") from None
     if list(written.columns) != columns:
         raise DataError(f"{path}: expected the header {columns}, found {list(written.columns)}.")
-    if list(written[competition.id_column]) != list(table.ids):
+    if list(written[competition.id_name]) != list(table.ids):
         raise DataError(f"{path}: the ids are not those of the test file, in its order.")
     values = pd.to_numeric(written[competition.target_column], errors="coerce")
     transform = TARGET_TRANSFORMS[competition.target_transform].load()

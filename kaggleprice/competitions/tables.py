@@ -15,6 +15,7 @@ from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.columns import add_columns, share_levels
 from kaggleprice.competitions.csv_reader import read_csv
 from kaggleprice.competitions.engineering import ENGINEERINGS
+from kaggleprice.competitions.kinds import apply_kinds
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.core.errors import DataError
 from kaggleprice.core.progress import SILENT, Progress
@@ -106,23 +107,36 @@ def read_tables(
         DataError: where a file is not a CSV or its content is not what the competition says;
             the message names the file, the column and what was found.
     """
-    train_frame, train_ids = read_csv(train, competition, progress)
-    train_ids = _check_ids(train_ids, train_frame, competition, train)
-    test_frame, test_ids = read_csv(test, competition, progress)
-    test_ids = _check_ids(test_ids, test_frame, competition, test)
+    train_frame, train_ids = _read(train, competition, progress)
+    test_frame, test_ids = _read(test, competition, progress)
     target = _take_target(train_frame, train_ids, competition, train)
-    _check_same_columns(train_frame, test_frame, competition, train, test)
-    if list(test_frame) != list(train_frame):
-        test_frame = test_frame[train_frame.columns]
+    train_frame = apply_kinds(train_frame, competition.kinds, competition.csv_format, train)
+    test_frame = apply_kinds(test_frame, competition.kinds, competition.csv_format, test)
+    train_frame, test_frame = _keep_shared(
+        train_frame, test_frame, competition, train, test, progress
+    )
     for column in train_frame:
         _share_kind(str(column), (train_frame, train), (test_frame, test))
     return Tables(Table(train_ids, train_frame, target), Table(test_ids, test_frame))
 
 
-def _check_ids(
-    ids: NDArray[Any] | None, frame: pd.DataFrame, competition: Competition, path: Path
-) -> NDArray[Any]:
+def _read(
+    path: Path, competition: Competition, progress: Progress
+) -> tuple[pd.DataFrame, NDArray[Any]]:
+    """Return all columns but the ids, and the ids; an id that has a kind is among the columns."""
+    frame, found = read_csv(path, competition, progress)
     column = competition.id_column
+    if column is None:
+        return frame, np.arange(1, len(frame) + 1).astype(str)
+    ids = _check_ids(found, frame, column, path)
+    if column in competition.kinds:
+        frame.insert(0, column, pd.Series(pd.Categorical(ids)))
+    return frame, ids
+
+
+def _check_ids(
+    ids: NDArray[Any] | None, frame: pd.DataFrame, column: str, path: Path
+) -> NDArray[Any]:
     if ids is None:
         raise DataError(
             f"{path}: the id column {column!r} is missing; found {_some(list(frame.columns))}."
@@ -130,11 +144,6 @@ def _check_ids(
     missing = pd.Series(ids == "")
     if missing.any():
         raise DataError(f"{path}: the id column {column!r} is empty in {_rows(missing)}.")
-    repeated = pd.Series(ids).duplicated().to_numpy()
-    if repeated.any():
-        twice = str(ids[repeated][0])
-        where = _rows(pd.Series(ids == twice))
-        raise DataError(f"{path}: the id {twice!r} in column {column!r} stands twice, in {where}.")
     return ids
 
 
@@ -157,19 +166,21 @@ def _take_target(
         found = "nothing" if pd.isna(written.iloc[row]) else repr(str(written.iloc[row]))
         raise DataError(
             f"{path}: the target {column!r} must be {transform.domain} in every row; "
-            f"found {found} for {competition.id_column} {ids[row]} "
+            f"found {found} for {competition.id_name} {ids[row]} "
             f"({int(wrong.sum())} such row{'s' if wrong.sum() > 1 else ''})."
         )
     return target
 
 
-def _check_same_columns(
+def _keep_shared(
     train_frame: pd.DataFrame,
     test_frame: pd.DataFrame,
     competition: Competition,
     train: Path,
     test: Path,
-) -> None:
+    progress: Progress,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the columns that both files have, and name those that only one has."""
     if competition.target_column in test_frame:
         raise DataError(
             f"{test}: the target column {competition.target_column!r} must not stand in the test "
@@ -177,12 +188,19 @@ def _check_same_columns(
         )
     only_train = [c for c in map(str, train_frame) if c not in test_frame]
     only_test = [c for c in map(str, test_frame) if c not in train_frame]
-    if only_train or only_test:
-        parts = [f"{_some(only_train)} only in {train}"] if only_train else []
-        parts += [f"{_some(only_test)} only in {test}"] if only_test else []
-        raise DataError(f"the two files have different columns: {'; '.join(parts)}.")
-    if not len(train_frame.columns):
-        raise DataError(f"{train}: there are no feature columns beside the id and the target.")
+    if only_train:
+        progress.notice(
+            f"left out, since only {train} has it: {_some(only_train)}. What is known in training "
+            "alone may be a leak of the target."
+        )
+    if only_test:
+        progress.notice(f"left out, since only {test} has it: {_some(only_test)}.")
+    shared = [c for c in train_frame if c in test_frame]
+    if not shared:
+        raise DataError(
+            f"{train} and {test} share no feature columns beside the id and the target."
+        )
+    return train_frame[shared], test_frame[shared]
 
 
 def _share_kind(column: str, *files: tuple[pd.DataFrame, Path]) -> None:

@@ -94,12 +94,12 @@ def write_features(
         [
             pd.DataFrame(
                 {
-                    competition.id_column: np.concatenate([tables.train.ids, tables.test.ids]),
+                    competition.id_name: np.concatenate([tables.train.ids, tables.test.ids]),
                     SPLIT_COLUMN: ["train"] * len(tables.train) + ["test"] * len(tables.test),
                 }
             ),
             features.set_axis(
-                _unique([competition.id_column, SPLIT_COLUMN, *features.columns])[2:], axis=1
+                _unique([competition.id_name, SPLIT_COLUMN, *features.columns])[2:], axis=1
             ),
         ],
         axis=1,

@@ -29,6 +29,8 @@ class Columns(TypedDict):
     target_column: str
     target_transform: str
     missing_values: list[str]
+    kinds: NotRequired[dict[str, str | list[str]]]
+    csv: NotRequired[dict[str, str]]
 
 
 class DataFileRecord(TypedDict):

@@ -15,7 +15,7 @@ import pandas as pd
 from safetensors import numpy as numpy_files
 from safetensors.torch import save
 
-from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.catalog import Competition, Kind
 from kaggleprice.competitions.tables import Table
 from kaggleprice.core.errors import OutputError
 from kaggleprice.core.files import sha256
@@ -132,7 +132,7 @@ def _write_record(folder: Path, record: Mapping[str, Any], name: str) -> None:
 def _write_tables(
     folder: Path, competition: Competition, table: Table, result: CrossValidation
 ) -> None:
-    column = competition.id_column
+    column = competition.id_name
     folds = result.split.to_csv(table.ids, column)
     (folder / "folds.csv").write_text(folds, encoding="utf-8", newline="")
     columns = [table.ids, table.known_target, result.oof, result.split.fold_of_row + 1]
@@ -208,8 +208,14 @@ def _make_record(
 def describe_columns(competition: Competition) -> dict[str, Any]:
     """Return what decides how the CSVs are read, as a run records it."""
     return {
-        "id_column": competition.id_column,
+        "id_column": competition.id_name,
         "target_column": competition.target_column,
         "target_transform": competition.target_transform,
         "missing_values": list(competition.missing_values),
+        **({"kinds": _plain(competition.kinds)} if competition.kinds else {}),
+        **({"csv": competition.csv_format.changes} if competition.csv_format.changes else {}),
     }
+
+
+def _plain(kinds: Mapping[str, Kind]) -> dict[str, str | list[str]]:
+    return {c: list(kind) if isinstance(kind, tuple) else kind for c, kind in kinds.items()}

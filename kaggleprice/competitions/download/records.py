@@ -139,17 +139,20 @@ class CompetitionFile:
             self._check_header(path)
 
     def _check_header(self, path: Path) -> None:
+        written = self.competition.csv_format
         try:
-            with path.open(encoding="utf-8-sig", newline="") as stream:
+            with path.open(encoding=written.codec, newline="") as stream:
                 text = stream.read(_LONGEST_HEADER)
-            header = next(csv.reader(io.StringIO(text, newline="")), [])
+            header = next(
+                csv.reader(io.StringIO(text, newline=""), delimiter=written.separator), []
+            )
         except (UnicodeDecodeError, csv.Error):
             raise DataError("it is not a CSV: its beginning is not text in UTF-8") from None
         if text.lstrip().startswith("<"):
             raise DataError(f"it is an HTML or XML page, not a CSV; it begins with {text[:40]!r}")
         target = [self.competition.target_column] if self.role == "train" else []
         for column in (self.competition.id_column, *target):
-            if column not in header:
+            if column is not None and column not in header:
                 raise DataError(f"it has no column {column!r}; it begins with {text[:40]!r}")
 
     def result(

@@ -1,0 +1,178 @@
+"""`kaggleprice init`: look at a competition's files, and describe them in a `competition.toml`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kaggleprice.cli.arguments import JsonOption, QuietOption
+from kaggleprice.cli.console.text import printable
+from kaggleprice.cli.help import DATA, OUTPUT, option
+from kaggleprice.cli.output import make_reporter, show, start
+from kaggleprice.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from kaggleprice.competitions.proposal import Files, Guess
+
+EXAMPLES = (
+    "kaggleprice init",
+    "kaggleprice init bike-sharing.zip --target count --metric rmsle --yes",
+)
+# Key of a competition → the flag that gives it.
+_FLAGS = {
+    "id_column": "--id",
+    "target_column": "--target",
+    "target_transform": "--transform",
+    "metric": "--metric",
+}
+
+
+def init(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FOLDER|ZIP|FILES]", help="Where the files are; here by default."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        option(
+            DATA, "Name of the competition.", "--name", value="NAME", default="that of the folder"
+        ),
+    ] = None,
+    train: Annotated[
+        Path | None,
+        option(DATA, "The training file.", "--train", value="FILE", default="found by looking"),
+    ] = None,
+    test: Annotated[
+        Path | None,
+        option(DATA, "The test file.", "--test", value="FILE", default="found by looking"),
+    ] = None,
+    target: Annotated[
+        str | None,
+        option(DATA, "Column to predict.", "--target", value="COLUMN", default="found by looking"),
+    ] = None,
+    id_column: Annotated[
+        str | None,
+        option(DATA, "Column that names rows.", "--id", value="COLUMN", default="found by looking"),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        option(
+            DATA,
+            "What predictions are scored by.",
+            "--metric",
+            value="NAME",
+            default="proposed from the target",
+        ),
+    ] = None,
+    transform: Annotated[
+        str | None,
+        option(
+            DATA,
+            "What networks are trained on: the target's logs, or the target itself.",
+            "--transform",
+            value="NAME",
+            default="proposed from the target",
+        ),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        option(
+            DATA,
+            "Kind of a column: number, category, date, or drop. May be given again.",
+            "--kind",
+            value="COLUMN=KIND",
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        option(DATA, "Column that is no feature. May be given again.", "--drop", value="COLUMN"),
+    ] = None,
+    yes: Annotated[
+        bool, option(OUTPUT, "Take every guess, also unsure ones; ask nothing.", "--yes", "-y")
+    ] = False,
+    force: Annotated[
+        bool, option(OUTPUT, "Replace a competition.toml that is there.", "--force")
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Look at train, test and sample files, and describe the competition in competition.toml."""
+    start(quiet)
+    from kaggleprice.cli.views.init import init_document, init_view
+    from kaggleprice.competitions.catalog import read_competition
+    from kaggleprice.competitions.competition_file import FILE_NAME, competition_name, to_toml
+    from kaggleprice.competitions.proposal import propose
+    from kaggleprice.competitions.unpacking import unpack
+    from kaggleprice.core.files import replacing
+
+    with make_reporter(quiet) as reporter:
+        given = unpack([train, test] if train and test else paths or [Path()], reporter.notice)
+        files = _files(given, train, test)
+        folder = given[0] if given[0].is_dir() else given[0].parent
+        place = folder / FILE_NAME
+        if place.exists() and not force:
+            raise UsageError(f"{place} is there already; edit it, or replace it with --force.")
+        known = {
+            "id_column": id_column,
+            "target_column": target,
+            "target_transform": transform,
+            "metric": metric,
+        }
+        kinds = dict.fromkeys(drop or (), "drop") | _kinds(kind or ())
+        known = {key: value for key, value in known.items() if value is not None}
+        reporter.advance("looking", 0, None, str(files.train))
+        proposal = propose(files, known, kinds)
+    answers = {} if yes else _ask(proposal.keys)
+    if answers:
+        proposal = propose(files, {**known, **answers}, kinds)
+    with replacing(place) as beside:
+        text = to_toml(proposal, name or competition_name(folder), folder)
+        beside.write_text(text, encoding="utf-8")
+        read_competition(beside)
+    show(as_json, init_document(proposal, place), init_view)
+
+
+def _files(given: list[Path], train: Path | None, test: Path | None) -> Files:
+    from kaggleprice.competitions.proposal import Files, find_files
+
+    if train is not None:
+        return Files(train, test)
+    files = find_files(given)
+    return files if test is None else Files(files.train, test, files.sample)
+
+
+def _kinds(pairs: list[str] | tuple[str, ...]) -> dict[str, Any]:
+    """Read `--kind COLUMN=KIND`; levels of an order are separated by `<`."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        column, equals, kind = pair.rpartition("=")
+        if not equals:
+            raise UsageError(f"--kind takes COLUMN=KIND, as in Date=date; found {pair!r}.")
+        levels = tuple(level.strip() for level in kind.split("<"))
+        found[column] = levels if len(levels) > 1 else kind.strip()
+    return found
+
+
+def _ask(keys: Any) -> dict[str, Any]:
+    """Ask for what is unsure.
+
+    Raises:
+        UsageError: where there is nobody to ask; it names the flag that answers.
+    """
+    unsure: dict[str, Guess] = {key: guess for key, guess in keys.items() if not guess.sure}
+    answers: dict[str, Any] = {}
+    for key, guess in unsure.items():
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise UsageError(
+                f"{_FLAGS[key]}: a guess would be {guess.value} ({guess.reason}), and there is no "
+                f"terminal to ask; give {_FLAGS[key]}, or --yes to take every guess."
+            )
+        words = key.replace("_", " ")
+        typer.echo(printable(f"{words}? {guess.reason}"), err=True)
+        typer.echo(printable(f"{words} [{guess.value}]: "), nl=False, err=True)
+        answer = sys.stdin.readline().strip()
+        answers[key] = answer or guess.value
+    return answers

@@ -1,0 +1,94 @@
+"""Packed tables made plain: archives, compressed files and Parquet become CSVs beside them."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from kaggleprice.core.errors import DataError, MissingFileError
+from kaggleprice.core.files import replacing
+
+_TABLES = (".csv", ".tsv", ".txt")
+_PACKED = (".zip", ".gz", ".parquet")
+# Above this a member is refused: an archive of a few kB can hold any amount of zeros.
+_MOST_BYTES = 10 * 10**9
+
+
+def unpack(paths: Sequence[Path], told: Callable[[str], None]) -> list[Path]:
+    """Return folders and plain tables, having written the CSVs of what is packed.
+
+    A CSV that is there already is kept. Members of archives lose their folders, and so never leave
+    that of the archive.
+
+    Args:
+        paths: one folder, or files.
+        told: called with a sentence on each file that was written.
+
+    Raises:
+        MissingFileError: where a path is not there.
+        DataError: where a file cannot be read.
+        OutputError: where a CSV cannot be written.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            if len(paths) > 1:
+                raise DataError(f"{path} is a folder; expected one folder, or files.")
+            for packed in sorted(p for p in path.iterdir() if p.suffix in _PACKED):
+                list(_unpack(packed, told))
+            found.append(path)
+        elif not path.exists():
+            raise MissingFileError(f"{path} does not exist.")
+        elif path.suffix in _PACKED:
+            found += _unpack(path, told)
+        else:
+            found.append(path)
+    return found
+
+
+def _unpack(path: Path, told: Callable[[str], None]) -> Iterator[Path]:
+    try:
+        if path.suffix == ".parquet":
+            yield from _write(path.with_suffix(".csv"), told, lambda to: _convert(path, to))
+        elif path.suffix == ".gz":
+            plain = path.with_suffix("")
+            if plain.suffix in _TABLES:
+                yield from _write(plain, told, lambda to: _inflate(path, to))
+        else:
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.infolist():
+                    name = Path(member.filename.replace("\\", "/")).name
+                    if not name.lower().endswith(_TABLES) or name.startswith("."):
+                        continue
+                    if member.file_size > _MOST_BYTES:
+                        raise DataError(f"{path}: {name} is larger than {_MOST_BYTES:,} bytes.")
+
+                    def extract(to: Path, member: zipfile.ZipInfo = member) -> None:
+                        with archive.open(member) as source, to.open("wb") as target:
+                            shutil.copyfileobj(source, target)
+
+                    yield from _write(path.parent / name, told, extract)
+    except (OSError, EOFError, zipfile.BadZipFile, ValueError, ImportError, RuntimeError) as error:
+        raise DataError(f"{path} cannot be unpacked: {error}.") from None
+
+
+def _write(path: Path, told: Callable[[str], None], make: Callable[[Path], None]) -> Iterator[Path]:
+    if not path.exists():
+        with replacing(path) as beside:
+            make(beside)
+        told(f"unpacked {path}")
+    yield path
+
+
+def _inflate(path: Path, to: Path) -> None:
+    with gzip.open(path, "rb") as source, to.open("wb") as target:
+        shutil.copyfileobj(source, target)
+
+
+def _convert(path: Path, to: Path) -> None:
+    pd.read_parquet(path).to_csv(to, index=False, lineterminator="\n")
