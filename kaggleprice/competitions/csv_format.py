@@ -67,11 +67,9 @@ def find_format(path: Path) -> CsvFormat:
 
 
 def _read_head(path: Path) -> bytes:
-        from pandas.io.common import get_handle
-
     try:
-        with get_handle(path, "rb", compression="infer", is_text=False) as handles:
-            return cast("bytes", handles.handle.read(_BYTES))
+        with path.open("rb") as file:
+            return file.read(_BYTES)
     except FileNotFoundError:
         raise MissingFileError(f"{path} does not exist.") from None
     except OSError as error:

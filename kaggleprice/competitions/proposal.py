@@ -205,9 +205,8 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
     sample = read_cells(files.sample, find_format(files.sample)) if files.sample else None
     for key in ("id_column", "target_column"):
         if given.get(key) is not None and given[key] not in train:
-            raise UsageError(
-                f"{files.train} has no column {given[key]!r}; there are: {', '.join(map(str, train))}."
-            )
+            names = ", ".join(map(str, train))
+            raise UsageError(f"{files.train} has no column {given[key]!r}; there are: {names}.")
     known = {key: Guess(value, "given") for key, value in given.items()}
     target = known.get("target_column") or _guess_target(train, test, sample, csv_format.decimal)
     rest = [str(c) for c in train if c != target.value]
@@ -319,78 +318,13 @@ def _is_number(levels: Any, decimal: str) -> NDArray[np.bool_]:
 def _is_unit(unit: str) -> bool:
     """Whether a text beside a number is a unit of measure or a currency, and no part of a code."""
     symbols = all(unicodedata.category(c) in ("Sc", "Po", "So") for c in unit)
-    return symbols or bool(_CURRENCY.fullmatch(unit)) or unit in _UNITS
+    return symbols or bool(_CURRENCY.fullmatch(unit)) or unit in _UNITS.split()
 
 
-_UNITS = frozenset(
-    [
-        "mm",
-        "cm",
-        "m",
-        "km",
-        "in",
-        "inch",
-        "ft",
-        "mi",
-        "sqft",
-        "sqm",
-        "m2",
-        "m²",
-        "ft2",
-        "ft²",
-        "ha",
-        "acres",
-        "mg",
-        "g",
-        "kg",
-        "lb",
-        "lbs",
-        "t",
-        "ml",
-        "l",
-        "cl",
-        "gal",
-        "kW",
-        "kWh",
-        "hp",
-        "bhp",
-        "CC",
-        "cc",
-        "kmpl",
-        "km/l",
-        "mpg",
-        "km/kg",
-        "rpm",
-        "V",
-        "W",
-        "A",
-        "Hz",
-        "kHz",
-        "MHz",
-        "GHz",
-        "KB",
-        "MB",
-        "GB",
-        "TB",
-        "s",
-        "sec",
-        "min",
-        "h",
-        "hr",
-        "hrs",
-        "hours",
-        "days",
-        "weeks",
-        "months",
-        "years",
-        "yrs",
-        "°C",
-        "°F",
-        "kph",
-        "km/h",
-        "mph",
-        "pcs",
-    ]
+_UNITS = (
+    "mm cm m km in inch ft mi sqft sqm m2 m² ft2 ft² ha acres mg g kg lb lbs t ml l cl gal kW kWh "
+    "hp bhp CC cc kmpl km/l mpg km/kg rpm V W A Hz kHz MHz GHz KB MB GB TB s sec min h hr hrs hours "
+    "days weeks months years yrs °C °F kph km/h mph pcs"
 )
 
 
