@@ -30,7 +30,7 @@ from kaggleprice.competitions.csv_format import CsvFormat, find_format
 from kaggleprice.competitions.kinds import find_date_formats, parse_amount
 from kaggleprice.core.errors import DataError, UsageError
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+SUFFIXES = (".csv", ".tsv")
 # What runs and predictions write.
 _OURS = ("submission.csv", "oof.csv", "folds.csv", "history.csv")
 # Rows that are looked at; more of them seldom change a guess.
@@ -323,8 +323,8 @@ def _is_unit(unit: str) -> bool:
 
 _UNITS = (
     "mm cm m km in inch ft mi sqft sqm m2 m² ft2 ft² ha acres mg g kg lb lbs t ml l cl gal kW kWh "
-    "hp bhp CC cc kmpl km/l mpg km/kg rpm V W A Hz kHz MHz GHz KB MB GB TB s sec min h hr hrs hours "
-    "days weeks months years yrs °C °F kph km/h mph pcs"
+    "hp bhp CC cc kmpl km/l mpg km/kg rpm V W A Hz kHz MHz GHz KB MB GB TB s sec min h hr hrs "
+    "hours days weeks months years yrs °C °F kph km/h mph pcs"
 )
 
 
