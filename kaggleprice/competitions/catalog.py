@@ -29,7 +29,7 @@ from typing import Any, TypeAlias
 
 from kaggleprice.competitions.csv_format import CsvFormat
 from kaggleprice.competitions.engineering import ENGINEERINGS
-from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.competitions.metrics import METRIC_ALIASES, METRICS, TARGET_TRANSFORMS
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
 from kaggleprice.core.registry import look_up
 
@@ -114,6 +114,7 @@ class Competition:
                 "digits, '.', '_' and '-', as in 'house-prices'."
             )
         look_up(TARGET_TRANSFORMS, self.target_transform, "target transform")
+        object.__setattr__(self, "metric", METRIC_ALIASES.get(self.metric, self.metric))
         look_up(METRICS, self.metric, "metric")
         if self.engineering is not None:
             look_up(ENGINEERINGS, self.engineering, "engineering")

@@ -147,8 +147,8 @@ METRICS: dict[str, Metric] = {
     )
 }
 
-# Its name in earlier versions.
-METRICS["log1p_rmse"] = METRICS["rmsle"]
+# Other names, such as those of earlier versions.
+METRIC_ALIASES = {"log1p_rmse": "rmsle"}
 
 TARGET_TRANSFORMS: dict[str, Entry] = {
     "log": Entry(

@@ -17,6 +17,7 @@ from kaggleprice.competitions.csv_reader import read_csv
 from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.kinds import apply_kinds
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
+from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import DataError
 from kaggleprice.core.progress import SILENT, Progress
 
@@ -131,6 +132,11 @@ def _read(
     ids = _check_ids(found, frame, column, path)
     if column in competition.kinds:
         frame.insert(0, column, pd.Series(pd.Categorical(ids)))
+    repeats = int(pd.Series(ids).duplicated().sum())
+    if repeats:
+        progress.notice(
+            f"{path}: {repeats} ids in column {column!r} repeat; rows are told apart by their order."
+        )
     return frame, ids
 
 
@@ -168,8 +174,19 @@ def _take_target(
             f"{path}: the target {column!r} must be {transform.domain} in every row; "
             f"found {found} for {competition.id_name} {ids[row]} "
             f"({int(wrong.sum())} such row{'s' if wrong.sum() > 1 else ''})."
+            + _cure(competition, target[row])
         )
     return target
+
+
+def _cure(competition: Competition, value: float) -> str:
+    """Return which target transform would take a value that this one does not take."""
+    for name in ("log1p", "none"):
+        if name != competition.target_transform and np.isfinite(value):
+            transform: TargetTransform = TARGET_TRANSFORMS[name].load()
+            if transform.accepts(np.array([value])).all():
+                return f' `target_transform = "{name}"` would take it.'
+    return ""
 
 
 def _keep_shared(
@@ -217,7 +234,8 @@ def _share_kind(column: str, *files: tuple[pd.DataFrame, Path]) -> None:
             raise DataError(
                 f"the column {column!r} is text in {text_path} (for example "
                 f"{_example_of_text(other[column])!r}) and numbers in {path}; "
-                "expected one kind in both files."
+                "if that text means a missing value, add it to `missing_values`; else say in `[kinds]` "
+                f"what the column is."
             )
     shared = share_levels(*(frame[column] for frame, _ in files))
     for (frame, _), levels in zip(files, shared, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -121,18 +122,29 @@ def read_folds(path: Path, ids: NDArray[Any], id_column: str) -> Folds:
             exactly one fold, or gives only one fold.
     """
     found, numbers = _read(path, id_column)
-    fold_of_id = dict(zip(found, numbers, strict=True))
-    lacking = [i for i in ids if i not in fold_of_id]
+    fold_of_id = dict(zip(_numbered(found), numbers, strict=True))
+    wanted = _numbered(ids)
+    lacking = [i for i, number in wanted if (i, number) not in fold_of_id]
     if lacking or len(found) != len(ids):
         raise DataError(
             f"{path}: expected every {id_column} of the training file exactly once "
             f"({len(ids)} rows), found {len(found)} rows"
             + (f"; {id_column} {lacking[0]} is missing." if lacking else ".")
         )
-    names, folds = np.unique([fold_of_id[i] for i in ids], return_inverse=True)
+    names, folds = np.unique([fold_of_id[i] for i in wanted], return_inverse=True)
     if len(names) < 2:
         raise DataError(f"{path}: expected 2 folds or more, found {len(names)}.")
     return Folds.of_rows(folds)
+
+
+def _numbered(ids: Iterable[Any]) -> list[tuple[str, int]]:
+    """Return each id with which of the same ids it is: ids may repeat."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for i in map(str, ids):
+        numbered.append((i, seen[i]))
+        seen[i] += 1
+    return numbered
 
 
 def _read(path: Path, id_column: str) -> tuple[list[str], list[int]]:

@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
@@ -155,6 +156,12 @@ class Comparison:
     unpaired: int
 
 
+def _numbered(run: Run) -> pd.DataFrame:
+    """Return its predictions by id and, since ids may repeat, by which of the same ids it is."""
+    found = run.predictions
+    return found.set_index(found.groupby(level=0, sort=False).cumcount(), append=True)
+
+
 def compare(first: Run, second: Run) -> Comparison:
     """Compare two finished runs of one competition.
 
@@ -172,7 +179,7 @@ def compare(first: Run, second: Run) -> Comparison:
                 f"{found[0]} and {found[1]}."
             )
     metric = first.metric
-    both = first.predictions.join(second.predictions.add_suffix("_second"), how="outer")
+    both = _numbered(first).join(_numbered(second).add_suffix("_second"), how="outer")
     # A row that is in one run alone has no number in the other's columns, which equals nothing.
     paired = both[both["true"] == both["true_second"]]
     same_folds = first.folds_sha256 is not None and first.folds_sha256 == second.folds_sha256

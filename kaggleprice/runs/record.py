@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.competitions.metrics import METRIC_ALIASES, METRICS
 from kaggleprice.core.errors import RunFolderError, UsageError
 from kaggleprice.runs import RECORD, SCHEMA_VERSION
 from kaggleprice.settings.run import RunSettings, settings_from_record, settings_to_record
@@ -186,6 +186,7 @@ def _from_version_2(record: dict[str, Any]) -> dict[str, Any]:
     """Return a record of schema version 2 with the names of today."""
     names = {"partners": "base_models", "partner_share": "base_model_share"}
     renamed = {names.get(key, key): value for key, value in record.items()}
+    renamed["metric"] = METRIC_ALIASES.get(str(record.get("metric")), record.get("metric"))
     if isinstance(record.get("settings"), dict):
         settings = {names.get(key, key): value for key, value in record["settings"].items()}
         shuffled = settings.pop("shuffle", True)

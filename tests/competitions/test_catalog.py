@@ -157,8 +157,8 @@ def test_missing_toml(tmp_path: Path) -> None:
 
 BAD: dict[str, tuple[str, str, type[Exception], str]] = {
     "not TOML": ('name = "bike', "name = bike", DataError, "cannot be read as TOML"),
-    "key missing": ('id_column = "datetime"\n', "", DataError, "the key 'id_column' is missing"),
-    "key unknown": ("title", "titel", DataError, "unknown key 'titel'; there are: name, id_col"),
+    "key missing": ('target_column = "count"\n', "", DataError, "the key 'target_column' is"),
+    "key unknown": ("title", "titel", DataError, "unknown key 'titel'; there are: name, "),
     "key of a wrong type": ('"count"', "7", DataError, "'target_column' must be of type str"),
     "file without path": ("path = ", "mirror = ", DataError, r"\[train\]: the key 'path'"),
     "file's key unknown": ("sha1", "sha512", DataError, r"\[train\]: unknown key 'sha512'"),
@@ -166,7 +166,12 @@ BAD: dict[str, tuple[str, str, type[Exception], str]] = {
     "hash not hexadecimal": ("585E9C", "XXXXXX", DataError, "'sha1' must be 40 hexadecimal"),
     "mirrors not texts": ('["https://example.org/train.csv"]', "[7]", DataError, "'mirrors'"),
     "unknown transform": ('"log1p"', '"log2p"', UsageError, "transform 'log2p'.*mean 'log1p'"),
-    "unknown metric": ('"log1p_rmse"', '"rmsle"', UsageError, "unknown metric 'rmsle'"),
+    "unknown metric": (
+        '"log1p_rmse"',
+        '"rmslo"',
+        UsageError,
+        "unknown metric 'rmslo'.*mean 'rmsle'",
+    ),
     "name": ('"bike-sharing"', '"../bikes"', UsageError, "competition name"),
 }
 
