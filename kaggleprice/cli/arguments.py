@@ -29,6 +29,40 @@ CompetitionOption = Annotated[
         autocompletion=complete_competitions,
     ),
 ]
+TrainOption = Annotated[
+    Path | None,
+    option(
+        DATA,
+        "A training file of no described competition; what its columns are is guessed.",
+        "--train",
+        value="FILE",
+        default="the competition's",
+    ),
+]
+TestOption = Annotated[
+    Path | None,
+    option(DATA, "With --train: the test file.", "--test", value="FILE", default="none"),
+]
+TargetOption = Annotated[
+    str | None,
+    option(
+        DATA,
+        "With --train: the column to predict.",
+        "--target",
+        value="COLUMN",
+        default="found by looking",
+    ),
+]
+IdOption = Annotated[
+    str | None,
+    option(
+        DATA,
+        "With --train: the column that names rows.",
+        "--id",
+        value="COLUMN",
+        default="found by looking",
+    ),
+]
 DataDirOption = Annotated[
     Path,
     option(

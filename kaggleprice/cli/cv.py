@@ -15,13 +15,17 @@ from kaggleprice.cli.arguments import (
     DeviceOption,
     DryRunOption,
     FoldsOption,
+    IdOption,
     JsonOption,
     NoVerifyOption,
     PresetOption,
     QuietOption,
     RunsDirOption,
+    TargetOption,
+    TestOption,
     ThreadsOption,
     TimeLimitOption,
+    TrainOption,
 )
 from kaggleprice.cli.ci import (
     BaselineOption,
@@ -42,6 +46,7 @@ from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import RUN, option
 from kaggleprice.cli.output import (
+    describe_files,
     make_reporter,
     make_source,
     make_workplace,
@@ -67,6 +72,10 @@ def cv(
     *,
     context: typer.Context,
     competition: CompetitionOption = None,
+    train_file: TrainOption = None,
+    test_file: TestOption = None,
+    target: TargetOption = None,
+    id_column: IdOption = None,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
     run: Annotated[
@@ -118,7 +127,9 @@ def cv(
     if preset == "list":
         show(as_json, presets_document(), presets_view)
         return
-    source = make_source(competition, data_dir, no_verify)
+    with make_reporter(quiet) as reporter:
+        described = describe_files(train_file, test_file, target, id_column, reporter)
+    source = make_source(competition, data_dir, no_verify, described)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
     limits = read_limits(fail_above, baseline, tolerance, runs_dir, source.competition.name)
     delivery = Delivery(source.competition.name, junit, summary)

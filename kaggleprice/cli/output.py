@@ -16,7 +16,8 @@ import typer
 
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.console.streams import drop, reopen_closed
-from kaggleprice.core.errors import OutputError, RunError
+from kaggleprice.core.errors import OutputError, RunError, UsageError
+from kaggleprice.settings.declaration import show_value
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,12 +25,25 @@ if TYPE_CHECKING:
     from kaggleprice.api.workflow import DatasetRef, RuntimeConfig
     from kaggleprice.cli.console.reporting import Reporter
     from kaggleprice.cli.documents import Document
+    from kaggleprice.competitions.catalog import Competition
+    from kaggleprice.core.progress import Progress
 
 DocumentT = TypeVar("DocumentT", bound="Document")
 
 
-def make_source(competition: str | None, data_dir: Path, no_verify: bool = False) -> DatasetRef:
+def make_source(
+    competition: str | None,
+    data_dir: Path,
+    no_verify: bool = False,
+    described: Competition | None = None,
+) -> DatasetRef:
     """Return which competition's files are meant, and where they are.
+
+    Args:
+        competition: its name or file; None for that of the working folder.
+        data_dir: where files are kept.
+        no_verify: whether files may have other hashes than the recorded ones.
+        described: one that stands in no file.
 
     Raises:
         UsageError: where none is named, and the working folder holds files of an unknown one.
@@ -38,8 +52,43 @@ def make_source(competition: str | None, data_dir: Path, no_verify: bool = False
     from kaggleprice.competitions.catalog import get_competition
     from kaggleprice.competitions.proposal import competition_here
 
-    found = get_competition(competition_here() if competition is None else competition)
-    return DatasetRef(found, data_dir, verify=not no_verify)
+    if described is None:
+        described = get_competition(competition_here() if competition is None else competition)
+    return DatasetRef(described, data_dir, verify=not no_verify)
+
+
+def describe_files(
+    train: Path | None,
+    test: Path | None,
+    target: str | None,
+    id_column: str | None,
+    progress: Progress,
+) -> Competition | None:
+    """Guess the competition of `--train` and `--test`, and tell the guesses; None without them.
+
+    Raises:
+        UsageError: where one of these options lacks another.
+        DataError: where a file cannot be read.
+    """
+    if train is None or test is None:
+        given = {"--train": train, "--test": test, "--target": target, "--id": id_column}
+        named = [flag for flag, value in given.items() if value is not None]
+        if named:
+            lacking = "--train" if train is None else "--test"
+            raise UsageError(f"{named[0]} needs {lacking} FILE as well.")
+        return None
+    from kaggleprice.competitions.competition_file import competition_name
+    from kaggleprice.competitions.proposal import Files, propose
+
+    known = {"target_column": target, "id_column": id_column}
+    found = propose(Files(train, test), {k: v for k, v in known.items() if v is not None}, {})
+    for name, guess in [*found.keys.items(), *found.kinds.items()]:
+        if guess.reason != "given":
+            value = "none" if guess.value is None else show_value(guess.value)
+            progress.notice(f"{name}: {value} ({guess.reason})")
+    for warning in found.warnings:
+        progress.notice(f"warning: {warning}")
+    return found.competition(competition_name(train.parent))
 
 
 def make_workplace(

@@ -14,13 +14,17 @@ from kaggleprice.cli.arguments import (
     DeviceOption,
     DryRunOption,
     FoldsOption,
+    IdOption,
     JsonOption,
     NoVerifyOption,
     PresetOption,
     QuietOption,
     RunsDirOption,
+    TargetOption,
+    TestOption,
     ThreadsOption,
     TimeLimitOption,
+    TrainOption,
 )
 from kaggleprice.cli.commands import (
     RunCommand,
@@ -32,6 +36,7 @@ from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import OUTPUT, RUN, option
 from kaggleprice.cli.output import (
+    describe_files,
     make_reporter,
     make_source,
     make_workplace,
@@ -51,6 +56,10 @@ def predict(
     *,
     context: typer.Context,
     competition: CompetitionOption = None,
+    train_file: TrainOption = None,
+    test_file: TestOption = None,
+    target: TargetOption = None,
+    id_column: IdOption = None,
     data_dir: DataDirOption = Path("data"),
     no_verify: NoVerifyOption = False,
     run: Annotated[
@@ -94,7 +103,9 @@ def predict(
     if preset == "list":
         show(as_json, presets_document(), presets_view)
         return
-    source = make_source(competition, data_dir, no_verify)
+    with make_reporter(quiet) as reporter:
+        described = describe_files(train_file, test_file, target, id_column, reporter)
+    source = make_source(competition, data_dir, no_verify, described)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
     options = given_settings(context)
     configured = [n for n in ("preset", "folds", *options) if not explicit(context, n)]

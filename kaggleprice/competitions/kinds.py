@@ -172,10 +172,10 @@ def _date_parts(name: str, levels: list[str], form: str, where: str) -> dict[str
         "year": dates.dt.year,
         "month": dates.dt.month,
         "day": dates.dt.day,
-        "weekday": dates.dt.weekday,
+        "weekday": dates.dt.day_of_week,
         "days": days,
-        **_cycle("year", dates.dt.dayofyear / 365.25),
-        **_cycle("week", dates.dt.weekday / 7),
+        **_cycle("year", dates.dt.day_of_year / 365.25),
+        **_cycle("week", dates.dt.day_of_week / 7),
     }
     if "%H" in form:
         parts |= {"hour": hours, **_cycle("day", hours / 24)}

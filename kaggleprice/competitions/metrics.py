@@ -26,16 +26,18 @@ Score = TypeVar("Score", float, "Floats")
 class Metric:
     """How a prediction is scored, and which scores are better.
 
-    A metric whose score is the mean of one loss per row, or the root of that mean, also has a
-    standard error; `row_loss` says so.
+    A metric whose score is the mean of one loss per row, the root of that mean, or 1 less that
+    mean, also has a standard error; `row_loss` says so.
 
     Attributes:
         name: in `METRICS`.
         help: what it is, in a few words.
         function: its name in `sklearn.metrics`.
         scale: a function of numpy that target and prediction are put through before; or None.
-        row_loss: from the errors of n rows to their losses, arrays of shape (n,); or None.
+        row_loss: from target and prediction of n rows to their losses, arrays of shape (n,); or
+            None.
         root: whether the score is the root of the mean of the losses, not the mean itself.
+        complement: whether the score is 1 less the mean of the losses.
         greater_is_better: whether the larger of two scores is the better one.
         training_loss: the loss that suits the training of networks, a name in
             `kaggleprice.settings.training.LOSSES`.
@@ -45,8 +47,9 @@ class Metric:
     help: str
     function: str
     scale: str | None = None
-    row_loss: Callable[[Any], Any] | None = None
+    row_loss: Callable[[Any, Any], Any] | None = None
     root: bool = False
+    complement: bool = False
     greater_is_better: bool = False
     training_loss: str = "mse"
 
@@ -86,14 +89,14 @@ class Metric:
         """Return each row's loss, shape (n,), arguments as in `score`; None where it has none."""
         if self.row_loss is None:
             return None
-        losses: Floats = self.row_loss(self._scaled(prediction) - self._scaled(truth))
+        losses: Floats = self.row_loss(self._scaled(truth), self._scaled(prediction))
         return losses
 
     def influence(self, losses: Floats) -> Floats:
         """Return how far each row moves the score, to first order, shape (n,); the mean is 0."""
         import numpy as np
 
-        mean, slope = np.mean(losses), 1.0
+        mean, slope = np.mean(losses), -1.0 if self.complement else 1.0
         if self.root:
             # A score of 0 has losses of 0 only, of which none moves it.
             slope = 0.5 / float(np.sqrt(mean)) if mean > 0 else 0.0
@@ -122,8 +125,38 @@ class Metric:
         return scaled
 
 
-def _squared(errors: Any) -> Any:
-    return errors * errors
+def _squared(truth: Any, prediction: Any) -> Any:
+    return (prediction - truth) ** 2
+
+
+def _absolute(truth: Any, prediction: Any) -> Any:
+    return abs(prediction - truth)
+
+
+def _relative(truth: Any, prediction: Any) -> Any:
+    import numpy as np
+
+    # The bound below is scikit-learn's.
+    return abs(prediction - truth) / np.maximum(abs(truth), np.finfo(np.float64).eps)
+
+
+def _poisson(truth: Any, prediction: Any) -> Any:
+    from scipy.special import xlogy
+
+    return 2 * (xlogy(truth, truth / prediction) + prediction - truth)
+
+
+def _unexplained(truth: Any, prediction: Any) -> Any:
+    """Return losses whose mean is 1 - R², and whose spread allows for that of the target.
+
+    With A the mean squared error and B the target's variance, A / B moves to first order by
+    a / B - (b - B) A / B² per row (a, b its squared error and deviation): the delta method.
+    """
+    import numpy as np
+
+    errors, deviations = (prediction - truth) ** 2, (truth - np.mean(truth)) ** 2
+    variance = np.mean(deviations)
+    return errors / variance - (deviations - variance) * np.mean(errors) / variance**2
 
 
 _RMSE: dict[str, Any] = {
@@ -139,11 +172,23 @@ METRICS: dict[str, Metric] = {
         Metric("log_rmse", "RMSE between logs", scale="log", **_RMSE),
         Metric("rmsle", "RMSE between log(1 + y)", scale="log1p", **_RMSE),
         Metric("rmse", "RMSE", **_RMSE),
-        Metric("mae", "mean absolute error", "mean_absolute_error", row_loss=abs),
+        Metric("mae", "mean absolute error", "mean_absolute_error", row_loss=_absolute),
         Metric("medae", "median absolute error", "median_absolute_error"),
-        Metric("mape", "mean absolute error over the target", "mean_absolute_percentage_error"),
-        Metric("r2", "share of the variance explained", "r2_score", greater_is_better=True),
-        Metric("poisson", "mean Poisson deviance", "mean_poisson_deviance"),
+        Metric(
+            "mape",
+            "mean absolute error relative to the target",
+            "mean_absolute_percentage_error",
+            row_loss=_relative,
+        ),
+        Metric(
+            "r2",
+            "R², the share of the variance explained",
+            "r2_score",
+            row_loss=_unexplained,
+            complement=True,
+            greater_is_better=True,
+        ),
+        Metric("poisson", "mean Poisson deviance", "mean_poisson_deviance", row_loss=_poisson),
     )
 }
 

@@ -24,6 +24,8 @@ from kaggleprice.competitions.catalog import (
     DROP,
     FILE_NAME,
     NUMBER,
+    Competition,
+    DataFile,
     Kind,
 )
 from kaggleprice.competitions.csv_format import CsvFormat, find_format
@@ -105,6 +107,29 @@ class Proposal:
     keys: Mapping[str, Guess]
     kinds: Mapping[str, Guess]
     warnings: Sequence[str] = field(default=())
+
+    def competition(self, name: str) -> Competition:
+        """Return the competition that these guesses make.
+
+        Raises:
+            UsageError: where there is no test file, or a metric or transform is unknown.
+        """
+        if self.files.test is None:
+            raise UsageError(f"there is no test file beside {self.files.train}; name it: --test.")
+        keys: dict[str, Any] = {
+            key: tuple(guess.value) if key == "missing_values" else guess.value
+            for key, guess in self.keys.items()
+        }
+        return Competition(
+            name=name,
+            title=name,
+            page="",
+            train=DataFile(self.files.train.name, path=self.files.train),
+            test=DataFile(self.files.test.name, path=self.files.test),
+            kinds={column: guess.value for column, guess in self.kinds.items()},
+            csv_format=self.csv_format,
+            **keys,
+        )
 
 
 def find_files(paths: Sequence[Path]) -> Files:
@@ -223,7 +248,7 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
         for c in rest
         if c not in both
     }
-    identity = known.get("id_column") or _guess_id(both, cells, sample, found)
+    identity = known.get("id_column") or _guess_id(both, train, test, sample, found)
     found |= {column: Guess(kind, "given") for column, kind in kinds.items()}
     number = _numbers(train[target.value], csv_format.decimal)
     keys = {
@@ -330,13 +355,15 @@ _UNITS = (
 
 def _guess_id(
     both: Sequence[str],
-    cells: Mapping[str, pd.Series],
+    train: pd.DataFrame,
+    test: pd.DataFrame | None,
     sample: pd.DataFrame | None,
     kinds: Mapping[str, Guess],
 ) -> Guess:
     if sample is not None and sample.columns[0] in both:
         return Guess(sample.columns[0], "the first column of the sample submission")
-    distinct = {c: cells[c].nunique() / max(len(cells[c]), 1) for c in both}
+    tables = [train] if test is None else [train, test]
+    distinct = {c: min(t[c].nunique() / max(len(t), 1) for t in tables) for c in both}
     named = [c for c in both if _ID_NAME.fullmatch(c) and distinct[c] > 0.9]
     if named:
         repeats = "" if distinct[named[0]] == 1 else ", though some repeat"

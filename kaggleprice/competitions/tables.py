@@ -135,7 +135,7 @@ def _read(
     repeats = int(pd.Series(ids).duplicated().sum())
     if repeats:
         progress.notice(
-            f"{path}: {repeats} ids in column {column!r} repeat; rows are told apart by their order."
+            f"{path}: {repeats} ids in column {column!r} repeat; rows are told apart by order."
         )
     return frame, ids
 
@@ -234,8 +234,8 @@ def _share_kind(column: str, *files: tuple[pd.DataFrame, Path]) -> None:
             raise DataError(
                 f"the column {column!r} is text in {text_path} (for example "
                 f"{_example_of_text(other[column])!r}) and numbers in {path}; "
-                "if that text means a missing value, add it to `missing_values`; else say in `[kinds]` "
-                f"what the column is."
+                "if that text means a missing value, add it to `missing_values`; else say in "
+                "`[kinds]` what the column is."
             )
     shared = share_levels(*(frame[column] for frame, _ in files))
     for (frame, _), levels in zip(files, shared, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -86,8 +87,11 @@ def _write(path: Path, told: Callable[[str], None], make: Callable[[Path], None]
 
 
 def _inflate(path: Path, to: Path) -> None:
-    with gzip.open(path, "rb") as source, to.open("wb") as target:
-        shutil.copyfileobj(source, target)
+    try:
+        with gzip.open(path, "rb") as source, to.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be unpacked: {error}.") from None
 
 
 def _convert(path: Path, to: Path) -> None:

@@ -240,7 +240,7 @@ BAD_TRAIN: dict[str, tuple[str | bytes, list[str]]] = {
     "target infinite": (with_target("inf", "6"), ["'inf' for Id 10", "'SalePrice'"]),
     "target zero": (
         with_target("5", "0"),
-        ["'0' for Id 11", "above 0", 'target_transform = "log1p"'],
+        ["'0' for Id 11", "above 0", '"log1p"'],
     ),
     "target negative": (with_target("5", "-6"), ["'-6' for Id 11", "above 0"]),
     "text here, numbers there": (

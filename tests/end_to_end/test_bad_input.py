@@ -75,7 +75,7 @@ DATA: dict[str, tuple[Change, tuple[str, ...]]] = {
     "missing-test": (remove("test.csv"), ("test.csv",)),
     "missing-toml": (remove("small.toml"), ("small.toml", "does not exist")),
     "not-toml": (overwrite("small.toml", b"= 3"), ("small.toml", "TOML")),
-    "toml-key": (edit("small.toml", "id_column", "id_colum"), ("'id_column'", "missing")),
+    "toml-key": (edit("small.toml", "id_column", "id_colum"), ("unknown key 'id_colum'",)),
     "not-csv": (overwrite("train.csv", b"\x89PNG\r\n\x1a\n\xff\xfe\x00"), ("train.csv", "CSV")),
     "not-csv-zip": (overwrite("test.csv", b"PK\x03\x04\xff\x80"), ("test.csv", "CSV")),
     "html": (

@@ -12,6 +12,8 @@ from kaggleprice.cli.views.tables import make_table, step_lines, texts
 from kaggleprice.competitions.proposal import Guess, Proposal
 from kaggleprice.runs.advice import Step
 
+_NEXT = [("kaggleprice cv", "scores it"), ("kaggleprice predict", "writes submission.csv")]
+
 
 def init_document(proposal: Proposal, path: Path) -> InitDocument:
     """Describe what was guessed, and where it was written."""
@@ -41,7 +43,7 @@ def init_view(document: InitDocument) -> Group:
         make_table(("key or column", "guess", "why"), rows),
         *texts(*(f"warning: {warning}" for warning in document.warnings)),
         *texts(f"written to {document.path}, with every guess in it to be edited"),
-        *step_lines([Step("kaggleprice cv", "cross-validate"), Step("kaggleprice predict", "")]),
+        *step_lines([Step(command, purpose) for command, purpose in _NEXT]),
     )
 
 

@@ -1,0 +1,130 @@
+"""`init` and what follows it, as typed: from files never seen before to a submission."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from entry_point import TINY, EntryPoint
+
+from kaggleprice.competitions.catalog import read_competition
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Rents: no id, a semicolon, a decimal comma, a date, a `?`, a column only in train."""
+    random = np.random.default_rng(0)
+    rows = 60
+    frame = pd.DataFrame(
+        {
+            "area": random.normal(80, 20, rows).round(1),
+            "since": pd.date_range("2020-01-01", periods=rows).strftime("%d.%m.%Y")[::2].repeat(2),
+            "floor": [str(i % 5) if i % 7 else "?" for i in range(rows)],
+            "state": ["good", "poor", "fair"] * (rows // 3),
+        }
+    )
+    rent = np.exp(random.normal(6, 0.8, rows)).round(2)
+    how = {"sep": ";", "decimal": ",", "index": False}
+    train = frame.assign(paid_later=rent + 1, rent=rent)
+    train[:40].to_csv(tmp_path / "train.csv", **how)
+    frame[40:].to_csv(tmp_path / "test.csv", **how)
+    return tmp_path
+
+
+def test_from_files_to_a_submission(folder: Path, entry: EntryPoint) -> None:
+    done = entry("init", "--yes", cwd=folder)
+    assert done.code == 0, done.err
+    for word in ("rent", "%d.%m.%Y", "drop", "paid_later", "competition.toml", "kaggleprice cv"):
+        assert word in done.out
+    found = read_competition(folder / "competition.toml")
+    assert (found.id_column, found.target_column) == (None, "rent")
+    assert set(found.missing_values) == {"NA", "?"}
+    assert found.csv_format.changes == {"separator": ";", "decimal": ","}
+    scored = entry("cv", *TINY, "--json", cwd=folder)
+    assert scored.code == 0, scored.err
+    assert scored.json["competition"] == found.name
+    done = entry("predict", "--json", cwd=folder)
+    assert done.code == 0, done.err
+    submission = pd.read_csv(folder / "submission.csv")
+    assert list(submission) == ["row", "rent"]
+    assert submission["row"].tolist() == list(range(1, 21))
+    assert np.isfinite(submission["rent"]).all()
+
+
+def test_json_says_what_was_guessed(folder: Path, entry: EntryPoint) -> None:
+    document = entry("init", "--yes", "--json", "--metric", "mae", cwd=folder).json
+    keys = {guess["name"]: guess for guess in document["keys"]}
+    assert keys["target_column"]["value"] == "rent"
+    assert keys["metric"] == {"name": "metric", "value": "mae", "reason": "given", "sure": True}
+    assert {g["name"]: g["value"] for g in document["kinds"]} == {
+        "since": "date %d.%m.%Y",
+        "state": ["poor", "fair", "good"],
+        "paid_later": "drop",
+    }
+    assert document["path"] == "competition.toml"
+
+
+def test_flags_are_kept(folder: Path, entry: EntryPoint) -> None:
+    flags = ["--name", "rents", "--drop", "area", "--kind", "state=good<fair<poor"]
+    done = entry("init", *flags, "--metric", "medae", "--target", "rent", cwd=folder)
+    assert done.code == 0, done.err
+    found = read_competition(folder / "competition.toml")
+    assert (found.name, found.metric) == ("rents", "medae")
+    assert found.kinds["area"] == "drop"
+    assert found.kinds["state"] == ("good", "fair", "poor")
+
+
+def test_an_unsure_guess_without_a_terminal(folder: Path, entry: EntryPoint) -> None:
+    done = entry("init", "--target", "rent", cwd=folder)
+    assert done.code == 2
+    for word in ("--metric", "--yes", "terminal"):
+        assert word in done.error
+    assert not (folder / "competition.toml").exists()
+
+
+def test_a_description_is_never_overwritten(folder: Path, entry: EntryPoint) -> None:
+    (folder / "competition.toml").write_text("mine")
+    done = entry("init", "--yes", cwd=folder)
+    assert (done.code, "--force" in done.error) == (2, True)
+    assert (folder / "competition.toml").read_text() == "mine"
+    assert entry("init", "--yes", "--force", cwd=folder).code == 0
+    read_competition(folder / "competition.toml")
+
+
+def test_cv_offers_init(folder: Path, entry: EntryPoint) -> None:
+    done = entry("cv", cwd=folder)
+    assert done.code == 2
+    assert "kaggleprice init" in done.error
+
+
+def test_cv_of_files(folder: Path, entry: EntryPoint) -> None:
+    files = ["--train", "train.csv", "--test", "test.csv", "--target", "rent"]
+    done = entry("cv", *TINY, *files, cwd=folder)
+    assert done.code == 0, done.err
+    for word in ("since", "%d.%m.%Y", "metric: rmsle", "paid_later"):
+        assert word in done.err
+    assert entry("predict", *files, cwd=folder).code == 0
+    assert len(pd.read_csv(folder / "submission.csv")) == 20
+    assert not (folder / "competition.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["cv", "--target", "rent"], ["--target", "--train"]),
+        (["cv", "--train", "train.csv"], ["--train", "--test"]),
+        (["init", "--kind", "since"], ["--kind", "COLUMN=KIND"]),
+        (["init", "--yes", "--target", "rant"], ["'rant'", "rent"]),
+        (["init", "--yes", "--metric", "rmslo"], ["'rmslo'", "mean 'rmsle'"]),
+        (["init", "--yes", "--kind", "since=day"], ["'day'", "'since'"]),
+        (["init", "nowhere"], ["nowhere", "exist"]),
+    ],
+)
+def test_refused(options: list[str], words: list[str], folder: Path, entry: EntryPoint) -> None:
+    before = sorted(folder.iterdir())
+    done = entry(*options, cwd=folder)
+    assert done.code in (2, 3)
+    assert all(word in done.error for word in words), done.error
+    assert sorted(folder.iterdir()) == before

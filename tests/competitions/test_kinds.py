@@ -1,0 +1,119 @@
+"""Kinds of columns: amounts, dates and orders become the numbers that a person would write."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kaggleprice.competitions.csv_format import CsvFormat
+from kaggleprice.competitions.kinds import (
+    DATE_FORMATS,
+    apply_kinds,
+    find_date_formats,
+    parse_amount,
+)
+from kaggleprice.core.errors import DataError
+
+
+def applied(cells: list[Any], kind: Any, csv_format: CsvFormat | None = None) -> pd.DataFrame:
+    frame = pd.DataFrame({"x": pd.Series(cells).astype("category"), "kept": range(len(cells))})
+    made = apply_kinds(frame, {"x": kind}, csv_format or CsvFormat(), Path("train.csv"))
+    assert list(made.pop("kept")) == list(range(len(cells)))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("cell", "decimal", "expected"),
+    [
+        ("12", ".", (12, "")),
+        ("-1,234.5", ".", (-1234.5, "")),
+        ("€ 12", ".", (12, "€")),
+        ("$1,250,000", ".", (1250000, "$")),
+        ("12 kg", ".", (12, "kg")),
+        ("45 %", ".", (45, "%")),
+        ("1e-3 m", ".", (0.001, "m")),
+        (".5", ".", (0.5, "")),
+        ("1 234,5 €", ",", (1234.5, "€")),
+        ("1.234,5", ",", (1234.5, "")),
+        ("1'000", ".", (1000, "")),
+        ("1,23,4", ".", None),
+        ("1.2.3", ".", None),
+        ("abc", ".", None),
+        ("", ".", None),
+    ],
+)
+def test_amounts(cell: str, decimal: str, expected: tuple[float, str] | None) -> None:
+    assert parse_amount(cell, decimal) == expected
+
+
+@given(number=st.floats(-1e12, 1e12), unit=st.sampled_from(["", " kg", " %", " €"]))
+def test_amounts_are_read_back(number: float, unit: str) -> None:
+    found = parse_amount(f"{number:,.3f}{unit}")
+    assert found == (pytest.approx(round(number, 3)), unit.strip())
+
+
+def test_numbers_in_texts() -> None:
+    made = applied(["1,200 kg", None, "3 kg", "3 kg"], "number")
+    np.testing.assert_array_equal(made["x"], [1200, np.nan, 3, 3])
+
+
+def test_an_order() -> None:
+    made = applied(["mid", "low", None, "high", "mid"], ("low", "mid", "high"))
+    np.testing.assert_array_equal(made["x"], [1, 0, np.nan, 2, 1])
+
+
+def test_a_dropped_column() -> None:
+    assert applied(["a", "b"], "drop").empty
+
+
+@pytest.mark.parametrize("form", DATE_FORMATS)
+@given(when=st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(2068, 12, 31)))
+def test_dates_of_every_format(form: str, when: datetime.datetime) -> None:
+    """The parts are those of Python's own datetime."""
+    text = when.strftime(form)
+    then = datetime.datetime.strptime(text, form)
+    made = applied([text, None], f"date {form}").iloc[0]
+    assert made["x year"] == then.year
+    assert made["x month"] == then.month
+    assert made["x day"] == then.day
+    assert made["x weekday"] == then.weekday()
+    since = then - datetime.datetime(1970, 1, 1)
+    assert made["x days"] == pytest.approx(since / datetime.timedelta(days=1))
+    assert ("x hour" in made) == ("%H" in form)
+    if "%H" in form:
+        assert made["x hour"] == pytest.approx(then.hour + then.minute / 60)
+        assert made["x day sin"] == pytest.approx(np.sin(2 * np.pi * made["x hour"] / 24))
+
+
+def test_missing_dates_are_missing_in_every_part() -> None:
+    assert applied([None, "2020-02-29"], "date").iloc[0].isna().all()
+
+
+def test_a_day_above_12_tells_day_from_month() -> None:
+    assert find_date_formats(["01/02/2020", "13/02/2020"]) == ["%d/%m/%Y"]
+    assert find_date_formats(["01/02/2020", "02/13/2020"]) == ["%m/%d/%Y"]
+    assert find_date_formats(["01/02/2020"]) == ["%d/%m/%Y", "%m/%d/%Y"]
+    assert find_date_formats(["7", "8.5"]) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "expected"),
+    [
+        ("?", "number", "a number"),
+        ("yesterday", "date", "dates"),
+        ("2020-02-30", "date %Y-%m-%d", "%Y-%m-%d"),
+        ("huge", ("small", "large"), "one of small, large"),
+    ],
+)
+def test_a_cell_of_another_kind(cell: str, kind: Any, expected: str) -> None:
+    with pytest.raises(DataError) as caught:
+        applied([cell], kind)
+    for word in ("train.csv", "'x'", repr(cell), expected, "`missing_values`", "`[kinds]`"):
+        assert word in str(caught.value)

@@ -1,0 +1,254 @@
+"""Guesses about files never seen before, against what a person would say of them."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kaggleprice.competitions.catalog import read_competition
+from kaggleprice.competitions.competition_file import competition_name, to_toml
+from kaggleprice.competitions.csv_format import CsvFormat
+from kaggleprice.competitions.proposal import (
+    Files,
+    Guess,
+    Proposal,
+    competition_here,
+    find_files,
+    propose,
+)
+from kaggleprice.core.errors import UsageError
+
+ROWS = 60
+RANDOM = np.random.default_rng(0)
+TARGET = np.exp(RANDOM.normal(0, 1.5, ROWS)).round(3)
+AREA = RANDOM.normal(100, 20, ROWS).round(2)
+
+
+def write(folder: Path, columns: dict[str, Any], target: Any = TARGET) -> Files:
+    frame = pd.DataFrame({"area": AREA, **columns})
+    frame.assign(price=target).to_csv(folder / "train.csv", index=False)
+    frame.to_csv(folder / "test.csv", index=False)
+    return Files(folder / "train.csv", folder / "test.csv")
+
+
+def cycle(*levels: str) -> list[str]:
+    return [levels[i % len(levels)] for i in range(ROWS)]
+
+
+# Columns, and the guess of the kind of `x`; None where it has no kind of its own.
+KINDS: dict[str, tuple[list[str], Any]] = {
+    "numbers": (cycle("1", "2.5", "-3e2"), None),
+    "words": (cycle("red", "green", "blue"), None),
+    "codes": (cycle("SW1", "E12", "N4"), None),
+    "numbers and words": (cycle("1", "2", "three"), None),
+    "ISO dates": (cycle("2020-01-31", "2021-12-01"), "date %Y-%m-%d"),
+    "days before months": (cycle("13/02/2020", "01/02/2020"), "date %d/%m/%Y"),
+    "months before days": (cycle("02/13/2020", "01/02/2020"), "date %m/%d/%Y"),
+    "times": (cycle("2020-01-31 10:00:00", "2021-12-01 11:30:00"), "date %Y-%m-%d %H:%M:%S"),
+    "weights": (cycle("1,200 kg", "12 kg"), "number"),
+    "dollars": (cycle("$1,250", "$3"), "number"),
+    "thousands": (cycle("1,250", "3"), "number"),
+    "mixed units": (cycle("12 kg", "3 lb"), None),
+    "quality": (cycle("Gd", "TA", "Ex"), ("TA", "Gd", "Ex")),
+    "sizes": (cycle("LARGE", "small", "medium"), ("small", "medium", "LARGE")),
+}
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_kind(case: str, tmp_path: Path) -> None:
+    cells, expected = KINDS[case]
+    found = propose(write(tmp_path, {"x": cells}), {}, {})
+    assert {name: guess.value for name, guess in found.kinds.items()} == (
+        {} if expected is None else {"x": expected}
+    )
+    assert all(guess.reason for guess in found.kinds.values())
+
+
+def test_markers_among_numbers(tmp_path: Path) -> None:
+    files = write(
+        tmp_path, {"x": cycle("1", "2", "?"), "y": cycle("3", "NA"), "z": cycle("?", "b")}
+    )
+    found = propose(files, {}, {})
+    assert set(found.keys["missing_values"].value) == {"NA", "?"}
+    assert "'x'" in found.keys["missing_values"].reason
+
+
+def test_a_day_that_may_be_a_month_is_not_sure(tmp_path: Path) -> None:
+    guess = propose(write(tmp_path, {"x": cycle("01/02/2020", "03/04/2020")}), {}, {}).kinds["x"]
+    assert (guess.value, guess.sure) == ("date %d/%m/%Y", False)
+    assert "%m/%d/%Y" in guess.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "expected"),
+    [
+        ("Id", [f"{i}" for i in range(ROWS)], "Id"),
+        ("row_id", [f"r{i}" for i in range(ROWS)], "row_id"),
+        ("id", [f"{i // 2 * 2 if i < 4 else i}" for i in range(ROWS)], "id"),
+        ("when", pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d"), "when"),
+        ("grid", cycle("a", "b"), None),
+        ("Id", cycle("1", "2"), None),
+    ],
+)
+def test_id(name: str, cells: Any, expected: str | None, tmp_path: Path) -> None:
+    files = write(tmp_path, {name: cells})
+    assert propose(files, {}, {}).keys["id_column"].value == expected
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected", "sure"),
+    [
+        ({}, "price", True),
+        ({"a": AREA.round(), "b": TARGET.round(), "total": AREA.round() + TARGET.round()},
+         "total", True),
+        ({"later": AREA}, "price", False),
+    ],
+)  # fmt: skip
+def test_target(extra: dict[str, Any], expected: str, sure: bool, tmp_path: Path) -> None:
+    files = write(tmp_path, {})
+    train = pd.read_csv(files.train)
+    if "total" in extra:
+        train = train.drop(columns="price")
+    train.assign(**extra).to_csv(files.train, index=False)
+    found = propose(files, {}, {})
+    assert (found.keys["target_column"].value, found.keys["target_column"].sure) == (expected, sure)
+    # What only the training file has is no feature, and is pointed at.
+    others = {*extra, "price"} & set(train.assign(**extra)) - {expected}
+    assert {c for c, guess in found.kinds.items() if guess.value == "drop"} == others
+
+
+def test_a_sample_submission_names_id_and_target(tmp_path: Path) -> None:
+    files = write(tmp_path, {"code": [f"c{i}" for i in range(ROWS)], "other": AREA})
+    train = pd.read_csv(files.train).assign(later=1.0)
+    train.to_csv(files.train, index=False)
+    pd.DataFrame({"code": ["c1"], "price": [0]}).to_csv(tmp_path / "sample.csv", index=False)
+    assert find_files([tmp_path]) == Files(files.train, files.test, tmp_path / "sample.csv")
+    found = propose(find_files([tmp_path]), {}, {})
+    assert found.keys["id_column"].value == "code"
+    assert found.keys["target_column"].value == "price"
+
+
+@pytest.mark.parametrize(
+    ("target", "transform", "metric"),
+    [
+        (TARGET, "log1p", "rmsle"),
+        (AREA, "none", "rmse"),
+        (-TARGET, "none", "rmse"),
+        (RANDOM.integers(0, 2, ROWS), "none", "rmse"),
+    ],
+)
+def test_scale(target: Any, transform: str, metric: str, tmp_path: Path) -> None:
+    keys = propose(write(tmp_path, {}, target), {}, {}).keys
+    assert (keys["target_transform"].value, keys["metric"].value) == (transform, metric)
+    # No file tells the metric.
+    assert not keys["metric"].sure
+
+
+def test_what_is_given_is_kept(tmp_path: Path) -> None:
+    files = write(tmp_path, {"x": cycle("01/02/2020")})
+    given = {"target_column": "price", "metric": "mae", "id_column": "area"}
+    found = propose(files, given, {"x": "category"})
+    assert {key: found.keys[key].value for key in given} == given
+    assert found.kinds["x"].value == "category"
+    assert propose(files, {"metric": "rmsle"}, {}).keys["target_transform"].value == "log1p"
+    with pytest.raises(UsageError, match=r"train\.csv has no column 'prize'.*price"):
+        propose(files, {"target_column": "prize"}, {})
+
+
+def test_leaks(tmp_path: Path) -> None:
+    order = np.empty(ROWS, dtype=int)
+    order[np.argsort(TARGET)] = np.arange(ROWS)
+    files = write(tmp_path, {"id": order + 7, "euros": TARGET * 1.1})
+    warnings = " ".join(propose(files, {}, {}).warnings)
+    for words in ("the id 'id'", "the column 'euros'", "(rank correlation 1.000)"):
+        assert words in warnings
+    assert "area" not in warnings
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("train.csv", "test.csv"), ("train.csv", "test.csv")),
+        (("my_Train_v2.csv", "final TEST.csv"), ("my_Train_v2.csv", "final TEST.csv")),
+        (("more.csv", "less.csv"), ("more.csv", "less.csv")),
+        (("train.csv",), ("train.csv", None)),
+        (("train.tsv", "test.tsv"), ("train.tsv", "test.tsv")),
+    ],
+)
+def test_files_are_told_apart(
+    names: tuple[str, ...], expected: tuple[str, str | None], tmp_path: Path
+) -> None:
+    for name, text in zip(names, ["a,y\n1,2\n", "a\n1\n"], strict=False):
+        (tmp_path / name).write_text(text)
+    # What predictions write is no file of a competition.
+    (tmp_path / "submission.csv").write_text("row,y\n1,2\n")
+    found = find_files([tmp_path])
+    assert (found.train.name, found.test and found.test.name) == expected
+
+
+@pytest.mark.parametrize("names", [(), ("train.csv", "train2.csv"), ("a.csv", "b.csv", "c.csv")])
+def test_files_that_cannot_be_told_apart(names: tuple[str, ...], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).write_text("a,y\n1,2\n")
+    with pytest.raises(UsageError):
+        find_files([tmp_path])
+
+
+def test_the_competition_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert competition_here() == "house-prices"
+    write(tmp_path, {})
+    with pytest.raises(UsageError, match="kaggleprice init"):
+        competition_here()
+    (tmp_path / "competition.toml").write_text("")
+    assert competition_here() == "competition.toml"
+
+
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+@given(
+    texts=st.lists(names, min_size=3, max_size=3, unique=True),
+    reason=names,
+    order=st.lists(names, min_size=1, max_size=3),
+    separator=st.sampled_from(string.punctuation + "\t"),
+)
+def test_a_written_file_is_read_back(
+    texts: list[str],
+    reason: str,
+    order: list[str],
+    separator: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Whatever the names in the data are: quotes, line breaks, control characters."""
+    folder = tmp_path_factory.mktemp("written")
+    identity, target, column = texts
+    keys = {
+        "id_column": Guess(identity, reason),
+        "target_column": Guess(target, reason, sure=False),
+        "target_transform": Guess("none", reason),
+        "metric": Guess("r2", reason),
+        "missing_values": Guess(["NA", *order], reason),
+    }
+    kinds = {column: Guess(tuple(order), reason), target: Guess("drop", reason)}
+    files = Files(folder / "a b.csv", folder / "c.csv")
+    proposal = Proposal(files, CsvFormat(separator, ",", "cp1252"), keys, kinds)
+    path = folder / "competition.toml"
+    path.write_text(to_toml(proposal, "some-name", folder), encoding="utf-8")
+    competition = read_competition(path)
+    assert competition == proposal.competition("some-name")
+    assert not list(folder.glob("*.csv"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"), [("Bike Sharing", "bike-sharing"), ("Ä", "competition"), ("a.b", "a.b")]
+)
+def test_name_of_a_competition(folder: str, expected: str, tmp_path: Path) -> None:
+    assert competition_name(tmp_path / folder) == expected

@@ -1,0 +1,58 @@
+"""Packed tables: every packing gives the same plain CSV, and nothing leaves its folder."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kaggleprice.competitions.unpacking import unpack
+from kaggleprice.core.errors import DataError, MissingFileError
+
+TEXT = "a,b\n1,x\n2,y\n"
+
+
+def test_an_archive_a_compressed_file_and_a_plain_one(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("data/train.csv", TEXT)
+        archive.writestr("../../outside.csv", TEXT)
+        archive.writestr("notes.md", "no table")
+    (tmp_path / "test.csv.gz").write_bytes(gzip.compress(TEXT.encode()))
+    (tmp_path / "plain.csv").write_text(TEXT)
+    told: list[str] = []
+    paths = [tmp_path / name for name in ("all.zip", "test.csv.gz", "plain.csv")]
+    found = unpack(paths, told.append)
+    assert sorted(path.name for path in found) == [
+        *("outside.csv", "plain.csv", "test.csv", "train.csv")
+    ]
+    assert {path.parent for path in found} == {tmp_path}
+    assert all(path.read_text() == TEXT for path in found)
+    assert len(told) == 3
+    # What is there already is kept.
+    (tmp_path / "train.csv").write_text("mine")
+    assert unpack([tmp_path], told.append) == [tmp_path]
+    assert (tmp_path / "train.csv").read_text() == "mine"
+    assert len(told) == 3
+
+
+def test_parquet(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}).to_parquet(tmp_path / "train.parquet")
+    assert unpack([tmp_path / "train.parquet"], str) == [tmp_path / "train.csv"]
+    assert (tmp_path / "train.csv").read_text() == TEXT
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.csv.gz", "a.parquet"])
+def test_damaged(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"nothing of this kind")
+    with pytest.raises(DataError, match=f"{name} cannot be unpacked"):
+        unpack([tmp_path], str)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_absent(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"none\.csv does not exist"):
+        unpack([tmp_path / "none.csv"], str)

@@ -1,0 +1,120 @@
+"""Competitions that nobody prepared: three commands each, and guesses that a person would make."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from entry_point import TINY, EntryPoint
+from sklearn.datasets import load_diabetes, make_friedman1, make_friedman2, make_friedman3
+
+from kaggleprice.competitions.catalog import read_competition
+
+ORDERED_CUT = ("Fair", "Good", "Very Good", "Premium", "Ideal")
+ORDERED_CLARITY = ("I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF")
+# By hand: id, target, target transform, kinds of columns that are no plain numbers or categories.
+EXPECTED: dict[str, tuple[str | None, str, str, dict[str, Any]]] = {
+    "abalone": (None, "Rings", "none", {}),
+    "insurance": (None, "charges", "log1p", {}),
+    "concrete": (None, "strength", "none", {}),
+    "bike-sharing": (
+        "datetime",
+        "count",
+        "log1p",
+        {"datetime": "date %Y-%m-%d %H:%M:%S", "casual": "drop", "registered": "drop"},
+    ),
+    "king-county": ("id", "price", "log1p", {}),
+    "diamonds": (None, "price", "log1p", {"cut": ORDERED_CUT, "clarity": ORDERED_CLARITY}),
+    "cpu-act": (None, "y", "none", {}),
+    "melbourne": (None, "Price", "log1p", {"Date": "date %d/%m/%Y"}),
+    "mercedes": ("ID", "y", "none", {}),
+    "elevators": (None, "y", "none", {}),
+}
+_FOLDER = os.environ.get("KAGGLEPRICE_REAL_SUITE")
+SUITE = Path(_FOLDER) if _FOLDER else Path(__file__).parents[3] / "shared" / "suite"
+needs_suite = pytest.mark.skipif(
+    not SUITE.is_dir(),
+    reason="the ten competitions are not here (KAGGLEPRICE_REAL_SUITE names none)",
+)
+
+
+def run(entry: EntryPoint, folder: Path, *options: str) -> None:
+    """Go from two files to a submission with three commands."""
+    for command in (["init", "--yes"], ["cv", *options], ["predict"]):
+        done = entry(*command, cwd=folder)
+        assert done.code == 0, (command, done.err)
+
+
+def check_submission(folder: Path) -> None:
+    competition = read_competition(folder / "competition.toml")
+    submission, test = (
+        pd.read_csv(folder / name, dtype=str) for name in ("submission.csv", "test.csv")
+    )
+    ids = [str(i + 1) for i in range(len(test))]
+    if competition.id_column is not None:
+        ids = test[competition.id_column].tolist()
+    assert submission.iloc[:, 0].tolist() == ids
+    assert np.isfinite(submission[competition.target_column].astype(float)).all()
+
+
+@needs_suite
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_first_rows_of_real_ones(name: str, entry: EntryPoint, tmp_path: Path) -> None:
+    for file in ("train.csv", "test.csv"):
+        # As they were written: cells as text.
+        frame = pd.read_csv(SUITE / name / file, dtype=str, keep_default_na=False, nrows=300)
+        frame.to_csv(tmp_path / file, index=False)
+    run(entry, tmp_path, *TINY)
+    check_submission(tmp_path)
+    found = read_competition(tmp_path / "competition.toml")
+    identity, target, _, kinds = EXPECTED[name]
+    assert (found.id_column, found.target_column) == (identity, target)
+    # Of the first rows some levels are absent.
+    assert found.kinds.keys() == kinds.keys()
+
+
+@needs_suite
+@pytest.mark.parametrize("name", EXPECTED)
+def test_guesses_about_real_ones(name: str, entry: EntryPoint, tmp_path: Path) -> None:
+    for file in ("train.csv", "test.csv"):
+        (tmp_path / file).symlink_to(SUITE / name / file)
+    assert entry("init", "--yes", cwd=tmp_path).code == 0
+    found = read_competition(tmp_path / "competition.toml")
+    made = (found.id_column, found.target_column, found.target_transform, dict(found.kinds))
+    assert made == EXPECTED[name]
+    assert found.missing_values == ("NA",)
+    assert found.csv_format.changes == {}
+
+
+@needs_suite
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPECTED)
+def test_whole_real_ones(name: str, entry: EntryPoint, tmp_path: Path) -> None:
+    for file in ("train.csv", "test.csv"):
+        (tmp_path / file).symlink_to(SUITE / name / file)
+    run(entry, tmp_path, "--preset", "fast", "--threads", "1")
+    check_submission(tmp_path)
+
+
+SKLEARN = {
+    "diabetes": lambda: load_diabetes(return_X_y=True),
+    "friedman1": lambda: make_friedman1(300, random_state=0),
+    "friedman2": lambda: make_friedman2(300, random_state=0),
+    "friedman3": lambda: make_friedman3(300, random_state=0),
+}
+
+
+@pytest.mark.parametrize("name", SKLEARN)
+def test_those_of_scikit_learn(name: str, entry: EntryPoint, tmp_path: Path) -> None:
+    x, y = SKLEARN[name]()
+    frame = pd.DataFrame(x).assign(target=y)
+    frame[:200].to_csv(tmp_path / "train.csv", index=False)
+    frame[200:].drop(columns="target").to_csv(tmp_path / "test.csv", index=False)
+    run(entry, tmp_path, *TINY)
+    check_submission(tmp_path)
+    found = read_competition(tmp_path / "competition.toml")
+    assert (found.id_column, found.target_column, dict(found.kinds)) == (None, "target", {})
