@@ -46,6 +46,7 @@ OTHER: dict[str, Any] = {
     "dtype": "float64",
     "k": 7,
     "fold_scheme": "contiguous",
+    "fold_column": "Kind",
     "seeds": 9,
     "seed": 11,
     "fold_seed": 12,

@@ -178,7 +178,7 @@ def plan(
     )
     if planned.fetched:
         return planned
-    data = load(source, progress)
+    data = load(replace(source, group_column=settings.fold_column), progress)
     split = split_rows(competition, data, settings, folds, limits)
     identity = identify(competition, data, settings, split, compute)
     checkpoint = runtime.checkpoint(competition, identity, progress)

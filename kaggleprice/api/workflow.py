@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +244,7 @@ def cross_validate(
     """
     competition = source.competition
     compute = check_start(competition, runtime, name)
-    data = load(source, progress)
+    data = load(replace(source, group_column=settings.fold_column), progress)
     split = split_rows(competition, data, settings, folds, limits)
     identity = identify(competition, data, settings, split, compute)
     with runtime.checkpoint(competition, identity, progress) as checkpoint:
@@ -280,7 +280,14 @@ def split_rows(
     train = data.tables.train
     if folds is None:
         seed = settings.seed if settings.fold_seed is None else settings.fold_seed
-        split = make_folds(len(train), settings.k, scheme=settings.fold_scheme, seed=seed)
+        split = make_folds(
+            len(train),
+            settings.k,
+            scheme=settings.fold_scheme,
+            seed=seed,
+            target=train.known_target,
+            groups=train.groups,
+        )
     else:
         split = read_folds(folds, train.ids, competition.id_name)
         if settings.k not in (len(split), RunSettings.k):

@@ -35,7 +35,8 @@ PREFIX = "KAGGLEPRICE_"
 
 # Variables that are no keys of a file: which file is read, and where the project's own tests look.
 _OTHER_VARIABLES = frozenset(
-    PREFIX + name for name in ("CONFIG", "NO_CONFIG", "REAL_DATA", "REQUIRE_REAL_DATA")
+    PREFIX + name
+    for name in ("CONFIG", "NO_CONFIG", "REAL_DATA", "REAL_SUITE", "REQUIRE_REAL_DATA")
 )
 
 _WHERE_KEYS_ARE = "; `kaggleprice COMMAND --help` lists the options, which are the keys."

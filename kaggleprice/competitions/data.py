@@ -21,11 +21,13 @@ class DatasetRef:
         competition: which one.
         data_dir: the data folder.
         verify: whether present files must have their recorded hashes.
+        group_column: one whose values are the groups of the training rows; None for no groups.
     """
 
     competition: Competition = COMPETITIONS[DEFAULT_COMPETITION]
     data_dir: Path = Path("data")
     verify: bool = True
+    group_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ def load(source: DatasetRef, progress: Progress = SILENT) -> Dataset:
         known = "as recorded" if file.verified else "not verified"
         progress.detail(f"{file.path}: {file.bytes:,} bytes, SHA-256 {file.sha256}, {known}")
     paths = {file.role: file.path for file in files}
-    tables = read_tables(source.competition, paths["train"], paths["test"], progress)
+    tables = read_tables(
+        source.competition, paths["train"], paths["test"], progress, source.group_column
+    )
     progress.detail(
         f"{len(tables.train)} training and {len(tables.test)} test rows, "
         f"{len(tables.train.numeric_columns)} numeric and "

@@ -18,7 +18,7 @@ from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.kinds import apply_kinds
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.transforms import TargetTransform
-from kaggleprice.core.errors import DataError
+from kaggleprice.core.errors import DataError, UsageError
 from kaggleprice.core.progress import SILENT, Progress
 
 # Of larger numbers the moments overflow.
@@ -37,11 +37,13 @@ class Table:
             types that hold it exactly, so whole numbers overflow: make them float64 before
             arithmetic.
         target: shape (n,), float64, in the target's own unit; None for a test file.
+        groups: shape (n,), texts; rows of one group belong into one fold. None for no groups.
     """
 
     ids: NDArray[Any]
     features: pd.DataFrame
     target: NDArray[np.float64] | None = None
+    groups: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -93,7 +95,11 @@ def engineer(features: pd.DataFrame, engineering: str) -> pd.DataFrame:
 
 
 def read_tables(
-    competition: Competition, train: Path, test: Path, progress: Progress = SILENT
+    competition: Competition,
+    train: Path,
+    test: Path,
+    progress: Progress = SILENT,
+    group_column: str | None = None,
 ) -> Tables:
     """Read both CSVs of a competition and check them against its record and each other.
 
@@ -102,14 +108,17 @@ def read_tables(
         train: a CSV.
         test: another one.
         progress: told of bytes.
+        group_column: of the training file, kept as the groups of its rows.
 
     Raises:
+        UsageError: where there is no such column.
         MissingFileError: where a file is not there.
         DataError: where a file is not a CSV or its content is not what the competition says;
             the message names the file, the column and what was found.
     """
     train_frame, train_ids = _read(train, competition, progress)
     test_frame, test_ids = _read(test, competition, progress)
+    groups = _groups(train_frame, train_ids, competition, group_column, train)
     target = _take_target(train_frame, train_ids, competition, train)
     train_frame = apply_kinds(train_frame, competition.kinds, competition.csv_format, train)
     test_frame = apply_kinds(test_frame, competition.kinds, competition.csv_format, test)
@@ -118,7 +127,7 @@ def read_tables(
     )
     for column in train_frame:
         _share_kind(str(column), (train_frame, train), (test_frame, test))
-    return Tables(Table(train_ids, train_frame, target), Table(test_ids, test_frame))
+    return Tables(Table(train_ids, train_frame, target, groups), Table(test_ids, test_frame))
 
 
 def _read(
@@ -151,6 +160,25 @@ def _check_ids(
     if missing.any():
         raise DataError(f"{path}: the id column {column!r} is empty in {_rows(missing)}.")
     return ids
+
+
+def _groups(
+    frame: pd.DataFrame,
+    ids: NDArray[Any],
+    competition: Competition,
+    column: str | None,
+    path: Path,
+) -> NDArray[Any] | None:
+    """Return the values of a column as texts; a missing one is a group as well."""
+    if column is None:
+        return None
+    if column == competition.id_column:
+        return ids
+    if column not in frame:
+        raise UsageError(
+            f"{path} has no column {column!r} to make folds by; found {_some(list(frame.columns))}."
+        )
+    return frame[column].astype(object).map(str).to_numpy()
 
 
 def _take_target(

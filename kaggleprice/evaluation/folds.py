@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
 from kaggleprice.core.registry import look_up
-from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
+from kaggleprice.settings.fold_schemes import FOLD_SCHEMES, target_bins
 
 Rows = NDArray[np.int64]
 Fold = tuple[Rows, Rows]
@@ -94,19 +94,46 @@ def _fixed(rows: Rows) -> Rows:
     return fixed
 
 
-def make_folds(rows: int, k: int, *, scheme: str = "shuffled", seed: int = 0) -> Folds:
+def make_folds(
+    rows: int,
+    k: int,
+    *,
+    scheme: str = "shuffled",
+    seed: int = 0,
+    target: NDArray[np.float64] | None = None,
+    groups: NDArray[Any] | None = None,
+) -> Folds:
     """Split rows into k folds.
+
+    Args:
+        rows: their number n.
+        k: how many folds.
+        scheme: a name in `FOLD_SCHEMES`.
+        seed: of what is random.
+        target: shape (n,), for schemes that split by it.
+        groups: shape (n,), the group of each row, for schemes that keep groups together.
 
     Raises:
         UnknownNameError: where no scheme has this name.
-        UsageError: where k is less than 2 or more than the number of rows.
+        UsageError: where k is less than 2 or more than the number of rows or groups; where target
+            or groups are lacking.
     """
     found = look_up(FOLD_SCHEMES, scheme, "fold scheme")
     if not 2 <= k <= rows:
         raise UsageError(
             f"k must lie between 2 and the number of training rows ({rows}), found {k}."
         )
-    return Folds(found.splitter(k, seed).split(np.empty((rows, 1))), rows)
+    if found.grouped and groups is None:
+        raise UsageError(f"fold scheme {scheme!r} needs groups; name their column: --fold-column.")
+    if found.grouped and groups is not None and len(set(groups)) < k:
+        raise UsageError(f"k must not exceed the number of groups ({len(set(groups))}), found {k}.")
+    if found.stratifies and target is None:
+        raise UsageError(f"fold scheme {scheme!r} needs a target.")
+    classes = target_bins(target, k) if found.stratifies and target is not None else None
+    splits = found.splitter(k, seed).split(
+        np.empty((rows, 1)), classes, groups if found.grouped else None
+    )
+    return Folds(splits, rows)
 
 
 def read_folds(path: Path, ids: NDArray[Any], id_column: str) -> Folds:

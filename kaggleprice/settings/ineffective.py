@@ -26,9 +26,14 @@ def ineffective_options(
     idle: list[tuple[tuple[str, ...], bool, str]] = [
         (("base_model_share",), not settings.base_models, "without --base-models"),
         (
-            ("fold_scheme", "fold_seed"),
+            ("fold_scheme", "fold_column", "fold_seed"),
             folds,
             "with --folds: the file says which rows are which fold",
+        ),
+        (
+            ("fold_column",),
+            not FOLD_SCHEMES[settings.fold_scheme].grouped and not folds,
+            f"with --fold-scheme {settings.fold_scheme}",
         ),
         (
             ("fold_seed",),

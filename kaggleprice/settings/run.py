@@ -54,6 +54,10 @@ class RunSettings:
     fold_scheme: Annotated[
         Annotated[str, Names(FOLD_SCHEMES)], Doc("How rows are split into folds.")
     ] = "shuffled"
+    fold_column: Annotated[
+        str | None,
+        Doc("Column of the training file whose equal values stay in one fold (scheme grouped)."),
+    ] = None
     seeds: Annotated[int, Ge(1), Doc("Networks per fold, each from its own random start.")] = 6
     seed: Annotated[Seed, Doc("Drives everything random; a whole number.")] = 0
     fold_seed: Annotated[

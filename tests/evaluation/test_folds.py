@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.model_selection import BaseCrossValidator, KFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from kaggleprice.core.errors import DataError, MissingFileError, UnknownNameError, UsageError
 from kaggleprice.evaluation.folds import Folds, make_folds, read_folds
-from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
+from kaggleprice.settings.fold_schemes import FOLD_SCHEMES, target_bins
 
 IDS = np.array(["007", "7", "12", "3", "NA"], dtype=object)
 FOLDS = "Id,fold\n12,5\n007,5\n3,9\nNA,-1\n7,9\n"
 # One line for each scheme: what it is, by scikit-learn alone.
-REFERENCES = {
+REFERENCES: dict[str, Any] = {
     "shuffled": lambda k, seed: KFold(k, shuffle=True, random_state=seed),
     "contiguous": lambda k, seed: KFold(k),
+    "stratified": lambda k, seed: StratifiedKFold(k, shuffle=True, random_state=seed),
+    "grouped": lambda k, seed: GroupKFold(k, shuffle=True, random_state=seed),
 }
 
 
@@ -30,17 +34,46 @@ REFERENCES = {
 def test_conformance(scheme: str, rows: int, share: float, seed: int) -> None:
     """What is asked of every scheme: the splitter's folds, and that no row teaches and tests."""
     k = 2 + round(share * (rows - 2))
-    folds = make_folds(rows, k, scheme=scheme, seed=seed)
-    splitter: BaseCrossValidator = REFERENCES[scheme](k, seed)
-    expected = list(splitter.split(np.zeros(rows)))
+    target = np.random.default_rng(seed).normal(size=rows)
+    groups = np.arange(rows) % max(k, rows // 3)
+    given = {"scheme": scheme, "seed": seed, "target": target, "groups": groups}
+    folds = make_folds(rows, k, **given)
+    splitter = REFERENCES[scheme](k, seed)
+    expected = list(splitter.split(
+            np.zeros(rows), target_bins(target, k), groups if scheme == "grouped" else None
+        )
     assert (len(folds), folds.rows) == (k, rows)
     for (train, validation), (wanted_train, wanted_validation) in zip(folds, expected, strict=True):
         assert np.array_equal(train, wanted_train)
         assert np.array_equal(validation, wanted_validation)
         assert train.dtype == validation.dtype == np.int64
         assert not set(train) & set(validation)
-    again = make_folds(rows, k, scheme=scheme, seed=seed)
-    assert np.array_equal(folds.fold_of_row, again.fold_of_row)
+        if scheme == "grouped":
+            assert not set(groups[train]) & set(groups[validation])
+    assert np.array_equal(folds.fold_of_row, make_folds(rows, k, **given).fold_of_row)
+
+
+@given(rows=st.integers(2, 200), k=st.integers(2, 10), seed=st.integers(0, 99))
+def test_bins_of_the_target_are_large_enough_and_in_its_order(rows: int, k: int, seed: int) -> None:
+    target = np.random.default_rng(seed).integers(0, 20, rows).astype(float)
+    bins = target_bins(target, min(k, rows))
+    assert np.bincount(bins).min() >= min(k, rows)
+    order = np.argsort(bins, kind="stable")
+    limits = [target[order][bins[order] == b] for b in range(bins.max() + 1)]
+    assert all(a.max() <= b.min() for a, b in itertools.pairwise(limits))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scheme": "grouped"}, "--fold-column"),
+        ({"scheme": "grouped", "groups": np.array(["a", "b"] * 5)}, r"number of groups \(2\)"),
+        ({"scheme": "stratified"}, "needs a target"),
+    ],
+)
+def test_what_a_scheme_lacks(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        make_folds(10, 3, **options)
 
 
 def test_contiguous_folds_where_k_does_not_divide() -> None:
@@ -51,7 +84,11 @@ def test_contiguous_folds_where_k_does_not_divide() -> None:
 
 @pytest.mark.parametrize("scheme", FOLD_SCHEMES)
 def test_seed_changes_the_folds_of_seeded_schemes_only(scheme: str) -> None:
-    made = [make_folds(50, 5, scheme=scheme, seed=seed).fold_of_row for seed in (0, 1)]
+    target, groups = np.random.default_rng(0).normal(size=50), np.arange(50) // 2
+    made = [
+        make_folds(50, 5, scheme=scheme, seed=seed, target=target, groups=groups).fold_of_row
+        for seed in (0, 1)
+    ]
     assert np.array_equal(*made) is not FOLD_SCHEMES[scheme].seeded
 
 
@@ -63,7 +100,7 @@ def test_impossible_k(k: int) -> None:
 
 
 def test_unknown_scheme() -> None:
-    with pytest.raises(UnknownNameError, match="contiguous, shuffled"):
+    with pytest.raises(UnknownNameError, match="contiguous, grouped, shuffled, stratified"):
         make_folds(10, 2, scheme="contigous")
 
 

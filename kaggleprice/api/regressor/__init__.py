@@ -37,6 +37,7 @@ _NOT_HERE = {
     *(
         "k",
         "fold_scheme",
+        "fold_column",
         "fold_seed",
         "stop_on",
         "history_every",
