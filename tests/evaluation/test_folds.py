@@ -39,9 +39,8 @@ def test_conformance(scheme: str, rows: int, share: float, seed: int) -> None:
     given = {"scheme": scheme, "seed": seed, "target": target, "groups": groups}
     folds = make_folds(rows, k, **given)
     splitter = REFERENCES[scheme](k, seed)
-    expected = list(splitter.split(
-            np.zeros(rows), target_bins(target, k), groups if scheme == "grouped" else None
-        )
+    used = groups if scheme == "grouped" else None
+    expected = list(splitter.split(np.zeros(rows), target_bins(target, k), used))
     assert (len(folds), folds.rows) == (k, rows)
     for (train, validation), (wanted_train, wanted_validation) in zip(folds, expected, strict=True):
         assert np.array_equal(train, wanted_train)
