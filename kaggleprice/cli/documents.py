@@ -106,7 +106,14 @@ class InitDocument(Document):
     keys: Annotated[list[GuessEntry], Doc("Keys of the competition.")]
     kinds: Annotated[list[GuessEntry], Doc("Columns that are no plain numbers or categories.")]
     csv: Annotated[dict[str, str], Doc("How the files are written, where not as a plain CSV.")]
-    warnings: Annotated[list[str], Doc("Columns that may be a leak of the target.")]
+    warnings: Annotated[list[str], Doc("What may make the score too good to be true.")]
+    separation_auc: Annotated[
+        float | None,
+        Doc(
+            "How well trees tell training from test rows: area under the ROC curve, 0.5 by "
+            "chance; null where the files cannot be read as described."
+        ),
+    ]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from kaggleprice.cli.arguments import JsonOption, QuietOption
 from kaggleprice.cli.console.text import printable
 from kaggleprice.cli.help import DATA, OUTPUT, option
 from kaggleprice.cli.output import make_reporter, show, start
-from kaggleprice.core.errors import UsageError
+from kaggleprice.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from kaggleprice.competitions.proposal import Files, Guess
+    from kaggleprice.evaluation.adversarial import Separation
 
 EXAMPLES = (
     "kaggleprice init",
@@ -105,8 +106,10 @@ def init(
     from kaggleprice.competitions.catalog import read_competition
     from kaggleprice.competitions.competition_file import FILE_NAME, competition_name, to_toml
     from kaggleprice.competitions.proposal import propose
+    from kaggleprice.competitions.tables import read_tables
     from kaggleprice.competitions.unpacking import unpack
     from kaggleprice.core.files import replacing
+    from kaggleprice.evaluation.adversarial import separate
 
     with make_reporter(quiet) as reporter:
         given = unpack([train, test] if train and test else paths or [Path()], reporter.notice)
@@ -128,11 +131,21 @@ def init(
     answers = {} if yes else _ask(proposal.keys)
     if answers:
         proposal = propose(files, {**known, **answers}, kinds)
+    competition = proposal.competition(name or competition_name(folder))
+    with make_reporter(quiet) as reporter:
+        reporter.advance("comparing", 0, None, "training and test rows")
+        separation: Separation | DataError
+        try:
+            tables = read_tables(competition, *(Path(str(file.path)) for file in competition.files))
+            separation = separate(tables)
+        except DataError as error:
+            # The description is what cures it, so it is written all the same.
+            separation = error
     with replacing(place) as beside:
-        text = to_toml(proposal, name or competition_name(folder), folder)
+        text = to_toml(proposal, competition.name, folder)
         beside.write_text(text, encoding="utf-8")
         read_competition(beside)
-    show(as_json, init_document(proposal, place), init_view)
+    show(as_json, init_document(proposal, separation, place), init_view)
 
 
 def _files(given: list[Path], train: Path | None, test: Path | None) -> Files:

@@ -84,6 +84,17 @@ def test_an_unsure_guess_without_a_terminal(folder: Path, entry: EntryPoint) -> 
     assert not (folder / "competition.toml").exists()
 
 
+def test_what_cannot_be_read_yet_is_described_all_the_same(folder: Path, entry: EntryPoint) -> None:
+    text = (folder / "train.csv").read_text().splitlines()
+    (folder / "train.csv").write_text("\n".join([*text[:-1], text[-1].rpartition(";")[0] + ";"]))
+    done = entry("init", "--yes", "--json", cwd=folder)
+    assert done.code == 0, done.err
+    (warning,) = (w for w in done.json["warnings"] if "cannot be read" in w)
+    assert "'rent'" in warning
+    assert done.json["separation_auc"] is None
+    read_competition(folder / "competition.toml")
+
+
 def test_a_description_is_never_overwritten(folder: Path, entry: EntryPoint) -> None:
     (folder / "competition.toml").write_text("mine")
     done = entry("init", "--yes", cwd=folder)

@@ -10,13 +10,23 @@ from rich.console import Group
 from kaggleprice.cli.documents import GuessEntry, InitDocument
 from kaggleprice.cli.views.tables import make_table, step_lines, texts
 from kaggleprice.competitions.proposal import Guess, Proposal
+from kaggleprice.core.errors import DataError
+from kaggleprice.evaluation.adversarial import SUSPICIOUS, Separation
 from kaggleprice.runs.advice import Step
 
 _NEXT = [("kaggleprice cv", "scores it"), ("kaggleprice predict", "writes submission.csv")]
 
 
-def init_document(proposal: Proposal, path: Path) -> InitDocument:
-    """Describe what was guessed, and where it was written."""
+def init_document(
+    proposal: Proposal, separation: Separation | DataError, path: Path
+) -> InitDocument:
+    """Describe what was guessed, and where it was written.
+
+    Args:
+        proposal: the guesses.
+        separation: how training and test rows differ, or why they cannot be read like this.
+        path: of the file that was written.
+    """
     return InitDocument(
         path=str(path),
         train=str(proposal.files.train),
@@ -24,8 +34,21 @@ def init_document(proposal: Proposal, path: Path) -> InitDocument:
         keys=[_entry(key, guess) for key, guess in proposal.keys.items()],
         kinds=[_entry(column, guess) for column, guess in proposal.kinds.items()],
         csv=proposal.csv_format.changes,
-        warnings=list(proposal.warnings),
+        warnings=[*proposal.warnings, *_separation_warnings(separation)],
+        separation_auc=None if isinstance(separation, DataError) else separation.auc,
     )
+
+
+def _separation_warnings(separation: Separation | DataError) -> list[str]:
+    if isinstance(separation, DataError):
+        return [f"the files cannot be read like this yet: {separation}"]
+    if separation.auc <= SUSPICIOUS:
+        return []
+    by = f", by {', '.join(map(repr, separation.columns[:3]))}" if separation.columns else ""
+    return [
+        f"training and test rows are told apart{by} (AUC {separation.auc:.2f}; 0.5 is chance): "
+        "folds drawn at random may promise a better score than the test rows give."
+    ]
 
 
 def _entry(name: str, guess: Guess) -> GuessEntry:
