@@ -136,7 +136,8 @@ def init(
         reporter.advance("comparing", 0, None, "training and test rows")
         separation: Separation | DataError
         try:
-            tables = read_tables(competition, *(Path(str(file.path)) for file in competition.files))
+            train_path, test_path = (Path(str(file.path)) for file in competition.files)
+            tables = read_tables(competition, train_path, test_path)
             separation = separate(tables)
         except DataError as error:
             # The description is what cures it, so it is written all the same.
