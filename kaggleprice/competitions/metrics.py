@@ -172,13 +172,20 @@ METRICS: dict[str, Metric] = {
         Metric("log_rmse", "RMSE between logs", scale="log", **_RMSE),
         Metric("rmsle", "RMSE between log(1 + y)", scale="log1p", **_RMSE),
         Metric("rmse", "RMSE", **_RMSE),
-        Metric("mae", "mean absolute error", "mean_absolute_error", row_loss=_absolute),
-        Metric("medae", "median absolute error", "median_absolute_error"),
+        Metric(
+            "mae",
+            "mean absolute error",
+            "mean_absolute_error",
+            row_loss=_absolute,
+            training_loss="mae",
+        ),
+        Metric("medae", "median absolute error", "median_absolute_error", training_loss="mae"),
         Metric(
             "mape",
             "mean absolute error relative to the target",
             "mean_absolute_percentage_error",
             row_loss=_relative,
+            training_loss="mae",
         ),
         Metric(
             "r2",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
+from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.errors import DivergenceError
 from kaggleprice.core.progress import SILENT, Progress
@@ -118,6 +118,9 @@ def cross_validate(
     progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
     progress.advance("preparing", 0, None, "recipes and networks")
     problem = prepare(competition, tables, split, settings, device, known)
+    if settings.training.loss is None and problem.task.settings.training.loss != "mse":
+        loss = problem.task.settings.training.loss
+        progress.notice(f"loss {loss}, which suits the metric {competition.metric}")
     ensemble, base_models = _train(problem, callbacks, progress, known)
     rows = device_rows(ensemble.encoding, problem.task.rows, ensemble.members, ensemble.network)
     progress.advance("scoring", 0, None, "out of fold")
@@ -245,9 +248,15 @@ def prepare(
         target=transform.forward(tables.train.known_target),
         folds=split,
         members=members,
-        settings=settings,
+        settings=_with_loss(settings, competition),
     )
     return PreparedRun(competition, tables, split, task, _listed(device))
+
+
+def _with_loss(settings: RunSettings, competition: Competition) -> RunSettings:
+    """Return settings whose loss suits the metric, unless they name one."""
+    loss = settings.training.loss or METRICS[competition.metric].training_loss
+    return replace(settings, training=replace(settings.training, loss=loss))
 
 
 def _engineered(competition: Competition, tables: Tables, settings: RunSettings) -> Tables:

@@ -190,6 +190,14 @@ def _from_version_2(record: dict[str, Any]) -> dict[str, Any]:
     if isinstance(record.get("settings"), dict):
         settings = {names.get(key, key): value for key, value in record["settings"].items()}
         shuffled = settings.pop("shuffle", True)
+        training = settings.get("training")
+        if (
+            isinstance(training, dict)
+            and renamed["metric"] != "mae"
+            and training.get("loss") == "mse"
+        ):
+            # What suits the metric is squared errors, too.
+            settings["training"] = {**training, "loss": None}
         settings["fold_scheme"] = "shuffled" if shuffled else "contiguous"
         renamed["settings"] = settings
     return renamed

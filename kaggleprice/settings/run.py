@@ -161,6 +161,7 @@ PRESETS: dict[str, Preset] = {
                 batch_size=64,
                 optimizer="sgd",
                 schedule="constant",
+                loss="mse",
                 weight_decay=0.0,
                 target_scale="none",
             ),

@@ -87,7 +87,11 @@ class TrainingSettings:
     batch_size: Annotated[int, Ge(1), Doc("Training rows per step, of each network.")] = 64
     optimizer: Annotated[str, Names(OPTIMIZERS), Doc("Optimizer.")] = "adamw"
     schedule: Annotated[str, Names(SCHEDULES), Doc("Learning rate over time.")] = "cosine"
-    loss: Annotated[str, Names(LOSSES), Doc("Loss on the scaled target.")] = "mse"
+    loss: Annotated[
+        Annotated[str, Names(LOSSES)] | None,
+        Shown(none="the one that suits the metric"),
+        Doc("Loss on the scaled target."),
+    ] = None
     weight_decay: Annotated[
         float,
         Ge(0),

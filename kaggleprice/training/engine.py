@@ -113,7 +113,7 @@ class Engine:
         self.parameters = optimized(self.network, self.settings, [len(r) for r in self.train_rows])
         self.scales = self._scale_targets()
         self.target = self._scaled(task.target, task.dtype).to(device)
-        self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[self.settings.loss].load()
+        self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[self.settings.loss or "mse"].load()
         self.batches = plan_epoch([len(r) for r in self.train_rows], self.settings.batch_size)
         self.noise = NoiseSource(
             self.base_seed,

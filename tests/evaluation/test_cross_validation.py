@@ -242,5 +242,5 @@ def test_predictions_that_the_metric_cannot_score_are_told(case: Case) -> None:
     tables = Tables(replace(train, target=wide), case.tables.test)
     settings = make_settings(options={**TINY, "epochs": 1})
     folds = folds_of(settings)
-    with pytest.raises(DivergenceError, match="metric log1p_rmse is not defined"):
+    with pytest.raises(DivergenceError, match="metric rmsle is not defined"):
         cross_validation.cross_validate(competition, tables, folds, settings, torch.device("cpu"))
