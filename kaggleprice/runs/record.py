@@ -191,12 +191,9 @@ def _from_version_2(record: dict[str, Any]) -> dict[str, Any]:
         settings = {names.get(key, key): value for key, value in record["settings"].items()}
         shuffled = settings.pop("shuffle", True)
         training = settings.get("training")
-        if (
-            isinstance(training, dict)
-            and renamed["metric"] != "mae"
-            and training.get("loss") == "mse"
-        ):
-            # What suits the metric is squared errors, too.
+        squares = isinstance(training, dict) and training.get("loss") == "mse"
+        if squares and renamed["metric"] != "mae" and settings.get("recipe_name") != "book":
+            # Squared errors are what suits these metrics.
             settings["training"] = {**training, "loss": None}
         settings["fold_scheme"] = "shuffled" if shuffled else "contiguous"
         renamed["settings"] = settings

@@ -136,6 +136,7 @@ def test_defaults_are_those_of_the_default_preset() -> None:
         *(
             "k",
             "fold_scheme",
+            "fold_column",
             "fold_seed",
             "stop_on",
             "history_every",
