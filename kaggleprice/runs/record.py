@@ -190,7 +190,7 @@ def _from_version_2(record: dict[str, Any]) -> dict[str, Any]:
     if isinstance(record.get("settings"), dict):
         settings = {names.get(key, key): value for key, value in record["settings"].items()}
         shuffled = settings.pop("shuffle", True)
-        training = settings.get("training")
+        training: Any = settings.get("training")
         squares = isinstance(training, dict) and training.get("loss") == "mse"
         if squares and renamed["metric"] != "mae" and settings.get("recipe_name") != "book":
             # Squared errors are what suits these metrics.
