@@ -13,7 +13,7 @@ from members import Heard
 from kaggleprice.core.errors import DivergenceError, OutputError, UsageError
 from kaggleprice.runs import UNFINISHED, checkpoints
 from kaggleprice.runs.checkpoints import Checkpoint, key_of
-from kaggleprice.training.loop import EpochResult, Group, TimeLimit
+from kaggleprice.training.loop import Group, TimeLimit
 
 IDENTITY = {"settings": {"lr": 0.01}, "data": "ab"}
 FIRST, SECOND, WHOLE = Group(0, 2), Group(2, 2), Group(0, 4)
@@ -41,7 +41,7 @@ def keep(checkpoint: Checkpoint, epoch: int, group: Group = FIRST) -> None:
     loop: Any = Loop(group)
     loop.epoch = epoch
     for callback in checkpoint.callbacks:
-        callback.on_epoch_end(loop, EpochResult(epoch, group.count))
+        callback.on_epoch_end(loop)
 
 
 def end(checkpoint: Checkpoint, how: BaseException, epoch: int = 3) -> None:
@@ -179,7 +179,7 @@ def test_checkpoints_are_so_many_seconds_apart(
         (callback,), kept = checkpoint.callbacks, list[int]()
         for loop.epoch in range(1, 9):
             clock(4)
-            callback.on_epoch_end(loop, EpochResult(loop.epoch, 2))
+            callback.on_epoch_end(loop)
             kept.append(checkpoint.kept.get(FIRST, 0))
         # A group that has ended waits for the others: what it has is kept in any case.
         callback.on_train_end(loop)

@@ -26,7 +26,7 @@ from safetensors.torch import load, save
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.settings.training import OPTIMIZERS
 from kaggleprice.training import loop
-from kaggleprice.training.loop import Callback, EpochResult, Group, TimeLimit, TrainingLoop
+from kaggleprice.training.loop import Callback, Group, TimeLimit, TrainingLoop
 from kaggleprice.training.task import TrainingTask
 
 ALL = Group(0, 8)
@@ -38,9 +38,9 @@ class Keeping(Callback):
 
     kept: dict[int, bytes] = field(default_factory=dict)
 
-    def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
+    def on_epoch_end(self, loop: TrainingLoop) -> None:
         state = loop.state_dict()
-        self.kept[result.epoch] = save({n: t.contiguous().clone() for n, t in state.items()})
+        self.kept[loop.epoch] = save({n: t.contiguous().clone() for n, t in state.items()})
 
 
 @dataclass
@@ -142,15 +142,14 @@ def test_a_time_limit_leaves_out_the_epoch_that_would_not_fit(
     now = [100.0]
     monkeypatch.setattr(loop, "monotonic", lambda: now[0])
     stopped: list[int] = []
-    callback, epoch = TimeLimit(now[0] + limit), 0
-    stand_in: Any = SimpleNamespace(group=Group(0, 8, queue), stop=lambda: stopped.append(epoch))
+    callback = TimeLimit(now[0] + limit)
+    stand_in: Any = SimpleNamespace(group=Group(0, 8, queue), stop=lambda: stopped.append(1))
     callback.on_train_begin(stand_in)
-    for epoch in range(1, 7):
-        now[0] += 3
-        callback.on_epoch_end(stand_in, EpochResult(epoch, 8))
-        if stopped:
-            break
-    assert epoch == epochs
+    done = 0
+    while done < 6 and not stopped:
+        now[0], done = now[0] + 3, done + 1
+        callback.on_epoch_end(stand_in)
+    assert done == epochs
 
 
 def test_callbacks_are_called_in_order(sample_tables: Tables) -> None:
@@ -160,8 +159,8 @@ def test_callbacks_are_called_in_order(sample_tables: Tables) -> None:
         def on_train_begin(self, loop: TrainingLoop) -> None:
             called.append(("begin", loop.epoch))
 
-        def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
-            called.append((result.epoch, result.active, len(result.lines)))
+        def on_epoch_end(self, loop: TrainingLoop) -> None:
+            called.append((loop.epoch, loop.engine.active, len(loop.history)))
 
         def on_train_end(self, loop: TrainingLoop) -> None:
             called.append(("end", loop.epoch))
