@@ -55,14 +55,6 @@ def test_the_committed_and_the_recorded_bytes_are_written(
     assert hashlib.sha256(content).hexdigest() == file.sha256
 
 
-def test_only_the_folder_and_the_two_files_are_written(written: Path) -> None:
-    assert sorted(path.name for path in written.iterdir()) == sorted(FILES)
-    for name in FILES:
-        content = (written / name).read_bytes()
-        assert b"\r" not in content
-        assert b"." not in content.replace(b"1.5", b"").replace(b"2.5", b"")  # whole numbers
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_header_and_kinds_are_those_of_the_real_file(
     written: Path, real: dict[str, pd.DataFrame], name: str
