@@ -94,41 +94,27 @@ def test_the_last_state_only_ends(sample_tables: Tables) -> None:
         assert not again.kept
 
 
+@pytest.mark.parametrize("group", [Group(0, 3), Group(5, 3)], ids=["first", "last"])
 @pytest.mark.parametrize("options", [{"batch_size": 17}, {**STOPPING, **MIXED}], ids=str)
 def test_a_part_of_a_group_takes_up_its_state(
-    sample_tables: Tables, options: dict[str, Any]
+    sample_tables: Tables, options: dict[str, Any], group: Group
 ) -> None:
     task, keeper = make_task(sample_tables, **options), Keeping()
     network, expected = run(task, keeper)
-    part, found = run(task, Resuming(keeper.kept[2], 0), group=Group(0, 3))
+    part, found = run(task, Resuming(keeper.kept[2], group.first), group=group)
     for name, value in part.state_dict().items():
-        torch.testing.assert_close(value, network.state_dict()[name][:3], rtol=0, atol=1e-9)
-    part, found = run(task, Resuming(keeper.kept[2], 5), group=Group(5, 3))
-    assert found.epochs.tolist() == expected.epochs[5:].tolist()
-    for name, value in part.state_dict().items():
-        torch.testing.assert_close(value, network.state_dict()[name][5:], rtol=0, atol=1e-9)
-    before = [(m - 5, e) for m, e in ((x.member, x.epoch) for x in expected.history) if m >= 5]
-    lines = [(line.member, line.epoch) for line in found.history]
-    assert set(lines) <= set(before)
-
-
-def test_training_that_is_cut_is_the_beginning_of_the_whole(sample_tables: Tables) -> None:
-    task = make_task(sample_tables, history_every=1)
-    _, expected = run(task)
-    _, found = run(task, Cutting(2))
-    assert (expected.cut_at, found.cut_at, found.groups_cut_at) == (None, 2, (2,))
-    assert found.epochs.tolist() == [2] * 8
-    assert found.history == [line for line in expected.history if line.epoch <= 2]
+        whole = network.state_dict()[name][group.span]
+        torch.testing.assert_close(value, whole, rtol=0, atol=1e-9)
+    assert found.epochs.tolist() == expected.epochs[group.span].tolist()
+    known = {(line.member - group.first, line.epoch) for line in expected.history}
+    assert {(line.member, line.epoch) for line in found.history} <= known
 
 
 def test_a_cut_is_recorded_though_its_epoch_would_not_be(sample_tables: Tables) -> None:
     _, found = run(make_task(sample_tables, history_every=EPOCHS), Cutting(3))
-    assert {line.epoch for line in found.history} == {3}
-
-
-def test_what_is_stopped_after_the_last_epoch_is_not_cut(sample_tables: Tables) -> None:
-    _, found = run(make_task(sample_tables), Cutting(EPOCHS))
-    assert found.cut_at is None
+    assert {line.epoch for line in found.history} == {found.cut_at} == {3}
+    _, whole = run(make_task(sample_tables), Cutting(EPOCHS))
+    assert whole.cut_at is None, "nothing was left to cut"
 
 
 @pytest.mark.parametrize(
