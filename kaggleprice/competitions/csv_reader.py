@@ -6,7 +6,7 @@ import csv
 import io
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 _BUFFER = 1 << 20
 _MARK = b"\xef\xbb\xbf"
-# The types of the columns that pandas is not to find out: `str`, or `category`, which is much
-# faster.
+# The types of the columns that pandas is not to find out: `str` or `category`.
 _Kinds = dict[str, str]
 
 
@@ -109,52 +108,46 @@ def _read_columns(path: Path, competition: Competition, progress: Progress) -> d
     A number that was read already does not tell how it was written: `007` is another text than
     `7`.
     """
-    capacity, ids = _most_rows(path), competition.id_column
+    ids = competition.id_column
     kinds = {ids: "str"}
-    for first in _chunks(path, competition, kinds, progress):
-        # Truth values are texts whose writing matters.
-        kinds |= {n: "str" if _is_bool(first[n]) else "category" for n in _new_texts(first, kinds)}
-        break
     while True:
-        made: dict[str, columns.NumberColumn | columns.LevelColumn | columns.TextColumn] = {}
-        late: _Kinds = {}
-        for chunk in _chunks(path, competition, kinds, progress):
-            late |= dict.fromkeys(_new_texts(chunk, kinds), "str")
-            late |= {n: "str" for n in kinds if n in chunk and _is_rewritten(chunk[n])}
-            if late:
+        chunks: dict[str, list[Any]] = {}
+        found: _Kinds = {}
+        for number, chunk in enumerate(_chunks(path, competition, kinds, progress)):
+            # Categories are much faster; late ones may look like numbers in an earlier chunk.
+            found |= _new_kinds(chunk, kinds, "str" if number else "category")
+            if found and number:
                 # Nothing is kept; reading goes on to find all such columns at once.
-                made.clear()
+                chunks.clear()
                 continue
-            for name in map(str, chunk):
-                if name not in made:
-                    text = columns.TextColumn if name == ids else columns.LevelColumn
-                    made[name] = (text if name in kinds else columns.NumberColumn)(capacity)
-                made[name].append(chunk[name])
-        if not late:
-            return {name: column.finish() for name, column in made.items()}
-        kinds |= late
+            if found:
+                break
+            for name, column in chunk.items():
+                chunks.setdefault(str(name), []).append(_compacted(column, str(name) == ids))
+        if not found:
+            return columns.joined(chunks)
+        kinds |= found
 
 
-def _new_texts(chunk: pd.DataFrame, kinds: Iterable[str]) -> list[str]:
-    """Return the columns that hold text, but are not read as such."""
-    return [
-        str(name)
-        for name, kind in chunk.dtypes.items()
-        if str(name) not in kinds
-        and (pd.api.types.is_bool_dtype(kind) or not pd.api.types.is_numeric_dtype(kind))
-    ]
+def _new_kinds(chunk: pd.DataFrame, kinds: _Kinds, kind_of_text: str) -> _Kinds:
+    """Return the columns whose texts pandas did not keep as written, with the kind they need."""
+    found = {}
+    for name, column in chunk.items():
+        kind = column.dtype
+        if str(name) not in kinds and kind.kind not in "iuf":
+            found[str(name)] = kind_of_text
+        # Of texts that look like numbers or truth values pandas makes such categories.
+        levels = kind.categories if isinstance(kind, pd.CategoricalDtype) else ()
+        if not all(isinstance(level, str) for level in levels):
+            found[str(name)] = "str"
+    return found
 
 
-def _is_bool(column: pd.Series) -> bool:
-    return pd.api.types.infer_dtype(column, skipna=True) == "boolean"
-
-
-def _is_rewritten(column: pd.Series) -> bool:
-    """Whether pandas made numbers or truth values of the texts of a categorical column."""
-    kind = column.dtype
-    if not isinstance(kind, pd.CategoricalDtype):
-        return False
-    return not all(isinstance(level, str) for level in kind.categories)
+def _compacted(column: pd.Series, is_id: bool) -> Any:
+    if is_id:
+        return columns.as_texts(column)
+    numeric = column.dtype.kind in "iuf"
+    return columns.compact(column.to_numpy()) if numeric else columns.as_levels(column)
 
 
 def _chunks(
@@ -192,12 +185,3 @@ class _WatchedFile(io.FileIO):
         self._done += read or 0
         self._progress.advance("reading", self._done, self._size, self._path.name, BYTES)
         return read
-
-
-def _most_rows(path: Path) -> int:
-    """Return a number of rows that a CSV does not exceed: a record has a line, or several."""
-    ends = 0
-    with path.open("rb") as file:
-        while chunk := file.read(_BUFFER):
-            ends += chunk.count(b"\n") + chunk.count(b"\r")
-    return ends + 1

@@ -28,7 +28,7 @@ from kaggleprice.competitions.tables import Table, Tables, read_tables
 from kaggleprice.core.errors import UsageError
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.preprocessing.fitted import FittedRecipe
-from kaggleprice.preprocessing.fitting import FILLS, SCALINGS, fit, fit_folds
+from kaggleprice.preprocessing.fitting import fit, fit_folds
 from kaggleprice.settings.declaration import read_record
 from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES, Recipe, get_recipe
 
@@ -415,11 +415,6 @@ def test_numbers_survive_a_fold_of_outliers() -> None:
     rest = values[folds != 2]
     assert fitted.numeric[0].scale == pytest.approx(rest.std(), rel=1e-9)
     assert fitted.numeric[0].center == pytest.approx(rest.mean(), rel=1e-12)
-
-
-def test_every_fill_and_scaling_has_a_name() -> None:
-    assert set(FILLS) == set(IMPUTES)
-    assert set(SCALINGS) == set(SCALES)
 
 
 # Nothing of validation rows
