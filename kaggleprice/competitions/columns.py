@@ -17,35 +17,25 @@ from pandas.api.types import union_categoricals
 
 # Rows of a chunk: only so many are ever held in the types that pandas gives them.
 ROWS = 1 << 14
-# Up to here float32 holds every whole number, and takes the room of int32.
-_EXACT_FLOAT32 = 1 << 24
+_KINDS = ("int8", "int16", "float32", "int32")
 # Up to here 4 bytes per character are less than a text object and the pointer to it.
 _FIXED_WIDTH = 16
 
 
 def compact(values: NDArray[Any]) -> NDArray[Any]:
-    """Return values in the smallest type that gives each of them back, NaN included.
+    """Return numbers in the first of `_KINDS` that gives each of them back, NaN included.
 
-    It is int8, int16, float32, int32 or float64, whichever fits first; shapes (n,) → (n,).
+    Shapes (n,) → (n,).
     """
-    if values.dtype.kind == "f":
-        # NaN and infinity are no whole numbers.
-        with np.errstate(invalid="ignore", over="ignore"):
-            whole = bool((values == np.rint(values)).all() and np.isfinite(values).all())
-            if not whole:
-                short = values.astype(np.float32)
-                same = bool(((short == values) | np.isnan(values)).all())
-                return short if same else values.astype(np.float64)
-    elif values.dtype.kind == "b":
-        return values.astype(np.int8)
-    low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
-    for kind in (np.int8, np.int16):
-        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
-            return values.astype(kind)
-    if low >= -_EXACT_FLOAT32 and high <= _EXACT_FLOAT32:
-        return values.astype(np.float32)
-    if np.iinfo(np.int32).min <= low and high <= np.iinfo(np.int32).max:
-        return values.astype(np.int32)
+    # NaN, infinity and what is too large are no whole numbers, and come out of a cast as others.
+    with np.errstate(invalid="ignore", over="ignore"):
+        for kind in _KINDS:
+            cast = values.astype(kind)
+            same = cast == values
+            if kind.startswith("float"):
+                same |= np.isnan(values)
+            if same.all():
+                return cast
     return values.astype(np.float64)
 
 

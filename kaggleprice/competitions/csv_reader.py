@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import io
 import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from numpy.typing import NDArray
@@ -17,9 +16,6 @@ from kaggleprice.competitions import columns
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.core.errors import DataError, MissingFileError
 from kaggleprice.core.progress import BYTES, SILENT, Progress
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 _BUFFER = 1 << 20
 _MARK = b"\xef\xbb\xbf"
@@ -153,9 +149,11 @@ def _compacted(column: pd.Series, is_id: bool) -> Any:
 def _chunks(
     path: Path, competition: Competition, kinds: _Kinds, progress: Progress
 ) -> Iterator[pd.DataFrame]:
-    with io.BufferedReader(_WatchedFile(path, progress), _BUFFER) as file:
+    size = path.stat().st_size
+    with path.open("rb", _BUFFER) as file:
         # Not the encoding `utf-8-sig`: its decoder is written in Python.
-        file.seek(len(_MARK) if file.peek(len(_MARK)).startswith(_MARK) else 0)
+        marked = file.read(len(_MARK)) == _MARK
+        file.seek(len(_MARK) if marked else 0)
         reader: Any = pd.read_csv(
             file,
             dtype=kinds,
@@ -168,20 +166,6 @@ def _chunks(
             index_col=False,
             chunksize=columns.ROWS,
         )
-        yield from reader
-
-
-class _WatchedFile(io.FileIO):
-    """A file that tells how much of it was read."""
-
-    def __init__(self, path: Path, progress: Progress) -> None:
-        super().__init__(path)
-        self._path, self._progress, self._done = path, progress, 0
-        self._size = path.stat().st_size
-
-    def readinto(self, buffer: Buffer) -> int | None:
-        """Read, and tell."""
-        read = super().readinto(buffer)
-        self._done += read or 0
-        self._progress.advance("reading", self._done, self._size, self._path.name, BYTES)
-        return read
+        for chunk in reader:
+            progress.advance("reading", file.tell(), size, path.name, BYTES)
+            yield chunk

@@ -8,7 +8,7 @@ not in its distribution.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,20 @@ def factorized(column: pd.Series) -> tuple[NDArray[np.integer[Any]], pd.Index]:
         return column.array.codes, column.array.categories
     codes, values = pd.factorize(column, sort=True)
     return codes, pd.Index(values)
+
+
+def numbered(
+    column: pd.Series, number_of: Mapping[str | None, int], unknown: int
+) -> tuple[NDArray[np.integer[Any]], NDArray[np.int64]]:
+    """Number categories; `number_of` has that of missing under None.
+
+    Returns:
+        Each row's code, shape (n,), and a table in which the code finds the number.
+    """
+    codes, levels = factorized(column)
+    # The code of a missing value is -1, the last.
+    numbers = [number_of.get(level, unknown) for level in (*levels, None)]
+    return codes, np.array(numbers, dtype=np.int64)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sklearn.impute import KNNImputer
 from sklearn.preprocessing import QuantileTransformer
 
 from kaggleprice.core.errors import DataError, UsageError
-from kaggleprice.preprocessing.distribution import Floats, factorized
+from kaggleprice.preprocessing.distribution import Floats, numbered
 from kaggleprice.settings.declaration import STRICT, read_record
 from kaggleprice.settings.recipe import Recipe
 
@@ -173,12 +173,9 @@ class CategoricalState:
 
     def one_hot(self, column: pd.Series) -> NDArray[np.bool_]:
         """Return the features of n rows, shape (n, len(self.features))."""
-        codes, levels = factorized(column)
-        feature_of, features = self.feature_of, self.features
-        place = {feature: i for i, feature in enumerate(features)}
-        # The code of a missing value is -1, the last.
-        switched = [feature_of.get(level) for level in (*levels, None)]
-        table = np.array([len(place) if f is None else place[f] for f in switched])
+        place = {feature: i for i, feature in enumerate(self.features)}
+        numbers = {level: place[feature] for level, feature in self.feature_of.items()}
+        codes, table = numbered(column, numbers, unknown=len(place))
         made: NDArray[np.bool_] = table[codes][:, None] == np.arange(len(place))
         return made
 
