@@ -8,12 +8,12 @@ values comes back as it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import union_categoricals
 
 # Rows of a chunk: only so many are ever held in the types that pandas gives them.
 ROWS = 1 << 14
@@ -39,10 +39,23 @@ def compact(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.float64)
 
 
-def as_levels(column: pd.Series) -> pd.Categorical:
-    """Return pandas categories, or texts, as sorted categories of text; NaN is missing."""
-    values = column.array if isinstance(column.array, pd.Categorical) else pd.Categorical(column)
-    return pd.Categorical.from_codes(values.codes, dtype=_levels_dtype(values.categories))
+@dataclass(frozen=True)
+class Levels:
+    """A chunk of a categorical column.
+
+    Attributes:
+        codes: shape (n,), whole numbers; -1 for missing.
+        levels: what the codes stand for, each once.
+    """
+
+    codes: NDArray[np.integer[Any]]
+    levels: list[Any]
+
+    @classmethod
+    def of(cls, column: pd.Series) -> Levels:
+        """Number what a column holds, in the order in which it stands there; NaN is missing."""
+        codes, levels = pd.factorize(column)
+        return cls(codes.astype(np.min_scalar_type(-max(len(levels), 1))), levels.tolist())
 
 
 def as_texts(column: pd.Series) -> NDArray[Any]:
@@ -55,14 +68,29 @@ def as_texts(column: pd.Series) -> NDArray[Any]:
 
 
 def joined(chunks: dict[str, list[Any]]) -> dict[str, Any]:
-    """Join each column's chunks, categories sorted; a column's chunks are given up for it."""
+    """Join each column's chunks, which are given up for it.
+
+    Of arrays an array is made; of `Levels` a `pd.Categorical` with sorted categories, in which
+    an array stands for rows that are missing.
+    """
     return {name: _join(chunks.pop(name)) for name in list(chunks)}
 
 
 def _join(chunks: list[Any]) -> Any:
-    if isinstance(chunks[0], pd.Categorical):
-        return union_categoricals(chunks, sort_categories=True)
-    return np.concatenate(chunks)
+    known = {level for chunk in chunks if isinstance(chunk, Levels) for level in chunk.levels}
+    if not any(isinstance(chunk, Levels) for chunk in chunks):
+        return np.concatenate(chunks)
+    place = {level: code for code, level in enumerate(sorted(known))}
+    kind = np.min_scalar_type(-max(len(place), 1))
+    codes = []
+    for chunk in chunks:
+        if isinstance(chunk, Levels):
+            # The code -1 takes the last place.
+            table = np.array([*map(place.__getitem__, chunk.levels), -1], dtype=kind)
+            codes.append(table[chunk.codes])
+        else:
+            codes.append(np.full(len(chunk), -1, dtype=kind))
+    return pd.Categorical.from_codes(np.concatenate(codes), dtype=_levels_dtype(place))
 
 
 def share_levels(*columns: pd.Series) -> list[pd.Series]:

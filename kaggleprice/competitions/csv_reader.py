@@ -19,8 +19,6 @@ from kaggleprice.core.progress import BYTES, SILENT, Progress
 
 _BUFFER = 1 << 20
 _MARK = b"\xef\xbb\xbf"
-# The types of the columns that pandas is not to find out: `str` or `category`.
-_Kinds = dict[str, str]
 
 
 def read_csv(
@@ -99,55 +97,50 @@ def _first_line(error: Exception) -> str:
 
 
 def _read_columns(path: Path, competition: Competition, progress: Progress) -> dict[str, Any]:
-    """Read all columns. Text that begins late makes the file be read again from its start.
+    """Read all columns.
 
-    A number that was read already does not tell how it was written: `007` is another text than
-    `7`.
+    pandas finds out chunk by chunk what a column holds. Where that is text in one chunk and
+    numbers in another, or truth values, the file is read again with the column as text: what was
+    read does not tell how it was written. `007` is another text than `7`.
     """
     ids = competition.id_column
-    kinds = {ids: "str"}
+    as_text = {ids}
     while True:
         chunks: dict[str, list[Any]] = {}
-        found: _Kinds = {}
-        for number, chunk in enumerate(_chunks(path, competition, kinds, progress)):
-            # Categories are much faster; late ones may look like numbers in an earlier chunk.
-            found |= _new_kinds(chunk, kinds, "str" if number else "category")
-            if found and number:
+        kinds: dict[str, set[str]] = {}
+        mixed: set[str] = set()
+        for number, chunk in enumerate(_chunks(path, competition, as_text, progress)):
+            for name, column in chunk.items():
+                kind, part = _compacted(column) if name != ids else ("", columns.as_texts(column))
+                chunks.setdefault(str(name), []).append(part)
+                kinds.setdefault(str(name), set()).add(kind)
+            mixed = {n for n, found in kinds.items() if "other" in found or len(found - {""}) > 1}
+            if mixed and not number:
+                break
+            if mixed:
                 # Nothing is kept; reading goes on to find all such columns at once.
                 chunks.clear()
-                continue
-            if found:
-                break
-            for name, column in chunk.items():
-                chunks.setdefault(str(name), []).append(_compacted(column, str(name) == ids))
-        if not found:
+        if not mixed:
             return columns.joined(chunks)
-        kinds |= found
+        as_text |= mixed
 
 
-def _new_kinds(chunk: pd.DataFrame, kinds: _Kinds, kind_of_text: str) -> _Kinds:
-    """Return the columns whose texts pandas did not keep as written, with the kind they need."""
-    found = {}
-    for name, column in chunk.items():
-        kind = column.dtype
-        if str(name) not in kinds and kind.kind not in "iuf":
-            found[str(name)] = kind_of_text
-        # Of texts that look like numbers or truth values pandas makes such categories.
-        levels = kind.categories if isinstance(kind, pd.CategoricalDtype) else ()
-        if not all(isinstance(level, str) for level in levels):
-            found[str(name)] = "str"
-    return found
+def _compacted(column: pd.Series) -> tuple[str, Any]:
+    """Return what a chunk of a column holds, and it in less room.
 
-
-def _compacted(column: pd.Series, is_id: bool) -> Any:
-    if is_id:
-        return columns.as_texts(column)
-    numeric = column.dtype.kind in "iuf"
-    return columns.compact(column.to_numpy()) if numeric else columns.as_levels(column)
+    It is "number", "text", "other" for truth values, or nothing where all rows are missing.
+    """
+    if column.dtype.kind in "iuf":
+        empty = column.dtype.kind == "f" and column.isna().all()
+        return "" if empty else "number", columns.compact(column.to_numpy())
+    part = columns.Levels.of(column)
+    if not part.levels:
+        return "", part
+    return "text" if all(isinstance(n, str) for n in part.levels) else "other", part
 
 
 def _chunks(
-    path: Path, competition: Competition, kinds: _Kinds, progress: Progress
+    path: Path, competition: Competition, as_text: set[str], progress: Progress
 ) -> Iterator[pd.DataFrame]:
     size = path.stat().st_size
     with path.open("rb", _BUFFER) as file:
@@ -156,7 +149,7 @@ def _chunks(
         file.seek(len(_MARK) if marked else 0)
         reader: Any = pd.read_csv(
             file,
-            dtype=kinds,
+            dtype=dict.fromkeys(as_text, "str"),
             # Only the competition's own markers mean "missing": pandas would also take `None`,
             # which is a category of House Prices' MasVnrType.
             keep_default_na=False,

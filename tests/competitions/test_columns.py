@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaggleprice.competitions.columns import as_levels, as_texts, compact, joined, share_levels
+from kaggleprice.competitions.columns import Levels, as_texts, compact, joined, share_levels
 
 CASES: list[tuple[list[Any], str]] = [
     ([0, 127, -128], "int8"),
@@ -70,13 +70,17 @@ def test_texts_take_the_room_of_a_fixed_width_unless_one_is_long() -> None:
 
 def test_levels_of_chunks_are_sorted_and_missing_stays_missing() -> None:
     parts = [[f"v{i}" for i in range(300, 0, -1)], ["b", None, "a"], [None, "v7"], [None]]
-    made = join([as_levels(pd.Series(part, dtype="str")) for part in parts])
+    made = join([Levels.of(pd.Series(part, dtype="str")) for part in parts])
     everything = [value for part in parts for value in part]
     assert [None if pd.isna(value) else value for value in made] == everything
     assert list(made.categories) == sorted({value for value in everything if value})
     assert made.codes.dtype == np.int16
-    same = join([as_levels(pd.Series(["b", "a"], dtype="str"))] * 2)
-    assert (same.tolist(), same.codes.dtype) == (["b", "a"] * 2, np.int8)
+
+
+def test_numbers_among_levels_are_missing_ones() -> None:
+    made = join([np.array([np.nan]), Levels.of(pd.Series(["b", "a"], dtype="str"))])
+    assert made.codes.tolist() == [-1, 1, 0]
+    assert made.codes.dtype == np.int8
 
 
 def test_shared_levels() -> None:
