@@ -25,7 +25,6 @@ from kaggleprice.core.errors import DataError, MissingFileError, UsageError
 from kaggleprice.core.registry import look_up
 from kaggleprice.settings.declaration import STRICT, read_record
 
-_D2L_BUCKET = "d2l-data.s3-accelerate.amazonaws.com"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -110,6 +109,11 @@ class Competition:
         return self.train, self.test
 
 
+def _d2l_mirrors(name: str) -> tuple[str, ...]:
+    bucket = "d2l-data.s3-accelerate.amazonaws.com"
+    return f"https://{bucket}/{name}", f"http://{bucket}/{name}"
+
+
 COMPETITIONS: dict[str, Competition] = {
     "house-prices": Competition(
         name="house-prices",
@@ -117,19 +121,13 @@ COMPETITIONS: dict[str, Competition] = {
         page="https://www.kaggle.com/competitions/house-prices-advanced-regression-techniques",
         train=DataFile(
             name="train.csv",
-            mirrors=(
-                f"https://{_D2L_BUCKET}/kaggle_house_pred_train.csv",
-                f"http://{_D2L_BUCKET}/kaggle_house_pred_train.csv",
-            ),
+            mirrors=_d2l_mirrors("kaggle_house_pred_train.csv"),
             sha1="585e9cc93e70b39160e7921475f9bcd7d31219ce",
             sha256="1e18addf81e5e4d347cc17ee6075bbe4a42b7fa26b9e5b063e8f692a5f929d41",
         ),
         test=DataFile(
             name="test.csv",
-            mirrors=(
-                f"https://{_D2L_BUCKET}/kaggle_house_pred_test.csv",
-                f"http://{_D2L_BUCKET}/kaggle_house_pred_test.csv",
-            ),
+            mirrors=_d2l_mirrors("kaggle_house_pred_test.csv"),
             sha1="fa19780a7b011d9b009e8bff8e99922a8ee2eb90",
             sha256="8fdd3d829d4d986b58f845c9553b225e67dd8383624d90fb6ca1d4bed5798c1e",
         ),

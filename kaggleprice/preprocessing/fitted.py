@@ -269,15 +269,7 @@ class FittedRecipe:
 
     def to_json(self) -> str:
         """Return the whole state as JSON; numbers keep every bit."""
-        record = {
-            "state_version": STATE_VERSION,
-            "recipe": asdict(self.recipe),
-            "rows": self.rows,
-            "numeric": [_without_nan(asdict(c)) for c in self.numeric],
-            "categorical": [asdict(c) for c in self.categorical],
-            "quantiles": _to_lists(self.quantiles),
-            "neighbours": _to_lists(self.neighbours),
-        }
+        record = {"state_version": STATE_VERSION, **_without_nan(asdict(self))}
         return json.dumps(record, indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -311,11 +303,10 @@ def _quantile_transformer(quantiles: Floats) -> QuantileTransformer:
     return transformer
 
 
-def _without_nan(record: dict[str, Any]) -> dict[str, Any]:
-    return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in record.items()}
-
-
-def _to_lists(array: Floats | None) -> list[list[float | None]] | None:
-    if array is None:
-        return None
-    return [[None if np.isnan(v) else float(v) for v in row] for row in array]
+def _without_nan(value: Any) -> Any:
+    """Return plain data, arrays as lists, NaN as None."""
+    if isinstance(value, dict):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and np.isnan(value) else value

@@ -724,14 +724,6 @@ def test_without_hashes_a_source_replaces_nothing_and_says_so(
     assert [notice for notice in notices if "is kept" in notice and str(kept) in notice]
 
 
-def test_a_source_replaces_a_wrong_file(tmp_path: Path, data: Path) -> None:
-    put(data / "toy" / "train.csv", WRONG)
-    source = archive(tmp_path / "s.zip", {"train.csv": TRAIN, "test.csv": TEST})
-    train, _ = fetch(offline(), data, source=source)
-    assert train.backup is not None
-    assert (train.path.read_bytes(), train.backup.read_bytes()) == (TRAIN, WRONG)
-
-
 def test_a_source_with_the_right_name_and_another_hash(tmp_path: Path, data: Path) -> None:
     source = put(tmp_path / "source" / "train.csv", WRONG).parent
     with pytest.raises(ChecksumError) as caught:

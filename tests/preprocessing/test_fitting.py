@@ -25,11 +25,9 @@ from sklearn.preprocessing import (
 
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.tables import Table, Tables, read_tables
-from kaggleprice.core.errors import UsageError
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
-from kaggleprice.settings.declaration import read_record
 from kaggleprice.settings.recipe import IMPUTES, SCALES, Recipe, get_recipe
 
 HOUSES = COMPETITIONS["house-prices"]
@@ -420,20 +418,3 @@ def test_fold_is_fitted_as_if_its_training_rows_were_all(
     fitted = fit_folds(recipe, train, train.features, folds, [2, 0])
     for fold, state in zip([2, 0], fitted, strict=True):
         assert state.to_json() == fit(recipe, part(train, folds != fold)).to_json()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"scale": "log"},
-        {"impute": "mode"},
-        {"scope": "test"},
-        {"clip": -1.0},
-        {"clip": float("inf")},
-        {"log_skew": float("nan")},
-        {"min_rows": 0},
-    ],
-)
-def test_recipe_that_cannot_be(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
-        read_record(Recipe, wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -61,9 +62,10 @@ def _open_shipped(name: str) -> AbstractContextManager[IO[bytes]]:
     Raises:
         DataError: where it is in neither, or the name leads out of them.
     """
-    package = Path(str(resources.files("kaggleprice"))).resolve()
+    package = Path(str(resources.files("kaggleprice")))
     for folder in (package, package.parent):
-        shipped = (folder / name).resolve()
+        # Links are not followed: some installers link every file of a package.
+        shipped = Path(os.path.normpath(folder / name))
         if shipped.is_relative_to(folder) and shipped.is_file():
             return shipped.open("rb")
     raise DataError(f"this installation of kaggleprice has no file {name}.")
