@@ -302,10 +302,13 @@ def read_record(
         found: Declared = _record_adapter(kind).validate_json(json.dumps(record, default=str))
     except ValidationError as error:
         first = error.errors()[0]
-        place, reason = ".".join(map(str, first["loc"])), first["msg"]
-        if first["type"] == "unexpected_keyword_argument" and len(first["loc"]) == 1:
-            reason = f"unknown key; there are: {', '.join(f.name for f in fields(kind))}"
-        raise refusal(f"{place or 'record'}: {reason}; found {first['input']!r}") from None
+        place = ".".join(map(str, first["loc"])) or "record"
+        if first["type"].startswith("missing"):
+            raise refusal(f"the key {place!r} is missing") from None
+        if first["type"] == "unexpected_keyword_argument" and place in record:
+            names = ", ".join(field.name for field in fields(kind))
+            raise refusal(f"unknown key {place!r}; there are: {names}") from None
+        raise refusal(f"{place}: {first['msg']}; found {first['input']!r}") from None
     return found
 
 
