@@ -63,7 +63,7 @@ def as_texts(column: pd.Series) -> NDArray[Any]:
     texts = column.fillna("").to_numpy(dtype=object)
     width = max(map(len, texts), default=1)
     # A NUL at the end of a text of fixed width is lost.
-    fixed = width <= _FIXED_WIDTH and not any(text.endswith("\0") for text in texts)
+    fixed = width <= _FIXED_WIDTH and "\0" not in "".join(texts)
     return texts.astype(f"U{max(width, 1)}") if fixed else texts
 
 
