@@ -16,17 +16,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
 from kaggleprice.core.registry import look_up
+from kaggleprice.settings.declaration import STRICT, read_record
 
-_D2L_BUCKET = "d2l-data.s3-accelerate.amazonaws.com"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -38,7 +36,7 @@ class DataFile:
         name: its name inside `<data-dir>/<competition>/`.
         mirrors: addresses to fetch it from, best first; empty where it is not downloadable.
             `package:PATH` is a file that ships inside the kaggleprice package.
-        sha1, sha256: lower-case hexadecimal digests; None where they are not known.
+        sha1, sha256: hexadecimal digests; None where they are not known.
         path: a file that lies elsewhere (competitions read from TOML); None in the cache.
     """
 
@@ -47,6 +45,17 @@ class DataFile:
     sha1: str | None = None
     sha256: str | None = None
     path: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check the digests.
+
+        Raises:
+            DataError: for one that is not hexadecimal, or not of its algorithm's length.
+        """
+        for key, length in (("sha1", 40), ("sha256", 64)):
+            digest = getattr(self, key)
+            if digest is not None and not re.fullmatch(f"[0-9a-fA-F]{{{length}}}", digest):
+                raise DataError(f"{key!r} must be {length} hexadecimal digits, found {digest!r}")
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,8 @@ class Competition:
     missing_values: tuple[str, ...] = ("NA",)
     engineering: str | None = None
 
+    __pydantic_config__ = STRICT
+
     def __post_init__(self) -> None:
         """Check names against the registries.
 
@@ -98,6 +109,11 @@ class Competition:
         return self.train, self.test
 
 
+def _d2l_mirrors(name: str) -> tuple[str, ...]:
+    bucket = "d2l-data.s3-accelerate.amazonaws.com"
+    return f"https://{bucket}/{name}", f"http://{bucket}/{name}"
+
+
 COMPETITIONS: dict[str, Competition] = {
     "house-prices": Competition(
         name="house-prices",
@@ -105,19 +121,13 @@ COMPETITIONS: dict[str, Competition] = {
         page="https://www.kaggle.com/competitions/house-prices-advanced-regression-techniques",
         train=DataFile(
             name="train.csv",
-            mirrors=(
-                f"https://{_D2L_BUCKET}/kaggle_house_pred_train.csv",
-                f"http://{_D2L_BUCKET}/kaggle_house_pred_train.csv",
-            ),
+            mirrors=_d2l_mirrors("kaggle_house_pred_train.csv"),
             sha1="585e9cc93e70b39160e7921475f9bcd7d31219ce",
             sha256="1e18addf81e5e4d347cc17ee6075bbe4a42b7fa26b9e5b063e8f692a5f929d41",
         ),
         test=DataFile(
             name="test.csv",
-            mirrors=(
-                f"https://{_D2L_BUCKET}/kaggle_house_pred_test.csv",
-                f"http://{_D2L_BUCKET}/kaggle_house_pred_test.csv",
-            ),
+            mirrors=_d2l_mirrors("kaggle_house_pred_test.csv"),
             sha1="fa19780a7b011d9b009e8bff8e99922a8ee2eb90",
             sha256="8fdd3d829d4d986b58f845c9553b225e67dd8383624d90fb6ca1d4bed5798c1e",
         ),
@@ -162,6 +172,18 @@ def get_competition(name: str) -> Competition:
     return look_up(COMPETITIONS, name, "competition")
 
 
+@dataclass(frozen=True)
+class _FileTable:
+    """The table `[train]` or `[test]` of a TOML file."""
+
+    path: str
+    mirrors: tuple[str, ...] = ()
+    sha1: str | None = None
+    sha256: str | None = None
+
+    __pydantic_config__ = STRICT
+
+
 def read_competition(path: Path) -> Competition:
     """Read a competition from a TOML file (keys as in the module's docstring).
 
@@ -176,65 +198,19 @@ def read_competition(path: Path) -> Competition:
         raise MissingFileError(f"competition file {path} does not exist.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"competition file {path} cannot be read as TOML: {error}.") from None
-    return _from_record(record, path)
-
-
-_REQUIRED = {"name": str, "id_column": str, "target_column": str, "train": dict, "test": dict}
-_OPTIONAL = {
-    "title": str,
-    "page": str,
-    "target_transform": str,
-    "metric": str,
-    "missing_values": list,
-    "engineering": str,
-}
-_FILE_REQUIRED = {"path": str}
-_FILE_OPTIONAL = {"mirrors": list, "sha1": str, "sha256": str}
-
-
-def _from_record(record: Mapping[str, Any], path: Path) -> Competition:
-    _check_keys(record, _REQUIRED, _OPTIONAL, str(path))
-    fields: dict[str, Any] = {"title": record["name"], "page": "", **record}
-    if "missing_values" in fields:
-        fields["missing_values"] = tuple(str(value) for value in fields["missing_values"])
-    for role in ("train", "test"):
-        where = f"{path} [{role}]"
-        _check_keys(fields[role], _FILE_REQUIRED, _FILE_OPTIONAL, where)
-        fields[role] = _file_from_record(fields[role], where, path.parent)
-    return Competition(**fields)
-
-
-def _file_from_record(record: Mapping[str, Any], where: str, folder: Path) -> DataFile:
-    for key, length in [("sha1", 40), ("sha256", 64)]:
-        if key in record and not re.fullmatch(f"[0-9a-fA-F]{{{length}}}", record[key]):
-            raise DataError(f"{where}: {key!r} must be {length} hexadecimal digits.")
-    if not all(isinstance(mirror, str) for mirror in record.get("mirrors", ())):
-        raise DataError(f"{where}: 'mirrors' must be a list of addresses, each a text.")
-    location = folder / record["path"]
-    return DataFile(
-        name=location.name,
-        mirrors=tuple(record.get("mirrors", ())),
-        sha1=record["sha1"].lower() if "sha1" in record else None,
-        sha256=record["sha256"].lower() if "sha256" in record else None,
-        path=location,
-    )
-
-
-def _check_keys(
-    record: Mapping[str, Any],
-    required: Mapping[str, type],
-    optional: Mapping[str, type],
-    where: str,
-) -> None:
-    allowed = {**required, **optional}
-    for key in required:
-        if key not in record:
-            raise DataError(f"{where}: the key {key!r} is missing.")
-    for key, value in record.items():
-        if key not in allowed:
-            raise DataError(f"{where}: unknown key {key!r}; there are: {', '.join(allowed)}.")
-        if not isinstance(value, allowed[key]):
-            raise DataError(
-                f"{where}: {key!r} must be of type {allowed[key].__name__}, "
-                f"found {type(value).__name__}."
-            )
+    where = str(path)
+    try:
+        if isinstance(markers := record.get("missing_values"), list):
+            record["missing_values"] = list(map(str, markers))
+        for role in {"train", "test"} & set(record):
+            where = f"{path} [{role}]"
+            table = read_record(_FileTable, record[role], DataError)
+            location = path.parent / table.path
+            file = DataFile(location.name, table.mirrors, table.sha1, table.sha256, location)
+            record[role] = asdict(file)
+        where = str(path)
+        return read_record(
+            Competition, {"title": record.get("name"), "page": "", **record}, DataError
+        )
+    except DataError as error:
+        raise DataError(f"{where}: {error}.") from None

@@ -37,8 +37,6 @@ class Metric:
         row_loss: from the errors of n rows to their losses, arrays of shape (n,); or None.
         root: whether the score is the root of the mean of the losses, not the mean itself.
         greater_is_better: whether the larger of two scores is the better one.
-        training_loss: the loss that suits the training of networks, a name in
-            `kaggleprice.settings.training.LOSSES`.
     """
 
     name: str
@@ -48,7 +46,6 @@ class Metric:
     row_loss: Callable[[Any], Any] | None = None
     root: bool = False
     greater_is_better: bool = False
-    training_loss: str = "mse"
 
     @property
     def direction(self) -> str:
