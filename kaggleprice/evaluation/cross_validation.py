@@ -19,13 +19,8 @@ from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows, join
 from kaggleprice.evaluation.folds import Folds
-from kaggleprice.evaluation.scores import (
-    BaseModelScore,
-    FoldScore,
-    MemberScore,
-    Scorer,
-    Scores,
-)
+from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
+from kaggleprice.evaluation.scoring import Scorer
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import FittedRecipe

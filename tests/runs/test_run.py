@@ -119,7 +119,7 @@ def test_no_forged_field_is_a_traceback(old: Run, forgery: str) -> None:
         (("folds", 1, "validation"), None, "folds.1.validation"),
         (("ensemble", "target_scale"), [1.0], "ensemble.target_scale"),
         (("ensemble", "members", 0, "fold"), 7, "ensemble.members"),
-        (("ensemble", "recipes", 0), "../../secret.json", "files.../../secret.json"),
+        (("ensemble", "recipes", 0), "../../secret.json", "ensemble.recipes.0"),
         (("files", "/etc/passwd"), "0" * 64, "files./etc/passwd"),
         (("metric",), "luck", "metric"),
         (("members",), [], "members"),
