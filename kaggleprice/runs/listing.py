@@ -8,7 +8,7 @@ from pathlib import Path
 from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
 from kaggleprice.core.errors import RunFolderError, UnknownNameError, UsageError
 from kaggleprice.runs import PRUNED, RECORD, UNFINISHED, run_folders
-from kaggleprice.runs.run import FINISHED, Run
+from kaggleprice.runs.run import FINISHED, UNREADABLE, Run
 
 
 def competitions_with_runs(runs_dir: Path) -> list[str]:
@@ -80,18 +80,13 @@ def latest_run(
     Raises:
         RunFolderError: where there are runs, and none can be read.
     """
-    names = competitions_with_runs(runs_dir) if competition is None else [competition]
-    runs, problems = [], []
-    for folder in (folder for name in names for folder in run_folders(runs_dir / name)):
-        try:
-            runs.append(Run.read(folder))
-        except RunFolderError as error:
-            problems.append((folder.name, error))
-    if problems and not runs:
-        raise problems[-1][1]
-    for name, problem in problems:
-        notify(f"run {name} is passed over: {problem}")
-    return latest(runs)
+    runs = list_runs(runs_dir, competition)
+    found, damaged = latest(runs), [run for run in runs if run.state == UNREADABLE]
+    if found is None and damaged:
+        raise RunFolderError(damaged[-1].problem)
+    for run in damaged:
+        notify(f"run {run.name} is passed over: {run.problem}")
+    return found
 
 
 def find_run(runs_dir: Path, competition: str | None, name: str | None) -> Run:

@@ -12,6 +12,7 @@ import typer
 from forged import contiguous, day, forge, noisy, truth, write_record
 
 from kaggleprice.cli import app
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.runs import advice
 from kaggleprice.runs.comparison import paired_rows
 from kaggleprice.runs.record import read_record
@@ -37,7 +38,7 @@ def test_the_best_run_before_is_the_one_to_beat(small: Path) -> None:
     found = advice.compare_with_best(made(small, "new", noisy(7, 0.3)))
     assert found is not None
     assert (found.first.name, found.second.name) == ("best", "new")
-    paired = paired_rows("log_rmse", truth(), noisy(2, 0.1), noisy(7, 0.3))
+    paired = paired_rows(METRICS["log_rmse"], truth(), noisy(2, 0.1), noisy(7, 0.3))
     assert paired is not None
     assert paired.difference > 2 * paired.standard_error
     text = advice.difference_text(found)
