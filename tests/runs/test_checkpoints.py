@@ -11,7 +11,7 @@ import torch
 from members import Heard
 
 from kaggleprice.core.errors import DivergenceError, OutputError, UsageError
-from kaggleprice.runs import UNFINISHED, checkpoints
+from kaggleprice.runs import checkpoints
 from kaggleprice.runs.checkpoints import Checkpoint, key_of
 from kaggleprice.training.loop import EpochResult, Group, TimeLimit
 
@@ -116,14 +116,6 @@ def test_a_part_takes_up_the_state_of_the_whole(tmp_path: Path) -> None:
         assert resume(checkpoint, FIRST).epoch == 5
 
 
-def test_another_run_does_not(tmp_path: Path) -> None:
-    left = interrupted(tmp_path)
-    with Checkpoint(tmp_path, {**IDENTITY, "data": "cd"}, 0) as other:
-        assert other.folder != left.folder
-        assert other.kept == {}
-    assert left.kept
-
-
 def test_keys_tell_every_value_apart() -> None:
     identities = [IDENTITY, {**IDENTITY, "data": "b"}, {**IDENTITY, "settings": {"lr": 0.02}}, {}]
     keys = [key_of(identity) for identity in identities]
@@ -207,10 +199,6 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         Checkpoint(tmp_path / "file", IDENTITY, 0),
     ):
         pass
-
-
-def test_names_are_those_of_unfinished_runs(tmp_path: Path) -> None:
-    assert interrupted(tmp_path).folder.name.startswith(UNFINISHED)
 
 
 def test_a_time_limit_counts_from_the_beginning(

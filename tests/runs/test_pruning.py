@@ -186,15 +186,3 @@ def test_a_folder_that_cannot_be_renamed(runs_dir: Path, monkeypatch: pytest.Mon
     monkeypatch.undo()
     assert remaining(runs_dir) == ["other/a", "small/b", "small/a", "small/c"]
     assert sorted(p.name for p in (runs_dir / "small").iterdir()) == ["a", "b", "c"]
-
-
-def test_a_lock_that_cannot_be_taken(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    left = unfinished(runs_dir)
-    (left / "lock").write_bytes(b"")
-    monkeypatch.setattr(FileLock, "acquire", fail)
-    with pytest.raises(OutputError, match=r"-x: its lock cannot be taken: Permission denied\.$"):
-        plan(runs_dir, unfinished=True)
-    assert left.is_dir()
