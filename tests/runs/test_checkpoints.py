@@ -134,9 +134,16 @@ def test_one_process_at_a_time_has_it(tmp_path: Path) -> None:
     assert "another process trains this very run" in heard.notices[0]
 
 
-def test_what_diverged_is_not_gone_on_with(tmp_path: Path) -> None:
-    with pytest.raises(DivergenceError), Checkpoint(tmp_path, IDENTITY, 0) as checkpoint:
-        end(checkpoint, DivergenceError("diverged."))
+@pytest.mark.parametrize(
+    ("how", "every"),
+    [(DivergenceError("diverged."), 0), (KeyboardInterrupt(), 1000)],
+    ids=["diverged", "before the first checkpoint"],
+)
+def test_what_nobody_can_go_on_with_leaves_nothing(
+    tmp_path: Path, how: BaseException, every: float
+) -> None:
+    with pytest.raises(type(how)), Checkpoint(tmp_path, IDENTITY, every) as checkpoint:
+        end(checkpoint, how)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,12 +156,6 @@ def test_a_command_that_cannot_be_is_not_told_to_be_given_again(tmp_path: Path) 
         "training is kept up to epoch 3: the same command with another --run goes on there"
     ]
     assert checkpoint.kept == {FIRST: 3}
-
-
-def test_an_interruption_before_the_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), Checkpoint(tmp_path, IDENTITY, 1000) as checkpoint:
-        end(checkpoint, KeyboardInterrupt(), 1)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_checkpoints_nothing_is_written(tmp_path: Path) -> None:

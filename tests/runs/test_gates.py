@@ -184,6 +184,11 @@ def test_a_document_of_an_earlier_version_lacks_hashes(runs_dir: Path, tmp_path:
     assert only(Limits(baseline=baseline), second).difference is not None
 
 
+def document(**changes: Any) -> str:
+    scores = {"competition": "small", "metric": "rmse", "scores": {"oof": 1}}
+    return json.dumps({**scores, **changes})
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -192,20 +197,9 @@ def test_a_document_of_an_earlier_version_lacks_hashes(runs_dir: Path, tmp_path:
         ("[]", "neither a run's run.json nor what `cv --json` printed"),
         ('{"error": {"type": "UsageError"}}', "neither"),
         ('{"digest": "0"}', "damaged"),
-        (
-            '{"folds": [], "competition": "small", "metric": "rmse", "scores": {"oof": 1}}',
-            "0 fold scores; expected 2 or more",
-        ),
-        (
-            '{"folds": [{"validation": "x"}], "competition": "small", "metric": "rmse", '
-            '"scores": {"oof": 1}}',
-            "neither",
-        ),
-        (
-            '{"folds": [{"validation": 1}, {"validation": NaN}], "competition": "small", '
-            '"metric": "rmse", "scores": {"oof": 1}}',
-            "neither",
-        ),
+        (document(folds=[]), "0 fold scores; expected 2 or more"),
+        (document(folds=[{"validation": "x"}]), "neither"),
+        (document(folds=[{"validation": 1}, {"validation": math.nan}]), "neither"),
     ],
 )
 def test_files_that_are_no_baseline(tmp_path: Path, content: str, says: str) -> None:
