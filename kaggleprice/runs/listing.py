@@ -115,17 +115,15 @@ def find_run(runs_dir: Path, competition: str | None, name: str | None) -> Run:
     folders = [folder for each in names for folder in run_folders(runs_dir / each)]
     # `runs` names a run with its competition, and `cv` says in which folder it is saved.
     places = [Path(name), runs_dir / name] if "/" in name else []
-    parents = [(runs_dir / each).resolve() for each in names]
-    inside = [p for p in places if p.parent.resolve() in parents]
-    if inside:
-        name = inside[0].name
-        folders = [f for f in folders if f.parent.resolve() == inside[0].parent.resolve()]
-    found = [folder for folder in folders if folder.name == name]
+    meant = [place.parent.resolve() / place.name for place in places]
+    found = [f for f in folders if f.name == name or f.parent.resolve() / f.name in meant]
     if not found:
         # A run that was moved elsewhere, or one of another competition.
         found = [p for p in places if (p / RECORD).is_file() and not p.name.startswith(".")][:1]
     if not found:
-        raise UnknownNameError(f"run{of_whom}", name, {folder.name for folder in folders})
+        parents = [(runs_dir / each).resolve() for each in names]
+        said = next((place.name for place in meant if place.parent in parents), name)
+        raise UnknownNameError(f"run{of_whom}", said, {folder.name for folder in folders})
     if len(found) > 1:
         owners = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in found)
         raise UsageError(f"{name} may be any of {owners}; name one of these.")
