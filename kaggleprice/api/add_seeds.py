@@ -8,7 +8,7 @@ from kaggleprice.competitions.data import DatasetRef, load
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.cross_validation import CrossValidation, Trained
+from kaggleprice.evaluation.cross_validation import CrossValidation, PreviousResults
 from kaggleprice.runs.listing import find_run
 from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
@@ -71,7 +71,7 @@ def add_seeds(
             compute.devices,
             progress,
             checkpoint.callbacks,
-            Trained(ensemble, run.base_models()),
+            PreviousResults(ensemble, run.base_models()),
         )
         seconds = run.record["timing"]["seconds"] + result.seconds
         result = replace(result, seconds=seconds)

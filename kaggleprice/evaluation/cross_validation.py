@@ -86,7 +86,7 @@ def cross_validate(
     device: Devices,
     progress: Progress = SILENT,
     callbacks: Sequence[Callback] = (),
-    known: Trained | None = None,
+    known: PreviousResults | None = None,
 ) -> CrossValidation:
     """Train `settings.seeds` members per fold, all together, and score them out of fold.
 
@@ -112,8 +112,7 @@ def cross_validate(
     progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
     progress.advance("preparing", 0, None, "recipes and networks")
     problem = prepare(competition, tables, split, settings, device, known)
-    trained = _train(problem, callbacks, progress, known)
-    ensemble, base_models = trained.ensemble, trained.base_models
+    ensemble, base_models = _train(problem, callbacks, progress, known)
     rows = device_rows(ensemble.encoding, problem.task.rows, ensemble.members, ensemble.network)
     progress.advance("scoring", 0, None, "out of fold")
     predictions = predict_members(ensemble.network, rows, ensemble.fit)
@@ -145,12 +144,12 @@ def cross_validate(
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What is trained: all members, and the base models beside them.
+class PreviousResults:
+    """Members and base model predictions of an earlier run, which are not trained again.
 
     Attributes:
-        ensemble: the members, with their history.
-        base_models: what the base models predict; None where there are none.
+        ensemble: its members, with their history.
+        base_models: what its base models predict; None where it has none.
     """
 
     ensemble: Ensemble
@@ -161,8 +160,8 @@ def _train(
     problem: PreparedRun,
     callbacks: Sequence[Callback],
     progress: Progress,
-    known: Trained | None,
-) -> Trained:
+    known: PreviousResults | None,
+) -> tuple[Ensemble, BaseModelPredictions | None]:
     """Train networks and base models, but for those that an earlier run has."""
     task, competition = problem.task, problem.competition
     settings, folds = task.settings, task.folds
@@ -176,9 +175,9 @@ def _train(
     if known is not None:
         everybody = make_members(len(folds), settings)
         joined = join(known.ensemble, ensemble, everybody, settings.model)
-        return Trained(joined, known.base_models)
+        return joined, known.base_models
     if not settings.base_models:
-        return Trained(ensemble, None)
+        return ensemble, None
     base_models = fit_base_models(
         settings.base_models,
         problem.engineered(),
@@ -189,7 +188,7 @@ def _train(
         torch.get_num_threads(),
         progress,
     )
-    return Trained(ensemble, base_models)
+    return ensemble, base_models
 
 
 @dataclass(frozen=True)
@@ -227,7 +226,7 @@ def prepare(
     split: Folds,
     settings: RunSettings,
     device: Devices,
-    known: Trained | None = None,
+    known: PreviousResults | None = None,
 ) -> PreparedRun:
     """Fit the recipes and encode the rows; arguments as in `cross_validate`."""
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
