@@ -96,7 +96,7 @@ class _Helped:
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
-        formatter.write(helping.format_help(self, ctx))
+        helping.write_help(self, ctx, formatter)
 
 
 class Command(_Helped, TyperCommand):
