@@ -13,7 +13,13 @@ from kaggleprice.cli import help as helping
 from kaggleprice.cli.arguments import ProgressOption, VerboseOption
 from kaggleprice.cli.completion import complete_setting
 from kaggleprice.cli.config_file import environment_name, unknown_variables
-from kaggleprice.cli.configured import ConfigOption, NoConfigOption, explicit, origin_of
+from kaggleprice.cli.configured import (
+    ConfigOption,
+    NoConfigOption,
+    exclude_each_other,
+    explicit,
+    origin_of,
+)
 from kaggleprice.cli.output import make_reporter
 from kaggleprice.cli.usage_errors import refusal, surplus, unknown_option, with_suggestion
 from kaggleprice.core.errors import UnknownNameError, UsageError
@@ -137,6 +143,7 @@ class Command(_Helped, TyperCommand):
             raise UsageError(refusal(error, parameter, ctx)) from None
         except typer.TyperException as error:
             raise with_suggestion(error, ctx, given) from None
+        exclude_each_other(ctx)
         if rest and not (ctx.ignore_unknown_options or ctx.resilient_parsing):
             raise UsageError(surplus(ctx, rest))
         return rest

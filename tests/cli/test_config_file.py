@@ -110,14 +110,16 @@ def test_a_byte_order_mark_is_no_error(folder: Path) -> None:
 def test_values_of_a_command(folder: Path) -> None:
     text = "lr = 1\nbatch_size = 2\n[cv]\nlr = 3\n[runs.list]\nquiet = true\n"
     found = read_configuration(write(folder, text))
-    found.check(ROOT)
     path = folder / "kaggleprice.toml"
-    assert found.values_of(["cv"]) == {
+    assert found.values_of(["cv"], ROOT) == {
         "lr": (3, f"lr in [cv] of {path}"),
         "batch-size": (2, f"batch_size in {path}"),
     }
-    assert found.values_of(["runs", "list"])["quiet"] == (True, f"quiet in [runs.list] of {path}")
-    assert found.values_of(["runs", "list"])["lr"][0] == 1
+    assert found.values_of(["runs", "list"], ROOT)["quiet"] == (
+        True,
+        f"quiet in [runs.list] of {path}",
+    )
+    assert found.values_of(["runs", "list"], ROOT)["lr"][0] == 1
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_values_of_a_command(folder: Path) -> None:
 def test_keys_that_are_none(folder: Path, text: str, sentence: str) -> None:
     path = write(folder, text)
     with pytest.raises(UsageError) as caught:
-        read_configuration(path).check(ROOT)
+        read_configuration(path).values_of([], ROOT)
     assert str(caught.value).startswith(sentence.replace("FILE", str(path)))
 
 
