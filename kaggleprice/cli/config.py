@@ -1,4 +1,4 @@
-"""`kaggleprice config`: what each option is, and who says so."""
+"""`kaggleprice config`: what each option is, and where its value comes from."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ _HEAD = """\
 
 Made from the commands themselves by `python -m kaggleprice.cli.reference > docs/reference.md`;
 `kaggleprice COMMAND --help` says the same in a terminal, and `kaggleprice config` shows what each
-option is at the moment, and who says so. *Key* is what a configuration file calls an option,
-*environment* the variable that stands for it.
+option is at the moment, and where its value comes from. *Key* is what a configuration file calls
+an option, *environment* the variable that stands for it.
 """
 _COLUMNS = ("| option | what it does | key | environment |", "|---|---|---|---|")
 _CONFIGURATION = """\

@@ -16,7 +16,9 @@ from kaggleprice.settings.declaration import STRICT, ConflictError, Listed, Name
 
 MODELS: dict[str, Entry] = {
     "mlp": Entry("multilayer perceptron", "kaggleprice.models.networks:MemberMLP"),
-    "linear": Entry("one linear layer, as in the book", "kaggleprice.models.networks:MemberMLP"),
+    "linear": Entry(
+        "one linear layer, as in the d2l.ai chapter", "kaggleprice.models.networks:MemberMLP"
+    ),
 }
 
 ACTIVATIONS: dict[str, Entry] = {
@@ -34,7 +36,7 @@ ACTIVATIONS: dict[str, Entry] = {
 
 INITIALIZATIONS: dict[str, Entry] = {
     "normal": Entry(
-        "normal, standard deviation 0.01 (the book)",
+        "normal, standard deviation 0.01 (the d2l.ai chapter)",
         "kaggleprice.models.initialization:constant_deviation",
     ),
     "xavier": Entry(
@@ -58,7 +60,7 @@ EMBEDDINGS: dict[str, Entry] = {
 
 PARAMETRIZATIONS: dict[str, str] = {
     "ntk": "outputs scaled by inputs ** -0.5, weights drawn larger: one rate suits every width",
-    "standard": "as torch.nn and the book",
+    "standard": "as torch.nn and the d2l.ai chapter",
 }
 
 
