@@ -123,9 +123,8 @@ class Command(_Helped, TyperCommand):
         options = [_NO_CONFIG, _CONFIG, *params, *settings, _PROGRESS, _VERBOSE]
         super().__init__(name, params=options, **more)
         for option in options:
-            if option.param_type_name == "option" and option.envvar is None:
+            if option.param_type_name == "option":
                 option.envvar = environment_name(helping.long_name(option))
-                option.show_envvar = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read arguments, environment and configuration.

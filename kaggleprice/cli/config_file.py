@@ -140,6 +140,15 @@ def commands_below(command: Any) -> Mapping[str, Any]:
     return getattr(command, "commands", {})
 
 
+def leaves(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the commands that run, below one of click's, with the words that lead to them."""
+    below = commands_below(command)
+    if not below:
+        yield path, command
+    for name, inner in below.items():
+        yield from leaves(inner, f"{path} {name}".strip())
+
+
 def configurable(command: Any) -> dict[str, TyperOption]:
     """Return the options that a file may give a command, by what a file calls them."""
     options = [p for p in command.params if p.param_type_name == "option"]

@@ -70,8 +70,6 @@ def declaration(parameter: Any, context: Any) -> str:
 def help_text(parameter: Any) -> str:
     """Return what an option does and what holds without it."""
     text = " ".join(plain(parameter.help or "").split())
-    if parameter.show_envvar and isinstance(parameter.envvar, str):
-        text += f" [env var: {parameter.envvar}]"
     default, stated = parameter.default, parameter.show_default
     if isinstance(stated, str):
         text += f" (default: {stated})"

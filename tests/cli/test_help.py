@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import typer
 
 from kaggleprice import cli
+from kaggleprice.cli.config_file import leaves
 from kaggleprice.cli.help import long_name
 
 HEAVY = {"numpy", "pandas", "scipy", "sklearn", "torch", "safetensors", "pooch", "requests"}
@@ -19,18 +19,8 @@ HEAVY |= {"rich", "pydantic"}
 ROOT: Any = typer.main.get_command(cli.app)
 
 
-def commands(
-    command: Any = ROOT, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command that does something, by the words that name it."""
-    below = getattr(command, "commands", None)
-    if below is None:
-        yield path, command
-    for name, inner in (below or {}).items():
-        yield from commands(inner, (*path, name))
-
-
-LEAVES = dict(commands())
+# Every command that does something, by the words that name it.
+LEAVES = {tuple(path.split()): command for path, command in leaves(ROOT)}
 PATHS = [pytest.param(path, id=" ".join(path)) for path in LEAVES]
 
 
