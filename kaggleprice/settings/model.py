@@ -30,7 +30,7 @@ class Model(Entry):
 MODELS: dict[str, Model] = {
     "mlp": Model("multilayer perceptron", "kaggleprice.models.networks:MemberMLP"),
     "linear": Model(
-        "one linear layer, as in the book", "kaggleprice.models.networks:MemberMLP", plain=True
+        "one linear layer, as in the d2l.ai chapter", "kaggleprice.models.networks:MemberMLP", plain=True
     ),
 }
 
@@ -49,7 +49,7 @@ ACTIVATIONS: dict[str, Entry] = {
 
 INITIALIZATIONS: dict[str, Entry] = {
     "normal": Entry(
-        "normal, standard deviation 0.01 (the book)",
+        "normal, standard deviation 0.01 (the d2l.ai chapter)",
         "kaggleprice.models.initialization:constant_deviation",
     ),
     "xavier": Entry(
@@ -73,7 +73,7 @@ EMBEDDINGS: dict[str, Entry] = {
 
 PARAMETRIZATIONS: dict[str, str] = {
     "ntk": "outputs scaled by inputs ** -0.5, weights drawn larger: one rate suits every width",
-    "standard": "as torch.nn and the book",
+    "standard": "as torch.nn and the d2l.ai chapter",
 }
 
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 from annotated_doc import Doc
 from annotated_types import Ge, Gt
 
-from kaggleprice.core.registry import look_up
 from kaggleprice.settings.declaration import STRICT, Names, Shown
 
 
@@ -64,8 +63,8 @@ IMPUTES: dict[str, Step] = {
 
 SCOPES: dict[str, str] = {
     "fold": "each fold's training rows only: nothing is learned from validation or test rows",
-    "all": "all training and test rows together, as the book does: the score has seen features "
-    "of validation rows",
+    "all": "all training and test rows together, as the d2l.ai chapter does: the score has seen "
+    "features of validation rows",
 }
 
 
@@ -131,12 +130,3 @@ RECIPES: dict[str, Recipe] = {
 }
 
 DEFAULT_RECIPE = "standard"
-
-
-def get_recipe(name: str) -> Recipe:
-    """Return the recipe of this name.
-
-    Raises:
-        UnknownNameError: where there is none; the message lists the valid names.
-    """
-    return look_up(RECIPES, name, "recipe")

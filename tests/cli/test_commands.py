@@ -88,7 +88,6 @@ def test_help_lists_names_and_defaults(
         "(default: 0.3/0.1)",
         "(default: feature-scales)",
         "(default: geometric for log targets, else arithmetic)",
-        "[env var: KAGGLEPRICE_DATA_DIR]",
     ):
         assert says in text
     assert "None" not in text

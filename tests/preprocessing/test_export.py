@@ -22,7 +22,7 @@ from kaggleprice.preprocessing.export import (
 )
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit
-from kaggleprice.settings.recipe import get_recipe
+from kaggleprice.settings.recipe import RECIPES
 
 SAMPLE = COMPETITIONS["sample"]
 
@@ -64,7 +64,7 @@ def tables(sample_tables: Tables) -> Tables:
 
 @pytest.fixture(scope="module")
 def fitted(tables: Tables) -> FittedRecipe:
-    return fit(get_recipe("standard"), tables.train)
+    return fit(RECIPES["standard"], tables.train)
 
 
 def features_of(fitted: FittedRecipe, tables: Tables) -> pd.DataFrame:
@@ -100,7 +100,7 @@ def test_names_that_stand_twice_are_numbered(suffix: str, tmp_path: Path) -> Non
     )
     table = Table(np.array(["1", "2"], dtype=object), frame)
     tables = Tables(table, replace(table, ids=np.array(["3", "4"], dtype=object)))
-    fitted = fit(get_recipe("standard"), table)
+    fitted = fit(RECIPES["standard"], table)
     path = tmp_path / f"f{suffix}"
     write_features(SAMPLE, tables, fitted, features_of(fitted, tables), path)
     ids, split, names, numbers = READERS[suffix](path)

@@ -28,7 +28,7 @@ from kaggleprice.competitions.tables import Table, Tables, read_tables
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
-from kaggleprice.settings.recipe import IMPUTES, SCALES, Recipe, get_recipe
+from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES, Recipe
 
 HOUSES = COMPETITIONS["house-prices"]
 REAL = ("kaggle_house_pred_train.csv", "kaggle_house_pred_test.csv")
@@ -87,7 +87,7 @@ def book_frame(folder: Path) -> pd.DataFrame:
 
 def test_book_on_the_real_files_is_the_chapters(real: Tables, real_data: Path) -> None:
     tables = real
-    fitted = fit(get_recipe("book"), tables.train, tables.test)
+    fitted = fit(RECIPES["book"], tables.train, tables.test)
     expected = book_frame(real_data)
     assert tables.train.features.shape[1] == 79
     names = [feature.name for feature in fitted.features]
@@ -191,7 +191,7 @@ def test_no_indicators_where_none_are_wanted(sample_tables: Tables) -> None:
 def test_log_is_taken_of_skewed_amounts(houses: Tables) -> None:
     """scipy's skewness of the observed values; numbers are those of a pipeline on log1p."""
     train = houses.train
-    fitted = fit(replace(get_recipe("standard"), clip=None), train)
+    fitted = fit(replace(RECIPES["standard"], clip=None), train)
     chosen = {c.name: c.log for c in fitted.numeric}
     for name in train.numeric_columns:
         observed = train.features[name].dropna().to_numpy(np.float64)
