@@ -91,11 +91,11 @@ def download(
     found = workflow.download(source, path, _progress(quiet), settings)
     lines = [
         {
-            "role": one.file.role,
-            "path": str(one.file.path),
+            "role": one.role,
+            "path": str(one.path),
             "rows": one.rows,
             "columns": one.columns,
-            "sha256": one.file.sha256,
+            "sha256": one.sha256,
         }
         for one in found
     ]

@@ -92,17 +92,15 @@ class PredictRequest:
         return {n: value for n, value in flat_settings(preset).items() if all_of_it[n] == value}
 
 
-@dataclass(frozen=True)
-class Download:
+@dataclass(frozen=True, kw_only=True)
+class Download(FetchedFile):
     """One downloaded file and its size as a table.
 
     Attributes:
-        file: what was fetched.
-        rows: without the header.
-        columns: of the header.
+        rows: rows without the header.
+        columns: columns of the header.
     """
 
-    file: FetchedFile
     rows: int
     columns: int
 
@@ -168,7 +166,11 @@ def download(
         settings=settings,
         progress=progress,
     )
-    return [Download(file, *read_shape(file.path)) for file in files]
+    shapes = [read_shape(file.path) for file in files]
+    return [
+        Download(**vars(file), rows=rows, columns=columns)
+        for file, (rows, columns) in zip(files, shapes, strict=True)
+    ]
 
 
 def preprocess(

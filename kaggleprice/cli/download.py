@@ -63,7 +63,7 @@ def download(
     """Fetch a competition's CSVs, check their hashes, and keep them in the data folder."""
     start(quiet)
     from kaggleprice.api import workflow
-    from kaggleprice.cli.views.download import download_document, download_view
+    from kaggleprice.cli.views.download import DownloadDocument, download_view
     from kaggleprice.competitions.download import FetchSettings
     from kaggleprice.runs.advice import after_download
 
@@ -74,6 +74,6 @@ def download(
     steps = [] if quiet else after_download(repeated(context))
     show(
         as_json,
-        download_document(source.competition, downloads),
+        DownloadDocument(competition=source.competition.name, files=downloads),
         lambda document: download_view(document, steps),
     )

@@ -22,8 +22,8 @@ class FoldScore:
 
     Attributes:
         fold: counted from 1.
-        train: on the rows it trained on.
-        validation: on the rows it never saw.
+        train: score on the rows that its members trained on.
+        validation: score on the rows that they never saw.
     """
 
     fold: int
@@ -36,10 +36,11 @@ class MemberScore:
     """One member's own scores, by the competition's metric.
 
     Attributes:
-        fold: counted from 1.
-        seed: counted from 0.
+        fold: the fold that it is validated on, from 1.
+        seed: which random start, from 0.
         epochs: the epoch whose weights it has.
-        train, validation: as in `FoldScore`.
+        train: score on the rows that it trained on.
+        validation: score on the rows that it never saw.
     """
 
     fold: int
@@ -54,7 +55,7 @@ class BaseModelScore:
     """One base model's own score, by the competition's metric.
 
     Attributes:
-        name: in `BASE_MODELS`.
+        name: its name, in `BASE_MODELS`.
         oof: score of its out-of-fold predictions pooled.
     """
 
@@ -67,9 +68,10 @@ class Scores:
     """The scores of a run, by the competition's metric.
 
     Attributes:
-        fold_mean, fold_sd: mean and standard deviation (ddof 1) of the folds' validation scores.
+        fold_mean: mean of the folds' validation scores.
+        fold_sd: their standard deviation (ddof 1).
         train_mean: mean of the folds' training scores.
-        oof: score of all out-of-fold predictions pooled.
+        oof: score of all out-of-fold predictions pooled: compare runs by it.
         networks_oof: that of the networks alone; the same without base models.
         oof_error: standard error of `oof`: how far it would move if other rows were scored, with
             the networks as they are (`kaggleprice.competitions.metrics.Metric.standard_error`);

@@ -32,7 +32,13 @@ class Columns(TypedDict):
 
 
 class DataFileRecord(TypedDict):
-    """One CSV that was read."""
+    """One CSV that was read.
+
+    Attributes:
+        name: its name.
+        sha256: its SHA-256.
+        rows: number of rows, without the header.
+    """
 
     name: str
     sha256: str
@@ -40,7 +46,12 @@ class DataFileRecord(TypedDict):
 
 
 class Data(TypedDict):
-    """Both CSVs."""
+    """Both CSVs.
+
+    Attributes:
+        train: the training file.
+        test: the test file.
+    """
 
     train: DataFileRecord
     test: DataFileRecord

@@ -70,7 +70,7 @@ def test_the_plan_is_what_is_then_done(place: Place) -> None:
     planned = place.plan()
     assert files(place.folder) == before
     run = place.train()
-    assert planned.folder == run.path
+    assert planned.path == run.path
     work = planned.workload
     assert work is not None
     assert (work.rows, work.test_rows, work.columns) == (ROWS, TEST_ROWS, 2)

@@ -295,9 +295,9 @@ def test_download_of_the_sample(tmp_path: Path) -> None:
     first = workflow.download(source, progress=recorder)
     assert [d.columns for d in first] == [81, 80]
     assert all(d.rows > 100 for d in first)
-    assert all(d.file.status != "cached" for d in first)
+    assert all(d.status != "cached" for d in first)
     assert recorder.notices
-    assert [d.file.status for d in workflow.download(source)] == ["cached", "cached"]
+    assert [d.status for d in workflow.download(source)] == ["cached", "cached"]
 
 
 def test_a_library_says_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from annotated_doc import Doc
 from rich.console import Group
 
 from kaggleprice.api.workflow import Prediction
-from kaggleprice.cli.documents import PredictDocument
-from kaggleprice.cli.views.cv import expected_score
+from kaggleprice.cli.documents import COMMAND, Competition, Document, Notes, Positive
+from kaggleprice.cli.views.cv import EXPECTED, SCORES, Expected, expected_score, scores_of
 from kaggleprice.cli.views.tables import make_table, score_text, step_lines, texts
 from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.evaluation.scores import Scores
 from kaggleprice.runs.advice import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictDocument(Document):
+    """A submission."""
+
+    command: Annotated[Literal["predict"], COMMAND] = "predict"
+    competition: Competition
+    run: Annotated[str, Doc("The run that predicted.")]
+    submission: Annotated[str, Doc("The file that was written.")]
+    rows: Annotated[Positive, Doc("Its rows, without the header.")]
+    smallest: Annotated[float, Doc("Smallest prediction, in the target's unit.")]
+    median: Annotated[float, Doc("Median prediction.")]
+    largest: Annotated[float, Doc("Largest prediction.")]
+    trained: Annotated[bool, Doc("Whether the run was trained by this command.")]
+    scores: Annotated[Scores, SCORES]
+    expected: Annotated[Expected, EXPECTED]
+    notes: Notes
 
 
 def predict_document(prediction: Prediction) -> PredictDocument:
@@ -27,7 +49,7 @@ def predict_document(prediction: Prediction) -> PredictDocument:
         median=float(values.median()),
         largest=float(values.max()),
         trained=prediction.trained is not None,
-        scores=record["scores"],
+        scores=scores_of(prediction.run),
         expected=expected_score(record),
         notes=record["notes"],
     )

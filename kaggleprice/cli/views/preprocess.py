@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from annotated_doc import Doc
 from rich.console import Group
 from rich.table import Table
 
 from kaggleprice.api.workflow import Preprocessed
-from kaggleprice.cli.documents import CategoricalColumn, NumericColumn, PreprocessDocument
+from kaggleprice.cli.documents import COMMAND, Count, Document, Positive
 from kaggleprice.cli.views.tables import make_table, path_text, texts
 from kaggleprice.preprocessing.fitted import CategoricalState, NumericState
 from kaggleprice.settings.recipe import Recipe
@@ -17,22 +18,33 @@ from kaggleprice.settings.recipe import Recipe
 _FIRST_COLUMNS, _LAST_COLUMNS = 4, 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class PreprocessDocument(Document):
+    """Encoded features."""
+
+    undefined = ("numeric",)
+    command: Annotated[Literal["preprocess"], COMMAND] = "preprocess"
+    features_in: Annotated[Positive, Doc("Columns of the CSVs, without id and target.")]
+    features_out: Annotated[Count, Doc("Features made of them.")]
+    output: Annotated[str | None, Doc("The file of features; null for none.")]
+    recipe: Annotated[str | None, Doc("The file of the fitted recipe; null for none.")]
+    rows: Annotated[Positive, Doc("Rows: training, then test.")]
+    rows_fitted: Annotated[Positive, Doc("Rows that the recipe learned from.")]
+    numeric: Annotated[list[NumericState], Doc("What was learned of each numeric column.")]
+    categorical: Annotated[list[CategoricalState], Doc("What was learned of each text column.")]
+
+
 def preprocess_document(result: Preprocessed) -> PreprocessDocument:
     """Describe encoded features."""
-    fitted = result.fitted
     return PreprocessDocument(
         features_in=result.features_in,
         features_out=len(result.frame.columns),
         output=path_text(result.output),
         recipe=path_text(result.recipe_output),
         rows=len(result.frame),
-        rows_fitted=fitted.rows,
-        # JSON knows no NaN: where the nearest rows decide, fill is null.
-        numeric=[
-            NumericColumn(**asdict(c) | {"fill": None if math.isnan(c.fill) else c.fill})
-            for c in fitted.numeric
-        ],
-        categorical=[CategoricalColumn(**asdict(c)) for c in fitted.categorical],
+        rows_fitted=result.fitted.rows,
+        numeric=list(result.fitted.numeric),
+        categorical=list(result.fitted.categorical),
     )
 
 
