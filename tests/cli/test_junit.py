@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from forged import FOLDS, forge, noisy
 
-from kaggleprice.cli.junit import render, render_failure
+from kaggleprice.cli.ci_files import JUNIT, render, render_failure
 from kaggleprice.runs.gates import Gate
 from kaggleprice.runs.record import read_record
 from kaggleprice.runs.run import Run
@@ -23,8 +23,8 @@ def run(tmp_path: Path) -> Run:
     return Run(path, read_record(path))
 
 
-def suite_of(content: bytes) -> ElementTree.Element:
-    root = ElementTree.fromstring(content)  # noqa: S314 (it was written here)
+def suite_of(content: str) -> ElementTree.Element:
+    root = ElementTree.fromstring(content.encode())  # noqa: S314 (it was written here)
     assert root.tag == "testsuites"
     (suite,) = root
     return suite
@@ -35,7 +35,7 @@ def properties(element: ElementTree.Element) -> dict[str, str]:
 
 
 def test_folds_are_cases_with_their_scores(run: Run) -> None:
-    suite = suite_of(render(run))
+    suite = suite_of(render(JUNIT, run))
     assert suite.attrib == {
         "name": "kaggleprice small",
         "tests": str(FOLDS),
@@ -57,7 +57,7 @@ def test_folds_are_cases_with_their_scores(run: Run) -> None:
 
 
 def test_gates_are_cases_that_can_fail(run: Run) -> None:
-    suite = suite_of(render(run, [PASSED, MISSED]))
+    suite = suite_of(render(JUNIT, run, [PASSED, MISSED]))
     assert (suite.attrib["tests"], suite.attrib["failures"]) == (str(FOLDS + 2), "1")
     passed, missed = suite.findall("testcase")[FOLDS:]
     assert (passed.attrib["name"], missed.attrib["name"]) == ("fail-above", "baseline")
@@ -70,7 +70,7 @@ def test_gates_are_cases_that_can_fail(run: Run) -> None:
 
 
 def test_an_error_is_a_case_of_its_own() -> None:
-    suite = suite_of(render_failure("small", "DivergenceError", "member 3 \x00 left \x1b."))
+    suite = suite_of(render_failure(JUNIT, "small", "DivergenceError", "member 3 \x00 left \x1b."))
     assert (suite.attrib["tests"], suite.attrib["errors"]) == ("1", "1")
     error = suite.find("testcase/error")
     assert error is not None

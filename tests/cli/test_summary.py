@@ -9,7 +9,7 @@ import pytest
 from forged import forge, noisy
 from markdown_it import MarkdownIt
 
-from kaggleprice.cli.summary import literal, summarize, summarize_failure
+from kaggleprice.cli.ci_files import SUMMARY, literal, render, render_failure
 from kaggleprice.runs.gates import Gate
 from kaggleprice.runs.record import read_record
 from kaggleprice.runs.run import Run
@@ -41,7 +41,7 @@ def test_summary(make: Callable[..., Run]) -> None:
         Gate("fail-above", 0.2, 0.1, True, "fine."),
         Gate("baseline", 0.01, 0.1, False, "worse."),
     ]
-    text = summarize(run, gates)
+    text = render(SUMMARY, run, gates)
     heading = text.splitlines()[0]
     assert all(word in heading for word in ("## ", "small", "mlp-001", "gate missed"))
     assert f"{run.record['scores']['oof']:.4f} ± 0.0100**" in text
@@ -58,7 +58,7 @@ def test_summary(make: Callable[..., Run]) -> None:
 
 
 def test_a_summary_without_gates_and_changes(make: Callable[..., Run]) -> None:
-    text = summarize(make(options={"k": 5}, fold=[1, 2, 3, 4, 5] * 8))
+    text = render(SUMMARY, make(options={"k": 5}, fold=[1, 2, 3, 4, 5] * 8))
     assert "gate" not in text
     assert [row[0] for row in cells(text)] == ["fold", "1", "2", "3", "4", "5"]
     assert "`kaggleprice cv -c FILE.toml`" in text
@@ -69,10 +69,10 @@ def test_a_summary_without_gates_and_changes(make: Callable[..., Run]) -> None:
 )
 def test_texts_are_shown_as_they_are(make: Callable[..., Run], text: str) -> None:
     run = make(notes=[text])
-    shown = summarize(run, [Gate("baseline", 0.01, 0.1, False, text)])
+    shown = render(SUMMARY, run, [Gate("baseline", 0.01, 0.1, False, text)])
     assert ["baseline", "missed", text] in cells(shown)
     assert "<" not in shown.replace("\\<", "")
-    failure = MarkdownIt().parse(summarize_failure("small", text))[4].children
+    failure = MarkdownIt().parse(render_failure(SUMMARY, "small", "RunError", text))[4].children
     assert failure is not None
     assert "".join(child.content for child in failure) == text
     assert "\n" not in literal(f"{text}\n")
