@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from kaggleprice.api.results import Preprocessed, plain_ids
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.csv_reader import read_shape
 from kaggleprice.competitions.data import Dataset, DatasetRef, load, refuse_overwriting_inputs
@@ -35,7 +35,6 @@ from kaggleprice.preprocessing.export import (
     recipe_beside,
     write_features,
 )
-from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.listing import find_run, latest_run
@@ -103,25 +102,6 @@ class Download(FetchedFile):
 
     rows: int
     columns: int
-
-
-@dataclass(frozen=True)
-class Preprocessed:
-    """The result of `preprocess`.
-
-    Attributes:
-        fitted: the recipe and what it learned.
-        features_in: number of feature columns of the CSVs.
-        frame: features of training rows, then test rows, float64.
-        output: the file written, or None.
-        recipe_output: the fitted recipe's file, or None.
-    """
-
-    fitted: FittedRecipe
-    features_in: int
-    frame: pd.DataFrame
-    output: Path | None
-    recipe_output: Path | None
 
 
 @dataclass(frozen=True)
@@ -211,12 +191,21 @@ def preprocess(
     if fitted is None:
         learned = [tables.train, tables.test] if recipe.scope == "all" else [tables.train]
         fitted = fit(recipe, *learned)
-    parts = [fitted.transform(table.features) for table in (tables.train, tables.test)]
-    frame = pd.DataFrame(np.concatenate(parts), columns=[f.name for f in fitted.features])
+    names = [feature.name for feature in fitted.features]
+    train, test = (
+        pd.DataFrame(
+            fitted.transform(table.features),
+            index=plain_ids(table.ids, source.competition.id_column),
+            columns=names,
+        )
+        for table in (tables.train, tables.test)
+    )
     recipe_output = None
     if output is not None:
+        frame = pd.concat([train, test], ignore_index=True)
         recipe_output = write_features(source.competition, tables, fitted, frame, output)
-    return Preprocessed(fitted, len(raw.train.features.columns), frame, output, recipe_output)
+    features_in = len(raw.train.features.columns)
+    return Preprocessed(fitted, features_in, train, test, output, recipe_output)
 
 
 def cross_validate(

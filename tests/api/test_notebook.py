@@ -24,7 +24,6 @@ from kaggleprice.api.results import ScoredRun, plain_ids
 from kaggleprice.core import progress
 from kaggleprice.core.errors import DataError, KagglePriceError, UnknownNameError, UsageError
 from kaggleprice.core.progress import BYTES
-from kaggleprice.settings.run import PRESETS, flat_settings
 
 OPTIONS: dict[str, Any] = {"epochs": 1, "seeds": 1, "k": 2, "hidden": 8, "threads": 1}
 CALLS = ("cross_validate", "download", "predict", "preprocess", "report")
@@ -96,15 +95,6 @@ def test_no_module_takes_the_place_of_a_call(name: str) -> None:
 def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'kaggleprice' has no attribute 'fit'"):
         kaggleprice.fit  # type: ignore[attr-defined] # noqa: B018
-
-
-@pytest.mark.parametrize("name", ["cross_validate", "predict"])
-def test_a_signature_names_every_option(name: str) -> None:
-    parameters = inspect.signature(getattr(kaggleprice, name)).parameters
-    assert set(flat_settings(PRESETS["default"].settings)) <= set(parameters)
-    assert {p.kind for p in list(parameters.values())[1:]} == {inspect.Parameter.KEYWORD_ONLY}
-    assert repr(parameters["lr"].default) == "<the preset's>"
-    assert parameters["threads"].default is None
 
 
 # The calls

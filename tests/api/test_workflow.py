@@ -262,10 +262,10 @@ def test_preprocess(folder: Path) -> None:
     output = folder / "features.csv"
     done = workflow.preprocess(source_in(folder), output=output)
     assert done.features_in == 2
-    assert done.frame.shape[0] == ROWS + TEST_ROWS
+    assert (len(done.train), len(done.test)) == (ROWS, TEST_ROWS)
     assert done.recipe_output == folder / "features.recipe.json"
     again = workflow.preprocess(source_in(folder), apply=done.recipe_output)
-    pd.testing.assert_frame_equal(again.frame, done.frame)
+    pd.testing.assert_frame_equal(again.train, done.train)
     assert again.output is None
     everything = workflow.preprocess(source_in(folder), RECIPES["book"])
     assert (done.fitted.rows, everything.fitted.rows) == (ROWS, ROWS + TEST_ROWS)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import pandas as pd
 from annotated_doc import Doc
 from rich.console import Group
 from rich.table import Table
 
-from kaggleprice.api.workflow import Preprocessed
+from kaggleprice.api.results import Preprocessed
 from kaggleprice.cli.documents import COMMAND, Count, Document, Positive
 from kaggleprice.cli.views.tables import make_table, path_text, texts
 from kaggleprice.preprocessing.fitted import CategoricalState, NumericState
@@ -38,10 +39,10 @@ def preprocess_document(result: Preprocessed) -> PreprocessDocument:
     """Describe encoded features."""
     return PreprocessDocument(
         features_in=result.features_in,
-        features_out=len(result.frame.columns),
+        features_out=len(result.train.columns),
         output=path_text(result.output),
         recipe=path_text(result.recipe_output),
-        rows=len(result.frame),
+        rows=len(result.train) + len(result.test),
         rows_fitted=result.fitted.rows,
         numeric=list(result.fitted.numeric),
         categorical=list(result.fitted.categorical),
@@ -93,7 +94,7 @@ def _describe(state: NumericState | CategoricalState, recipe: Recipe) -> str:
 
 
 def _head_view(result: Preprocessed, head: int) -> Table:
-    frame = result.frame
+    frame = pd.concat([result.train, result.test]).head(head)
     first, last = frame.columns[:_FIRST_COLUMNS], frame.columns[_FIRST_COLUMNS:][-_LAST_COLUMNS:]
     gap = ["..."] if len(frame.columns) > len(first) + len(last) else []
     rows = [
@@ -102,6 +103,6 @@ def _head_view(result: Preprocessed, head: int) -> Table:
             *gap,
             *(f"{value:.4f}" for value in row[len(first) :]),
         ]
-        for row in frame[[*first, *last]].head(head).to_numpy()
+        for row in frame[[*first, *last]].to_numpy()
     ]
     return make_table([*first, *gap, *last], rows, right={*first, *last})
