@@ -157,20 +157,6 @@ def test_a_time_limit_bounds_the_estimate(place: Place) -> None:
     assert limited.workload.seconds == 7
 
 
-def test_view_and_document(place: Place) -> None:
-    planned = place.plan(base_models=("ridge",))
-    text = shown(plan_view(plan_document(planned)))
-    assert "24 rows, 2 columns" in text
-    assert "5 folds of 4 to 5 rows x 2 seeds = 10 networks" in text
-    assert "ridge, once per fold" in text
-    assert "Nothing was trained or written" in text
-    assert max(map(len, text.splitlines())) <= 80
-    document = plan_document(planned)
-    assert document.command == "plan"
-    assert document.workload is not None
-    assert document.workload.members == 10
-
-
 def test_prediction_with_a_run(place: Place) -> None:
     run = place.train()
     before = files(place.folder)

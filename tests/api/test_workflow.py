@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from small import ROWS, TEST_ROWS, write_small
+from small import TEST_ROWS, write_small
 
 from kaggleprice.api import workflow
 from kaggleprice.api.workflow import DatasetRef, PredictRequest, RuntimeConfig
@@ -17,28 +17,8 @@ from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
 from kaggleprice.competitions.transforms import LOG, LOG1P, NONE
 from kaggleprice.core.errors import DataError, OutputError, UnknownNameError, UsageError
 from kaggleprice.evaluation import ensemble
-from kaggleprice.settings.recipe import RECIPES
 
 OPTIONS: dict[str, Any] = {"k": 3, "seeds": 2, "epochs": 2, "hidden": (8,), "dropout": ((0.1,),)}
-
-
-class Recorder:
-    """A progress that remembers."""
-
-    def __init__(self) -> None:
-        self.notices: list[str] = []
-        self.epochs: list[tuple[str, int, int | None]] = []
-
-    def notice(self, message: str) -> None:
-        self.notices.append(message)
-
-    def detail(self, message: str) -> None: ...
-
-    def advance(
-        self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""
-    ) -> None:
-        if unit == "epochs":
-            self.epochs.append((stage, done, total))
 
 
 @pytest.fixture(scope="module")
@@ -75,59 +55,12 @@ def predict(folder: Path, **asked: Any) -> workflow.Prediction:
     )
 
 
-def test_predict_uses_the_run(folder: Path) -> None:
-    recorder = Recorder()
-    done = workflow.predict(
-        source_in(folder), place_in(folder), output=folder / "out" / "s.csv", progress=recorder
-    )
-    assert done.trained is None
-    assert done.run.name == "mlp-001"
-    assert recorder.notices == [f"using run mlp-001 of {folder / 'runs' / 'small'}"]
-    assert recorder.epochs == []
-    written = (folder / "out" / "s.csv").read_bytes()
-    assert written == (done.run.path / "submission.csv").read_bytes()
-    header, *lines = written.decode().splitlines()
-    assert header == "Id,Price"
-    ids = [line.split(",")[0] for line in lines]
-    assert ids == [str(i) for i in range(ROWS + 1, ROWS + TEST_ROWS + 1)]
-    prices = [float(line.split(",")[1]) for line in lines]
-    assert np.isfinite(prices).all()
-    assert min(prices) > 0
-
-
-def test_predict_trains_where_there_is_no_run(folder: Path) -> None:
-    shutil.rmtree(folder / "runs")
-    recorder = Recorder()
-    done = workflow.predict(
-        source_in(folder),
-        place_in(folder),
-        PredictRequest(options=OPTIONS),
-        output=folder / "s.csv",
-        progress=recorder,
-    )
-    assert done.trained is not None
-    assert done.run.name == "mlp-001"
-    assert recorder.notices[0] == "no run of small yet: training one first, as `cv` does"
-    assert recorder.epochs == [("training", epoch, 2) for epoch in range(3)]
-    first = (folder / "s.csv").read_bytes()
-    assert predict(folder).trained is None
-    assert (folder / "submission.csv").read_bytes() == first
-
-
 def test_what_predict_trains_is_what_cv_trains(trained: Path, folder: Path) -> None:
     shutil.rmtree(folder / "runs")
     predict(folder, options=OPTIONS)
     for name in ("oof.csv", "weights.safetensors", "history.csv"):
         there = [f / "runs" / "small" / "mlp-001" / name for f in (trained, folder)]
         assert there[0].read_bytes() == there[1].read_bytes()
-
-
-def test_predict_takes_the_named_run(folder: Path) -> None:
-    settings = workflow.make_settings(options={**OPTIONS, "seed": 1})
-    workflow.cross_validate(source_in(folder), settings, place_in(folder), name="second")
-    latest, first = predict(folder), predict(folder, name="mlp-001")
-    assert (latest.run.name, first.run.name) == ("second", "mlp-001")
-    assert not latest.submission["Price"].equals(first.submission["Price"])
 
 
 @pytest.mark.parametrize(
@@ -245,32 +178,6 @@ def test_folds_of_a_run_reproduce_it(folder: Path) -> None:
         assert (run.path / name).read_bytes() == (first / name).read_bytes()
 
 
-def test_a_taken_name_is_refused_before_training(folder: Path) -> None:
-    recorder = Recorder()
-    with pytest.raises(UsageError, match="'mlp-001'"):
-        workflow.cross_validate(
-            source_in(folder),
-            workflow.make_settings(options=OPTIONS),
-            place_in(folder),
-            name="mlp-001",
-            progress=recorder,
-        )
-    assert recorder.notices == []
-
-
-def test_preprocess(folder: Path) -> None:
-    output = folder / "features.csv"
-    done = workflow.preprocess(source_in(folder), output=output)
-    assert done.features_in == 2
-    assert (len(done.train), len(done.test)) == (ROWS, TEST_ROWS)
-    assert done.recipe_output == folder / "features.recipe.json"
-    again = workflow.preprocess(source_in(folder), apply=done.recipe_output)
-    pd.testing.assert_frame_equal(again.train, done.train)
-    assert again.output is None
-    everything = workflow.preprocess(source_in(folder), RECIPES["book"])
-    assert (done.fitted.rows, everything.fitted.rows) == (ROWS, ROWS + TEST_ROWS)
-
-
 def test_preprocess_writes_both_files_or_none(folder: Path) -> None:
     (folder / "features.recipe.json").mkdir()
     with pytest.raises(OutputError, match=r"features\.recipe\.json"):
@@ -287,17 +194,6 @@ def test_a_failed_command_makes_no_folder(folder: Path) -> None:
             RuntimeConfig(folder / "new" / "runs", "cpu"),
         )
     assert not (folder / "new").exists()
-
-
-def test_download_of_the_sample(tmp_path: Path) -> None:
-    recorder = Recorder()
-    source = DatasetRef(COMPETITIONS["sample"], tmp_path)
-    first = workflow.download(source, progress=recorder)
-    assert [d.columns for d in first] == [81, 80]
-    assert all(d.rows > 100 for d in first)
-    assert all(d.status != "cached" for d in first)
-    assert recorder.notices
-    assert [d.status for d in workflow.download(source)] == ["cached", "cached"]
 
 
 def test_a_library_says_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,9 @@ from xml.etree import ElementTree
 
 import pytest
 from entry_point import SCRIPT, TINY, EntryPoint, Finished
-from filelock import FileLock
 from forged import forge, noisy
 from small import write_small
 
-from kaggleprice import cli
 from kaggleprice.cli.ci import annotation
 from kaggleprice.runs.record import read_record
 
@@ -164,16 +162,6 @@ def test_names_that_are_none(
     assert nearest in done.error
 
 
-@pytest.mark.parametrize("verb", [[], ["list"], ["show"], ["compare"], ["prune"]])
-def test_help(entry: EntryPoint, tmp_path: Path, verb: list[str]) -> None:
-    text = printed(entry("runs", *verb, "--help", cwd=tmp_path))
-    assert f"kaggleprice runs {' '.join(verb)}".rstrip() in text
-    if verb:
-        assert text.count(f"  kaggleprice runs {verb[0]}") + text.count("kaggleprice runs\n") >= 1
-    else:
-        assert all(word in text for word in ("list", "show", "compare", "prune"))
-
-
 # One.
 
 
@@ -196,10 +184,6 @@ def test_show_is_of_the_latest(entry: EntryPoint, made: Path) -> None:
     assert document["scores"]["oof"] == oof(made, "leaky")
     assert {file["state"] for file in document["files"]} == {"ok"}
     assert document["settings"]["k"] == 3
-
-
-def test_show_by_path(entry: EntryPoint, made: Path) -> None:
-    assert entry("runs", "show", "runs/small/bad", "--json", cwd=made).json["run"] == "bad"
 
 
 def test_show_notices_what_was_altered(entry: EntryPoint, copied: Path) -> None:
@@ -321,27 +305,6 @@ def test_prune_says_what_stays_and_why(entry: EntryPoint, copied: Path) -> None:
     assert "removed nothing" in text
     assert "runs/small/bad: it holds notes.txt" in text
     assert "bad" in names(copied)
-
-
-def test_prune_where_nothing_can_be_removed(
-    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """In this process: no folder is closed to an administrator, as whom tests may run."""
-
-    def fail(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    left = copied / "runs" / "small" / ".unfinished-x"
-    left.mkdir()
-    (left / "lock").write_bytes(b"")
-    monkeypatch.chdir(copied)
-    monkeypatch.setattr(FileLock, "acquire", fail)
-    with pytest.raises(SystemExit) as exited:
-        cli.main(["runs", "prune", "--unfinished", "--yes"])
-    shown = capsys.readouterr()
-    assert (exited.value.code, shown.out) == (1, "")
-    assert shown.err.startswith("error: cannot remove runs/small/.unfinished-x: ")
-    assert "Permission denied" in shown.err
 
 
 def test_prune_has_to_know_what(entry: EntryPoint, copied: Path) -> None:
@@ -478,15 +441,6 @@ def test_what_cannot_be_is_found_before_training(
     assert done.json["error"]["exit_code"] == code
     assert "training on" not in done.err
     assert names(copied) == ["bad", "good", "leaky"]
-
-
-def test_a_baseline_of_other_data(entry: EntryPoint, copied: Path) -> None:
-    train = copied / "train.csv"
-    train.write_text(train.read_text(encoding="utf-8").replace(",50000\n", ",50001\n"), "utf-8")
-    done = entry(*CV, "--baseline", "bad", cwd=copied)
-    assert done.code == 3
-    assert "training data" in done.error
-    assert "training on" not in done.err
 
 
 def test_more_seeds_are_held_against_fewer(entry: EntryPoint, copied: Path) -> None:
