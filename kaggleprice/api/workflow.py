@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.cross_validation import CrossValidation
+from kaggleprice.evaluation.cross_validation import CrossValidation, PreviousResults
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, make_folds, read_folds
 from kaggleprice.preprocessing.export import (
@@ -50,7 +50,7 @@ from kaggleprice.settings.run import (
     flat_settings,
     make_settings,
 )
-from kaggleprice.training.devices import choose_compute, place_network
+from kaggleprice.training.devices import Compute, choose_compute, place_network
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
 _ONLY_PREDICTION = {"combine"}
@@ -237,7 +237,75 @@ def cross_validate(
     compute = check_start(competition, runtime, name)
     data = load(source, progress)
     split = split_rows(competition, data, settings, folds, limits)
+    return _train(source, runtime, data, compute, split, settings, name, progress)
+
+
+def add_seeds(
+    source: DatasetRef,
+    runtime: RuntimeConfig,
+    name: str,
+    count: int,
+    progress: Progress = SILENT,
+) -> tuple[Run, CrossValidation]:
+    """Train `count` more random starts per fold, and let the run be that of all.
+
+    Members do not depend on who is trained beside them, so the run is what it would be had it
+    been trained with all its seeds at once, up to float rounding. Its folder is replaced as a
+    whole; a submission and a report that lay in it spoke of the fewer members, and go.
+
+    Args:
+        source: the data; the very files that the run was trained on.
+        runtime: where runs lie.
+        name: of the run.
+        count: seeds to add.
+        progress: told what happens.
+
+    Raises:
+        UsageError: for less than one seed, and for a run that a time limit ended.
+        UnknownNameError: for a name that no run has.
+        DataError: where the data changed since the run was trained.
+        KagglePriceError: as `cross_validate`.
+    """
+    competition = source.competition
+    if count < 1:
+        raise UsageError(f"--add-seeds must be 1 or more, found {count}.")
+    compute = check_start(competition, runtime, None)
+    run = find_run(runtime.runs_dir, competition.name, name)
+    if run.record.get("cut_at") is not None:
+        raise UsageError(
+            f"run {run.name} was ended by a time limit, so more seeds would be trained for longer "
+            "than its own; train a new run."
+        )
+    data = load(source, progress)
+    check_data(run, competition, data)
+    settings = replace(run.settings, seeds=run.settings.seeds + count)
+    progress.notice(
+        f"run {run.name} has {run.settings.seeds} seeds per fold: training {count} more"
+    )
+    return _train(
+        source, runtime, data, compute, run.folds(), settings, run.name, progress, extended=run
+    )
+
+
+def _train(
+    source: DatasetRef,
+    runtime: RuntimeConfig,
+    data: Dataset,
+    compute: Compute,
+    split: Folds,
+    settings: RunSettings,
+    name: str | None,
+    progress: Progress,
+    extended: Run | None = None,
+) -> tuple[Run, CrossValidation]:
+    """Train what an extended run, if there is one, lacks; write the run folder."""
+    competition, known = source.competition, None
     identity = identify(competition, data, settings, split, compute)
+    if extended is not None:
+        ensemble = extended.ensemble()
+        fitted = replace(ensemble.fit, history=extended.history())
+        known = PreviousResults(replace(ensemble, fit=fitted), extended.base_models())
+        identity["known"] = extended.record["digest"]
     with runtime.checkpoint(competition, identity, progress) as checkpoint:
         result = cross_validation.cross_validate(
             competition,
@@ -247,10 +315,16 @@ def cross_validate(
             compute.devices,
             progress,
             checkpoint.callbacks,
+            known,
         )
+        if extended is not None:
+            seconds = extended.record["timing"]["seconds"] + result.seconds
+            result = replace(result, seconds=seconds)
         progress.advance("writing", 0, None, "the run folder")
         train = data.tables.train
-        run = write_run(runtime.runs_dir, name, competition, train, result, data.record)
+        run = write_run(
+            runtime.runs_dir, name, competition, train, result, data.record, replaced=extended
+        )
         progress.detail(f"run {run.name} written to {run.path}")
     return run, result
 
@@ -392,6 +466,7 @@ __all__ = [
     "Prediction",
     "Preprocessed",
     "RuntimeConfig",
+    "add_seeds",
     "cross_validate",
     "download",
     "load",

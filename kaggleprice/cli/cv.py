@@ -108,7 +108,6 @@ def cv(
 ) -> None:
     """Cross-validate: train all folds and seeds together, score them out of fold, save the run."""
     start(quiet)
-    from kaggleprice.api import add_seeds as adding
     from kaggleprice.api import workflow
     from kaggleprice.api.dry_run import plan
     from kaggleprice.cli.views.plan import plan_document, plan_view
@@ -133,7 +132,7 @@ def cv(
         _check_add_seeds(run, given + ["dry_run"] * dry_run)
         if baseline is not None:
             limits.check_scored(gates.read_scored(str(run), runs_dir, source.competition.name))
-        train = partial(adding.add_seeds, source, runtime, str(run), add_seeds)
+        train = partial(workflow.add_seeds, source, runtime, str(run), add_seeds)
     else:
         settings = chosen_settings(context, preset)
         warn_ineffective_options(context, settings, folds, quiet)
