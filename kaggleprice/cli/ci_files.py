@@ -9,8 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_eval_contex
 from jinja2.nodes import EvalContext
 
 from kaggleprice.cli.console.text import printable
-from kaggleprice.cli.views.tables import score_text, threads_text
+from kaggleprice.cli.views.tables import threads_text
 from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.reports.wording import score
 from kaggleprice.runs.describe import changed_options, setting_text, typed_command
 from kaggleprice.runs.gates import Gate
 from kaggleprice.runs.run import Run
@@ -65,7 +66,7 @@ def _render(form: str, competition: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["score"] = score_text
+    environment.filters["score"] = score
     template = environment.get_template(form)
     return template.render({"competition": competition, "error": None, **values})
 

@@ -17,6 +17,7 @@ from small import write_small
 from kaggleprice.api.workflow import Prediction
 from kaggleprice.cli.views import cv, tables
 from kaggleprice.cli.views.predict import predict_document, predict_view
+from kaggleprice.reports.wording import score
 from kaggleprice.runs.advice import Step
 from kaggleprice.runs.run import Run
 
@@ -176,5 +177,5 @@ def test_views_keep_to_the_terminal(width: int) -> None:
 
 
 def test_a_large_score_is_readable() -> None:
-    assert tables.score_text(0.13579) == "0.1358"
-    assert tables.score_text(31415.9, 12.3) == "31,416 ± 12.3000"
+    assert score(0.13579) == "0.1358"
+    assert score(31415.9, 12.3) == "31,416 ± 12.3000"

@@ -9,20 +9,12 @@ from annotated_doc import Doc
 from rich.console import Group
 from rich.table import Table
 
-from kaggleprice.cli.documents import (
-    COMMAND,
-    Competition,
-    Count,
-    Document,
-    MetricName,
-    RunName,
-    RunPath,
-    Value,
-)
+from kaggleprice.cli import documents
+from kaggleprice.cli.documents import COMMAND, Document
 from kaggleprice.cli.views.cv import PairedDifference, paired_difference
-from kaggleprice.cli.views.tables import make_table, score_text, texts
+from kaggleprice.cli.views.tables import make_table, texts
 from kaggleprice.competitions.metrics import METRICS, Metric
-from kaggleprice.reports.wording import signed
+from kaggleprice.reports.wording import score, signed
 from kaggleprice.runs.comparison import Comparison, Difference
 from kaggleprice.runs.describe import setting_text
 from kaggleprice.settings.run import flat_settings
@@ -35,8 +27,8 @@ _TWO_SIDED = 0.975
 class ComparedRun:
     """A run."""
 
-    run: RunName
-    path: RunPath
+    run: documents.RunName
+    path: documents.RunPath
     oof: Annotated[float, Doc("Its pooled score.")]
 
 
@@ -44,8 +36,8 @@ class ComparedRun:
 class BothValues:
     """Its value in either run."""
 
-    first: Value
-    second: Value
+    first: documents.Value
+    second: documents.Value
 
 
 @dataclass(frozen=True)
@@ -63,8 +55,8 @@ class RunsCompareDocument(Document):
     """Two runs side by side."""
 
     command: Annotated[Literal["runs compare"], COMMAND] = "runs compare"
-    competition: Competition
-    metric: MetricName
+    competition: documents.Competition
+    metric: documents.MetricName
     runs: Annotated[list[ComparedRun], Doc("First and second.")]
     settings: Annotated[dict[str, BothValues], Doc("Settings that differ.")]
     versions: Annotated[dict[str, BothValues], Doc("Library versions that differ.")]
@@ -79,7 +71,7 @@ class RunsCompareDocument(Document):
         PairedDifference | None,
         Doc("Of pooled scores; null for fewer than 2 common rows."),
     ]
-    unpaired_rows: Annotated[Count, Doc("Rows of either run that are not in the other.")]
+    unpaired_rows: Annotated[documents.Count, Doc("Rows of either run that are not in the other.")]
 
 
 def compare_document(comparison: Comparison) -> RunsCompareDocument:
@@ -148,7 +140,7 @@ def _scores_table(document: RunsCompareDocument) -> Table:
 
 
 def _three(metric: Metric, first: float, second: float) -> tuple[str, str, str]:
-    return score_text(first), score_text(second), signed(metric.worse_by(second, first))
+    return score(first), score(second), signed(metric.worse_by(second, first))
 
 
 def _difference_line(what: str, paired: Difference, first: str, second: str) -> str:
@@ -161,12 +153,10 @@ def _difference_line(what: str, paired: Difference, first: str, second: str) -> 
         else "no more than noise"
     )
     plain = (
-        f", {score_text(paired.plain_error)} if folds shared no rows"
-        if paired.unit == "fold"
-        else ""
+        f", {score(paired.plain_error)} if folds shared no rows" if paired.unit == "fold" else ""
     )
     return (
-        f"{what}: {signed(value)} ± {score_text(error)} (standard error{plain}; paired over "
+        f"{what}: {signed(value)} ± {score(error)} (standard error{plain}; paired over "
         f"{paired.count} {paired.unit}s): {verdict}"
     )
 

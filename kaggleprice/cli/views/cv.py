@@ -11,21 +11,12 @@ from annotated_types import Len
 from rich.console import Group
 from rich.table import Table
 
-from kaggleprice.cli.documents import (
-    COMMAND,
-    Competition,
-    Document,
-    MetricName,
-    Notes,
-    NotNegative,
-    Positive,
-    RunName,
-    RunPath,
-    Seconds,
-)
-from kaggleprice.cli.views.tables import make_table, score_text, step_lines, texts, threads_text
+from kaggleprice.cli import documents
+from kaggleprice.cli.documents import COMMAND, Document
+from kaggleprice.cli.views.tables import make_table, step_lines, texts, threads_text
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, Scores, expected_error
+from kaggleprice.reports.wording import score
 from kaggleprice.runs.advice import Step, difference_text
 from kaggleprice.runs.comparison import Comparison, Difference
 from kaggleprice.runs.gates import Gate
@@ -54,7 +45,7 @@ class Expected:
             "of earlier versions."
         ),
     ]
-    rows: Annotated[Positive, Doc("Number of test rows.")]
+    rows: Annotated[documents.Positive, Doc("Number of test rows.")]
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,7 @@ class Earlier:
     run: Annotated[str, Doc("Name of that run.")]
     oof: Annotated[float, Doc("Its pooled score.")]
     difference: Annotated[float, Doc("This run's score less that one's: below 0 is better.")]
-    standard_error: Annotated[NotNegative, Doc("Of the difference, paired by row.")]
+    standard_error: Annotated[documents.NotNegative, Doc("Of the difference, paired by row.")]
     same_folds: Annotated[bool, Doc("Whether both have the same folds.")]
 
 
@@ -102,21 +93,21 @@ class RunDocument(Document):
     """What is said of a finished run."""
 
     command: Annotated[str, COMMAND]
-    competition: Competition
-    run: RunName
-    path: RunPath
-    metric: MetricName
+    competition: documents.Competition
+    run: documents.RunName
+    path: documents.RunPath
+    metric: documents.MetricName
     scores: Annotated[Scores, SCORES]
     folds: Annotated[list[FoldScore], Doc("One entry per fold.")]
     base_models: Annotated[
         list[BaseModelScore],
         Doc("scikit-learn models averaged with the networks; empty where there are none."),
     ]
-    seconds: Seconds
+    seconds: documents.Seconds
     device: Annotated[str, Doc("Where: cpu, cuda, mps, or several such as cuda:0,cuda:1.")]
-    threads: Annotated[Positive, Doc("CPU threads.")]
+    threads: Annotated[documents.Positive, Doc("CPU threads.")]
     groups: Annotated[
-        list[Positive],
+        list[documents.Positive],
         Doc(
             "How many members were trained at once, group by group: one group on one device; more "
             "on several devices, or where memory ran out."
@@ -126,7 +117,7 @@ class RunDocument(Document):
         list[int | None],
         Doc("The epoch after which the time limit ended each group; null where it did not."),
     ]
-    notes: Notes
+    notes: documents.Notes
     data: Annotated[Data, Doc("The data files that it was trained on.")]
 
 
@@ -136,7 +127,7 @@ class CvDocument(RunDocument):
 
     command: Annotated[Literal["cv"], COMMAND] = "cv"
     expected: Annotated[Expected, EXPECTED]
-    members: Annotated[Positive, Doc("Number of networks: folds times seeds.")]
+    members: Annotated[documents.Positive, Doc("Number of networks: folds times seeds.")]
     folds_sha256: Annotated[
         str,
         Len(64, 64),
@@ -236,10 +227,10 @@ def cv_view(
     scores, expected = document.scores, document.expected
     folds, error = len(document.folds), scores.oof_error
     lines = [
-        f"pooled out-of-fold {METRICS[document.metric].help}: {score_text(scores.oof, error)}"
+        f"pooled out-of-fold {METRICS[document.metric].help}: {score(scores.oof, error)}"
         + ("" if error is None else " (standard error)"),
-        f"mean of folds: {score_text(scores.fold_mean, scores.fold_sd)} (standard deviation)",
-        f"to expect on {expected.rows} test rows: {score_text(expected.score, expected.error)}, "
+        f"mean of folds: {score(scores.fold_mean, scores.fold_sd)} (standard deviation)",
+        f"to expect on {expected.rows} test rows: {score(expected.score, expected.error)}, "
         "or a little less",
         *([difference_text(earlier)] if earlier is not None and earlier.by_row else []),
         fit_sentence(scores.train_mean, scores.fold_mean),
@@ -274,8 +265,8 @@ def trained_text(document: RunDocument) -> str:
 
 def alone_lines(document: RunDocument) -> list[str]:
     """Say what the networks and each base model score alone; nothing without any."""
-    alone = [f"{model.name} {score_text(model.oof)}" for model in document.base_models]
-    networks = f"networks {score_text(document.scores.networks_oof)}"
+    alone = [f"{model.name} {score(model.oof)}" for model in document.base_models]
+    networks = f"networks {score(document.scores.networks_oof)}"
     return [f"pooled score of each alone: {', '.join([networks, *alone])}"] if alone else []
 
 
@@ -287,13 +278,13 @@ def _folds_table(document: CvDocument) -> Table:
     table.add_section()
     mean = _fit(scores.train_mean, scores.fold_mean)
     table.add_row(*texts("mean", *mean), style="bold")
-    table.add_row(*texts("sd", "", score_text(scores.fold_sd)))
+    table.add_row(*texts("sd", "", score(scores.fold_sd)))
     return table
 
 
 def _fit(train: float, validation: float) -> tuple[str, str, str]:
     ratio = f"{validation / train:.2f}" if train > 0 else ""
-    return score_text(train), score_text(validation), ratio
+    return score(train), score(validation), ratio
 
 
 def fit_sentence(train: float, validation: float) -> str:

@@ -12,9 +12,10 @@ from rich.console import Group
 from kaggleprice.api.workflow import Prediction
 from kaggleprice.cli.documents import COMMAND, Competition, Document, Notes, Positive
 from kaggleprice.cli.views.cv import EXPECTED, SCORES, Expected, expected_score, scores_of
-from kaggleprice.cli.views.tables import make_table, score_text, step_lines, texts
+from kaggleprice.cli.views.tables import make_table, step_lines, texts
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.evaluation.scores import Scores
+from kaggleprice.reports.wording import score
 from kaggleprice.runs.advice import Step
 
 
@@ -84,7 +85,7 @@ def predict_view(
         *texts(
             f"{document.rows} rows written to {document.submission}, {target} from "
             f"{document.smallest:,.0f} to {document.largest:,.0f}, median {document.median:,.0f}",
-            f"Score to expect: {score_text(expected.score, expected.error)} "
+            f"Score to expect: {score(expected.score, expected.error)} "
             f"({METRICS[record['metric']].help}), or a little less: it is run {document.run}'s "
             "pooled out-of-fold score, of one fold's members each, and the submission averages "
             f"all {len(record['folds'])} folds'. ± is one standard error, if test rows are like "

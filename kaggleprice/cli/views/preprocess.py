@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from kaggleprice.api.results import Preprocessed
 from kaggleprice.cli.documents import COMMAND, Count, Document, Positive
-from kaggleprice.cli.views.tables import make_table, path_text, texts
+from kaggleprice.cli.views.tables import make_table, texts
 from kaggleprice.preprocessing.fitted import CategoricalState, NumericState
 from kaggleprice.settings.recipe import Recipe
 
@@ -27,8 +28,8 @@ class PreprocessDocument(Document):
     command: Annotated[Literal["preprocess"], COMMAND] = "preprocess"
     features_in: Annotated[Positive, Doc("Columns of the CSVs, without id and target.")]
     features_out: Annotated[Count, Doc("Features made of them.")]
-    output: Annotated[str | None, Doc("The file of features; null for none.")]
-    recipe: Annotated[str | None, Doc("The file of the fitted recipe; null for none.")]
+    output: Annotated[Path | None, Doc("The file of features; null for none.")]
+    recipe: Annotated[Path | None, Doc("The file of the fitted recipe; null for none.")]
     rows: Annotated[Positive, Doc("Rows: training, then test.")]
     rows_fitted: Annotated[Positive, Doc("Rows that the recipe learned from.")]
     numeric: Annotated[list[NumericState], Doc("What was learned of each numeric column.")]
@@ -40,8 +41,8 @@ def preprocess_document(result: Preprocessed) -> PreprocessDocument:
     return PreprocessDocument(
         features_in=result.features_in,
         features_out=len(result.train.columns),
-        output=path_text(result.output),
-        recipe=path_text(result.recipe_output),
+        output=result.output,
+        recipe=result.recipe_output,
         rows=len(result.train) + len(result.test),
         rows_fitted=result.fitted.rows,
         numeric=list(result.fitted.numeric),

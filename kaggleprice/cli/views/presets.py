@@ -9,7 +9,8 @@ from annotated_doc import Doc
 from rich.console import Group
 
 from kaggleprice.cli.documents import COMMAND, Document
-from kaggleprice.cli.views.tables import make_table, score_text, texts
+from kaggleprice.cli.views.tables import make_table, texts
+from kaggleprice.reports.wording import score
 from kaggleprice.settings.preset_benchmarks import Measured, read_measurements
 from kaggleprice.settings.run import PRESETS
 
@@ -47,7 +48,7 @@ def presets_view(document: PresetsDocument) -> Group:
         found = preset.measured
         numbers = ("not measured", "", "", "")
         if found is not None:
-            scores = score_text(found.fold_mean), score_text(found.oof)
+            scores = score(found.fold_mean), score(found.oof)
             numbers = (str(found.networks), *scores, f"{found.seconds:g}")
         rows.append((preset.name, *numbers))
     return Group(

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from kaggleprice.cli.documents import COMMAND, Competition, Document, MetricName, Notes, RunName
 from kaggleprice.cli.views.cv import SCORES, scores_of
-from kaggleprice.cli.views.tables import make_table, score_text, texts
+from kaggleprice.cli.views.tables import make_table, texts
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.evaluation.scores import Scores
 from kaggleprice.reports.drift import Drift
@@ -21,7 +21,7 @@ from kaggleprice.reports.findings import LargeError
 from kaggleprice.reports.importance import Importance
 from kaggleprice.reports.making import Report
 from kaggleprice.reports.out_of_fold import SHARE, Expected
-from kaggleprice.reports.wording import signed
+from kaggleprice.reports.wording import score, signed
 
 _SHOWN_COLUMNS, _SHOWN_ERRORS = 8, 3
 
@@ -92,9 +92,9 @@ def report_view(document: ReportDocument, id_column: str) -> Group:
     ]
     first = next(iter(document.figures.values()))
     lines = [
-        f"score to expect on {expected.rows:,} test rows: {score_text(expected.low)} to "
-        f"{score_text(expected.high)} ({expected.share:.0%} of bootstrap draws around "
-        f"{score_text(expected.score)})",
+        f"score to expect on {expected.rows:,} test rows: {score(expected.low)} to "
+        f"{score(expected.high)} ({expected.share:.0%} of bootstrap draws around "
+        f"{score(expected.score)})",
         f"largest errors: {', '.join(errors)}",
         f"columns that differ between training and test rows by more than chance: {len(above)} "
         f"of {len(document.drift)}{f', first {above[0]}' if above else ''}",
@@ -112,7 +112,7 @@ def _importance_table(importance: Importance) -> Table:
         (
             column.column,
             "undefined" if isnan(column.increase) else signed(column.increase),
-            "" if column.member_sd is None else score_text(column.member_sd),
+            "" if column.member_sd is None else score(column.member_sd),
         )
         for column in importance.columns[:_SHOWN_COLUMNS]
     ]

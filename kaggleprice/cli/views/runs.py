@@ -13,21 +13,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from kaggleprice.cli.documents import (
-    COMMAND,
-    Changed,
-    Competition,
-    Document,
-    Finished,
-    MetricName,
-    NearestPreset,
-    Notes,
-    Positive,
-    RunName,
-    RunPath,
-    Seconds,
-    State,
-)
+from kaggleprice.cli import documents
+from kaggleprice.cli.documents import COMMAND, Document
 from kaggleprice.cli.views.cv import (
     SCORES,
     RunDocument,
@@ -36,9 +23,10 @@ from kaggleprice.cli.views.cv import (
     scores_of,
     trained_text,
 )
-from kaggleprice.cli.views.tables import make_table, score_text, texts
+from kaggleprice.cli.views.tables import make_table, texts
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.evaluation.scores import MemberScore, Scores
+from kaggleprice.reports.wording import score
 from kaggleprice.runs.describe import (
     changed_options,
     nearest_preset,
@@ -62,19 +50,19 @@ _DAYS_IN_WORDS = 30
 class ListedRun:
     """A run. What is not known of it is null: of unfinished runs most, of unreadable ones all."""
 
-    competition: Competition
-    run: RunName
-    path: RunPath
-    state: State
+    competition: documents.Competition
+    run: documents.RunName
+    path: documents.RunPath
+    state: documents.State
     problem: Annotated[str | None, Doc("Why it is not finished; null where it is.")]
-    members: Annotated[Positive | None, Doc("Number of networks.")]
-    preset: NearestPreset | None
-    changed: Changed | None
-    metric: MetricName | None
+    members: Annotated[documents.Positive | None, Doc("Number of networks.")]
+    preset: documents.NearestPreset | None
+    changed: documents.Changed | None
+    metric: documents.MetricName | None
     scores: Annotated[Scores | None, SCORES]
-    notes: Notes | None
-    finished: Finished | None
-    seconds: Seconds | None
+    notes: documents.Notes | None
+    finished: documents.Finished | None
+    seconds: documents.Seconds | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,8 +163,8 @@ def _score_cells(run: Run, notes: Sequence[str]) -> tuple[str, str]:
     scores = run.record["scores"]
     marks = "".join(f"[{notes.index(note) + 1}]" for note in _notes(run))
     return (
-        f"{score_text(scores['oof'])} {marks}".rstrip(),
-        score_text(scores["fold_mean"], scores["fold_sd"]),
+        f"{score(scores['oof'])} {marks}".rstrip(),
+        score(scores["fold_mean"], scores["fold_sd"]),
     )
 
 
@@ -204,11 +192,11 @@ class RunsShowDocument(RunDocument):
 
     command: Annotated[Literal["runs show"], COMMAND] = "runs show"
     members: Annotated[list[MemberScore], Doc("One entry per network.")]
-    preset: NearestPreset
-    changed: Changed
+    preset: documents.NearestPreset
+    changed: documents.Changed
     settings: Annotated[dict[str, Any], Doc("Every option and its value.")]
     versions: Annotated[dict[str, str], Doc("Library to version.")]
-    finished: Finished
+    finished: documents.Finished
     files: Annotated[list[StoredFile], Doc("Files of its folder.")]
 
 
@@ -241,9 +229,9 @@ def show_view(document: RunsShowDocument, run: Run, *, everything: bool = False)
     title.stylize("bold")
     finished = datetime.fromisoformat(document.finished).astimezone()
     lines = [
-        f"pooled out-of-fold {METRICS[document.metric].help}: {score_text(scores.oof)}",
-        f"mean of folds: {score_text(scores.fold_mean, scores.fold_sd)}; "
-        f"of their training rows: {score_text(scores.train_mean)}",
+        f"pooled out-of-fold {METRICS[document.metric].help}: {score(scores.oof)}",
+        f"mean of folds: {score(scores.fold_mean, scores.fold_sd)}; "
+        f"of their training rows: {score(scores.train_mean)}",
         *alone_lines(document),
         *document.notes,
         f"finished {finished:%Y-%m-%d %H:%M} after {trained_text(document)}",
@@ -266,17 +254,17 @@ def _members_table(document: RunsShowDocument) -> Table:
     rows = []
     for fold in document.folds:
         alone = [m.validation for m in document.members if m.fold == fold.fold]
-        spread = [score_text(stdev(alone)) if len(alone) > 1 else ""]
+        spread = [score(stdev(alone)) if len(alone) > 1 else ""]
         rows.append(
             (
                 str(fold.fold),
-                score_text(fold.train),
-                score_text(fold.validation),
+                score(fold.train),
+                score(fold.validation),
                 str(len(alone)),
-                score_text(fmean(alone)),
+                score(fmean(alone)),
                 *spread,
-                score_text(min(alone)),
-                score_text(max(alone)),
+                score(min(alone)),
+                score(max(alone)),
             )
         )
     return make_table(columns, rows, columns)
@@ -317,10 +305,10 @@ def _files_table(files: Sequence[StoredFile]) -> Table:
 class RunFolder:
     """A run folder."""
 
-    competition: Competition
-    run: RunName
-    path: RunPath
-    state: State
+    competition: documents.Competition
+    run: documents.RunName
+    path: documents.RunPath
+    state: documents.State
     oof: Annotated[float | None, Doc("Pooled score; null where there is none.")]
 
 
@@ -372,8 +360,7 @@ def prune_view(document: RunsPruneDocument) -> Group:
 def plan_lines(document: RunsPruneDocument) -> list[str]:
     """Say which folders would go, and which stay though they were meant."""
     lines = [
-        f"to remove: {run.path} "
-        f"({run.state if run.oof is None else f'pooled {score_text(run.oof)}'})"
+        f"to remove: {run.path} ({run.state if run.oof is None else f'pooled {score(run.oof)}'})"
         for run in document.chosen
     ]
     return lines + _spared_lines(document)
