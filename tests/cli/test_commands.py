@@ -6,21 +6,18 @@ import importlib.metadata
 import json
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from entry_point import SCRIPT, TINY, EntryPoint
+from entry_point import TINY, EntryPoint
 from other_settings import OTHER
 from small import TEST_ROWS, write_small
 
 from kaggleprice import __version__, cli
 from kaggleprice.core.errors import KagglePriceError
-from kaggleprice.runs import UNFINISHED
 from kaggleprice.settings.recipe import RECIPES
 from kaggleprice.settings.run import OPTIONS, flat_settings, make_settings
 
@@ -158,43 +155,43 @@ def test_predict_without_options_asks_for_nothing(
 # Errors.
 
 
+@pytest.fixture
+def fails_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
+    """Let `cv` fail with an error."""
+
+    def install(error: Exception) -> None:
+        from kaggleprice.api import workflow
+
+        def fail(*_: object, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr(workflow, "cross_validate", fail)
+
+    return install
+
+
 @pytest.mark.parametrize(
-    ("error", "code"),
+    "error",
     [
-        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."), 1),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 2 bytes."), 1),
-        (MemoryError(), 1),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 2 bytes."),
+        MemoryError(),
     ],
 )
 def test_out_of_memory_is_an_error_like_others(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    error: Exception,
-    code: int,
+    capsys: pytest.CaptureFixture[str], fails_with: Callable[[Exception], None], error: Exception
 ) -> None:
-    from kaggleprice.api import workflow
-
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(workflow, "cross_validate", fail)
-    shown = run(capsys, "cv", "-c", "sample", code=code)
+    fails_with(error)
+    shown = run(capsys, "cv", "-c", "sample", code=1)
     assert shown.err.startswith("error: out of memory; try fewer --seeds")
 
 
 @pytest.mark.parametrize("more", [[], ["--json"], ["--progress", "json"]])
 def test_an_unexpected_error_keeps_its_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: list[str]
+    capsys: pytest.CaptureFixture[str], fails_with: Callable[[Exception], None], more: list[str]
 ) -> None:
-    from kaggleprice.api import workflow
-
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("a bug\nof two lines")
-
-    monkeypatch.setattr(workflow, "cross_validate", fail)
-    with pytest.raises(SystemExit, match="1"):
-        cli.main(["cv", "-c", "sample", *more])
-    out, err = capsys.readouterr()
+    fails_with(RuntimeError("a bug\nof two lines"))
+    out, err = run(capsys, "cv", "-c", "sample", *more, code=1)
     message = "unexpected RuntimeError: a bug of two lines; this is a fault of kaggleprice."
     told = {"type": "RuntimeError", "message": message, "exit_code": 1}
     if "--progress" in more:
@@ -347,35 +344,6 @@ def test_ctrl_c(entry: EntryPoint, small: Path, more: list[str]) -> None:
     told = {"type": "Interrupted", "message": "interrupted.", "exit_code": 130}
     assert done.json["error"] == told if more else done.out == ""
     assert not (small / "runs").exists()
-
-
-@linux
-def test_a_kill_leaves_no_run(entry: EntryPoint, small: Path) -> None:
-    done = entry("cv", *SMALL, *LONG, cwd=small, interrupt=signal.SIGKILL)
-    assert done.code == -signal.SIGKILL
-    after = entry("predict", *SMALL, *TINY, cwd=small)
-    assert after.code == 0
-    assert "no run of small yet" in after.err
-    names = [p.name for p in (small / "runs" / "small").iterdir()]
-    # What was taken and never kept is no run; `runs prune --unfinished` removes it.
-    assert [name for name in names if not name.startswith(UNFINISHED)] == ["mlp-001"]
-
-
-def test_processes_that_finish_at_once(small: Path) -> None:
-    """Two processes, one runs folder: two runs (many at once: test_runs.py)."""
-    given = [SCRIPT, "cv", *SMALL, *TINY, "-q", "--json"]
-
-    def run_one(_: int) -> str:
-        return subprocess.run(
-            given, cwd=small, text=True, stdout=subprocess.PIPE, timeout=120, check=True
-        ).stdout
-
-    with ThreadPoolExecutor(2) as pool:
-        documents = [json.loads(text) for text in pool.map(run_one, range(2))]
-    assert sorted(d["run"] for d in documents) == ["mlp-001", "mlp-002"]
-    folders = sorted((small / "runs" / "small").iterdir())
-    assert len({(folder / "oof.csv").read_bytes() for folder in folders}) == 1
-    assert len(folders) == 2
 
 
 # Twice the same.
