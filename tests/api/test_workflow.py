@@ -174,8 +174,8 @@ def test_preprocess_writes_both_files_or_none(folder: Path) -> None:
 
 def test_a_failed_command_makes_no_folder(folder: Path) -> None:
     (folder / "train.csv").write_bytes(b"")
+    new = RuntimeConfig(folder / "new" / "runs", "cpu")
     with pytest.raises(DataError):
-        new = RuntimeConfig(folder / "new" / "runs", "cpu")
         workflow.cross_validate(source_in(folder), workflow.make_settings(), new)
     assert not (folder / "new").exists()
 
