@@ -189,8 +189,7 @@ def predict(
         preset: as for `cross_validate`, where a run is to be trained.
         folds: a CSV of folds, where a run is to be trained.
         data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
-        runs_dir: the folder of all runs; None for that of a run given as an object, for
-            `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
+        runs_dir: the folder of all runs; None for `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
         verify: whether files must have their recorded hashes.
         device: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`.
         threads: CPU threads of this call; None for torch's choice.
@@ -211,12 +210,11 @@ def predict(
     wanted = flat_settings(make_settings(preset or DEFAULT_PRESET, options))
     given = {name: wanted[name] for name in options}
     source = _source(competition, data_dir, verify)
-    name, folder = _which(run, runs_dir)
-    request = workflow.PredictRequest(name, preset, given, _path(folds))
+    request = workflow.PredictRequest(_which(run), preset, given, _path(folds))
     with taking_threads(threads):
         result = workflow.predict(
             source,
-            RuntimeConfig(folder, device),
+            RuntimeConfig(_runs_dir(runs_dir), device),
             request,
             output=Path(output),
             progress=_progress(quiet),
@@ -251,8 +249,7 @@ def report(
         repeats: permutations of each column for its importance; 0 measures none.
         columns: how many to show, at most, where columns are shown.
         data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
-        runs_dir: the folder of all runs; None for that of a run given as an object, for
-            `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
+        runs_dir: the folder of all runs; None for `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
         verify: whether files must have their recorded hashes.
         device: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`.
         threads: CPU threads of this call; None for torch's choice.
@@ -266,12 +263,11 @@ def report(
     from kaggleprice.reports.making import make_report
 
     source = _source(competition, data_dir, verify)
-    name, folder = _which(run, runs_dir)
     with taking_threads(threads):
         made = make_report(
             source,
-            RuntimeConfig(folder, device),
-            name,
+            RuntimeConfig(_runs_dir(runs_dir), device),
+            _which(run),
             output=_path(output),
             repeats=repeats,
             columns=columns,
@@ -306,11 +302,8 @@ def _folder(given: str | Path | None, variable: str, otherwise: str) -> Path:
     return Path(os.environ.get(variable) or otherwise if given is None else given)
 
 
-def _which(run: str | ScoredRun | None, runs_dir: str | Path | None) -> tuple[str | None, Path]:
-    """Return a run's name and the folder of all runs."""
-    if isinstance(run, ScoredRun):
-        return run.name, run.path.parent.parent if runs_dir is None else Path(runs_dir)
-    return run, _runs_dir(runs_dir)
+def _which(run: str | ScoredRun | None) -> str | None:
+    return str(run.path) if isinstance(run, ScoredRun) else run
 
 
 def _check_names(
@@ -328,6 +321,3 @@ def _check_names(
 
 def _progress(quiet: bool) -> Progress:
     return SILENT if quiet else Lines()
-
-
-__all__ = ["cross_validate", "download", "predict", "preprocess", "report"]

@@ -456,21 +456,3 @@ def _check_request(run: Run, request: PredictRequest) -> None:
             f"run {run.name} has its folds already; leave --folds away, or train another run with "
             "`kaggleprice cv --folds` first."
         )
-
-
-__all__ = [
-    "Dataset",
-    "DatasetRef",
-    "Download",
-    "PredictRequest",
-    "Prediction",
-    "Preprocessed",
-    "RuntimeConfig",
-    "add_seeds",
-    "cross_validate",
-    "download",
-    "load",
-    "make_settings",
-    "predict",
-    "preprocess",
-]
