@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -165,32 +165,29 @@ def plan(
     """
     competition = source.competition
     compute = check_start(competition, runtime, name)
-    folder = runtime.runs_of(competition) / (
-        name or runs.new_name(runtime.runs_dir, competition, settings)
-    )
-    planned = Plan(
+    fetched, files = absent(competition, source.data_dir), []
+    workload = resumes = None
+    if not fetched:
+        data = load(source, progress)
+        split = split_rows(competition, data, settings, folds, limits)
+        identity = identify(competition, data, settings, split, compute)
+        checkpoint = runtime.checkpoint(competition, identity, progress)
+        problem = cross_validation.prepare(
+            competition, data.tables, split, settings, compute.devices
+        )
+        files, workload = data.files, _measure(problem, data, runtime, checkpoint.kept)
+        resumes = checkpoint.folder if checkpoint.kept else None
+    name = name or runs.new_name(runtime.runs_dir, competition, settings)
+    return Plan(
         competition=competition.name,
         settings=settings_to_record(settings),
-        files=[],
-        fetched=absent(competition, source.data_dir),
-        workload=None,
+        files=files,
+        fetched=fetched,
+        workload=workload,
         device=compute.name,
         threads=compute.threads,
-        path=folder,
-        resumes=None,
-    )
-    if planned.fetched:
-        return planned
-    data = load(source, progress)
-    split = split_rows(competition, data, settings, folds, limits)
-    identity = identify(competition, data, settings, split, compute)
-    checkpoint = runtime.checkpoint(competition, identity, progress)
-    problem = cross_validation.prepare(competition, data.tables, split, settings, compute.devices)
-    return replace(
-        planned,
-        files=data.files,
-        workload=_measure(problem, data, runtime, checkpoint.kept),
-        resumes=checkpoint.folder if checkpoint.kept else None,
+        path=runtime.runs_of(competition) / name,
+        resumes=resumes,
     )
 
 

@@ -8,7 +8,6 @@ import importlib.util
 import inspect
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from entry_point import TINY, EntryPoint
+from reported import Parsed
 from small import TEST_ROWS, write_small
 
 import kaggleprice
@@ -128,36 +128,13 @@ def test_a_run_is_tables(run: ScoredRun) -> None:
     assert run.settings["k"] == 2
 
 
-class Texts(HTMLParser):
-    """The texts of a document, whose tags must be closed in order."""
-
-    def __init__(self, document: str) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.open: list[str] = []
-        self.sources: list[str] = []
-        self.feed(document)
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.open.append(tag)
-        self.sources += [value or "" for name, value in attrs if name == "srcdoc"]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.found.append(data.strip())
-
-
 def test_a_run_shows_its_score(run: ScoredRun) -> None:
     first, pooled, mean, *_, last = repr(run).splitlines()
     assert first == f"run {run.name} of sample, 2 networks"
     assert pooled == f"pooled out-of-fold RMSE between logs: {run.score:.4f}"
     assert mean.startswith(f"mean of folds: {run.scores['fold_mean']:.4f} ± ")
     assert last == f"saved in {run.path}"
-    texts = Texts(run._repr_html_()).found
+    texts = [word.strip() for word in Parsed(run._repr_html_()).words if word.strip()]
     assert texts[:3] == [first, pooled, mean]
     assert f"{run.folds.loc[2, 'validation']:.4f}" in texts
     assert texts[-1] == str(run.path)
@@ -239,7 +216,7 @@ def test_preprocess_is_the_command(folder: Path, entry: EntryPoint) -> None:
         "600 training and 300 test rows"
     )
     assert repr(features).splitlines()[0] == sentence
-    assert Texts(features._repr_html_()).found[0] == sentence
+    assert Parsed(features._repr_html_()).text.startswith(sentence)
 
 
 def test_preprocess_applies_a_fitted_recipe() -> None:
@@ -275,7 +252,7 @@ def test_report_is_shown_below_its_cell(run: ScoredRun) -> None:
     assert report.page.parent == run.path
     assert repr(report) == f"report of run {run.name} in {report.page}"
     page = Path("page.html").read_text(encoding="utf-8")
-    assert Texts(report._repr_html_()).sources == [page]
+    assert [f["srcdoc"] for f in Parsed(report._repr_html_()).named("iframe")] == [page]
     assert all(path.is_file() for path in report.figures.values())
     assert report.importance is not None
     assert report.importance["increase"].is_monotonic_decreasing
