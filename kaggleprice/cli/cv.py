@@ -87,7 +87,7 @@ def cv(
     start(quiet)
     from kaggleprice.api import workflow
     from kaggleprice.api.dry_run import plan
-    from kaggleprice.cli.views.plan import plan_document, plan_view
+    from kaggleprice.cli.views.plan import PlanDocument, plan_view
     from kaggleprice.cli.views.presets import presets_document, presets_view
     from kaggleprice.runs import gates
     from kaggleprice.runs.describe import typed_settings
@@ -116,7 +116,7 @@ def cv(
         if dry_run:
             with make_reporter(quiet) as reporter:
                 planned = plan(source, settings, runtime, **how, progress=reporter)
-            show(as_json, plan_document(planned), plan_view)
+            show(as_json, PlanDocument(**vars(planned)), plan_view)
             return
         train = partial(workflow.cross_validate, source, settings, runtime, **how)
     with make_reporter(quiet) as reporter, delivery.of_failure(reporter):

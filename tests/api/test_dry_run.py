@@ -16,7 +16,6 @@ from kaggleprice.api import workflow
 from kaggleprice.api.dry_run import Plan, plan, plan_prediction
 from kaggleprice.api.workflow import PredictRequest
 from kaggleprice.cli.views.plan import (
-    plan_document,
     plan_view,
 )
 from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
@@ -121,7 +120,7 @@ def test_what_is_not_there_is_not_fetched(tmp_path: Path) -> None:
     assert planned.fetched == [folder / "train.csv", folder / "test.csv"]
     assert planned.workload is None
     assert list(tmp_path.iterdir()) == []
-    assert "fetch" in shown(plan_view(plan_document(planned)))
+    assert "fetch" in shown(plan_view(planned))
 
 
 def test_what_would_fail_fails(place: Place) -> None:
@@ -144,7 +143,7 @@ def test_a_checkpoint_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> 
     planned = place.plan()
     assert planned.resumes is not None
     assert planned.resumes.is_dir()
-    assert "resume" in shown(plan_view(plan_document(planned)))
+    assert "resume" in shown(plan_view(planned))
     assert place.plan(lr=0.02).resumes is None
 
 

@@ -89,15 +89,22 @@ class GateResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunDocument(Document):
-    """What is said of a finished run."""
+class ScoredDocument(Document):
+    """What is said of a run wherever its score is."""
 
     command: Annotated[str, COMMAND]
     competition: documents.Competition
     run: documents.RunName
-    path: documents.RunPath
     metric: documents.MetricName
     scores: Annotated[Scores, SCORES]
+    notes: documents.Notes
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDocument(ScoredDocument):
+    """What is said of a finished run."""
+
+    path: documents.RunPath
     folds: Annotated[list[FoldScore], Doc("One entry per fold.")]
     base_models: Annotated[
         list[BaseModelScore],
@@ -117,7 +124,6 @@ class RunDocument(Document):
         list[int | None],
         Doc("The epoch after which the time limit ended each group; null where it did not."),
     ]
-    notes: documents.Notes
     data: Annotated[Data, Doc("The data files that it was trained on.")]
 
 
@@ -157,16 +163,22 @@ def cv_document(
     )
 
 
+def score_fields(run: Run) -> dict[str, Any]:
+    """Return the fields of `ScoredDocument`."""
+    same = {name: run.record[name] for name in ("competition", "metric", "notes")}
+    return {**same, "run": run.name, "scores": scores_of(run)}
+
+
 def fields_of(run: Run) -> dict[str, Any]:
     """Return the fields of `RunDocument`."""
     record = run.record
-    same = ("competition", "metric", "notes", "data", "device", "threads")
     # Runs of earlier versions do not say in what groups they were trained.
     groups = list(record.get("groups") or [len(record["members"])])
-    return {name: record[name] for name in same} | {
-        "run": run.name,
+    return score_fields(run) | {
         "path": str(run.path),
-        "scores": scores_of(run),
+        "data": record["data"],
+        "device": record["device"],
+        "threads": record["threads"],
         "folds": [FoldScore(**fold) for fold in record["folds"]],
         "base_models": [BaseModelScore(**model) for model in record["base_models"]],
         "seconds": record["timing"]["seconds"],

@@ -35,11 +35,6 @@ class PredictionPlanDocument(Document):
     outputs: Annotated[list[str], Doc("Files that would be written.")]
 
 
-def plan_document(plan: Plan) -> PlanDocument:
-    """Describe a plan."""
-    return PlanDocument(**vars(plan))
-
-
 def plan_view(plan: Plan) -> Group:
     """Show a plan: read, train, write, how long."""
     base_models = plan.settings["base_models"]
@@ -84,7 +79,7 @@ def prediction_plan_document(plan: PredictionPlan) -> PredictionPlanDocument:
     return PredictionPlanDocument(
         competition=plan.competition,
         run=None if plan.run is None else plan.run.name,
-        training=None if plan.training is None else plan_document(plan.training),
+        training=None if plan.training is None else PlanDocument(**vars(plan.training)),
         outputs=[str(path) for path in plan.outputs],
     )
 

@@ -10,49 +10,46 @@ from annotated_doc import Doc
 from rich.console import Group
 
 from kaggleprice.api.workflow import Prediction
-from kaggleprice.cli.documents import COMMAND, Competition, Document, Notes, Positive
-from kaggleprice.cli.views.cv import EXPECTED, SCORES, Expected, expected_score, scores_of
+from kaggleprice.cli.documents import COMMAND, Positive
+from kaggleprice.cli.views.cv import (
+    EXPECTED,
+    Expected,
+    ScoredDocument,
+    expected_score,
+    score_fields,
+)
 from kaggleprice.cli.views.tables import make_table, step_lines, texts
 from kaggleprice.competitions.metrics import METRICS
-from kaggleprice.evaluation.scores import Scores
 from kaggleprice.reports.wording import score
 from kaggleprice.runs.advice import Step
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictDocument(Document):
+class PredictDocument(ScoredDocument):
     """A submission."""
 
     command: Annotated[Literal["predict"], COMMAND] = "predict"
-    competition: Competition
-    run: Annotated[str, Doc("The run that predicted.")]
     submission: Annotated[str, Doc("The file that was written.")]
     rows: Annotated[Positive, Doc("Its rows, without the header.")]
     smallest: Annotated[float, Doc("Smallest prediction, in the target's unit.")]
     median: Annotated[float, Doc("Median prediction.")]
     largest: Annotated[float, Doc("Largest prediction.")]
     trained: Annotated[bool, Doc("Whether the run was trained by this command.")]
-    scores: Annotated[Scores, SCORES]
     expected: Annotated[Expected, EXPECTED]
-    notes: Notes
 
 
 def predict_document(prediction: Prediction) -> PredictDocument:
     """Describe a submission."""
-    record = prediction.run.record
     values = prediction.submission.iloc[:, 1]
     return PredictDocument(
-        competition=record["competition"],
-        run=prediction.run.name,
+        **score_fields(prediction.run),
         submission=str(prediction.output),
         rows=len(prediction.submission),
         smallest=float(values.min()),
         median=float(values.median()),
         largest=float(values.max()),
         trained=prediction.trained is not None,
-        scores=scores_of(prediction.run),
-        expected=expected_score(record),
-        notes=record["notes"],
+        expected=expected_score(prediction.run.record),
     )
 
 

@@ -11,11 +11,10 @@ from annotated_doc import Doc
 from rich.console import Group
 from rich.table import Table
 
-from kaggleprice.cli.documents import COMMAND, Competition, Document, MetricName, Notes, RunName
-from kaggleprice.cli.views.cv import SCORES, scores_of
+from kaggleprice.cli.documents import COMMAND
+from kaggleprice.cli.views.cv import ScoredDocument, score_fields
 from kaggleprice.cli.views.tables import make_table, texts
 from kaggleprice.competitions.metrics import METRICS
-from kaggleprice.evaluation.scores import Scores
 from kaggleprice.reports.drift import Drift
 from kaggleprice.reports.findings import LargeError
 from kaggleprice.reports.importance import Importance
@@ -34,20 +33,16 @@ class BootstrapScore(Expected):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportDocument(Document):
+class ReportDocument(ScoredDocument):
     """The report of a run."""
 
     undefined = ("importance",)
     command: Annotated[Literal["report"], COMMAND] = "report"
-    competition: Competition
-    run: RunName
     page: Annotated[Path, Doc("The HTML file in the run folder.")]
     output: Annotated[
         Path | None, Doc("The copy that `--output` asked for; null where it did not.")
     ]
     figures: Annotated[dict[str, Path], Doc("Figure to PNG file.")]
-    metric: MetricName
-    scores: Annotated[Scores, SCORES]
     expected: Annotated[BootstrapScore, Doc("The score to expect on new rows, by the bootstrap.")]
     importance: Annotated[Importance | None, Doc("Out of fold; null with `--no-importance`.")]
     largest_errors: Annotated[list[LargeError], Doc("Training rows that were predicted worst.")]
@@ -55,25 +50,20 @@ class ReportDocument(Document):
         list[Drift],
         Doc("How far the two files are apart; furthest above chance first."),
     ]
-    notes: Notes
 
 
 def report_document(report: Report) -> ReportDocument:
     """Describe a report: its files, and every number of all columns."""
     findings = report.findings
     return ReportDocument(
-        competition=findings.run.competition,
-        run=findings.run.name,
+        **score_fields(findings.run),
         page=report.page,
         output=report.output,
         figures=report.figures,
-        metric=findings.run.record["metric"],
-        scores=scores_of(findings.run),
         expected=BootstrapScore(**vars(findings.expected)),
         importance=findings.importance,
         largest_errors=findings.errors,
         drift=findings.drift,
-        notes=findings.run.record["notes"],
     )
 
 
