@@ -21,17 +21,18 @@ from kaggleprice.core.errors import OutputError, RunError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from kaggleprice.api.workflow import DatasetRef, RuntimeConfig
     from kaggleprice.cli.console.reporting import Reporter
     from kaggleprice.cli.documents import Document
+    from kaggleprice.competitions.data import DatasetRef
+    from kaggleprice.runs.runtime import RuntimeConfig
 
 DocumentT = TypeVar("DocumentT", bound="Document")
 
 
 def make_source(competition: str, data_dir: Path, no_verify: bool = False) -> DatasetRef:
     """Return which competition's files are meant, and where they are."""
-    from kaggleprice.api.workflow import DatasetRef
     from kaggleprice.competitions.catalog import get_competition
+    from kaggleprice.competitions.data import DatasetRef
 
     return DatasetRef(get_competition(competition), data_dir, verify=not no_verify)
 

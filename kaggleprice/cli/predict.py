@@ -7,21 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kaggleprice.cli.arguments import (
-    CheckpointOption,
-    CompetitionOption,
-    DataDirOption,
-    DeviceOption,
-    DryRunOption,
-    FoldsOption,
-    JsonOption,
-    NoVerifyOption,
-    PresetOption,
-    QuietOption,
-    RunsDirOption,
-    ThreadsOption,
-    TimeLimitOption,
-)
+from kaggleprice.cli import arguments
 from kaggleprice.cli.commands import (
     RunCommand,
     chosen_settings,
@@ -51,9 +37,9 @@ EXAMPLES = (
 def predict(
     *,
     context: typer.Context,
-    competition: CompetitionOption = DEFAULT_COMPETITION,
-    data_dir: DataDirOption = Path("data"),
-    no_verify: NoVerifyOption = False,
+    competition: arguments.CompetitionOption = DEFAULT_COMPETITION,
+    data_dir: arguments.DataDirOption = Path("data"),
+    no_verify: arguments.NoVerifyOption = False,
     run: Annotated[
         str | None,
         option(
@@ -65,20 +51,20 @@ def predict(
             autocompletion=complete_runs,
         ),
     ] = None,
-    runs_dir: RunsDirOption = Path("runs"),
-    preset: PresetOption = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
-    time_limit: TimeLimitOption = None,
-    checkpoint_every: CheckpointOption = "10s",
-    dry_run: DryRunOption = False,
-    folds: FoldsOption = None,
+    runs_dir: arguments.RunsDirOption = Path("runs"),
+    preset: arguments.PresetOption = None,
+    device: arguments.DeviceOption = "auto",
+    threads: arguments.ThreadsOption = None,
+    time_limit: arguments.TimeLimitOption = None,
+    checkpoint_every: arguments.CheckpointOption = "10s",
+    dry_run: arguments.DryRunOption = False,
+    folds: arguments.FoldsOption = None,
     output: Annotated[
         Path,
         option(OUTPUT, "The submission.", "--output", "-o", value="FILE"),
     ] = Path("submission.csv"),
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    as_json: arguments.JsonOption = False,
+    quiet: arguments.QuietOption = False,
 ) -> None:
     """Average all members of a run on the test rows and write submission.csv.
 

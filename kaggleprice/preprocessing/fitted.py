@@ -85,7 +85,8 @@ class NumericState:
         fill: what a missing value becomes (NaN where k nearest neighbours decide).
         low, high: bounds, None where there is no clipping; both 0 where no value was seen, so
             that the column is 0 throughout.
-        center, scale: shift and divisor.
+        center: what is subtracted.
+        scale: what it is divided by then.
         indicator: whether there is an indicator feature.
     """
 

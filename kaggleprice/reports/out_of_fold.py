@@ -80,7 +80,7 @@ class Expected:
     Attributes:
         score: the pooled out-of-fold score.
         sd: standard deviation over bootstrap draws.
-        low, high: bounds of the middle `SHARE` of the draws.
+        low, high: bounds of the middle 90 % of the draws.
         rows: of the test file.
         draws: of the bootstrap.
     """

@@ -35,11 +35,11 @@ class Difference:
     """A difference of two scores, paired: by how much the second is worse; below 0, better.
 
     Attributes:
-        unit: what was paired, `row` or `fold`.
+        unit: what was paired: `row` or `fold`.
         count: how many of them.
-        difference: of pooled scores by row; of the means of fold scores by fold.
-        standard_error: of the difference, as in the module's docstring; by fold, corrected for
-            the rows that folds share.
+        difference: of pooled scores by row, of the means of fold scores by fold; above 0, the
+            second is worse.
+        standard_error: of the difference; by fold, corrected for the rows that folds share.
         plain_error: by fold, s / sqrt(K); by row, the same as `standard_error`.
     """
 

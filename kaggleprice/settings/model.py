@@ -30,7 +30,9 @@ class Model(Entry):
 MODELS: dict[str, Model] = {
     "mlp": Model("multilayer perceptron", "kaggleprice.models.networks:MemberMLP"),
     "linear": Model(
-        "one linear layer, as in the d2l.ai chapter", "kaggleprice.models.networks:MemberMLP", plain=True
+        "one linear layer, as in the d2l.ai chapter",
+        "kaggleprice.models.networks:MemberMLP",
+        plain=True,
     ),
 }
 

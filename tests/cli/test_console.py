@@ -18,7 +18,8 @@ from rich.text import Text
 from kaggleprice.cli.console.displays import Stages, amount_text, duration_text
 from kaggleprice.cli.console.printing import print_error, print_json, print_view
 from kaggleprice.cli.console.reporting import Reporter
-from kaggleprice.cli.documents import ConfigDocument, ErrorDetails
+from kaggleprice.cli.documents import ErrorDetails
+from kaggleprice.cli.views.config import ConfigDocument
 from kaggleprice.core.errors import UnknownNameError, UsageError
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

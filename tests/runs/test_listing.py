@@ -175,4 +175,4 @@ def test_stored_files(runs_dir: Path) -> None:
         "run.json": "ok",
         "submission.csv": "later",
     }
-    assert (found["submission.csv"].size, found["folds.csv"].size) == (5, 0)
+    assert (found["submission.csv"].bytes, found["folds.csv"].bytes) == (5, 0)

@@ -10,8 +10,8 @@ import pytest
 from entry_point import EntryPoint
 
 from benchmarks import presets as benchmark
-from kaggleprice.cli.documents import SCHEMA_VERSION, PresetLine
-from kaggleprice.cli.views.presets import presets_document
+from kaggleprice.cli.documents import SCHEMA_VERSION
+from kaggleprice.cli.views.presets import PresetLine, presets_document
 from kaggleprice.settings import preset_benchmarks
 from kaggleprice.settings.preset_benchmarks import read_measurements
 from kaggleprice.settings.run import PRESETS
