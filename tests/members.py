@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,13 +13,13 @@ import torch
 
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.tables import Table, Tables
-from kaggleprice.core.errors import UnknownNameError
+from kaggleprice.core.errors import RunError
 from kaggleprice.evaluation.cross_validation import prepare
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.settings.run import make_settings
 from kaggleprice.training.executors import Worker
-from kaggleprice.training.loop import Callback, EpochResult, TrainingLoop
+from kaggleprice.training.loop import Callback, TrainingLoop
 from kaggleprice.training.task import TrainingResult, TrainingTask
 
 CPU = torch.device("cpu")
@@ -94,9 +93,9 @@ class Interrupting(Callback):
     at: int
     member: int = 0
 
-    def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
+    def on_epoch_end(self, loop: TrainingLoop) -> None:
         span = loop.group.span
-        if result.epoch == self.at and span.start <= self.member < span.stop:
+        if loop.epoch == self.at and span.start <= self.member < span.stop:
             raise InterruptedTrainingError
 
 
@@ -107,8 +106,8 @@ class Cutting(Callback):
     at: int
     later: int = 0
 
-    def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
-        if result.epoch == self.at + self.later * loop.group.first:
+    def on_epoch_end(self, loop: TrainingLoop) -> None:
+        if loop.epoch == self.at + self.later * loop.group.first:
             loop.stop()
 
 
@@ -123,15 +122,9 @@ def square(worker: Worker, number: int) -> tuple[int, str, int, int]:
 
 
 def fail(worker: Worker, number: int) -> int:
-    """Fail with an error whose pickle cannot be read; only for 1."""
+    """Fail, only for 1."""
     if number == 1:
-        raise UnknownNameError("optimizer", "adamm", ["adam"])
-    return number
-
-
-def die(worker: Worker, number: int) -> int:
-    """Be killed, as by a system that is out of memory."""
-    os.kill(os.getpid(), signal.SIGKILL)
+        raise RunError("job 1 cannot be done.")
     return number
 
 

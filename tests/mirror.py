@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
-from types import TracebackType
 
 
 class Request(BaseHTTPRequestHandler):
@@ -75,12 +74,7 @@ class Mirror:
         self.thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.server.ending.set()
         self.server.shutdown()
         self.server.server_close()
@@ -89,42 +83,32 @@ class Mirror:
 
 def whole(body: bytes, *, after: float = 0.0, **headers: str | int) -> Answer:
     """Answer with all of `body`, after some seconds; headers may lie."""
-
-    def answer(request: Request) -> None:
-        request.server.ending.wait(after)
-        request.begin(200, **{"Content_Length": len(body), **headers})
-        request.wfile.write(body)
-
-    return answer
+    return _sending(body, {"Content_Length": len(body), **headers}, before=after)
 
 
 def truncated(body: bytes, at: int) -> Answer:
     """Promise all of `body`, send the beginning, hang up."""
-
-    def answer(request: Request) -> None:
-        request.begin(200, Content_Length=len(body))
-        request.wfile.write(body[:at])
-
-    return answer
+    return _sending(body[:at], {"Content_Length": len(body)})
 
 
 def unmeasured(body: bytes) -> Answer:
     """Send `body` without its length, as an HTTP/1.0 server may."""
-
-    def answer(request: Request) -> None:
-        request.begin(200)
-        request.wfile.write(body)
-
-    return answer
+    return _sending(body, {})
 
 
 def stalled(body: bytes, at: int) -> Answer:
     """Promise all of `body`, send the beginning, then nothing more for as long as it takes."""
+    return _sending(body[:at], {"Content_Length": len(body)}, behind=60)
 
+
+def _sending(
+    body: bytes, headers: dict[str, str | int], before: float = 0.0, behind: float = 0.0
+) -> Answer:
     def answer(request: Request) -> None:
-        request.begin(200, Content_Length=len(body))
-        request.wfile.write(body[:at])
-        request.server.ending.wait(60)
+        request.server.ending.wait(before)
+        request.begin(200, **headers)
+        request.wfile.write(body)
+        request.server.ending.wait(behind)
 
     return answer
 

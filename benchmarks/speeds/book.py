@@ -8,11 +8,11 @@ import torch
 
 from benchmarks.speeds.effort import Effort, say
 from benchmarks.speeds.loops import book_loop, lone_members
-from benchmarks.speeds.machine import threads
 from benchmarks.speeds.problems import dense_problem, make_problem, train
 from benchmarks.speeds.ratios import Timer, alternate, timed
 from benchmarks.speeds.results import Line, Outcome, at_least
 from kaggleprice.evaluation.cross_validation import PreparedRun
+from kaggleprice.training.devices import taking_threads
 
 TITLE = "Against the book's way"
 MEANING = (
@@ -73,7 +73,7 @@ def _add(
 
 def _with_threads(timer: Timer, count: int) -> Timer:
     def limited() -> float:
-        with threads(count):
+        with taking_threads(count):
             return timer()
 
     return limited

@@ -8,11 +8,12 @@ import torch
 
 from benchmarks.speeds.effort import Effort, say
 from benchmarks.speeds.loops import Lone, book_loop, lone_members, plain_loop
-from benchmarks.speeds.machine import cores, threads
+from benchmarks.speeds.machine import cores
 from benchmarks.speeds.problems import dense_problem, operations_per_epoch, train
 from benchmarks.speeds.ratios import Timer, alternate, timed, timed_between
 from benchmarks.speeds.results import Line, Outcome, at_least, at_most
 from kaggleprice.evaluation.cross_validation import PreparedRun
+from kaggleprice.training.devices import taking_threads
 
 TITLE = "Against the limit"
 MEANING = (
@@ -33,7 +34,7 @@ def measure(effort: Effort) -> Outcome:
     """Take all ratios, with one thread and with all that there are."""
     outcome = Outcome()
     for count in [1] if effort.quick else sorted({1, min(2, cores())}):
-        with threads(count):
+        with taking_threads(count):
             _measure_with(count, outcome, effort)
     return outcome
 

@@ -124,7 +124,7 @@ def lone_members(problem: PreparedRun) -> list[Lone]:
     for member in sorted(problem.task.members):
         recipe = problem.task.encoding.recipes[member.fold]
         if member.fold not in data:
-            rows = problem.split.fold_of_row != member.fold
+            rows, _ = problem.task.folds[member.fold]
             features = recipe.transform(frame.loc[rows], np.float32)
             target = problem.task.target[rows]
             target = (target - target.mean()) / target.std()

@@ -10,9 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from scipy.stats import linregress
+
 from benchmarks.lines import Line, append_line, read_lines
 from benchmarks.speeds.effort import Effort, say
-from benchmarks.speeds.exponents import growth
 from benchmarks.speeds.machine import cores
 from benchmarks.speeds.points import MIB, Point
 from benchmarks.speeds.ratios import Pairs
@@ -148,8 +150,8 @@ def _sizes(kind: str, own: Mapping[int, Mapping[str, Any]]) -> Table:
 
 
 def _exponents(kind: str, own: Mapping[int, Mapping[str, Any]]) -> list[list[Cell]]:
-    sizes = [size for size in own if kind != "rows" or size >= MANY_ROWS]
-    sizes = sizes if len(sizes) > 1 else list(own)
+    sizes = sorted(size for size in own if kind != "rows" or size >= MANY_ROWS)
+    sizes = sizes if len(sizes) > 1 else sorted(own)
     against = f"{kind}, {min(sizes):,} to {max(sizes):,}"
     values = {"seconds": [own[size]["seconds"] for size in sizes]}
     above = [own[size]["peak"] - own[size]["floor"] for size in sizes]
@@ -158,9 +160,13 @@ def _exponents(kind: str, own: Mapping[int, Mapping[str, Any]]) -> list[list[Cel
         values["memory above the floor"] = above
     rows: list[list[Cell]] = []
     for name, found in values.items():
-        fitted = growth(sizes, found)
-        reach = _judged(EXPONENT, fitted.exponent) if kind == "rows" else ""
-        rows.append([name, against, fitted.exponent, fitted.error, fitted.steepest, reach])
+        x, y = np.log(sizes), np.log(found)
+        fitted = linregress(x, y)
+        # A line goes through two points without an error.
+        error = fitted.stderr if len(sizes) > 2 else float("nan")
+        steepest = float(np.max(np.diff(y) / np.diff(x)))
+        reach = _judged(EXPONENT, fitted.slope) if kind == "rows" else ""
+        rows.append([name, against, float(fitted.slope), float(error), steepest, reach])
     return rows
 
 

@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.speeds.effort import Effort, say
-from benchmarks.speeds.machine import threads
 from benchmarks.speeds.ratios import alternate
 from benchmarks.speeds.results import Cell, Line, Outcome, Reach, Table, at_least
 from kaggleprice.competitions.catalog import Competition
@@ -28,6 +27,7 @@ from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.preprocessing.fitting import fit_folds
 from kaggleprice.settings.recipe import Recipe
 from kaggleprice.settings.run import make_settings
+from kaggleprice.training.devices import taking_threads
 
 Floats = NDArray[np.float64]
 
@@ -134,7 +134,7 @@ def real_mlp(task: Task) -> Floats:
             **({"n_epochs": 2} if task.quick else {}),
         )
         # It sets torch's threads as it likes.
-        with warnings.catch_warnings(), threads(torch.get_num_threads()):
+        with warnings.catch_warnings(), taking_threads(None):
             # Of its libraries, on each other.
             warnings.simplefilter("ignore")
             model.fit(features[~held], target[~held], cat_col_names=texts)

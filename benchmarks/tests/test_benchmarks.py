@@ -14,7 +14,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import KFold
 
 from benchmarks import peers
 from kaggleprice.api.workflow import DatasetRef
@@ -82,15 +81,6 @@ def cells(table: list[str]) -> dict[str, list[str]]:
 
 
 # What is measured
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_folds_are_those_of_scikit_learn(problem: peers.Problem, seed: int) -> None:
-    folds = replace(problem, fold_seed=seed).fold_of_row
-    rows = np.zeros(len(problem.tables.train))
-    splits = KFold(5, shuffle=True, random_state=seed).split(rows)
-    for fold, (_, validation) in enumerate(splits):
-        assert np.array_equal(np.flatnonzero(folds == fold), validation)
 
 
 def test_ridge_is_ridge_on_the_plain_recipe_of_the_training_rows(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from kaggleprice.evaluation.cross_validation import PreparedRun
 from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
-from kaggleprice.settings.run import RunSettings
+from kaggleprice.settings.run import RunSettings, settings_to_record
 from kaggleprice.training.loop import Group
 from kaggleprice.training.train import time_step
 
@@ -33,13 +34,14 @@ class Workload:
     """What there is to compute.
 
     Attributes:
-        rows, test_rows: of the two tables.
+        rows: training rows.
+        test_rows: test rows.
         columns: of the tables, before engineering.
-        features: of each fold, after its recipe.
+        features: features of each fold, after its recipe.
         fold_sizes: validation rows of each fold.
         members: networks.
         parameters: learned numbers of all members together.
-        steps: of the optimizer, in all epochs; all members step together.
+        steps: optimizer steps in all epochs; all members step together.
         operations: multiplications and additions of all matrix products of the training.
         seconds: estimated, of the training alone: a step's time, measured just now, times the
             steps that a checkpoint leaves to do, or the time limit. Histories, base models and
@@ -64,23 +66,24 @@ class Plan:
 
     Attributes:
         competition: its name.
-        settings: what would be trained.
+        settings: every setting: recipe, model, training, and the run's own.
         files: what would be read, as far as it is there.
         fetched: files that would be fetched first.
         workload: None where files are to be fetched, or read, first.
-        device, threads: where it would be trained.
-        folder: the run that would be written.
+        device: where it would be trained: cpu, cuda, mps, or several such as cuda:0,cuda:1.
+        threads: CPU threads.
+        path: the run folder that would be written.
         resumes: the folder of the checkpoint that it would go on from; None where there is none.
     """
 
     competition: str
-    settings: RunSettings
+    settings: dict[str, Any]
     files: list[FetchedFile]
     fetched: list[Path]
     workload: Workload | None
     device: str
     threads: int
-    folder: Path
+    path: Path
     resumes: Path | None
 
 
@@ -127,7 +130,7 @@ def plan_prediction(
         training = plan(source, request.settings, runtime, folds=request.folds, progress=progress)
     elif not absent(source.competition, source.data_dir):
         check_data(run, source.competition, load(source, progress))
-    folders = [training.folder] if training is not None else []
+    folders = [training.path] if training is not None else []
     folders += [run.path] if run is not None else []
     outputs = [*(folder / "submission.csv" for folder in folders), output]
     return PredictionPlan(source.competition.name, run, training, outputs)
@@ -162,32 +165,29 @@ def plan(
     """
     competition = source.competition
     compute = check_start(competition, runtime, name)
-    folder = runtime.runs_of(competition) / (
-        name or runs.new_name(runtime.runs_dir, competition, settings)
-    )
-    planned = Plan(
+    fetched, files = absent(competition, source.data_dir), []
+    workload = resumes = None
+    if not fetched:
+        data = load(replace(source, group_column=settings.fold_column), progress)
+        split = split_rows(competition, data, settings, folds, limits)
+        identity = identify(competition, data, settings, split, compute)
+        checkpoint = runtime.checkpoint(competition, identity, progress)
+        problem = cross_validation.prepare(
+            competition, data.tables, split, settings, compute.devices
+        )
+        files, workload = data.files, _measure(problem, data, runtime, checkpoint.kept)
+        resumes = checkpoint.folder if checkpoint.kept else None
+    name = name or runs.new_name(runtime.runs_dir, competition, settings)
+    return Plan(
         competition=competition.name,
-        settings=settings,
-        files=[],
-        fetched=absent(competition, source.data_dir),
-        workload=None,
+        settings=settings_to_record(settings),
+        files=files,
+        fetched=fetched,
+        workload=workload,
         device=compute.name,
         threads=compute.threads,
-        folder=folder,
-        resumes=None,
-    )
-    if planned.fetched:
-        return planned
-    data = load(replace(source, group_column=settings.fold_column), progress)
-    split = split_rows(competition, data, settings, folds, limits)
-    identity = identify(competition, data, settings, split, compute)
-    checkpoint = runtime.checkpoint(competition, identity, progress)
-    problem = cross_validation.prepare(competition, data.tables, split, settings, compute.devices)
-    return replace(
-        planned,
-        files=data.files,
-        workload=_measure(problem, data, runtime, checkpoint.kept),
-        resumes=checkpoint.folder if checkpoint.kept else None,
+        path=runtime.runs_of(competition) / name,
+        resumes=resumes,
     )
 
 

@@ -15,12 +15,12 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
 from kaggleprice.api import workflow
-from kaggleprice.api.results import Features, ScoredRun, ShownReport, describe_columns, plain_ids
+from kaggleprice.api.results import Preprocessed, ScoredRun, ShownReport, plain_ids
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION, Competition, get_competition
 from kaggleprice.competitions.data import DatasetRef
 from kaggleprice.competitions.download import FetchSettings
@@ -34,28 +34,6 @@ from kaggleprice.settings.run import DEFAULT_PRESET, SETTINGS, flat_settings, ma
 from kaggleprice.training.devices import taking_threads
 
 _RECIPE = tuple(name for name, setting in SETTINGS.items() if setting.panel == "Recipe")
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-class _FromPreset:
-    """What a signature shows for an option that was not given."""
-
-    def __repr__(self) -> str:
-        return "<the preset's>"
-
-
-def _takes(names: Iterable[str]) -> Callable[[Function], Function]:
-    """Let a function's signature name its options, so that a notebook can complete them."""
-
-    def decorate(function: Function) -> Function:
-        own = inspect.signature(function)
-        kept = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
-        kind = inspect.Parameter.KEYWORD_ONLY
-        added = [inspect.Parameter(name, kind, default=_FromPreset()) for name in names]
-        function.__signature__ = own.replace(parameters=kept + added)  # type: ignore[attr-defined]
-        return function
-
-    return decorate
 
 
 def download(
@@ -86,23 +64,13 @@ def download(
         KagglePriceError: as `kaggleprice.api.workflow.download`.
     """
     source = _source(competition, data_dir, verify=True)
-    path = None if from_path is None else Path(from_path)
     settings = FetchSettings(max_bytes=max_size * 10**9, allow_http=allow_http)
-    found = workflow.download(source, path, _progress(quiet), settings)
-    lines = [
-        {
-            "role": one.file.role,
-            "path": str(one.file.path),
-            "rows": one.rows,
-            "columns": one.columns,
-            "sha256": one.file.sha256,
-        }
-        for one in found
-    ]
-    return pd.DataFrame(lines).set_index("role")
+    found = workflow.download(source, _path(from_path), _progress(quiet), settings)
+    names = ["role", "path", "rows", "columns", "sha256"]
+    table = pd.DataFrame([vars(file) for file in found])[names]
+    return table.astype({"path": str}).set_index("role")
 
 
-@_takes(_RECIPE)
 def preprocess(
     competition: str | Path | Competition = DEFAULT_COMPETITION,
     *,
@@ -112,7 +80,7 @@ def preprocess(
     verify: bool = True,
     quiet: bool = False,
     **options: Any,
-) -> Features:
+) -> Preprocessed:
     """Turn a competition's columns into features.
 
     Args:
@@ -134,26 +102,15 @@ def preprocess(
             f"apply takes a fitted recipe as it is; leave {next(iter(options))} away, or fit a "
             "new recipe without apply."
         )
-    source = _source(competition, data_dir, verify)
-    recipe = make_settings(options=options).recipe
-    result = workflow.preprocess(
-        source,
-        recipe,
-        None if output is None else Path(output),
-        None if apply is None else Path(apply),
+    return workflow.preprocess(
+        _source(competition, data_dir, verify),
+        make_settings(options=options).recipe,
+        _path(output),
+        _path(apply),
         _progress(quiet),
     )
-    tables = workflow.load(source).tables
-    frames = result.frame.iloc[: len(tables.train)], result.frame.iloc[len(tables.train) :]
-    train, test = (
-        frame.set_index(plain_ids(table.ids, source.competition.id_name))
-        for frame, table in zip(frames, (tables.train, tables.test), strict=True)
-    )
-    columns = describe_columns(result.fitted)
-    return Features(result.features_in, train, test, columns, result.output, result.recipe_output)
 
 
-@_takes(SETTINGS)
 def cross_validate(
     competition: str | Path | Competition = DEFAULT_COMPETITION,
     *,
@@ -201,13 +158,12 @@ def cross_validate(
             settings,
             RuntimeConfig(_runs_dir(runs_dir), device, None, time_limit=_seconds(time_limit)),
             name=run,
-            folds=None if folds is None else Path(folds),
+            folds=_path(folds),
             progress=progress,
         )
     return ScoredRun(made)
 
 
-@_takes(SETTINGS)
 def predict(
     competition: str | Path | Competition = DEFAULT_COMPETITION,
     *,
@@ -233,8 +189,7 @@ def predict(
         preset: as for `cross_validate`, where a run is to be trained.
         folds: a CSV of folds, where a run is to be trained.
         data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
-        runs_dir: the folder of all runs; None for that of a run given as an object, for
-            `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
+        runs_dir: the folder of all runs; None for `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
         verify: whether files must have their recorded hashes.
         device: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`.
         threads: CPU threads of this call; None for torch's choice.
@@ -255,12 +210,11 @@ def predict(
     wanted = flat_settings(make_settings(preset or DEFAULT_PRESET, options))
     given = {name: wanted[name] for name in options}
     source = _source(competition, data_dir, verify)
-    name, folder = _which(run, runs_dir)
-    request = workflow.PredictRequest(name, preset, given, None if folds is None else Path(folds))
+    request = workflow.PredictRequest(_which(run), preset, given, _path(folds))
     with taking_threads(threads):
         result = workflow.predict(
             source,
-            RuntimeConfig(folder, device),
+            RuntimeConfig(_runs_dir(runs_dir), device),
             request,
             output=Path(output),
             progress=_progress(quiet),
@@ -295,8 +249,7 @@ def report(
         repeats: permutations of each column for its importance; 0 measures none.
         columns: how many to show, at most, where columns are shown.
         data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
-        runs_dir: the folder of all runs; None for that of a run given as an object, for
-            `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
+        runs_dir: the folder of all runs; None for `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
         verify: whether files must have their recorded hashes.
         device: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`.
         threads: CPU threads of this call; None for torch's choice.
@@ -310,13 +263,12 @@ def report(
     from kaggleprice.reports.making import make_report
 
     source = _source(competition, data_dir, verify)
-    name, folder = _which(run, runs_dir)
     with taking_threads(threads):
         made = make_report(
             source,
-            RuntimeConfig(folder, device),
-            name,
-            output=None if output is None else Path(output),
+            RuntimeConfig(_runs_dir(runs_dir), device),
+            _which(run),
+            output=_path(output),
             repeats=repeats,
             columns=columns,
             progress=_progress(quiet),
@@ -330,6 +282,10 @@ def _source(
     if isinstance(competition, str | Path):
         competition = get_competition(str(competition))
     return DatasetRef(competition, _folder(data_dir, "KAGGLEPRICE_DATA_DIR", "data"), verify)
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _seconds(time_limit: float | str | None) -> float | None:
@@ -346,11 +302,8 @@ def _folder(given: str | Path | None, variable: str, otherwise: str) -> Path:
     return Path(os.environ.get(variable) or otherwise if given is None else given)
 
 
-def _which(run: str | ScoredRun | None, runs_dir: str | Path | None) -> tuple[str | None, Path]:
-    """Return a run's name and the folder of all runs."""
-    if isinstance(run, ScoredRun):
-        return run.name, run.path.parent.parent if runs_dir is None else Path(runs_dir)
-    return run, _runs_dir(runs_dir)
+def _which(run: str | ScoredRun | None) -> str | None:
+    return str(run.path) if isinstance(run, ScoredRun) else run
 
 
 def _check_names(
@@ -368,6 +321,3 @@ def _check_names(
 
 def _progress(quiet: bool) -> Progress:
     return SILENT if quiet else Lines()
-
-
-__all__ = ["cross_validate", "download", "predict", "preprocess", "report"]

@@ -1,4 +1,4 @@
-"""Results: what the calls of a notebook return, and how a notebook shows it."""
+"""Results: what calls return, and how a notebook shows it."""
 
 from __future__ import annotations
 
@@ -108,24 +108,42 @@ class ScoredRun:
 
 
 @dataclass(frozen=True, repr=False)
-class Features:
+class Preprocessed:
     """What became of a competition's columns.
 
     Attributes:
+        fitted: the recipe and what it learned.
         features_in: number of feature columns of the CSVs.
         train: features of the training rows, float64, by id.
         test: those of the test rows.
-        columns: for each column, engineered ones included, its kind, how many values are missing
-            among the rows learned from, and how many features it became.
         output, recipe_output: the files written, or None.
     """
 
+    fitted: FittedRecipe
     features_in: int
     train: pd.DataFrame
     test: pd.DataFrame
-    columns: pd.DataFrame
     output: Path | None
     recipe_output: Path | None
+
+    @property
+    def columns(self) -> pd.DataFrame:
+        """For each column, engineered ones included, its kind, missing values and features.
+
+        Missing values are counted among the rows learned from.
+        """
+        states: dict[str, Sequence[NumericState | CategoricalState]] = {
+            "numeric": self.fitted.numeric,
+            "categorical": self.fitted.categorical,
+        }
+        counts = Counter(feature.column for feature in self.fitted.features)
+        lines = [
+            (state.name, kind, state.missing, counts[state.name])
+            for kind, found in states.items()
+            for state in found
+        ]
+        names = ["column", "kind", "missing", "features"]
+        return pd.DataFrame(lines, columns=names).set_index("column")
 
     def _sentence(self) -> str:
         rows = f"{len(self.train)} training and {len(self.test)} test rows"
@@ -200,19 +218,3 @@ def plain_ids(ids: NDArray[Any], name: str) -> pd.Index:
     exact = [str(number) for number in numbers] == list(ids)
     plain: pd.Index = pd.Index(numbers, name=name)
     return plain if exact else texts
-
-
-def describe_columns(fitted: FittedRecipe) -> pd.DataFrame:
-    """Return for each column its kind, missing values and number of features."""
-    states: list[NumericState | CategoricalState] = [*fitted.numeric, *fitted.categorical]
-    counts = Counter(feature.column for feature in fitted.features)
-    lines = [
-        {
-            "column": state.name,
-            "kind": "numeric" if isinstance(state, NumericState) else "categorical",
-            "missing": state.missing,
-            "features": counts[state.name],
-        }
-        for state in states
-    ]
-    return pd.DataFrame(lines).set_index("column")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from kaggleprice.api.results import Preprocessed, plain_ids
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.csv_reader import read_shape
 from kaggleprice.competitions.data import Dataset, DatasetRef, load, refuse_overwriting_inputs
@@ -26,7 +26,7 @@ from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.cross_validation import CrossValidation
+from kaggleprice.evaluation.cross_validation import CrossValidation, PreviousResults
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, make_folds, read_folds
 from kaggleprice.preprocessing.export import (
@@ -35,7 +35,6 @@ from kaggleprice.preprocessing.export import (
     recipe_beside,
     write_features,
 )
-from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.listing import find_run, latest_run
@@ -51,7 +50,7 @@ from kaggleprice.settings.run import (
     flat_settings,
     make_settings,
 )
-from kaggleprice.training.devices import choose_compute, place_network
+from kaggleprice.training.devices import Compute, choose_compute, place_network
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
 _ONLY_PREDICTION = {"combine"}
@@ -92,38 +91,17 @@ class PredictRequest:
         return {n: value for n, value in flat_settings(preset).items() if all_of_it[n] == value}
 
 
-@dataclass(frozen=True)
-class Download:
+@dataclass(frozen=True, kw_only=True)
+class Download(FetchedFile):
     """One downloaded file and its size as a table.
 
     Attributes:
-        file: what was fetched.
-        rows: without the header.
-        columns: of the header.
+        rows: rows without the header.
+        columns: columns of the header.
     """
 
-    file: FetchedFile
     rows: int
     columns: int
-
-
-@dataclass(frozen=True)
-class Preprocessed:
-    """The result of `preprocess`.
-
-    Attributes:
-        fitted: the recipe and what it learned.
-        features_in: number of feature columns of the CSVs.
-        frame: features of training rows, then test rows, float64.
-        output: the file written, or None.
-        recipe_output: the fitted recipe's file, or None.
-    """
-
-    fitted: FittedRecipe
-    features_in: int
-    frame: pd.DataFrame
-    output: Path | None
-    recipe_output: Path | None
 
 
 @dataclass(frozen=True)
@@ -168,7 +146,11 @@ def download(
         settings=settings,
         progress=progress,
     )
-    return [Download(file, *read_shape(file.path)) for file in files]
+    shapes = [read_shape(file.path) for file in files]
+    return [
+        Download(**vars(file), rows=rows, columns=columns)
+        for file, (rows, columns) in zip(files, shapes, strict=True)
+    ]
 
 
 def preprocess(
@@ -209,12 +191,21 @@ def preprocess(
     if fitted is None:
         learned = [tables.train, tables.test] if recipe.scope == "all" else [tables.train]
         fitted = fit(recipe, *learned)
-    parts = [fitted.transform(table.features) for table in (tables.train, tables.test)]
-    frame = pd.DataFrame(np.concatenate(parts), columns=[f.name for f in fitted.features])
+    names = [feature.name for feature in fitted.features]
+    train, test = (
+        pd.DataFrame(
+            fitted.transform(table.features),
+            index=plain_ids(table.ids, source.competition.id_name),
+            columns=names,
+        )
+        for table in (tables.train, tables.test)
+    )
     recipe_output = None
     if output is not None:
+        frame = pd.concat([train, test], ignore_index=True)
         recipe_output = write_features(source.competition, tables, fitted, frame, output)
-    return Preprocessed(fitted, len(raw.train.features.columns), frame, output, recipe_output)
+    features_in = len(raw.train.features.columns)
+    return Preprocessed(fitted, features_in, train, test, output, recipe_output)
 
 
 def cross_validate(
@@ -246,7 +237,75 @@ def cross_validate(
     compute = check_start(competition, runtime, name)
     data = load(replace(source, group_column=settings.fold_column), progress)
     split = split_rows(competition, data, settings, folds, limits)
+    return _train(source, runtime, data, compute, split, settings, name, progress)
+
+
+def add_seeds(
+    source: DatasetRef,
+    runtime: RuntimeConfig,
+    name: str,
+    count: int,
+    progress: Progress = SILENT,
+) -> tuple[Run, CrossValidation]:
+    """Train `count` more random starts per fold, and let the run be that of all.
+
+    Members do not depend on who is trained beside them, so the run is what it would be had it
+    been trained with all its seeds at once, up to float rounding. Its folder is replaced as a
+    whole; a submission and a report that lay in it spoke of the fewer members, and go.
+
+    Args:
+        source: the data; the very files that the run was trained on.
+        runtime: where runs lie.
+        name: of the run.
+        count: seeds to add.
+        progress: told what happens.
+
+    Raises:
+        UsageError: for less than one seed, and for a run that a time limit ended.
+        UnknownNameError: for a name that no run has.
+        DataError: where the data changed since the run was trained.
+        KagglePriceError: as `cross_validate`.
+    """
+    competition = source.competition
+    if count < 1:
+        raise UsageError(f"--add-seeds must be 1 or more, found {count}.")
+    compute = check_start(competition, runtime, None)
+    run = find_run(runtime.runs_dir, competition.name, name)
+    if run.record.get("cut_at") is not None:
+        raise UsageError(
+            f"run {run.name} was ended by a time limit, so more seeds would be trained for longer "
+            "than its own; train a new run."
+        )
+    data = load(source, progress)
+    check_data(run, competition, data)
+    settings = replace(run.settings, seeds=run.settings.seeds + count)
+    progress.notice(
+        f"run {run.name} has {run.settings.seeds} seeds per fold: training {count} more"
+    )
+    return _train(
+        source, runtime, data, compute, run.folds(), settings, run.name, progress, extended=run
+    )
+
+
+def _train(
+    source: DatasetRef,
+    runtime: RuntimeConfig,
+    data: Dataset,
+    compute: Compute,
+    split: Folds,
+    settings: RunSettings,
+    name: str | None,
+    progress: Progress,
+    extended: Run | None = None,
+) -> tuple[Run, CrossValidation]:
+    """Train what an extended run, if there is one, lacks; write the run folder."""
+    competition, known = source.competition, None
     identity = identify(competition, data, settings, split, compute)
+    if extended is not None:
+        ensemble = extended.ensemble()
+        fitted = replace(ensemble.fit, history=extended.history())
+        known = PreviousResults(replace(ensemble, fit=fitted), extended.base_models())
+        identity["known"] = extended.record["digest"]
     with runtime.checkpoint(competition, identity, progress) as checkpoint:
         result = cross_validation.cross_validate(
             competition,
@@ -256,10 +315,16 @@ def cross_validate(
             compute.devices,
             progress,
             checkpoint.callbacks,
+            known,
         )
+        if extended is not None:
+            seconds = extended.record["timing"]["seconds"] + result.seconds
+            result = replace(result, seconds=seconds)
         progress.advance("writing", 0, None, "the run folder")
         train = data.tables.train
-        run = write_run(runtime.runs_dir, name, competition, train, result, data.record)
+        run = write_run(
+            runtime.runs_dir, name, competition, train, result, data.record, replaced=extended
+        )
         progress.detail(f"run {run.name} written to {run.path}")
     return run, result
 
@@ -398,20 +463,3 @@ def _check_request(run: Run, request: PredictRequest) -> None:
             f"run {run.name} has its folds already; leave --folds away, or train another run with "
             "`kaggleprice cv --folds` first."
         )
-
-
-__all__ = [
-    "Dataset",
-    "DatasetRef",
-    "Download",
-    "PredictRequest",
-    "Prediction",
-    "Preprocessed",
-    "RuntimeConfig",
-    "cross_validate",
-    "download",
-    "load",
-    "make_settings",
-    "predict",
-    "preprocess",
-]

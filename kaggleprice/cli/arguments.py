@@ -70,7 +70,6 @@ DataDirOption = Annotated[
         "Folder of the CSVs; missing ones are fetched to it.",
         "--data-dir",
         value="FOLDER",
-        envvar="KAGGLEPRICE_DATA_DIR",
     ),
 ]
 NoVerifyOption = Annotated[
@@ -79,7 +78,7 @@ NoVerifyOption = Annotated[
 ]
 RunsDirOption = Annotated[
     Path,
-    option(RUN, "Folder of the runs.", "--runs-dir", value="FOLDER", envvar="KAGGLEPRICE_RUNS_DIR"),
+    option(RUN, "Folder of the runs.", "--runs-dir", value="FOLDER"),
 ]
 FoldsOption = Annotated[
     Path | None,

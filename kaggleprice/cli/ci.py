@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,27 +126,20 @@ class Delivery:
     @contextmanager
     def of_failure(self, progress: Progress) -> Iterator[None]:
         """Write the files where the block fails, as those of a failure, and go on failing."""
+        from kaggleprice.cli.ci_files import render_failure
+
         try:
             yield
         except Exception as error:
             kind = type(error).__name__ if isinstance(error, KagglePriceError) else "RunError"
+            failure = (self.competition, kind, str(error))
+            annotate("error", "kaggleprice", str(error))
             try:
-                self._deliver_failure(kind, str(error), progress)
+                self._write(lambda form: render_failure(form, *failure), progress)
             except OutputError as second:
                 # The first error is the one to end with.
                 progress.notice(str(second))
             raise
-
-    def _deliver_failure(self, kind: str, message: str, progress: Progress) -> None:
-        from kaggleprice.cli.junit import render_failure
-        from kaggleprice.cli.summary import summarize_failure
-
-        annotate("error", "kaggleprice", message)
-        self._write(
-            render_failure(self.competition, kind, message),
-            summarize_failure(self.competition, message),
-            progress,
-        )
 
     def deliver(self, run: Run, gates: Sequence[Gate], progress: Progress) -> None:
         """Write the files of a run, and annotate what is to be seen.
@@ -154,22 +147,24 @@ class Delivery:
         Raises:
             OutputError: where one cannot be written.
         """
-        from kaggleprice.cli.junit import render
-        from kaggleprice.cli.summary import summarize
+        from kaggleprice.cli.ci_files import render
 
-        self._write(render(run, gates), summarize(run, gates), progress)
+        self._write(lambda form: render(form, run, gates), progress)
         for note in run.record["notes"]:
             annotate("warning", f"run {run.name}", note)
         for gate in gates:
             if not gate.passed:
                 annotate("error", f"gate {gate.name} missed", gate.reason)
 
-    def _write(self, junit: bytes, summary: str, progress: Progress) -> None:
-        for path, content in [(self.junit, junit), (self.summary, summary.encode())]:
-            if path is not None and not _is_step_summary(path):
+    def _write(self, rendered: Callable[[str], str], progress: Progress) -> None:
+        from kaggleprice.cli.ci_files import JUNIT, SUMMARY
+
+        summary, step = rendered(SUMMARY), os.environ.get(_STEP_SUMMARY)
+        for path, form in [(self.junit, JUNIT), (self.summary, SUMMARY)]:
+            # Where the summary is appended anyway, nothing is replaced.
+            if path is not None and not (step and path.resolve() == Path(step).resolve()):
                 with replacing(path) as beside:
-                    beside.write_bytes(content)
-        step = os.environ.get(_STEP_SUMMARY)
+                    beside.write_bytes(rendered(form).encode())
         if step:
             try:
                 with Path(step).open("a", encoding="utf-8", newline="\n") as file:
@@ -178,12 +173,6 @@ class Delivery:
                 # Nobody asked for it by an option: a server's fault must not cost a score.
                 reason = error.strerror or error
                 progress.notice(f"cannot append the summary to ${_STEP_SUMMARY}: {reason}")
-
-
-def _is_step_summary(path: Path) -> bool:
-    """Tell whether a file is the one to which the summary is appended anyway."""
-    step = os.environ.get(_STEP_SUMMARY)
-    return bool(step) and path.resolve() == Path(str(step)).resolve()
 
 
 def annotate(kind: str, title: str, message: str) -> None:

@@ -13,7 +13,13 @@ from kaggleprice.cli import help as helping
 from kaggleprice.cli.arguments import ProgressOption, VerboseOption
 from kaggleprice.cli.completion import complete_setting
 from kaggleprice.cli.config_file import environment_name, unknown_variables
-from kaggleprice.cli.configured import ConfigOption, NoConfigOption, explicit, origin_of
+from kaggleprice.cli.configured import (
+    ConfigOption,
+    NoConfigOption,
+    exclude_each_other,
+    explicit,
+    origin_of,
+)
 from kaggleprice.cli.output import make_reporter
 from kaggleprice.cli.usage_errors import refusal, surplus, unknown_option, with_suggestion
 from kaggleprice.core.errors import UnknownNameError, UsageError
@@ -81,7 +87,7 @@ class SettingOption(TyperOption):
 
 
 class _Helped:
-    """Help as plain text, at once."""
+    """Help as plain text, at once; errors that name the place and what was meant."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the options; typer's own switches, such as `--help`, have the default False.
@@ -94,9 +100,27 @@ class _Helped:
                 option.default = False
         return params
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what was typed.
+
+        Raises:
+            UsageError: for what cannot be read; it names the place where it stands.
+        """
+        given = list(args)
+        try:
+            rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        except typer.BadParameter as error:
+            parameter = getattr(error, "param", None)
+            if parameter is None or type(error) is not typer.BadParameter:
+                raise
+            raise UsageError(refusal(error, parameter, ctx)) from None
+        except typer.TyperException as error:
+            raise with_suggestion(error, ctx, given) from None
+        return rest
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
-        formatter.write(helping.format_help(self, ctx))
+        helping.write_help(self, ctx, formatter)
 
 
 class Command(_Helped, TyperCommand):
@@ -117,26 +141,17 @@ class Command(_Helped, TyperCommand):
         options = [_NO_CONFIG, _CONFIG, *params, *settings, _PROGRESS, _VERBOSE]
         super().__init__(name, params=options, **more)
         for option in options:
-            if option.param_type_name == "option" and option.envvar is None:
+            if option.param_type_name == "option":
                 option.envvar = environment_name(helping.long_name(option))
-                option.show_envvar = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read arguments, environment and configuration.
 
         Raises:
-            UsageError: for what cannot be read; it names the place where it stands.
+            UsageError: for words that no option takes.
         """
-        given = list(args)
-        try:
-            rest = super().parse_args(ctx, args)
-        except typer.BadParameter as error:
-            parameter = getattr(error, "param", None)
-            if parameter is None or type(error) is not typer.BadParameter:
-                raise
-            raise UsageError(refusal(error, parameter, ctx)) from None
-        except typer.TyperException as error:
-            raise with_suggestion(error, ctx, given) from None
+        rest = super().parse_args(ctx, args)
+        exclude_each_other(ctx)
         if rest and not (ctx.ignore_unknown_options or ctx.resilient_parsing):
             raise UsageError(surplus(ctx, rest))
         return rest
@@ -219,15 +234,3 @@ class Commands(_Helped, TyperGroup):
                 raise UsageError(unknown_option(ctx, cmd_name, [cmd_name]))
             raise UnknownNameError("command", cmd_name, self.commands)
         return super().get_command(ctx, cmd_name)
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the options before the command.
-
-        Raises:
-            UsageError: for an option that is none, or stands before its command.
-        """
-        given = list(args)
-        try:
-            return super().parse_args(ctx, args)
-        except typer.TyperException as error:
-            raise with_suggestion(error, ctx, given) from None

@@ -1,4 +1,4 @@
-"""`kaggleprice config`: what each option is, and who says so."""
+"""`kaggleprice config`: what each option is, and where its value comes from."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from kaggleprice.cli.config_file import (
     Effective,
     Origin,
     configurable,
+    leaves,
     unknown_variables,
 )
 from kaggleprice.cli.configured import origin_of
 from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import show
-from kaggleprice.core.errors import UnknownNameError
+from kaggleprice.core.registry import look_up
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, flat_settings
 
 EXAMPLES = (
@@ -31,8 +32,8 @@ CONTEXT_SETTINGS = {"ignore_unknown_options": True}
 
 
 def _complete_commands(context: typer.Context) -> list[str]:
-    commands = getattr(context.find_root().command, "commands", {})
-    return [name for name, c in commands.items() if name != "config" and not hasattr(c, "commands")]
+    names = [name for name, _ in leaves(context.find_root().command)]
+    return [name for name in names if name != "config" and " " not in name]
 
 
 def config(
@@ -63,7 +64,7 @@ def config(
         arguments.append("--no-config")
     elif context.params.get("config_file") is not None:
         arguments += ["--config", str(context.params["config_file"])]
-    inner = _context_of(context, command.split(), arguments)
+    inner = _context_of(context, command, arguments)
     found = inner.default_map.configuration if isinstance(inner.default_map, Defaults) else None
     file = None if found is None else str(found)
     values = effective_values(inner)
@@ -90,21 +91,13 @@ def effective_values(context: typer.Context) -> list[Effective]:
     return found
 
 
-def _context_of(context: typer.Context, names: list[str], arguments: list[str]) -> Any:
+def _context_of(context: typer.Context, name: str, arguments: list[str]) -> Any:
     inner: Any = context.find_root()
-    for depth, name in enumerate(names):
-        commands = getattr(inner.command, "commands", {})
-        if name not in commands:
-            raise UnknownNameError("command", " ".join(names[: depth + 1]), commands)
-        command = commands[name]
-        if hasattr(command, "commands"):
-            inner = type(inner)(command, info_name=name, parent=inner)
-        else:
-            inner = command.make_context(name, arguments, parent=inner)
-    if hasattr(inner.command, "commands"):
-        known = [f"{' '.join(names)} {name}".strip() for name in inner.command.commands]
-        raise UnknownNameError("command", " ".join(names), known)
-    return inner
+    command = look_up(dict(leaves(inner.command)), name, "command")
+    *groups, last = name.split()
+    for group in groups:
+        inner = type(inner)(inner.command.commands[group], info_name=group, parent=inner)
+    return command.make_context(last, arguments, parent=inner)
 
 
 def _settings(context: typer.Context) -> dict[str, Effective]:

@@ -75,58 +75,51 @@ class Configuration:
     def __str__(self) -> str:
         return f"[{self.table}] of {self.path}" if self.table else str(self.path)
 
-    def check(self, root: Any) -> None:
-        """Check that every key is an option and every table a command.
-
-        Args:
-            root: click's command, below which all others are.
-
-        Raises:
-            UsageError: with the nearest valid name, for one that is not.
-        """
-        self._check(self.content, root, root, ())
-
-    def values_of(self, commands: Sequence[str]) -> dict[str, tuple[Any, str]]:
+    def values_of(self, commands: Sequence[str], root: Any) -> dict[str, tuple[Any, str]]:
         """Return what applies to a command: option → (value, where it stands).
 
         Args:
             commands: its name, or the names that lead to it, as in ("runs", "list").
+            root: click's command, below which all others are.
+
+        Raises:
+            UsageError: for a key that is no option and a table that is no command, wherever they
+                stand; with the nearest valid name.
         """
-        found: dict[str, tuple[Any, str]] = {}
-        level: Mapping[str, Any] = self.content
-        for depth in range(len(commands) + 1):
-            here = list(commands[:depth])
-            for key, value in level.items():
-                if not isinstance(value, dict):
-                    found[_as_typed(key)] = value, f"{key} in {self._place(here)}"
-            below = level.get(commands[depth], {}) if depth < len(commands) else {}
-            level = below if isinstance(below, dict) else {}
-        return found
+        found = self._read(self.content, root, root, ())
+        return {
+            option: (value, where)
+            for table, option, value, where in found
+            if (*commands[: len(table)],) == table
+        }
 
-    def _place(self, commands: Sequence[str]) -> str:
-        table = ".".join([self.table, *commands] if self.table else commands)
-        return f"[{table}] of {self.path}" if table else str(self.path)
-
-    def _check(
-        self, level: Mapping[str, Any], command: Any, root: Any, here: tuple[str, ...]
-    ) -> None:
-        place, options, below = self._place(here), all_options(command), commands_below(command)
+    def _read(
+        self, level: Mapping[str, Any], command: Any, root: Any, table: tuple[str, ...]
+    ) -> Iterator[tuple[tuple[str, ...], str, Any, str]]:
+        """Yield each value as (table, option, value, where it stands), the general ones first."""
+        names = ".".join([self.table, *table] if self.table else table)
+        place = f"[{names}] of {self.path}" if names else str(self.path)
+        options, below = all_options(command), commands_below(command)
+        seen = set()
+        for key, value in level.items():
+            option = key.replace("_", "-")
+            if option in options and isinstance(value, dict):
+                raise UsageError(f"{key} in {place} takes a value; found a table.")
+            if isinstance(value, dict):
+                continue
+            if option not in options:
+                ending = _owners(option, root) or did_you_mean(option, options)
+                raise UsageError(f"unknown key {key!r} in {place}{ending or _WHERE_KEYS_ARE}")
+            if option in seen:
+                raise UsageError(f"{option} stands twice in {place}, with '-' and with '_'.")
+            seen.add(option)
+            yield table, option, value, f"{key} in {place}"
         for key, value in level.items():
             if isinstance(value, dict):
-                if _as_typed(key) in options:
-                    raise UsageError(f"{key} in {place} takes a value; found a table.")
                 if key not in below:
                     ending = did_you_mean(key, below, "[{}]") or _list(below)
                     raise UsageError(f"unknown table [{key}] in {place}{ending}")
-                self._check(value, below[key], root, (*here, key))
-            elif _as_typed(key) not in options:
-                ending = _owners(_as_typed(key), root)
-                ending = ending or did_you_mean(_as_typed(key), options)
-                raise UsageError(f"unknown key {key!r} in {place}{ending or _WHERE_KEYS_ARE}")
-        keys = [_as_typed(key) for key, value in level.items() if not isinstance(value, dict)]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise UsageError(f"{key} stands twice in {place}, with '-' and with '_'.")
+                yield from self._read(value, below[key], root, (*table, key))
 
 
 class Defaults(dict[str, Any]):
@@ -146,6 +139,15 @@ class Defaults(dict[str, Any]):
 def commands_below(command: Any) -> Mapping[str, Any]:
     """Return the commands below one of click's, by name; none of a command that runs."""
     return getattr(command, "commands", {})
+
+
+def leaves(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the commands that run, below one of click's, with the words that lead to them."""
+    below = commands_below(command)
+    if not below:
+        yield path, command
+    for name, inner in below.items():
+        yield from leaves(inner, f"{path} {name}".strip())
 
 
 def configurable(command: Any) -> dict[str, TyperOption]:
@@ -169,12 +171,8 @@ def find_configuration(folder: Path) -> Configuration | None:
     Raises:
         UsageError: for a file that cannot be read as TOML.
     """
-    if (folder / FILE_NAME).exists():
-        return read_configuration(folder / FILE_NAME)
-    project = folder / PROJECT_FILE
-    if not project.exists() or _project_table(_read_toml(project)) is None:
-        return None
-    return read_configuration(project)
+    paths = [path for name in (FILE_NAME, PROJECT_FILE) if (path := folder / name).exists()]
+    return _configuration(paths[0]) if paths else None
 
 
 def read_configuration(path: Path) -> Configuration:
@@ -183,13 +181,19 @@ def read_configuration(path: Path) -> Configuration:
     Raises:
         UsageError: for a file that is absent or cannot be read as TOML.
     """
-    content = _read_toml(path)
+    found = _configuration(path)
+    if found is None:
+        raise UsageError(f"{path} has no table [{PROJECT_TABLE}].")
+    return found
+
+
+def _configuration(path: Path) -> Configuration | None:
+    content: Any = _read_toml(path)
     if path.name != PROJECT_FILE:
         return Configuration(path, "", content)
-    table = _project_table(content)
-    if table is None:
-        raise UsageError(f"{path} has no table [{PROJECT_TABLE}].")
-    return Configuration(path, PROJECT_TABLE, table)
+    for name in PROJECT_TABLE.split("."):
+        content = content.get(name) if isinstance(content, dict) else None
+    return Configuration(path, PROJECT_TABLE, content) if isinstance(content, dict) else None
 
 
 def environment_name(option: str) -> str:
@@ -231,17 +235,6 @@ def _list(commands: Collection[str]) -> str:
     if not commands:
         return ": it is the table of a command that has none below it."
     return f"; there are: {', '.join(f'[{name}]' for name in sorted(commands))}."
-
-
-def _as_typed(key: str) -> str:
-    return key.replace("_", "-")
-
-
-def _project_table(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    table: Any = content
-    for name in PROJECT_TABLE.split("."):
-        table = table.get(name) if isinstance(table, dict) else None
-    return table if isinstance(table, dict) else None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

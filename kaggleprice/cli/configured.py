@@ -23,8 +23,6 @@ from kaggleprice.core.errors import UsageError
 if TYPE_CHECKING:
     from typer.core import TyperOption
 
-_FILE, _NO_FILE = "config_file", "no_config"
-
 
 def origin_of(context: typer.Context, name: str) -> Origin:
     """Return where the value of a parameter comes from, once click has looked for it."""
@@ -44,11 +42,15 @@ def explicit(context: typer.Context, name: str) -> bool:
     return origin_of(context, name).kind == "flag"
 
 
+def exclude_each_other(context: typer.Context) -> None:
+    """Refuse `--config` beside `--no-config`; one of them may stand in the environment."""
+    if explicit(context, "config_file") and explicit(context, "no_config"):
+        raise UsageError("--config and --no-config exclude each other; leave one away.")
+
+
 def _read(context: typer.Context, value: Path | None) -> Path | None:
     """Make the file click's `default_map`, before any other option is read."""
-    if context.params.get(_NO_FILE):
-        if value is not None and explicit(context, _FILE) and explicit(context, _NO_FILE):
-            raise UsageError("--config and --no-config exclude each other; leave one away.")
+    if context.params.get("no_config"):
         return value
     found = find_configuration(Path()) if value is None else read_configuration(value)
     if found is not None:
@@ -56,24 +58,15 @@ def _read(context: typer.Context, value: Path | None) -> Path | None:
     return value
 
 
-def _skip(context: typer.Context, value: bool) -> bool:
-    if value and context.params.get(_FILE) is not None and explicit(context, _NO_FILE):
-        raise UsageError("--config and --no-config exclude each other; leave one away.")
-    return value
-
-
 def _defaults(context: typer.Context, found: Configuration) -> Defaults:
     root: Any = context.find_root()
-    found.check(root.command)
     commands = context.command_path.removeprefix(root.command_path).split()
     options, defaults = configurable(context.command), Defaults(found)
-    for key, (value, where) in found.values_of(commands).items():
+    for key, (value, where) in found.values_of(commands, root.command).items():
         if key in options:
             name = options[key].name
-            defaults[name], defaults.where[name] = (
-                _read_toml_value(options[key], value, where),
-                where,
-            )
+            defaults[name] = _read_toml_value(options[key], value, where)
+            defaults.where[name] = where
     return defaults
 
 
@@ -90,9 +83,7 @@ def _read_toml_value(option: TyperOption, value: Any, where: str) -> Any:
 
 NoConfigOption = Annotated[
     bool,
-    option(
-        CONFIGURATION, "Read no configuration file.", "--no-config", is_eager=True, callback=_skip
-    ),
+    option(CONFIGURATION, "Read no configuration file.", "--no-config", is_eager=True),
 ]
 ConfigOption = Annotated[
     Path | None,

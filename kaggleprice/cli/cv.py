@@ -8,34 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggleprice.cli.arguments import (
-    CheckpointOption,
-    CompetitionOption,
-    DataDirOption,
-    DeviceOption,
-    DryRunOption,
-    FoldsOption,
-    IdOption,
-    JsonOption,
-    NoVerifyOption,
-    PresetOption,
-    QuietOption,
-    RunsDirOption,
-    TargetOption,
-    TestOption,
-    ThreadsOption,
-    TimeLimitOption,
-    TrainOption,
-)
-from kaggleprice.cli.ci import (
-    BaselineOption,
-    Delivery,
-    FailAboveOption,
-    JunitOption,
-    SummaryOption,
-    ToleranceOption,
-    read_limits,
-)
+from kaggleprice.cli import arguments, ci
 from kaggleprice.cli.commands import (
     RunCommand,
     chosen_settings,
@@ -71,13 +44,13 @@ EXAMPLES = (
 def cv(
     *,
     context: typer.Context,
-    competition: CompetitionOption = None,
-    train_file: TrainOption = None,
-    test_file: TestOption = None,
-    target: TargetOption = None,
-    id_column: IdOption = None,
-    data_dir: DataDirOption = Path("data"),
-    no_verify: NoVerifyOption = False,
+    competition: arguments.CompetitionOption = None,
+    train_file: arguments.TrainOption = None,
+    test_file: arguments.TestOption = None,
+    target: arguments.TargetOption = None,
+    id_column: arguments.IdOption = None,
+    data_dir: arguments.DataDirOption = Path("data"),
+    no_verify: arguments.NoVerifyOption = False,
     run: Annotated[
         str | None,
         option(
@@ -98,28 +71,27 @@ def cv(
             value="N",
         ),
     ] = None,
-    runs_dir: RunsDirOption = Path("runs"),
-    preset: PresetOption = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
-    time_limit: TimeLimitOption = None,
-    checkpoint_every: CheckpointOption = "10s",
-    dry_run: DryRunOption = False,
-    folds: FoldsOption = None,
-    fail_above: FailAboveOption = None,
-    baseline: BaselineOption = None,
-    tolerance: ToleranceOption = None,
-    junit: JunitOption = None,
-    summary: SummaryOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    runs_dir: arguments.RunsDirOption = Path("runs"),
+    preset: arguments.PresetOption = None,
+    device: arguments.DeviceOption = "auto",
+    threads: arguments.ThreadsOption = None,
+    time_limit: arguments.TimeLimitOption = None,
+    checkpoint_every: arguments.CheckpointOption = "10s",
+    dry_run: arguments.DryRunOption = False,
+    folds: arguments.FoldsOption = None,
+    fail_above: ci.FailAboveOption = None,
+    baseline: ci.BaselineOption = None,
+    tolerance: ci.ToleranceOption = None,
+    junit: ci.JunitOption = None,
+    summary: ci.SummaryOption = None,
+    as_json: arguments.JsonOption = False,
+    quiet: arguments.QuietOption = False,
 ) -> None:
     """Cross-validate: train all folds and seeds together, score them out of fold, save the run."""
     start(quiet)
-    from kaggleprice.api import add_seeds as adding
     from kaggleprice.api import workflow
     from kaggleprice.api.dry_run import plan
-    from kaggleprice.cli.views.plan import plan_document, plan_view
+    from kaggleprice.cli.views.plan import PlanDocument, plan_view
     from kaggleprice.cli.views.presets import presets_document, presets_view
     from kaggleprice.runs import gates
     from kaggleprice.runs.describe import typed_settings
@@ -131,8 +103,8 @@ def cv(
         described = describe_files(train_file, test_file, target, id_column, reporter)
     source = make_source(competition, data_dir, no_verify, described)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
-    limits = read_limits(fail_above, baseline, tolerance, runs_dir, source.competition.name)
-    delivery = Delivery(source.competition.name, junit, summary)
+    limits = ci.read_limits(fail_above, baseline, tolerance, runs_dir, source.competition.name)
+    delivery = ci.Delivery(source.competition.name, junit, summary)
     how: dict[str, Any] = {"name": run, "folds": folds, "limits": limits}
     if add_seeds is not None:
         given = [
@@ -143,14 +115,14 @@ def cv(
         _check_add_seeds(run, given + ["dry_run"] * dry_run)
         if baseline is not None:
             limits.check_scored(gates.read_scored(str(run), runs_dir, source.competition.name))
-        train = partial(adding.add_seeds, source, runtime, str(run), add_seeds)
+        train = partial(workflow.add_seeds, source, runtime, str(run), add_seeds)
     else:
         settings = chosen_settings(context, preset)
         warn_ineffective_options(context, settings, folds, quiet)
         if dry_run:
             with make_reporter(quiet) as reporter:
                 planned = plan(source, settings, runtime, **how, progress=reporter)
-            show(as_json, plan_document(planned), plan_view)
+            show(as_json, PlanDocument(**vars(planned)), plan_view)
             return
         train = partial(workflow.cross_validate, source, settings, runtime, **how)
     with make_reporter(quiet) as reporter, delivery.of_failure(reporter):
@@ -164,7 +136,7 @@ def _finish(
     context: typer.Context,
     made: Run,
     limits: Limits,
-    delivery: Delivery,
+    delivery: ci.Delivery,
     progress: Progress,
     as_json: bool,
 ) -> None:

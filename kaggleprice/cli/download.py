@@ -7,12 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kaggleprice.cli.arguments import (
-    CompetitionOption,
-    DataDirOption,
-    JsonOption,
-    QuietOption,
-)
+from kaggleprice.cli import arguments
 from kaggleprice.cli.help import DATA, option
 from kaggleprice.cli.output import make_reporter, make_source, repeated, show, start
 
@@ -24,8 +19,8 @@ EXAMPLES = (
 
 def download(
     context: typer.Context,
-    competition: CompetitionOption = None,
-    data_dir: DataDirOption = Path("data"),
+    competition: arguments.CompetitionOption = None,
+    data_dir: arguments.DataDirOption = Path("data"),
     from_path: Annotated[
         Path | None,
         option(
@@ -56,13 +51,13 @@ def download(
             rich_help_panel=DATA,
         ),
     ] = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    as_json: arguments.JsonOption = False,
+    quiet: arguments.QuietOption = False,
 ) -> None:
     """Fetch a competition's CSVs, check their hashes, and keep them in the data folder."""
     start(quiet)
     from kaggleprice.api import workflow
-    from kaggleprice.cli.views.download import download_document, download_view
+    from kaggleprice.cli.views.download import DownloadDocument, download_view
     from kaggleprice.competitions.download import FetchSettings
     from kaggleprice.runs.advice import after_download
 
@@ -73,6 +68,6 @@ def download(
     steps = [] if quiet else after_download(repeated(context))
     show(
         as_json,
-        download_document(source.competition, downloads),
+        DownloadDocument(competition=source.competition.name, files=downloads),
         lambda document: download_view(document, steps),
     )

@@ -1,7 +1,7 @@
 """Help as plain text: options in their groups, beside them what they do, at any width.
 
-Option and value stand together in the first column; where they are wider than it, the text begins
-below them, so that long names do not squeeze it. Nothing here imports rich: help is instant.
+Option and value stand together in the first column, as typer's own formatter for plain text lays
+them out. Nothing here imports rich: help is instant.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import inspect
 import os
 import re
 import shutil
-import textwrap
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -25,7 +23,7 @@ CONFIGURATION = "Configuration"
 # What most commands have in common comes last.
 _LAST = (CI, OUTPUT, CONFIGURATION, OPTIONS)
 _TAG = re.compile(r"\[/?(?:bold|dim|italic|cyan)?\]")
-_SHORT, _FIRM = re.compile(r"\((?:default: )[^ ()]{1,14}\)"), "\N{NO-BREAK SPACE}"
+_DEFAULT, _UNBROKEN = "(default: ", "(default:\N{NO-BREAK SPACE}"
 _NARROWEST = 40
 # The first column takes a third of the line, and no more than its widest entry.
 _SHARE = 3
@@ -72,8 +70,6 @@ def declaration(parameter: Any, context: Any) -> str:
 def help_text(parameter: Any) -> str:
     """Return what an option does and what holds without it."""
     text = " ".join(plain(parameter.help or "").split())
-    if parameter.show_envvar and isinstance(parameter.envvar, str):
-        text += f" [env var: {parameter.envvar}]"
     default, stated = parameter.default, parameter.show_default
     if isinstance(stated, str):
         text += f" (default: {stated})"
@@ -99,52 +95,27 @@ def panels(command: Any, context: Any) -> dict[str, list[TyperOption]]:
     return {**found, **last}
 
 
-def format_help(command: Any, context: typer.Context) -> str:
-    """Return a command's whole help, as wide as the terminal."""
-    width = max(shutil.get_terminal_size().columns, _NARROWEST)
-    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    blocks = [_wrap(f"Usage: {usage}", width, "       ")]
-    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
-    blocks += [_wrap(" ".join(plain(paragraph).split()), width) for paragraph in paragraphs]
-    tables = dict(_tables(command, context))
-    widest = max(len(first) for rows in tables.values() for first, _ in rows)
-    column = min(widest, width // _SHARE)
-    for title, rows in tables.items():
-        blocks.append("\n".join([_strong(title), *_rows(rows, column, width)]))
-    if command.epilog:
-        blocks.append(plain(command.epilog))
-    return "\n\n".join(blocks)
-
-
-def _tables(command: Any, context: typer.Context) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    commands = getattr(command, "commands", None)
-    if commands:
-        yield COMMANDS, [(name, purpose(c)) for name, c in commands.items() if not c.hidden]
+def write_help(command: Any, context: typer.Context, formatter: Any) -> None:
+    """Write a command's whole help, as wide as the terminal."""
+    formatter.width = max(shutil.get_terminal_size().columns, _NARROWEST)
+    formatter.write_usage(context.command_path, " ".join(command.collect_usage_pieces(context)))
+    formatter.write_paragraph()
+    formatter.write_text(plain(inspect.cleandoc(command.help or "")))
+    shown = {name: c for name, c in getattr(command, "commands", {}).items() if not c.hidden}
+    tables = {COMMANDS: [(name, purpose(c)) for name, c in shown.items()]} if shown else {}
     for title, parameters in panels(command, context).items():
-        yield title, [(declaration(p, context), help_text(p)) for p in parameters]
-
-
-def _rows(rows: list[tuple[str, str]], column: int, width: int) -> Iterator[str]:
-    indent = " " * (column + 4)
-    for first, text in rows:
-        beside = f"  {first:<{column}}  "
-        if len(first) > column:
-            yield f"  {first}"
-            beside = indent
-        yield _wrap(text, width, indent, beside)
-
-
-def _wrap(text: str, width: int, indent: str = "", first: str = "") -> str:
-    # What is in brackets stays on one line where it is as short as `(default: none)`.
-    kept = _SHORT.sub(lambda found: found[0].replace(" ", _FIRM), text)
-    return textwrap.fill(
-        kept,
-        width,
-        initial_indent=first,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    ).replace(_FIRM, " ")
+        tables[title] = [(declaration(p, context), help_text(p)) for p in parameters]
+    widest = max(len(first) for rows in tables.values() for first, _ in rows)
+    column = min(widest, formatter.width // _SHARE)
+    for title, rows in tables.items():
+        with formatter.section(_strong(title)):
+            # Each as wide as the widest of them: the groups are one table. `(default: none)` is
+            # not broken.
+            kept = [(f"{a:<{column}}", b.replace(_DEFAULT, _UNBROKEN)) for a, b in rows]
+            formatter.write_dl(kept, column)
+    if command.epilog:
+        formatter.write(f"\n{plain(command.epilog)}\n")
+    formatter.buffer = [formatter.getvalue().replace(_UNBROKEN, _DEFAULT)]
 
 
 def _strong(title: str) -> str:

@@ -22,11 +22,12 @@ from kaggleprice.settings.declaration import show_value
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from kaggleprice.api.workflow import DatasetRef, RuntimeConfig
     from kaggleprice.cli.console.reporting import Reporter
     from kaggleprice.cli.documents import Document
     from kaggleprice.competitions.catalog import Competition
+    from kaggleprice.competitions.data import DatasetRef
     from kaggleprice.core.progress import Progress
+    from kaggleprice.runs.runtime import RuntimeConfig
 
 DocumentT = TypeVar("DocumentT", bound="Document")
 
@@ -48,8 +49,8 @@ def make_source(
     Raises:
         UsageError: where none is named, and the working folder holds files of an unknown one.
     """
-    from kaggleprice.api.workflow import DatasetRef
     from kaggleprice.competitions.catalog import get_competition
+    from kaggleprice.competitions.data import DatasetRef
     from kaggleprice.competitions.proposal import competition_here
 
     if described is None:

@@ -7,25 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kaggleprice.cli.arguments import (
-    CheckpointOption,
-    CompetitionOption,
-    DataDirOption,
-    DeviceOption,
-    DryRunOption,
-    FoldsOption,
-    IdOption,
-    JsonOption,
-    NoVerifyOption,
-    PresetOption,
-    QuietOption,
-    RunsDirOption,
-    TargetOption,
-    TestOption,
-    ThreadsOption,
-    TimeLimitOption,
-    TrainOption,
-)
+from kaggleprice.cli import arguments
 from kaggleprice.cli.commands import (
     RunCommand,
     chosen_settings,
@@ -55,13 +37,13 @@ EXAMPLES = (
 def predict(
     *,
     context: typer.Context,
-    competition: CompetitionOption = None,
-    train_file: TrainOption = None,
-    test_file: TestOption = None,
-    target: TargetOption = None,
-    id_column: IdOption = None,
-    data_dir: DataDirOption = Path("data"),
-    no_verify: NoVerifyOption = False,
+    competition: arguments.CompetitionOption = None,
+    train_file: arguments.TrainOption = None,
+    test_file: arguments.TestOption = None,
+    target: arguments.TargetOption = None,
+    id_column: arguments.IdOption = None,
+    data_dir: arguments.DataDirOption = Path("data"),
+    no_verify: arguments.NoVerifyOption = False,
     run: Annotated[
         str | None,
         option(
@@ -73,20 +55,20 @@ def predict(
             autocompletion=complete_runs,
         ),
     ] = None,
-    runs_dir: RunsDirOption = Path("runs"),
-    preset: PresetOption = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
-    time_limit: TimeLimitOption = None,
-    checkpoint_every: CheckpointOption = "10s",
-    dry_run: DryRunOption = False,
-    folds: FoldsOption = None,
+    runs_dir: arguments.RunsDirOption = Path("runs"),
+    preset: arguments.PresetOption = None,
+    device: arguments.DeviceOption = "auto",
+    threads: arguments.ThreadsOption = None,
+    time_limit: arguments.TimeLimitOption = None,
+    checkpoint_every: arguments.CheckpointOption = "10s",
+    dry_run: arguments.DryRunOption = False,
+    folds: arguments.FoldsOption = None,
     output: Annotated[
         Path,
         option(OUTPUT, "The submission.", "--output", "-o", value="FILE"),
     ] = Path("submission.csv"),
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    as_json: arguments.JsonOption = False,
+    quiet: arguments.QuietOption = False,
 ) -> None:
     """Average all members of a run on the test rows and write submission.csv.
 

@@ -7,13 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kaggleprice.cli.arguments import (
-    CompetitionOption,
-    DataDirOption,
-    JsonOption,
-    NoVerifyOption,
-    QuietOption,
-)
+from kaggleprice.cli import arguments
 from kaggleprice.cli.commands import RecipeCommand, chosen_settings, given_settings
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import OUTPUT, option
@@ -31,9 +25,9 @@ EXAMPLES = (
 def preprocess(
     *,
     context: typer.Context,
-    competition: CompetitionOption = None,
-    data_dir: DataDirOption = Path("data"),
-    no_verify: NoVerifyOption = False,
+    competition: arguments.CompetitionOption = None,
+    data_dir: arguments.DataDirOption = Path("data"),
+    no_verify: arguments.NoVerifyOption = False,
     output: Annotated[
         Path | None,
         option(
@@ -62,8 +56,8 @@ def preprocess(
             min=0,
         ),
     ] = 0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    as_json: arguments.JsonOption = False,
+    quiet: arguments.QuietOption = False,
 ) -> None:
     """Turn columns into features: fill, scale, one-hot encode; show and write them."""
     start(quiet)

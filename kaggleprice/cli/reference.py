@@ -10,15 +10,14 @@ from typing import Any
 
 from kaggleprice.cli.config_file import configurable
 from kaggleprice.cli.help import declaration, help_text, panels, plain
-from kaggleprice.core import errors
 
 _HEAD = """\
 # Command reference
 
 Made from the commands themselves by `python -m kaggleprice.cli.reference > docs/reference.md`;
 `kaggleprice COMMAND --help` says the same in a terminal, and `kaggleprice config` shows what each
-option is at the moment, and who says so. *Key* is what a configuration file calls an option,
-*environment* the variable that stands for it.
+option is at the moment, and where its value comes from. *Key* is what a configuration file calls
+an option, *environment* the variable that stands for it.
 """
 _COLUMNS = ("| option | what it does | key | environment |", "|---|---|---|---|")
 _CONFIGURATION = """\
@@ -60,16 +59,14 @@ _EXIT_CODES = """\
 | code | meaning |
 |---|---|
 | 0 | done |
+| 1 | the run failed: training diverged, memory, disk, an output that cannot be written |
+| 2 | usage: an unknown option or name, a value that cannot be |
+| 3 | data: a file is missing, not a CSV, or not what the competition says; a damaged run folder |
+| 4 | network or checksum |
+| 5 | access: credentials, or a competition's rules that were not accepted |
+| 6 | a gate: a limit that the user set was missed |
+| 130 | interrupted |
 """
-_MEANINGS = {
-    1: "the run failed: training diverged, memory, disk, an output that cannot be written",
-    2: "usage: an unknown option or name, a value that cannot be",
-    3: "data: a file is missing, not a CSV, or not what the competition says; a damaged run folder",
-    4: "network or checksum",
-    5: "access: credentials, or a competition's rules that were not accepted",
-    6: "a gate: a limit that the user set was missed",
-    130: "interrupted",
-}
 
 
 def reference() -> str:
@@ -80,7 +77,7 @@ def reference() -> str:
 
     root: Any = typer.main.get_command(cli.app)
     context = typer.Context(root, info_name="kaggleprice", **root.context_settings)
-    parts = [_HEAD, *_sections(root, context), _CONFIGURATION, _exit_codes()]
+    parts = [_HEAD, *_sections(root, context), _CONFIGURATION, _EXIT_CODES]
     return "\n".join(parts)
 
 
@@ -111,10 +108,9 @@ def _paragraphs(command: Any) -> Iterator[str]:
 
 
 def _row(parameter: Any, keys: dict[str, Any], context: Any) -> str:
-    text = re.sub(r" \[env var: [A-Z_]+\]", "", help_text(parameter))
     variable = f"`{parameter.envvar}`" if parameter.envvar else ""
     key = next((f"`{key}`" for key, option in keys.items() if option is parameter), "")
-    cells = [f"`{declaration(parameter, context)}`", _escaped(text), key, variable]
+    cells = [f"`{declaration(parameter, context)}`", _escaped(help_text(parameter)), key, variable]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
@@ -127,12 +123,6 @@ def _examples(command: Any) -> Iterator[str]:
     found = re.findall(r"\[bold\](kaggleprice .*?)\[/\]", command.epilog or "")
     if found:
         yield "\n".join(["```sh", *found, "```", ""])
-
-
-def _exit_codes() -> str:
-    codes = {error.exit_code for error in vars(errors).values() if hasattr(error, "exit_code")}
-    rows = [f"| {code} | {_MEANINGS[code]} |" for code in sorted({*codes, 130})]
-    return _EXIT_CODES + "\n".join(rows) + "\n"
 
 
 if __name__ == "__main__":

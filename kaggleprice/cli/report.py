@@ -7,16 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kaggleprice.cli.arguments import (
-    CompetitionOption,
-    DataDirOption,
-    DeviceOption,
-    JsonOption,
-    NoVerifyOption,
-    QuietOption,
-    RunsDirOption,
-    ThreadsOption,
-)
+from kaggleprice.cli import arguments
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import make_reporter, make_source, make_workplace, show, start
@@ -40,12 +31,12 @@ def report(
             autocompletion=complete_runs,
         ),
     ] = None,
-    competition: CompetitionOption = None,
-    data_dir: DataDirOption = Path("data"),
-    no_verify: NoVerifyOption = False,
-    runs_dir: RunsDirOption = Path("runs"),
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
+    competition: arguments.CompetitionOption = None,
+    data_dir: arguments.DataDirOption = Path("data"),
+    no_verify: arguments.NoVerifyOption = False,
+    runs_dir: arguments.RunsDirOption = Path("runs"),
+    device: arguments.DeviceOption = "auto",
+    threads: arguments.ThreadsOption = None,
     repeats: Annotated[
         int | None,
         option(
@@ -86,8 +77,8 @@ def report(
             default="no copy",
         ),
     ] = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    as_json: arguments.JsonOption = False,
+    quiet: arguments.QuietOption = False,
 ) -> None:
     """Show what a run got right and wrong: one HTML page, and its figures as PNGs.
 

@@ -1,6 +1,6 @@
 """JSON Schemas (draft 2020-12) of what `--json` and `--progress json` print, and their reference.
 
-They are derived from the dataclasses of `kaggleprice.cli.documents`.
+They are derived from the dataclasses of `kaggleprice.cli.documents` and `kaggleprice.cli.views`.
 `python -m kaggleprice.cli.schemas cv` prints one of them; without a name the page of all of them
 for people is printed: `python -m kaggleprice.cli.schemas > docs/json.md`.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args, get_type_hints
@@ -18,17 +19,35 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from kaggleprice.cli import documents
+from kaggleprice.cli.views.comparison import RunsCompareDocument
+from kaggleprice.cli.views.config import ConfigDocument
+from kaggleprice.cli.views.cv import CvDocument
+from kaggleprice.cli.views.download import DownloadDocument
+from kaggleprice.cli.views.plan import PlanDocument, PredictionPlanDocument
+from kaggleprice.cli.views.predict import PredictDocument
+from kaggleprice.cli.views.preprocess import PreprocessDocument
+from kaggleprice.cli.views.presets import PresetsDocument
+from kaggleprice.cli.views.report import ReportDocument
+from kaggleprice.cli.views.runs import RunsListDocument, RunsPruneDocument, RunsShowDocument
 from kaggleprice.core.registry import look_up
 
 Schema = Mapping[str, Any]
 
 # By name, in the order of a person's work; what all commands share comes last.
 DOCUMENTS: dict[str, Any] = {
-    cls.command.replace(" ", "-"): cls
-    for cls in vars(documents).values()
-    if inspect.isclass(cls) and hasattr(cls, "command")
-}
-DOCUMENTS |= {
+    "download": DownloadDocument,
+    "preprocess": PreprocessDocument,
+    "cv": CvDocument,
+    "plan": PlanDocument,
+    "presets": PresetsDocument,
+    "predict": PredictDocument,
+    "prediction-plan": PredictionPlanDocument,
+    "runs-list": RunsListDocument,
+    "runs-show": RunsShowDocument,
+    "runs-compare": RunsCompareDocument,
+    "runs-prune": RunsPruneDocument,
+    "report": ReportDocument,
+    "config": ConfigDocument,
     "error": documents.ErrorDocument,
     "progress": (
         documents.StageEvent
@@ -78,7 +97,7 @@ class _Strict(GenerateJsonSchema):
 
     def field_is_required(self, field: Any, total: bool) -> bool:
         """Take a field with a default as required: it is always printed."""
-        return field["type"] == "dataclass-field" or super().field_is_required(field, total)
+        return True
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Leave titles away, which only repeat the names."""
@@ -86,22 +105,38 @@ class _Strict(GenerateJsonSchema):
 
 
 def _describe(made: dict[str, Any], of: type) -> dict[str, Any]:
-    hints = get_type_hints(of, include_extras=True)
+    hints, listed = get_type_hints(of, include_extras=True), _attributes(of)
+    said = _text((of.__doc__ or "").partition("Attributes:")[0])
     for name, field in made["properties"].items():
-        field["description"] = _description(hints[name])
+        words = _documented(hints[name]) or listed[name]
+        if "NaN" in said + words and field.get("type") == "number":
+            # See `kaggleprice.cli.documents.Document.undefined`.
+            field["type"] = ["number", "null"]
+        field["description"] = words.replace("NaN", "null").replace("None", "null")
         field.pop("default", None)
     made.pop("title")
-    return {**made, "description": _text(of.__doc__), "additionalProperties": False}
+    return {**made, "description": said.replace("NaN", "null"), "additionalProperties": False}
 
 
-def _description(hint: Any) -> str:
+def _documented(hint: Any) -> str:
     """Return the `Doc` of a field: of its type, or of the type that may be missing or null."""
     found = [m for h in (hint, *get_args(hint)) for m in getattr(h, "__metadata__", ())]
-    return next(m.documentation for m in found if isinstance(m, Doc))
+    return next((m.documentation for m in found if isinstance(m, Doc)), "")
 
 
-def _text(doc: str | None) -> str:
-    return " ".join(inspect.cleandoc(doc or "").split())
+def _attributes(of: type) -> dict[str, str]:
+    """Return what the docstrings of a class and its bases say of its attributes."""
+    found: dict[str, str] = {}
+    for cls in reversed(of.__mro__):
+        listed = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2]
+        for names, words in re.findall(r"(?ms)^ {4}(\w.*?): (.*?)(?=^ {4}\w|\Z)", listed):
+            text = _text(words)
+            found |= dict.fromkeys(names.split(", "), text[0].upper() + text[1:])
+    return found
+
+
+def _text(doc: str) -> str:
+    return " ".join(inspect.cleandoc(doc).split())
 
 
 def json_schema(name: str) -> Schema:
@@ -171,7 +206,9 @@ def _fields(schema: Schema, definitions: Schema, path: str = "") -> Iterator[tup
 def _type(field: Schema) -> str:
     if "anyOf" in field:
         return " or ".join(_type(variant) for variant in field["anyOf"])
-    kind = "object" if "$ref" in field else str(field.get("type", "any"))
+    kind = "object" if "$ref" in field else field.get("type", "any")
+    if isinstance(kind, list):
+        return " or ".join(kind)
     plain = kind == "array" and "$ref" not in field["items"]
     return f"array of {_type(field['items'])}" if plain else kind
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import typer
 
-from kaggleprice.cli.config_file import did_you_mean
+from kaggleprice.cli.config_file import did_you_mean, leaves
 from kaggleprice.cli.configured import origin_of
 from kaggleprice.core.errors import UsageError
 
@@ -64,7 +64,7 @@ def unknown_option(context: Any, option: str, arguments: Sequence[str]) -> str:
     root = context.find_root()
     others = [
         path
-        for path, command in _leaves(root.command, root.info_name)
+        for path, command in leaves(root.command, root.info_name)
         if any(option in _names(p) for p in command.params)
     ]
     if others and getattr(context.command, "commands", None):
@@ -79,11 +79,3 @@ def unknown_option(context: Any, option: str, arguments: Sequence[str]) -> str:
 
 def _names(parameter: Any) -> list[str]:
     return [*parameter.opts, *parameter.secondary_opts]
-
-
-def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    below = getattr(command, "commands", None)
-    if below is None:
-        yield path, command
-    for name, inner in (below or {}).items():
-        yield from _leaves(inner, f"{path} {name}")

@@ -19,21 +19,20 @@ Adding one is an entry in `COMPETITIONS`, or a TOML file given as `--competition
 
 from __future__ import annotations
 
-import codecs
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from kaggleprice.competitions.csv_format import CsvFormat
 from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.metrics import METRIC_ALIASES, METRICS, TARGET_TRANSFORMS
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
 from kaggleprice.core.registry import look_up
+from kaggleprice.settings.declaration import STRICT, read_record
 
-_D2L_BUCKET = "d2l-data.s3-accelerate.amazonaws.com"
 # A name in `KINDS`, `date FORMAT`, or the levels of an order, lowest first.
 Kind: TypeAlias = str | tuple[str, ...]
 NUMBER, CATEGORY, DATE, DROP = "number", "category", "date", "drop"
@@ -58,7 +57,7 @@ class DataFile:
         name: its name inside `<data-dir>/<competition>/`.
         mirrors: addresses to fetch it from, best first; empty where it is not downloadable.
             `package:PATH` is a file that ships inside the kaggleprice package.
-        sha1, sha256: lower-case hexadecimal digests; None where they are not known.
+        sha1, sha256: hexadecimal digests; None where they are not known.
         path: a file that lies elsewhere (competitions read from TOML); None in the cache.
     """
 
@@ -67,6 +66,17 @@ class DataFile:
     sha1: str | None = None
     sha256: str | None = None
     path: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check the digests.
+
+        Raises:
+            DataError: for one that is not hexadecimal, or not of its algorithm's length.
+        """
+        for key, length in (("sha1", 40), ("sha256", 64)):
+            digest = getattr(self, key)
+            if digest is not None and not re.fullmatch(f"[0-9a-fA-F]{{{length}}}", digest):
+                raise DataError(f"{key!r} must be {length} hexadecimal digits, found {digest!r}")
 
 
 @dataclass(frozen=True)
@@ -93,14 +103,16 @@ class Competition:
     page: str
     train: DataFile
     test: DataFile
-    id_column: str | None
     target_column: str
+    id_column: str | None = None
     target_transform: str = "log"
     metric: str = "log_rmse"
     missing_values: tuple[str, ...] = ("NA",)
     engineering: str | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     csv_format: CsvFormat = field(default_factory=CsvFormat)
+
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         """Check names against the registries.
@@ -138,6 +150,11 @@ class Competition:
         return self.train, self.test
 
 
+def _d2l_mirrors(name: str) -> tuple[str, ...]:
+    bucket = "d2l-data.s3-accelerate.amazonaws.com"
+    return f"https://{bucket}/{name}", f"http://{bucket}/{name}"
+
+
 COMPETITIONS: dict[str, Competition] = {
     "house-prices": Competition(
         name="house-prices",
@@ -145,19 +162,13 @@ COMPETITIONS: dict[str, Competition] = {
         page="https://www.kaggle.com/competitions/house-prices-advanced-regression-techniques",
         train=DataFile(
             name="train.csv",
-            mirrors=(
-                f"https://{_D2L_BUCKET}/kaggle_house_pred_train.csv",
-                f"http://{_D2L_BUCKET}/kaggle_house_pred_train.csv",
-            ),
+            mirrors=_d2l_mirrors("kaggle_house_pred_train.csv"),
             sha1="585e9cc93e70b39160e7921475f9bcd7d31219ce",
             sha256="1e18addf81e5e4d347cc17ee6075bbe4a42b7fa26b9e5b063e8f692a5f929d41",
         ),
         test=DataFile(
             name="test.csv",
-            mirrors=(
-                f"https://{_D2L_BUCKET}/kaggle_house_pred_test.csv",
-                f"http://{_D2L_BUCKET}/kaggle_house_pred_test.csv",
-            ),
+            mirrors=_d2l_mirrors("kaggle_house_pred_test.csv"),
             sha1="fa19780a7b011d9b009e8bff8e99922a8ee2eb90",
             sha256="8fdd3d829d4d986b58f845c9553b225e67dd8383624d90fb6ca1d4bed5798c1e",
         ),
@@ -206,6 +217,18 @@ def get_competition(name: str) -> Competition:
     return look_up(COMPETITIONS, name, "competition")
 
 
+@dataclass(frozen=True)
+class _FileTable:
+    """The table `[train]` or `[test]` of a TOML file."""
+
+    path: str
+    mirrors: tuple[str, ...] = ()
+    sha1: str | None = None
+    sha256: str | None = None
+
+    __pydantic_config__ = STRICT
+
+
 def read_competition(path: Path) -> Competition:
     """Read a competition from a TOML file (keys as in the module's docstring).
 
@@ -220,93 +243,21 @@ def read_competition(path: Path) -> Competition:
         raise MissingFileError(f"competition file {path} does not exist.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"competition file {path} cannot be read as TOML: {error}.") from None
-    return _from_record(record, path)
-
-
-_REQUIRED = {"name": str, "target_column": str, "train": dict, "test": dict}
-_OPTIONAL = {
-    "id_column": str,
-    "title": str,
-    "page": str,
-    "target_transform": str,
-    "metric": str,
-    "missing_values": list,
-    "engineering": str,
-    "kinds": dict,
-    "csv": dict,
-}
-_CSV = {"separator": str, "decimal": str, "encoding": str}
-_FILE_REQUIRED = {"path": str}
-_FILE_OPTIONAL = {"mirrors": list, "sha1": str, "sha256": str}
-
-
-def _from_record(record: Mapping[str, Any], path: Path) -> Competition:
-    _check_keys(record, _REQUIRED, _OPTIONAL, str(path))
-    fields: dict[str, Any] = {"title": record["name"], "page": "", **record}
-    if "missing_values" in fields:
-        fields["missing_values"] = tuple(str(value) for value in fields["missing_values"])
-    fields["kinds"] = {
-        column: tuple(map(str, kind)) if isinstance(kind, list) else kind
-        for column, kind in record.get("kinds", {}).items()
-    }
-    for column, kind in fields["kinds"].items():
-        if not isinstance(kind, str | tuple) or not kind:
-            raise DataError(f"{path} [kinds]: {column!r} must be a kind or a list of levels.")
-    fields.setdefault("id_column", None)
-    written = fields.pop("csv", {})
-    _check_keys(written, {}, _CSV, f"{path} [csv]")
-    fields["csv_format"] = _csv_format(written, path)
-    for role in ("train", "test"):
-        where = f"{path} [{role}]"
-        _check_keys(fields[role], _FILE_REQUIRED, _FILE_OPTIONAL, where)
-        fields[role] = _file_from_record(fields[role], where, path.parent)
-    return Competition(**fields)
-
-
-def _csv_format(record: Mapping[str, str], path: Path) -> CsvFormat:
-    for key in ("separator", "decimal"):
-        if len(record.get(key, " ")) != 1:
-            raise DataError(f"{path} [csv]: {key!r} must be one character, found {record[key]!r}.")
+    where = str(path)
     try:
-        codecs.lookup(record.get("encoding", "utf-8"))
-    except (LookupError, ValueError):
-        raise DataError(
-            f"{path} [csv]: there is no encoding {record['encoding']!r}, as in 'utf-8'."
-        ) from None
-    return CsvFormat(**record)
-
-
-def _file_from_record(record: Mapping[str, Any], where: str, folder: Path) -> DataFile:
-    for key, length in [("sha1", 40), ("sha256", 64)]:
-        if key in record and not re.fullmatch(f"[0-9a-fA-F]{{{length}}}", record[key]):
-            raise DataError(f"{where}: {key!r} must be {length} hexadecimal digits.")
-    if not all(isinstance(mirror, str) for mirror in record.get("mirrors", ())):
-        raise DataError(f"{where}: 'mirrors' must be a list of addresses, each a text.")
-    location = folder / record["path"]
-    return DataFile(
-        name=location.name,
-        mirrors=tuple(record.get("mirrors", ())),
-        sha1=record["sha1"].lower() if "sha1" in record else None,
-        sha256=record["sha256"].lower() if "sha256" in record else None,
-        path=location,
-    )
-
-
-def _check_keys(
-    record: Mapping[str, Any],
-    required: Mapping[str, type],
-    optional: Mapping[str, type],
-    where: str,
-) -> None:
-    allowed = {**required, **optional}
-    for key in required:
-        if key not in record:
-            raise DataError(f"{where}: the key {key!r} is missing.")
-    for key, value in record.items():
-        if key not in allowed:
-            raise DataError(f"{where}: unknown key {key!r}; there are: {', '.join(allowed)}.")
-        if not isinstance(value, allowed[key]):
-            raise DataError(
-                f"{where}: {key!r} must be of type {allowed[key].__name__}, "
-                f"found {type(value).__name__}."
-            )
+        if isinstance(markers := record.get("missing_values"), list):
+            record["missing_values"] = list(map(str, markers))
+        for role in {"train", "test"} & set(record):
+            where = f"{path} [{role}]"
+            table = read_record(_FileTable, record[role], DataError)
+            location = path.parent / table.path
+            file = DataFile(location.name, table.mirrors, table.sha1, table.sha256, location)
+            record[role] = asdict(file)
+        where = str(path)
+        if "csv" in record:
+            record["csv_format"] = record.pop("csv")
+        return read_record(
+            Competition, {"title": record.get("name"), "page": "", **record}, DataError
+        )
+    except DataError as error:
+        raise DataError(f"{where}: {error}.") from None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Len
 
 from kaggleprice.core.errors import DataError, MissingFileError
+from kaggleprice.settings.declaration import STRICT
 
 # Enough to see how cells are written, and no more than a moment's reading.
 _BYTES = 1 << 18
@@ -28,9 +33,22 @@ class CsvFormat:
         encoding: a codec of Python.
     """
 
-    separator: str = ","
-    decimal: str = "."
+    __pydantic_config__ = STRICT
+
+    separator: Annotated[str, Len(1, 1)] = ","
+    decimal: Annotated[str, Len(1, 1)] = "."
     encoding: str = "utf-8"
+
+    def __post_init__(self) -> None:
+        """Check the encoding.
+
+        Raises:
+            DataError: where Python knows none of this name.
+        """
+        try:
+            codecs.lookup(self.encoding)
+        except (LookupError, ValueError):
+            raise DataError(f"there is no encoding {self.encoding!r}, as in 'utf-8'") from None
 
     @property
     def codec(self) -> str:

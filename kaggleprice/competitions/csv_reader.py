@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from numpy.typing import NDArray
@@ -18,14 +17,8 @@ from kaggleprice.competitions.csv_format import CsvFormat
 from kaggleprice.core.errors import DataError, MissingFileError
 from kaggleprice.core.progress import BYTES, SILENT, Progress
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
 _BUFFER = 1 << 20
 _MARK = b"\xef\xbb\xbf"
-# The types of the columns that pandas is not to find out: `str`, or `category`, which is much
-# faster.
-_Kinds = dict[str, str]
 
 
 def read_csv(
@@ -111,70 +104,59 @@ def _first_line(error: Exception) -> str:
 
 
 def _read_columns(path: Path, competition: Competition, progress: Progress) -> dict[str, Any]:
-    """Read all columns. Text that begins late makes the file be read again from its start.
+    """Read all columns.
 
-    A number that was read already does not tell how it was written: `007` is another text than
-    `7`.
+    pandas finds out chunk by chunk what a column holds. Where that is text in one chunk and
+    numbers in another, or truth values, the file is read again with the column as text: what was
+    read does not tell how it was written. `007` is another text than `7`.
     """
-    capacity, ids = _most_rows(path), competition.id_column
-    kinds = dict.fromkeys(competition.text_columns, "category")
-    if ids is not None:
-        kinds[ids] = "str"
-    for first in _chunks(path, competition, kinds, progress):
-        # Truth values are texts whose writing matters.
-        kinds |= {n: "str" if _is_bool(first[n]) else "category" for n in _new_texts(first, kinds)}
-        break
+    ids = competition.id_column
+    as_text = {*competition.text_columns, *({ids} if ids is not None else ())}
     while True:
-        made: dict[str, columns.NumberColumn | columns.LevelColumn | columns.TextColumn] = {}
-        late: _Kinds = {}
-        for chunk in _chunks(path, competition, kinds, progress):
-            late |= dict.fromkeys(_new_texts(chunk, kinds), "str")
-            late |= {n: "str" for n in kinds if n in chunk and _is_rewritten(chunk[n])}
-            if late:
+        chunks: dict[str, list[Any]] = {}
+        kinds: dict[str, set[str]] = {}
+        mixed: set[str] = set()
+        for number, chunk in enumerate(_chunks(path, competition, as_text, progress)):
+            for name, column in chunk.items():
+                kind, part = _compacted(column) if name != ids else ("", columns.as_texts(column))
+                chunks.setdefault(str(name), []).append(part)
+                kinds.setdefault(str(name), set()).add(kind)
+            mixed = {n for n, found in kinds.items() if "other" in found or len(found - {""}) > 1}
+            if mixed and not number:
+                break
+            if mixed:
                 # Nothing is kept; reading goes on to find all such columns at once.
-                made.clear()
-                continue
-            for name in map(str, chunk):
-                if name not in made:
-                    text = columns.TextColumn if name == ids else columns.LevelColumn
-                    made[name] = (text if name in kinds else columns.NumberColumn)(capacity)
-                made[name].append(chunk[name])
-        if not late:
-            return {name: column.finish() for name, column in made.items()}
-        kinds |= late
+                chunks.clear()
+        if not mixed:
+            return columns.joined(chunks)
+        as_text |= mixed
 
 
-def _new_texts(chunk: pd.DataFrame, kinds: Iterable[str]) -> list[str]:
-    """Return the columns that hold text, but are not read as such."""
-    return [
-        str(name)
-        for name, kind in chunk.dtypes.items()
-        if str(name) not in kinds
-        and (pd.api.types.is_bool_dtype(kind) or not pd.api.types.is_numeric_dtype(kind))
-    ]
+def _compacted(column: pd.Series) -> tuple[str, Any]:
+    """Return what a chunk of a column holds, and it in less room.
 
-
-def _is_bool(column: pd.Series) -> bool:
-    return pd.api.types.infer_dtype(column, skipna=True) == "boolean"
-
-
-def _is_rewritten(column: pd.Series) -> bool:
-    """Whether pandas made numbers or truth values of the texts of a categorical column."""
-    kind = column.dtype
-    if not isinstance(kind, pd.CategoricalDtype):
-        return False
-    return not all(isinstance(level, str) for level in kind.categories)
+    It is "number", "text", "other" for truth values, or nothing where all rows are missing.
+    """
+    if column.dtype.kind in "iuf":
+        empty = column.dtype.kind == "f" and column.isna().all()
+        return "" if empty else "number", columns.compact(column.to_numpy())
+    part = columns.Levels.of(column)
+    if not part.levels:
+        return "", part
+    return "text" if all(isinstance(n, str) for n in part.levels) else "other", part
 
 
 def _chunks(
-    path: Path, competition: Competition, kinds: _Kinds, progress: Progress
+    path: Path, competition: Competition, as_text: set[str], progress: Progress
 ) -> Iterator[pd.DataFrame]:
-    with io.BufferedReader(_WatchedFile(path, progress), _BUFFER) as file:
+    size = path.stat().st_size
+    with path.open("rb", _BUFFER) as file:
         # Not the encoding `utf-8-sig`: its decoder is written in Python.
-        file.seek(len(_MARK) if file.peek(len(_MARK)).startswith(_MARK) else 0)
+        marked = file.read(len(_MARK)) == _MARK
+        file.seek(len(_MARK) if marked else 0)
         reader: Any = pd.read_csv(
             file,
-            dtype=kinds,
+            dtype=dict.fromkeys(as_text, "str"),
             # Only the competition's own markers mean "missing": pandas would also take `None`,
             # which is a category of House Prices' MasVnrType.
             keep_default_na=False,
@@ -186,29 +168,6 @@ def _chunks(
             index_col=False,
             chunksize=columns.ROWS,
         )
-        yield from reader
-
-
-class _WatchedFile(io.FileIO):
-    """A file that tells how much of it was read."""
-
-    def __init__(self, path: Path, progress: Progress) -> None:
-        super().__init__(path)
-        self._path, self._progress, self._done = path, progress, 0
-        self._size = path.stat().st_size
-
-    def readinto(self, buffer: Buffer) -> int | None:
-        """Read, and tell."""
-        read = super().readinto(buffer)
-        self._done += read or 0
-        self._progress.advance("reading", self._done, self._size, self._path.name, BYTES)
-        return read
-
-
-def _most_rows(path: Path) -> int:
-    """Return a number of rows that a CSV does not exceed: a record has a line, or several."""
-    ends = 0
-    with path.open("rb") as file:
-        while chunk := file.read(_BUFFER):
-            ends += chunk.count(b"\n") + chunk.count(b"\r")
-    return ends + 1
+        for chunk in reader:
+            progress.advance("reading", file.tell(), size, path.name, BYTES)
+            yield chunk

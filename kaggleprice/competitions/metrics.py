@@ -39,7 +39,7 @@ class Metric:
         root: whether the score is the root of the mean of the losses, not the mean itself.
         complement: whether the score is 1 less the mean of the losses.
         greater_is_better: whether the larger of two scores is the better one.
-        training_loss: the loss that suits the training of networks, a name in
+        training_loss: what networks are trained on unless told otherwise, a name in
             `kaggleprice.settings.training.LOSSES`.
     """
 

@@ -62,7 +62,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 _clock = time.monotonic
 
 
-class Lines:
+class Lines(Silent):
     """Plain lines on stderr, which a notebook keeps below its cell."""
 
     def __init__(self) -> None:
@@ -71,9 +71,6 @@ class Lines:
     def notice(self, message: str) -> None:
         """Print it."""
         print(message, file=sys.stderr, flush=True)
-
-    def detail(self, message: str) -> None:
-        """Ignore it: a notebook has no `--verbose`."""
 
     def advance(
         self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""

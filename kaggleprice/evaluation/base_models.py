@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.progress import SILENT, Progress
-from kaggleprice.evaluation.folds import Folds
+from kaggleprice.evaluation.folds import Fold
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.settings.base_models import BASE_MODELS
 
@@ -75,7 +75,7 @@ def fit_base_models(
     names: Sequence[str],
     tables: Tables,
     recipes: Sequence[FittedRecipe],
-    split: Folds,
+    split: Sequence[Fold],
     target: Floats,
     base_seed: int,
     threads: int,

@@ -19,14 +19,8 @@ from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows, join
 from kaggleprice.evaluation.folds import Folds
-from kaggleprice.evaluation.scores import (
-    BaseModelScore,
-    FoldScore,
-    MemberScore,
-    Scorer,
-    Scores,
-)
-from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
+from kaggleprice.evaluation.scoring import Scorer
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
@@ -36,7 +30,7 @@ from kaggleprice.training import train
 from kaggleprice.training.devices import name_devices
 from kaggleprice.training.engine import predict_members
 from kaggleprice.training.loop import Callback
-from kaggleprice.training.task import TrainingResult, TrainingTask
+from kaggleprice.training.task import TrainingTask
 
 Floats = NDArray[np.float64]
 # Where to train: members are spread over several devices.
@@ -152,26 +146,6 @@ def cross_validate(
     )
 
 
-def _train(
-    problem: PreparedRun,
-    callbacks: Sequence[Callback],
-    progress: Progress,
-    known: PreviousResults | None,
-) -> tuple[Ensemble, BaseModelPredictions | None]:
-    """Train networks and base models, but for those that an earlier run has."""
-    task = problem.task
-    progress.detail(
-        f"{len(task.members)} members of {problem.parameters // len(task.members)} parameters "
-        f"each, {len(task.encoding.features)} features"
-    )
-    network, fit = problem.train(callbacks, progress)
-    ensemble = Ensemble(task.encoding, network, task.members, fit, problem.engineering)
-    if known is None:
-        return ensemble, _fit_base_models(problem, progress)
-    everybody = make_members(len(problem.split), task.settings)
-    return join(known.ensemble, ensemble, everybody, task.settings.model), known.base_models
-
-
 @dataclass(frozen=True)
 class PreviousResults:
     """Members and base model predictions of an earlier run, which are not trained again.
@@ -185,6 +159,41 @@ class PreviousResults:
     base_models: BaseModelPredictions | None
 
 
+def _train(
+    problem: PreparedRun,
+    callbacks: Sequence[Callback],
+    progress: Progress,
+    known: PreviousResults | None,
+) -> tuple[Ensemble, BaseModelPredictions | None]:
+    """Train networks and base models, but for those that an earlier run has."""
+    task, competition = problem.task, problem.competition
+    settings, folds = task.settings, task.folds
+    progress.detail(
+        f"{len(task.members)} members of {problem.parameters // len(task.members)} parameters "
+        f"each, {len(task.encoding.features)} features"
+    )
+    network, fit = train.train(task, problem.devices, callbacks, progress)
+    engineering = competition.engineering if settings.recipe.engineering else None
+    ensemble = Ensemble(task.encoding, network, task.members, fit, engineering)
+    if known is not None:
+        everybody = make_members(len(folds), settings)
+        joined = join(known.ensemble, ensemble, everybody, settings.model)
+        return joined, known.base_models
+    if not settings.base_models:
+        return ensemble, None
+    base_models = fit_base_models(
+        settings.base_models,
+        problem.engineered(),
+        task.encoding.recipes,
+        folds,
+        task.target,
+        settings.seed,
+        torch.get_num_threads(),
+        progress,
+    )
+    return ensemble, base_models
+
+
 @dataclass(frozen=True)
 class PreparedRun:
     """Encoded rows, folds and members: everything that training needs.
@@ -192,33 +201,19 @@ class PreparedRun:
     Attributes:
         competition: whose rows they are.
         tables: as read.
-        split: the folds.
-        task: members, recipes, encoded training rows; no tables.
+        task: members, recipes, folds, encoded training rows; no tables.
         devices: where to train.
     """
 
     competition: Competition
     tables: Tables
-    split: Folds
     task: TrainingTask
     devices: Sequence[torch.device]
-
-    def train(
-        self, callbacks: Sequence[Callback] = (), progress: Progress = SILENT
-    ) -> tuple[MemberNetwork, TrainingResult]:
-        """Train the members; return their network; arguments and errors as in `cross_validate`."""
-        return train.train(self.task, self.devices, callbacks, progress)
 
     @property
     def parameters(self) -> int:
         """Learned numbers of all members together."""
         return sum(p.numel() for p in self.task.blank_network().parameters())
-
-    @property
-    def engineering(self) -> str | None:
-        """A name in `ENGINEERINGS`; None where no features are engineered."""
-        wanted = self.task.settings.recipe.engineering
-        return self.competition.engineering if wanted else None
 
     def engineered(self) -> Tables:
         """Return the tables with all columns that the recipes need, made anew.
@@ -250,7 +245,7 @@ def prepare(
         members=members,
         settings=_with_loss(settings, competition),
     )
-    return PreparedRun(competition, tables, split, task, _listed(device))
+    return PreparedRun(competition, tables, task, _listed(device))
 
 
 def _with_loss(settings: RunSettings, competition: Competition) -> RunSettings:
@@ -265,22 +260,6 @@ def _engineered(competition: Competition, tables: Tables, settings: RunSettings)
 
 def _listed(device: Devices) -> Sequence[torch.device]:
     return (device,) if isinstance(device, torch.device) else tuple(device)
-
-
-def _fit_base_models(problem: PreparedRun, progress: Progress) -> BaseModelPredictions | None:
-    task = problem.task
-    if not task.settings.base_models:
-        return None
-    return fit_base_models(
-        task.settings.base_models,
-        problem.engineered(),
-        task.encoding.recipes,
-        problem.split,
-        task.target,
-        task.settings.seed,
-        torch.get_num_threads(),
-        progress,
-    )
 
 
 def fit_recipes(tables: Tables, split: Folds, settings: RunSettings) -> list[FittedRecipe]:

@@ -196,31 +196,28 @@ def join(
         order: all M1 + M2 of them, in the order of the result.
         settings: the architecture of both.
     """
+    parts = (first, second)
     place = {member: i for i, member in enumerate([*first.members, *second.members])}
-    chosen = [place[member] for member in order]
-    states = [ensemble.network.state_dict() for ensemble in (first, second)]
+    chosen, turn = [place[member] for member in order], {m: i for i, m in enumerate(order)}
+    states = [part.network.state_dict() for part in parts]
     parameter = next(second.network.parameters())
-    network = build_network(
-        settings, [m.seed for m in order], second.encoding.inputs, parameter.dtype
-    )
+    seeds = [member.seed for member in order]
+    network = build_network(settings, seeds, second.encoding.inputs, parameter.dtype)
     network.load_state_dict(
         {
             name: torch.cat([state[name].to(parameter.device) for state in states])[chosen]
             for name in states[0]
         }
     )
-    now = {i: new for new, i in enumerate(chosen)}
-    lines = first.fit.history + [
-        replace(line, member=line.member + len(first.members)) for line in second.fit.history
+    lines = [
+        replace(line, member=turn[part.members[line.member]])
+        for part in parts
+        for line in part.fit.history
     ]
-    lines = [replace(line, member=now[line.member]) for line in lines]
-    both = zip(*[_of_members(e.fit) for e in (first, second)], strict=True)
-    center, scale, epochs = (np.concatenate(parts)[chosen] for parts in both)
+    of_members: dict[str, Any] = {
+        name: np.concatenate([getattr(part.fit, name) for part in parts])[chosen]
+        for name in ("target_center", "target_scale", "epochs")
+    }
     history = sorted(lines, key=lambda line: (line.epoch, line.member))
-    fit = replace(second.fit, history=history)
-    fit = replace(fit, target_center=center, target_scale=scale, epochs=epochs)
+    fit = replace(second.fit, history=history, **of_members)
     return replace(second, network=network.to(parameter.device), members=list(order), fit=fit)
-
-
-def _of_members(fit: TrainingResult) -> tuple[NDArray[Any], ...]:
-    return fit.target_center, fit.target_scale, fit.epochs

@@ -1,19 +1,9 @@
-"""Scores of a cross-validation: by fold, by member, by base model, and pooled."""
+"""Scores of a cross-validation, as run.json has them. Nothing heavy is imported with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
-
-from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
-from kaggleprice.evaluation.base_models import BaseModelPredictions
-from kaggleprice.evaluation.ensemble import Floats, WeightedPredictions
-from kaggleprice.evaluation.folds import Folds
-from kaggleprice.settings.training import Member
 
 
 @dataclass(frozen=True)
@@ -22,8 +12,8 @@ class FoldScore:
 
     Attributes:
         fold: counted from 1.
-        train: on the rows it trained on.
-        validation: on the rows it never saw.
+        train: score on the rows that its members trained on.
+        validation: score on the rows that they never saw.
     """
 
     fold: int
@@ -36,10 +26,11 @@ class MemberScore:
     """One member's own scores, by the competition's metric.
 
     Attributes:
-        fold: counted from 1.
-        seed: counted from 0.
+        fold: the fold that it is validated on, from 1.
+        seed: which random start, from 0.
         epochs: the epoch whose weights it has.
-        train, validation: as in `FoldScore`.
+        train: score on the rows that it trained on.
+        validation: score on the rows that it never saw.
     """
 
     fold: int
@@ -54,7 +45,7 @@ class BaseModelScore:
     """One base model's own score, by the competition's metric.
 
     Attributes:
-        name: in `BASE_MODELS`.
+        name: its name, in `BASE_MODELS`.
         oof: score of its out-of-fold predictions pooled.
     """
 
@@ -62,18 +53,19 @@ class BaseModelScore:
     oof: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scores:
     """The scores of a run, by the competition's metric.
 
     Attributes:
-        fold_mean, fold_sd: mean and standard deviation (ddof 1) of the folds' validation scores.
+        fold_mean: mean of the folds' validation scores.
+        fold_sd: their standard deviation (ddof 1).
         train_mean: mean of the folds' training scores.
-        oof: score of all out-of-fold predictions pooled.
+        oof: score of all out-of-fold predictions pooled: compare runs by it.
         networks_oof: that of the networks alone; the same without base models.
         oof_error: standard error of `oof`: how far it would move if other rows were scored, with
             the networks as they are (`kaggleprice.competitions.metrics.Metric.standard_error`);
-            None where the metric has none.
+            None where the metric has none, and in records of earlier versions.
         mean_squared_log_error: the book's: mean over folds of the mean squared log error; None
             where the metric is not a root mean squared log error.
     """
@@ -83,7 +75,7 @@ class Scores:
     train_mean: float
     oof: float
     networks_oof: float
-    oof_error: float | None
+    oof_error: float | None = None
     mean_squared_log_error: float | None
 
 
@@ -99,82 +91,4 @@ def expected_error(oof_error: float, rows: int, test_rows: int) -> float:
         rows: how many training rows it was taken over.
         test_rows: how many are to be scored.
     """
-    return oof_error * float(np.sqrt(1 + rows / test_rows))
-
-
-class Scorer:
-    """The competition's metric on the training rows of one cross-validation."""
-
-    def __init__(
-        self, competition: Competition, target: Floats, split: Folds, how: str | None
-    ) -> None:
-        """Keep what all scores share.
-
-        Args:
-            competition: metric and target transform.
-            target: shape (n,), in its own unit.
-            split: the folds.
-            how: predictions are combined, as in `combine`.
-        """
-        self._target, self._split, self._how = target, split, how
-        self._metric = METRICS[competition.metric]
-        self._transform = TARGET_TRANSFORMS[competition.target_transform].load()
-
-    def folds(self, predictions: WeightedPredictions, oof: Floats) -> list[FoldScore]:
-        """Score each fold, given the out-of-fold predictions of shape (n,)."""
-        return [
-            FoldScore(
-                fold=fold + 1,
-                train=self._metric.score(
-                    self._target[train],
-                    predictions.of_fold(fold, train).combine(self._transform, self._how),
-                ),
-                validation=self._metric.score(self._target[validation], oof[validation]),
-            )
-            for fold, (train, validation) in enumerate(self._split)
-        ]
-
-    def members(
-        self, members: Sequence[Member], epochs: NDArray[np.int64], predictions: Floats
-    ) -> list[MemberScore]:
-        """Score M networks, given their predictions of shape (M, n)."""
-        scores = []
-        for member, epoch, line in zip(members, epochs, predictions, strict=True):
-            predicted = self._transform.inverse(line)
-            train, validation = (
-                self._metric.score(self._target[rows], predicted[rows])
-                for rows in self._split[member.fold]
-            )
-            scores.append(MemberScore(member.fold + 1, member.seed, int(epoch), train, validation))
-        return scores
-
-    def base_models(self, predictions: BaseModelPredictions | None) -> list[BaseModelScore]:
-        """Score each base model alone."""
-        if predictions is None:
-            return []
-        folds = [Member(fold, 0) for fold in range(len(self._split))]
-        return [
-            BaseModelScore(name, self.pooled(WeightedPredictions(folds, own)))
-            for name, own in zip(predictions.names, predictions.train, strict=True)
-        ]
-
-    def pooled(self, predictions: WeightedPredictions) -> float:
-        """Score out-of-fold predictions."""
-        oof = predictions.out_of_fold(self._split, self._transform, self._how)
-        return self._metric.score(self._target, oof)
-
-    def summary(
-        self, oof: Floats, folds: Sequence[FoldScore], networks: WeightedPredictions
-    ) -> Scores:
-        """Summarize, given all out-of-fold predictions and those of the networks alone."""
-        validation, metric = np.array([fold.validation for fold in folds]), self._metric
-        losses = metric.row_losses(self._target, oof)
-        return Scores(
-            fold_mean=float(validation.mean()),
-            fold_sd=float(validation.std(ddof=1)),
-            train_mean=float(np.mean([fold.train for fold in folds])),
-            oof=metric.score(self._target, oof),
-            networks_oof=self.pooled(networks),
-            oof_error=None if losses is None else metric.standard_error(losses),
-            mean_squared_log_error=float(np.mean(validation**2)) if metric.logarithmic else None,
-        )
+    return oof_error * math.sqrt(1 + rows / test_rows)

@@ -75,12 +75,12 @@ class MemberMLP(MemberNetwork):
     def __init__(self, starts: Sequence[int], inputs: Inputs, settings: ModelSettings) -> None:
         super().__init__()
         self.members, self._numbers = len(starts), inputs.numbers
-        bent = settings.model != "linear"
-        kind = EMBEDDINGS[settings.embedding if bent and inputs.numbers else "none"].load()
-        self.embedding: MemberEmbedding = kind(self.members, inputs.numbers, settings)
-        self._bound = settings.soft_bound if bent else None
+        name = settings.embedding if inputs.numbers and not settings.plain else "none"
+        kind: type[MemberEmbedding] = EMBEDDINGS[name].load()
+        self.embedding = kind(self.members, inputs.numbers, settings)
+        self._bound = None if settings.plain else settings.soft_bound
         width = inputs.width + inputs.numbers * self.embedding.outputs
-        learned = bent and settings.feature_scales
+        learned = settings.feature_scales and not settings.plain
         self.scale = (
             MemberScale(self.members, width, learned=learned)
             if learned or self.embedding.outputs

@@ -8,8 +8,8 @@ not in its distribution.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +26,20 @@ def factorized(column: pd.Series) -> tuple[NDArray[np.integer[Any]], pd.Index]:
         return column.array.codes, column.array.categories
     codes, values = pd.factorize(column, sort=True)
     return codes, pd.Index(values)
+
+
+def numbered(
+    column: pd.Series, number_of: Mapping[str | None, int], unknown: int
+) -> tuple[NDArray[np.integer[Any]], NDArray[np.int64]]:
+    """Number categories; `number_of` has that of missing under None.
+
+    Returns:
+        Each row's code, shape (n,), and a table in which the code finds the number.
+    """
+    codes, levels = factorized(column)
+    # The code of a missing value is -1, the last.
+    numbers = [number_of.get(level, unknown) for level in (*levels, None)]
+    return codes, np.array(numbers, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -73,29 +87,30 @@ class Distribution:
     Attributes:
         values: shape (u,), float64, ascending.
         counts: shape (u,), float64, above 0.
+        ddof: delta degrees of freedom of the standard deviation.
     """
 
     values: Floats
     counts: Floats
+    ddof: int = 0
 
     @classmethod
-    def of(cls, values: Floats, counts: NDArray[np.int64]) -> Distribution:
+    def of(cls, values: Floats, counts: NDArray[np.int64], ddof: int) -> Distribution:
         """Return the distribution of those values, ascending, shape (u,), that some row has."""
         seen = counts > 0
-        return cls(values[seen], counts[seen].astype(np.float64))
+        return cls(values[seen], counts[seen].astype(np.float64), ddof)
 
     def mapped(self, function: Callable[[Floats], Floats]) -> Distribution:
         """Return the distribution of a function, which must not fall, of the values."""
-        return Distribution(function(self.values), self.counts)
+        return replace(self, values=function(self.values))
 
     def with_rows(self, value: float, rows: int) -> Distribution:
         """Return the distribution with so many rows more that have this value."""
         if not rows:
             return self
         at = int(self.values.searchsorted(value))
-        return Distribution(
-            np.insert(self.values, at, value), np.insert(self.counts, at, float(rows))
-        )
+        counts = np.insert(self.counts, at, float(rows))
+        return replace(self, values=np.insert(self.values, at, value), counts=counts)
 
     @cached_property
     def rows(self) -> int:
@@ -128,11 +143,12 @@ class Distribution:
         eps = float(np.finfo(np.float64).eps)
         return variance <= self.rows * eps * variance + (self.rows * mean * eps) ** 2
 
-    def deviation(self, ddof: int) -> float:
-        """Return the standard deviation; 1 of a constant."""
+    @property
+    def deviation(self) -> float:
+        """The standard deviation; 1 of a constant."""
         if self.constant:
             return 1.0
-        return float(np.sqrt(self._moments[1] * self.rows / max(self.rows - ddof, 1)))
+        return float(np.sqrt(self._moments[1] * self.rows / max(self.rows - self.ddof, 1)))
 
     @property
     def skewness(self) -> float:

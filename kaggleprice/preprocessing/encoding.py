@@ -8,14 +8,14 @@ per fold, except numeric columns whose transform is not affine (`quantile`, `knn
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice.preprocessing.distribution import factorized
+from kaggleprice.preprocessing.distribution import numbered
 from kaggleprice.preprocessing.fitted import (
     CategoricalState,
     Feature,
@@ -167,9 +167,7 @@ class Encoding:
     def _encode_affine(self, frame: pd.DataFrame) -> Float32:
         base = np.empty((1, len(frame), len(self._columns)), dtype=np.float32)
         columns = [frame[feature.column].to_numpy() for feature in self._columns]
-        # Few rows at a time: a line of the result then stays near while its columns are written.
-        for start in range(0, len(frame), _ROWS):
-            rows = slice(start, start + _ROWS)
+        for rows in _row_slices(len(frame)):
             for j, (feature, column) in enumerate(zip(self._columns, columns, strict=True)):
                 values = column[rows].astype(np.float64)
                 if feature.log:
@@ -191,17 +189,17 @@ class Encoding:
         codes = np.empty((len(frame), len(self._known)), dtype=kind)
         columns = []
         for known, state in zip(self._known, self.recipes[0].categorical, strict=True):
-            own, levels = factorized(frame[state.name])
-            place = {level: code for code, level in enumerate(known)}
-            unknown = len(known) + 1
-            # A column's own code of a missing value is -1, the last.
-            numbered = [*(place.get(level, unknown) for level in levels), len(known)]
-            columns.append((own, np.array(numbered, dtype=kind)))
-        for start in range(0, len(frame), _ROWS):
-            rows = slice(start, start + _ROWS)
+            numbers = {level: code for code, level in enumerate((*known, None))}
+            columns.append(numbered(frame[state.name], numbers, unknown=len(known) + 1))
+        for rows in _row_slices(len(frame)):
             for j, (own, table) in enumerate(columns):
                 codes[rows, j] = table[own[rows]]
         return codes
+
+
+def _row_slices(count: int) -> Iterator[slice]:
+    """Few rows at a time: a line of the result then stays near while its columns are written."""
+    return (slice(start, start + _ROWS) for start in range(0, count, _ROWS))
 
 
 def _by_feature(

@@ -8,24 +8,31 @@ rebuilt from the numbers kept here.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from annotated_types import Gt
 from numpy.typing import NDArray
+from pydantic import AllowInfNan, BeforeValidator, PlainValidator
 from sklearn.impute import KNNImputer
 from sklearn.preprocessing import QuantileTransformer
 
 from kaggleprice.core.errors import DataError, UsageError
-from kaggleprice.preprocessing.distribution import Floats, factorized
-from kaggleprice.settings.declaration import read_record
+from kaggleprice.preprocessing.distribution import Floats, numbered
+from kaggleprice.settings.declaration import STRICT, read_record
 from kaggleprice.settings.recipe import Recipe
 
 STATE_VERSION = 1
 NEIGHBOURS = 5
 _ROWS = 1 << 15
+
+# As JSON has them: null is NaN, and a table is a list of rows.
+_NullIsNan = Annotated[
+    float, AllowInfNan(True), BeforeValidator(lambda value: np.nan if value is None else value)
+]
+_Rows = Annotated[Floats, PlainValidator(lambda rows: np.array(rows, dtype=np.float64))]
 
 
 @dataclass(frozen=True, order=True)
@@ -78,19 +85,22 @@ class NumericState:
         fill: what a missing value becomes (NaN where k nearest neighbours decide).
         low, high: bounds, None where there is no clipping; both 0 where no value was seen, so
             that the column is 0 throughout.
-        center, scale: shift and divisor.
+        center: what is subtracted.
+        scale: what it is divided by then.
         indicator: whether there is an indicator feature.
     """
 
     name: str
     log: bool
     missing: int
-    fill: float
+    fill: _NullIsNan
     low: float | None
     high: float | None
     center: float
-    scale: float
+    scale: Annotated[float, Gt(0)]
     indicator: bool
+
+    __pydantic_config__ = STRICT
 
     @property
     def feature(self) -> Feature:
@@ -144,6 +154,8 @@ class CategoricalState:
     missing_level: bool
     rare: tuple[str, ...] = ()
 
+    __pydantic_config__ = STRICT
+
     @property
     def feature_of(self) -> dict[str | None, Feature]:
         """The feature that each category switches on, and missing (None); others have none."""
@@ -162,12 +174,9 @@ class CategoricalState:
 
     def one_hot(self, column: pd.Series) -> NDArray[np.bool_]:
         """Return the features of n rows, shape (n, len(self.features))."""
-        codes, levels = factorized(column)
-        feature_of, features = self.feature_of, self.features
-        place = {feature: i for i, feature in enumerate(features)}
-        # The code of a missing value is -1, the last.
-        switched = [feature_of.get(level) for level in (*levels, None)]
-        table = np.array([len(place) if f is None else place[f] for f in switched])
+        place = {feature: i for i, feature in enumerate(self.features)}
+        numbers = {level: place[feature] for level, feature in self.feature_of.items()}
+        codes, table = numbered(column, numbers, unknown=len(place))
         made: NDArray[np.bool_] = table[codes][:, None] == np.arange(len(place))
         return made
 
@@ -189,8 +198,20 @@ class FittedRecipe:
     rows: int
     numeric: tuple[NumericState, ...]
     categorical: tuple[CategoricalState, ...]
-    quantiles: Floats | None = None
-    neighbours: Floats | None = None
+    quantiles: _Rows | None = None
+    neighbours: _Rows | None = None
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        """Check that tables have a number per numeric column.
+
+        Raises:
+            ValueError: where they have not.
+        """
+        for table in (self.quantiles, self.neighbours):
+            if table is not None and table.shape != (len(table), len(self.numeric)):
+                raise ValueError(f"expected {len(self.numeric)} columns, found {table.shape}")
 
     @property
     def features(self) -> list[Feature]:
@@ -249,15 +270,7 @@ class FittedRecipe:
 
     def to_json(self) -> str:
         """Return the whole state as JSON; numbers keep every bit."""
-        record = {
-            "state_version": STATE_VERSION,
-            "recipe": asdict(self.recipe),
-            "rows": self.rows,
-            "numeric": [_without_nan(asdict(c)) for c in self.numeric],
-            "categorical": [asdict(c) for c in self.categorical],
-            "quantiles": _to_lists(self.quantiles),
-            "neighbours": _to_lists(self.neighbours),
-        }
+        record = {"state_version": STATE_VERSION, **_without_nan(asdict(self))}
         return json.dumps(record, indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -269,22 +282,14 @@ class FittedRecipe:
         """
         try:
             record = json.loads(text)
-            if record["state_version"] != STATE_VERSION:
-                raise DataError(
-                    f"recipe of state version {record['state_version']}; this kaggleprice reads "
-                    f"version {STATE_VERSION}."
-                )
-            numeric = tuple(_numeric_state(c) for c in record["numeric"])
-            return cls(
-                recipe=read_record(Recipe, record["recipe"]),
-                rows=_checked(record, "rows", int),
-                numeric=numeric,
-                categorical=tuple(_categorical_state(c) for c in record["categorical"]),
-                quantiles=_from_lists(record["quantiles"], len(numeric)),
-                neighbours=_from_lists(record["neighbours"], len(numeric)),
-            )
-        except (ValueError, KeyError, TypeError, UsageError) as error:
+            version = record.pop("state_version")
+            if version == STATE_VERSION:
+                return read_record(cls, record)
+        except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
             raise DataError(f"not a fitted recipe: {error!r}.") from None
+        raise DataError(
+            f"recipe of state version {version}; this kaggleprice reads version {STATE_VERSION}."
+        )
 
 
 def _quantile_transformer(quantiles: Floats) -> QuantileTransformer:
@@ -299,55 +304,10 @@ def _quantile_transformer(quantiles: Floats) -> QuantileTransformer:
     return transformer
 
 
-def _without_nan(record: dict[str, Any]) -> dict[str, Any]:
-    return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in record.items()}
-
-
-def _checked(record: Mapping[str, Any], name: str, kind: type) -> Any:
-    """Return `record[name]`, which must be of this kind; whole numbers are floats as well."""
-    value = record[name]
-    if type(value) is not kind and not (kind is float and type(value) is int):
-        raise TypeError(f"{name!r} is {value!r}, expected {kind.__name__}")
-    return value
-
-
-def _numeric_state(record: Mapping[str, Any]) -> NumericState:
-    known = {f.name: record[f.name] for f in fields(NumericState)}
-    known["fill"] = float("nan") if known["fill"] is None else known["fill"]
-    for name, kind in [("name", str), ("log", bool), ("missing", int), ("indicator", bool)]:
-        _checked(known, name, kind)
-    for name in ("fill", "center", "scale"):
-        _checked(known, name, float)
-    for name in ("low", "high"):
-        if known[name] is not None:
-            _checked(known, name, float)
-    if not known["scale"] > 0:
-        raise ValueError(f"the scale of {known['name']!r} is {known['scale']}")
-    return NumericState(**known)
-
-
-def _categorical_state(record: Mapping[str, Any]) -> CategoricalState:
-    known = {f.name: record[f.name] for f in fields(CategoricalState)}
-    for name, kind in [("name", str), ("missing", int), ("missing_level", bool)]:
-        _checked(known, name, kind)
-    for level in [*_checked(known, "levels", list), *_checked(known, "rare", list)]:
-        _checked({"level": level}, "level", str)
-    return CategoricalState(
-        **{**known, "levels": tuple(known["levels"]), "rare": tuple(known["rare"])}
-    )
-
-
-def _to_lists(array: Floats | None) -> list[list[float | None]] | None:
-    if array is None:
-        return None
-    return [[None if np.isnan(v) else float(v) for v in row] for row in array]
-
-
-def _from_lists(lists: list[list[float | None]] | None, width: int) -> Floats | None:
-    if lists is None:
-        return None
-    rows = [[np.nan if v is None else v for v in row] for row in lists]
-    array = np.array(rows, dtype=np.float64)
-    if array.shape != (len(rows), width):
-        raise ValueError(f"expected rows of {width} numbers, found shape {array.shape}")
-    return array
+def _without_nan(value: Any) -> Any:
+    """Return plain data, arrays as lists, NaN as None."""
+    if isinstance(value, dict):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and np.isnan(value) else value

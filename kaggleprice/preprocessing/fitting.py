@@ -1,13 +1,12 @@
 """Learning a recipe's state from rows: one state, or one per fold.
 
 A column is learned step by step, in the order in which `fitted` applies the steps: log, fill,
-clip, scale. The numbers are those of scikit-learn's transformers. A new way to fill or scale is an
-entry of `FILLS` or `SCALINGS`, and its name and help in `settings.recipe`.
+clip, scale. The numbers are those of scikit-learn's transformers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,40 +22,10 @@ from kaggleprice.preprocessing.fitted import (
     NumericState,
     log_of_amounts,
 )
-from kaggleprice.settings.recipe import Recipe
+from kaggleprice.settings.recipe import IMPUTES, SCALES, Recipe
 
 _MAX_QUANTILES = 1000
 _EPS = float(np.finfo(np.float64).eps)
-
-
-def _robust(values: Distribution, ddof: int) -> tuple[float, float]:
-    """Median and interquartile range; half the range where that is 0 and the column is not.
-
-    The second rule is that of RealMLP's robust scaling (Holzmüller et al. 2024, section 3.1):
-    a column that is mostly one value would otherwise keep its raw, large values.
-    """
-    spread = values.quantile(0.75) - values.quantile(0.25)
-    return values.quantile(0.5), spread if spread > 0 else values.range / 2
-
-
-# What stands for a missing value, learned from the observed values of a column.
-FILLS: dict[str, Callable[[Distribution], float]] = {
-    "mean": lambda values: values.mean,
-    "median": lambda values: values.quantile(0.5),
-    "most-frequent": lambda values: values.most_frequent,
-    "constant": lambda values: 0.0,
-    # Decided row by row, by `FittedRecipe.neighbours`.
-    "knn": lambda values: np.nan,
-}
-# Center and scale of a column, learned from its values and the delta degrees of freedom.
-SCALINGS: dict[str, Callable[[Distribution, int], tuple[float, float]]] = {
-    "standard": lambda values, ddof: (values.mean, values.deviation(ddof)),
-    "minmax": lambda values, ddof: (values.lowest, values.range),
-    "robust": _robust,
-    # `FittedRecipe.quantiles` do the rest.
-    "quantile": lambda values, ddof: (0.0, 1.0),
-    "none": lambda values, ddof: (0.0, 1.0),
-}
 
 
 def fit(recipe: Recipe, *tables: Table) -> FittedRecipe:
@@ -105,9 +74,8 @@ def _fit_numbers(
     states = []
     for fold in folds:
         counts, missing = counted.without(fold)
-        states.append(
-            _learn_numbers(recipe, str(column.name), Distribution.of(values, counts), missing)
-        )
+        seen = Distribution.of(values, counts, recipe.ddof)
+        states.append(_learn_numbers(recipe, str(column.name), seen, missing))
     return states
 
 
@@ -121,27 +89,22 @@ def _learn_numbers(recipe: Recipe, name: str, values: Distribution, missing: int
     log = recipe.log_skew is not None and values.lowest >= 0 and values.skewness > recipe.log_skew
     if log:
         values = values.mapped(log_of_amounts)
-    fill = FILLS[recipe.impute](values)
+    fill = IMPUTES[recipe.impute].learn(values)
     filled = values if np.isnan(fill) else values.with_rows(fill, missing)
-    low, high = _learn_bounds(recipe, filled)
     scaled = values if recipe.observed_statistics else filled
-    if low is not None:
+    low = high = None
+    if recipe.clip is not None:
+        distance = recipe.clip * filled.deviation
+        low, high = filled.mean - distance, filled.mean + distance
         scaled = scaled.mapped(lambda x: np.clip(x, low, high))
     center, scale = _learn_scaling(recipe, scaled)
     return NumericState(name, log, missing, fill, low, high, center, scale, indicator)
 
 
-def _learn_bounds(recipe: Recipe, values: Distribution) -> tuple[float | None, float | None]:
-    if recipe.clip is None:
-        return None, None
-    center, distance = values.mean, recipe.clip * values.deviation(recipe.ddof)
-    return center - distance, center + distance
-
-
 def _learn_scaling(recipe: Recipe, values: Distribution) -> tuple[float, float]:
     # Neighbours are the nearest by columns of one scale, which quantiles come too late for.
     name = "standard" if (recipe.scale, recipe.impute) == ("quantile", "knn") else recipe.scale
-    center, scale = SCALINGS[name](values, recipe.ddof)
+    center, scale = SCALES[name].learn(values)
     # Less is what rounding leaves of a constant: scikit-learn's own rule.
     return center, scale if scale >= 10 * _EPS else 1.0
 

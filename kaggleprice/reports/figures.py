@@ -103,8 +103,8 @@ def _learning_curves(findings: Findings) -> Figure:
 
 
 def _predictions(findings: Findings) -> Figure:
-    rows, transform = findings.rows, findings.transform
-    true, predicted = transform.forward(rows.true), transform.forward(rows.predicted)
+    rows = findings.rows
+    true, predicted = rows.scaled
     figure = Figure(figsize=(_WIDTH * 0.7, _WIDTH * 0.7), layout="constrained")
     panel = figure.subplots()
     named = rows.largest(_NAMED_POINTS)
@@ -115,7 +115,7 @@ def _predictions(findings: Findings) -> Figure:
     _name_points(panel, true[named], predicted[named], rows.ids[named])
     values = np.concatenate([rows.true, rows.predicted])
     for axis in (panel.xaxis, panel.yaxis):
-        _value_axis(axis, values, transform)
+        _value_axis(axis, values, findings.transform)
     margin = 0.03 * (ends[1] - ends[0])
     bounds = (ends[0] - margin, ends[1] + margin)
     panel.set(xlim=bounds, ylim=bounds, aspect="equal")
@@ -125,8 +125,8 @@ def _predictions(findings: Findings) -> Figure:
 
 
 def _residuals(findings: Findings) -> Figure:
-    rows, transform = findings.rows, findings.transform
-    predicted = transform.forward(rows.predicted)
+    rows = findings.rows
+    _, predicted = rows.scaled
     figure = Figure(figsize=(_WIDTH, 3.4), layout="constrained")
     panel, side = figure.subplots(1, 2, sharey=True, width_ratios=[4, 1])
     named = rows.largest(_NAMED_POINTS)
@@ -134,7 +134,7 @@ def _residuals(findings: Findings) -> Figure:
     _scatter(panel, predicted[chosen], rows.residual[chosen])
     _group_medians(panel, predicted, rows.residual)
     _name_points(panel, predicted[named], rows.residual[named], rows.ids[named])
-    _value_axis(panel.xaxis, rows.predicted, transform)
+    _value_axis(panel.xaxis, rows.predicted, findings.transform)
     panel.set_xlabel(_axis_label(findings, "predicted {}, out of fold"))
     panel.set_ylabel(_residual_label(findings))
     bins: str | int = "auto" if len(rows) < 10**5 else 100
@@ -190,7 +190,7 @@ def _importance(findings: Findings, found: Sequence[ColumnImportance], columns: 
     panel.grid(axis="y", visible=False)
     _number_axis(panel.xaxis)
     metric = METRICS[findings.competition.metric].help
-    panel.set_xlabel(f"increase of the {metric} when the column is permuted")
+    panel.set_xlabel(f"how much worse the {metric} is when the column is permuted")
     panel.legend(handles=[dots, bars], loc="lower right")
     return figure
 

@@ -14,12 +14,11 @@ from kaggleprice.competitions.data import Dataset
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
-from kaggleprice.core.errors import RunFolderError
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
 from kaggleprice.reports.drift import Drift, measure_drift
 from kaggleprice.reports.importance import Importance, by_association, measure_importance
-from kaggleprice.reports.out_of_fold import Expected, OutOfFold, expect, read_out_of_fold
+from kaggleprice.reports.out_of_fold import Expected, OutOfFold, expect
 from kaggleprice.runs.describe import setting_text
 from kaggleprice.runs.run import Run
 from kaggleprice.settings.run import DEFAULT_PRESET, flat_settings, make_settings
@@ -125,8 +124,8 @@ def find(
     """
     seed, train = run.settings.seed, data.tables.train
     transform: TargetTransform = TARGET_TRANSFORMS[competition.target_transform].load()
-    rows = read_out_of_fold(run, train, transform)
-    importance, order = None, by_association(train, transform.forward(rows.true))
+    rows = OutOfFold.of_run(run, transform)
+    importance, order = None, by_association(train, rows.scaled[0])
     if repeats:
         importance = measure_importance(
             ensemble,
@@ -145,7 +144,7 @@ def find(
         data=data,
         transform=transform,
         rows=rows,
-        history=_read_history(run),
+        history=pd.read_csv(run.file("history.csv")),
         predictions=_predict_test(run, ensemble, data, transform),
         expected=expect(competition, rows, len(data.tables.test), seed),
         importance=importance,
@@ -166,14 +165,6 @@ def _predict_test(
     if base_models is not None:
         predicted = predicted.with_base_models(base_models.test, run.settings)
     return predicted.combine(transform, run.settings.combine)
-
-
-def _read_history(run: Run) -> pd.DataFrame:
-    path = run.path / "history.csv"
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} cannot be read: {error}; train the run again.") from None
 
 
 def _logged(ensemble: Ensemble) -> frozenset[str]:

@@ -41,7 +41,8 @@ class ColumnImportance:
 
     Attributes:
         column: its name in the CSV.
-        increase: of the pooled out-of-fold score of the networks, averaged over repeats.
+        increase: how much worse the pooled out-of-fold score of the networks is, averaged over
+            repeats.
         repeat_sd: standard deviation (ddof 1) over repeats; None for a single one.
         member_mean, member_sd: mean and standard deviation (ddof 1) over the members of each
             member's own increase on its fold's rows, averaged over repeats; the deviation is None

@@ -6,17 +6,15 @@ They tell the score to expect on the test file, and how sure that is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.metrics import METRICS
-from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
-from kaggleprice.core.errors import RunFolderError
 from kaggleprice.runs.run import Run
 
 Floats = NDArray[np.float64]
@@ -35,16 +33,37 @@ class OutOfFold:
     Attributes:
         ids: shape (n,), the id column's text.
         true, predicted: shape (n,), float64, in the target's own unit.
-        residual: shape (n,), predicted less true on the transformed scale: above 0 where the
-            prediction is too high.
         fold_of_row: shape (n,), counted from 0.
+        transform: of the target.
     """
 
     ids: NDArray[Any]
     true: Floats
     predicted: Floats
-    residual: Floats
     fold_of_row: NDArray[np.int64]
+    transform: TargetTransform
+
+    @classmethod
+    def of_run(cls, run: Run, transform: TargetTransform) -> OutOfFold:
+        """Read a run's out-of-fold rows.
+
+        Raises:
+            RunFolderError: where a file of the run is missing, truncated or altered.
+        """
+        rows = run.predictions
+        true, predicted = rows["true"].to_numpy(), rows["predicted"].to_numpy()
+        return cls(np.array(rows.index), true, predicted, run.folds().fold_of_row, transform)
+
+    @cached_property
+    def scaled(self) -> tuple[Floats, Floats]:
+        """True and predicted values on the transformed scale."""
+        return self.transform.forward(self.true), self.transform.forward(self.predicted)
+
+    @cached_property
+    def residual(self) -> Floats:
+        """Predicted less true on the transformed scale: above 0 where it is too high."""
+        true, predicted = self.scaled
+        return predicted - true
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,36 +73,6 @@ class OutOfFold:
         return np.argsort(-np.abs(self.residual), kind="stable")[:count]
 
 
-def read_out_of_fold(run: Run, table: Table, transform: TargetTransform) -> OutOfFold:
-    """Read a run's oof.csv.
-
-    Args:
-        run: the run.
-        table: the n training rows that it was trained on.
-        transform: of the target.
-
-    Raises:
-        RunFolderError: where the file is absent or does not hold these rows.
-    """
-    path = run.path / "oof.csv"
-    try:
-        # As texts: older versions of pandas do not read back every bit of a number.
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        ids, *numbers = (frame.iloc[:, column].to_numpy(dtype=object) for column in range(4))
-        true, predicted, fold = (column.astype(np.float64) for column in numbers)
-    except (OSError, ValueError, IndexError) as error:
-        raise RunFolderError(f"{path} cannot be read: {error}; train the run again.") from None
-    if not np.array_equal(ids, table.ids):
-        raise RunFolderError(f"{path} does not hold the training rows; train the run again.")
-    return OutOfFold(
-        ids=table.ids,
-        true=true,
-        predicted=predicted,
-        residual=transform.forward(predicted) - transform.forward(true),
-        fold_of_row=fold.astype(np.int64) - 1,
-    )
-
-
 @dataclass(frozen=True)
 class Expected:
     """The score to expect on as many new rows as the test file has.
@@ -91,7 +80,7 @@ class Expected:
     Attributes:
         score: the pooled out-of-fold score.
         sd: standard deviation over bootstrap draws.
-        low, high: bounds of the middle `SHARE` of the draws.
+        low, high: bounds of the middle 90 % of the draws.
         rows: of the test file.
         draws: of the bootstrap.
     """

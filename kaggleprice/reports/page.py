@@ -12,7 +12,6 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.reports import wording
 from kaggleprice.reports.figures import MOST_CURVES, MOST_POINTS
 from kaggleprice.reports.findings import Findings
@@ -38,8 +37,8 @@ def make_page(findings: Findings, figures: Mapping[str, Figure], columns: int) -
         lstrip_blocks=True,
     )
     environment.filters |= {filter_.__name__: filter_ for filter_ in _FILTERS}
-    record, rows, transform = findings.run.record, findings.rows, findings.transform
-    true, predicted = transform.forward(rows.true), transform.forward(rows.predicted)
+    record, rows, metric = findings.run.record, findings.rows, findings.run.metric
+    true, predicted = rows.scaled
     target = findings.competition.target_column
     return environment.get_template("page.html.j2").render(
         vars(findings),
@@ -48,7 +47,8 @@ def make_page(findings: Findings, figures: Mapping[str, Figure], columns: int) -
         palette=PALETTE,
         record=record,
         scores=record["scores"],
-        metric=METRICS[findings.competition.metric].help,
+        metric=metric.help,
+        direction=metric.direction,
         target=target,
         scale=findings.scale(target),
         numeric=set(findings.data.tables.train.numeric_columns),

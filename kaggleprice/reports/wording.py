@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 
 
-def score(value: float | None) -> str:
-    """Return a score with four decimals, or in whole units from a thousand."""
-    return _format(value, ".4f", ",.0f")
+def score(value: float | None, error: float | None = None) -> str:
+    """Return a score with four decimals, or in whole units from a thousand; with its error."""
+    shown = _format(value, ".4f", ",.0f")
+    return shown if error is None else f"{shown} ± {score(error)}"
 
 
 def signed(value: float | None, digits: int = 4) -> str:

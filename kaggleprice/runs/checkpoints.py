@@ -28,7 +28,7 @@ from kaggleprice.core.errors import DivergenceError, OutputError, UsageError
 from kaggleprice.core.files import replacing
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.runs import IDENTITY, UNFINISHED
-from kaggleprice.training.loop import Callback, EpochResult, Group, TimeLimit, TrainingLoop
+from kaggleprice.training.loop import Callback, Group, TimeLimit, TrainingLoop
 
 # Between two runs of a program a clock that is set changes nothing: no times are compared. All
 # processes of a machine share it.
@@ -85,7 +85,7 @@ class GroupCheckpoint(Callback):
             if span.start <= kept.span.start and kept.span.stop <= span.stop:
                 raise MemoryError("there was no room for this group before")
 
-    def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
+    def on_epoch_end(self, loop: TrainingLoop) -> None:
         """Keep the state where it is time to.
 
         Raises:

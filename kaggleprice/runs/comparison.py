@@ -26,9 +26,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from kaggleprice.competitions.metrics import METRICS, Metric
+from kaggleprice.competitions.metrics import Metric
 from kaggleprice.core.errors import UsageError
-from kaggleprice.core.registry import look_up
 from kaggleprice.runs.run import Run
 
 
@@ -37,11 +36,11 @@ class Difference:
     """A difference of two scores, paired: by how much the second is worse; below 0, better.
 
     Attributes:
-        unit: what was paired, `row` or `fold`.
+        unit: what was paired: `row` or `fold`.
         count: how many of them.
-        difference: of pooled scores by row; of the means of fold scores by fold.
-        standard_error: of the difference, as in the module's docstring; by fold, corrected for
-            the rows that folds share.
+        difference: of pooled scores by row, of the means of fold scores by fold; above 0, the
+            second is worse.
+        standard_error: of the difference; by fold, corrected for the rows that folds share.
         plain_error: by fold, s / sqrt(K); by row, the same as `standard_error`.
     """
 
@@ -61,12 +60,12 @@ class Difference:
 
 
 def paired_rows(
-    metric: str, truth: ArrayLike, first: ArrayLike, second: ArrayLike
+    metric: Metric, truth: ArrayLike, first: ArrayLike, second: ArrayLike
 ) -> Difference | None:
     """Compare two predictions of the same rows.
 
     Args:
-        metric: a name in `METRICS`.
+        metric: says which scores are better.
         truth: shape (n,), in the target's own unit.
         first: predictions, as truth.
         second: predictions, as truth.
@@ -75,14 +74,13 @@ def paired_rows(
         The difference of their scores; None for fewer than 2 rows and for a metric without a loss
         of each row, which have no standard error.
     """
-    scored_by = look_up(METRICS, metric, "metric")
-    losses = [scored_by.row_losses(truth, predicted) for predicted in (first, second)]
+    losses = [metric.row_losses(truth, predicted) for predicted in (first, second)]
     if losses[0] is None or losses[1] is None or len(losses[0]) < 2:
         return None
-    moved = scored_by.influence(losses[1]) - scored_by.influence(losses[0])
+    moved = metric.influence(losses[1]) - metric.influence(losses[0])
     error = float(np.std(moved, ddof=1) / np.sqrt(len(moved)))
-    scores = [scored_by.score(truth, predicted) for predicted in (first, second)]
-    return Difference("row", len(moved), scored_by.worse_by(scores[1], scores[0]), error, error)
+    scores = [metric.score(truth, predicted) for predicted in (first, second)]
+    return Difference("row", len(moved), metric.worse_by(scores[1], scores[0]), error, error)
 
 
 def paired_folds(metric: Metric, first: ArrayLike, second: ArrayLike) -> Difference:
@@ -191,8 +189,6 @@ def compare(first: Run, second: Run) -> Comparison:
         same_folds=same_folds,
         fold_scores=tuple((i, *line) for i, line in enumerate(lines, 1)) if same_folds else (),
         by_fold=paired_folds(metric, first.fold_scores, second.fold_scores) if same_folds else None,
-        by_row=paired_rows(
-            metric.name, paired["true"], paired["predicted"], paired["predicted_second"]
-        ),
+        by_row=paired_rows(metric, paired["true"], paired["predicted"], paired["predicted_second"]),
         unpaired=len(both) - len(paired),
     )

@@ -53,7 +53,7 @@ class Limits:
         """
         if self.fail_above is not None and not 0 < self.fail_above < math.inf:
             raise UsageError(
-                f"--fail-above must be a number above 0, the highest score that passes; "
+                f"--fail-above must be a number above 0, the worst score that passes; "
                 f"found {self.fail_above:g}."
             )
         if not 0 <= self.tolerance < math.inf:

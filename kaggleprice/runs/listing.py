@@ -8,7 +8,7 @@ from pathlib import Path
 from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
 from kaggleprice.core.errors import RunFolderError, UnknownNameError, UsageError
 from kaggleprice.runs import PRUNED, RECORD, UNFINISHED, run_folders
-from kaggleprice.runs.run import FINISHED, Run
+from kaggleprice.runs.run import FINISHED, UNREADABLE, Run
 
 
 def competitions_with_runs(runs_dir: Path) -> list[str]:
@@ -80,18 +80,13 @@ def latest_run(
     Raises:
         RunFolderError: where there are runs, and none can be read.
     """
-    names = competitions_with_runs(runs_dir) if competition is None else [competition]
-    runs, problems = [], []
-    for folder in (folder for name in names for folder in run_folders(runs_dir / name)):
-        try:
-            runs.append(Run.read(folder))
-        except RunFolderError as error:
-            problems.append((folder.name, error))
-    if problems and not runs:
-        raise problems[-1][1]
-    for name, problem in problems:
-        notify(f"run {name} is passed over: {problem}")
-    return latest(runs)
+    runs = list_runs(runs_dir, competition)
+    found, damaged = latest(runs), [run for run in runs if run.state == UNREADABLE]
+    if found is None and damaged:
+        raise RunFolderError(damaged[-1].problem)
+    for run in damaged:
+        notify(f"run {run.name} is passed over: {run.problem}")
+    return found
 
 
 def find_run(runs_dir: Path, competition: str | None, name: str | None) -> Run:
@@ -120,17 +115,15 @@ def find_run(runs_dir: Path, competition: str | None, name: str | None) -> Run:
     folders = [folder for each in names for folder in run_folders(runs_dir / each)]
     # `runs` names a run with its competition, and `cv` says in which folder it is saved.
     places = [Path(name), runs_dir / name] if "/" in name else []
-    parents = [(runs_dir / each).resolve() for each in names]
-    inside = [p for p in places if p.parent.resolve() in parents]
-    if inside:
-        name = inside[0].name
-        folders = [f for f in folders if f.parent.resolve() == inside[0].parent.resolve()]
-    found = [folder for folder in folders if folder.name == name]
+    meant = [place.parent.resolve() / place.name for place in places]
+    found = [f for f in folders if f.name == name or f.parent.resolve() / f.name in meant]
     if not found:
         # A run that was moved elsewhere, or one of another competition.
         found = [p for p in places if (p / RECORD).is_file() and not p.name.startswith(".")][:1]
     if not found:
-        raise UnknownNameError(f"run{of_whom}", name, {folder.name for folder in folders})
+        parents = [(runs_dir / each).resolve() for each in names]
+        said = next((place.name for place in meant if place.parent in parents), name)
+        raise UnknownNameError(f"run{of_whom}", said, {folder.name for folder in folders})
     if len(found) > 1:
         owners = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in found)
         raise UsageError(f"{name} may be any of {owners}; name one of these.")

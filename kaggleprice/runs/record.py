@@ -9,17 +9,39 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NotRequired
+from typing import Annotated, Any, NotRequired
 
+from pydantic import AfterValidator, Field, PositiveInt, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from kaggleprice.competitions.metrics import METRIC_ALIASES, METRICS
 from kaggleprice.core.errors import RunFolderError, UsageError
+from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
 from kaggleprice.runs import RECORD, SCHEMA_VERSION
 from kaggleprice.settings.run import RunSettings, settings_from_record, settings_to_record
+from kaggleprice.settings.training import Member
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or not path.parts or {"..", *"\\:\0"} & {*path.parts, *name}:
+        raise ValueError("expected a file inside the run folder")
+    return name
+
+
+def _known_metric(name: str) -> str:
+    if name not in METRICS:
+        raise ValueError(f"there is no metric {name!r}")
+    return name
+
+
+def _zoned(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("expected a time with its zone, as ISO 8601")
+    return text
+
+
+FileName = Annotated[str, AfterValidator(_inside)]
 
 
 class Columns(TypedDict):
@@ -34,67 +56,37 @@ class Columns(TypedDict):
 
 
 class DataFileRecord(TypedDict):
-    """One CSV that was read."""
+    """One CSV that was read.
+
+    Attributes:
+        name: its name.
+        sha256: its SHA-256.
+        rows: number of rows, without the header.
+    """
 
     name: str
     sha256: str
-    rows: int
+    rows: PositiveInt
 
 
 class Data(TypedDict):
-    """Both CSVs."""
+    """Both CSVs.
+
+    Attributes:
+        train: the training file.
+        test: the test file.
+    """
 
     train: DataFileRecord
     test: DataFileRecord
 
 
-class ScoresRecord(TypedDict):
-    """`kaggleprice.evaluation.scores.Scores`; earlier versions had no errors."""
-
-    fold_mean: float
-    fold_sd: float
-    train_mean: float
-    oof: float
-    networks_oof: float
-    oof_error: NotRequired[float | None]
-    mean_squared_log_error: float | None
-
-
-class FoldRecord(TypedDict):
-    """`kaggleprice.evaluation.scores.FoldScore`."""
-
-    fold: int
-    train: float
-    validation: float
-
-
-class MemberRecord(FoldRecord):
-    """`kaggleprice.evaluation.scores.MemberScore`."""
-
-    seed: int
-    epochs: int
-
-
-class BaseModelRecord(TypedDict):
-    """`kaggleprice.evaluation.scores.BaseModelScore`."""
-
-    name: str
-    oof: float
-
-
-class MemberPlace(TypedDict):
-    """A member's fold and seed, counted from 0."""
-
-    fold: int
-    seed: int
-
-
 class EnsembleRecord(TypedDict):
     """What the M members need beside weights and recipes."""
 
-    members: list[MemberPlace]
+    members: list[Member]
     engineering: str | None
-    recipes: list[str]
+    recipes: list[FileName]
     target_center: list[float]
     target_scale: list[float]
     epochs: list[int]
@@ -103,7 +95,7 @@ class EnsembleRecord(TypedDict):
 class Timing(TypedDict):
     """Everything that a clock said."""
 
-    finished: str
+    finished: Annotated[str, AfterValidator(_zoned)]
     seconds: float
     resumed_from: NotRequired[int | None]
 
@@ -114,7 +106,7 @@ class Record(TypedDict):
     schema_version: int
     run: str
     competition: str
-    metric: str
+    metric: Annotated[str, AfterValidator(_known_metric)]
     columns: Columns
     settings: dict[str, Any]
     notes: list[str]
@@ -124,14 +116,29 @@ class Record(TypedDict):
     device: str
     threads: int
     groups: NotRequired[list[int]]
-    scores: ScoresRecord
-    folds: list[FoldRecord]
-    members: list[MemberRecord]
-    base_models: list[BaseModelRecord]
+    scores: Scores
+    folds: Annotated[list[FoldScore], Field(min_length=2)]
+    members: list[MemberScore]
+    base_models: list[BaseModelScore]
     ensemble: EnsembleRecord
-    files: dict[str, str]
+    files: dict[FileName, str]
     timing: Timing
     digest: str
+
+
+def _check_members(record: Record) -> Record:
+    """Check that as many members are described everywhere, each of a fold that there is."""
+    ensemble = record["ensemble"]
+    count, recipes = len(ensemble["members"]), len(ensemble["recipes"])
+    for name in ("target_center", "target_scale", "epochs"):
+        values: list[Any] = ensemble[name]
+        if len(values) != count:
+            raise ValueError(f"ensemble.{name}: expected {count} values, one for each member")
+    if any(not 0 <= member.fold < recipes for member in ensemble["members"]):
+        raise ValueError("ensemble.members: a member's fold has no recipe")
+    if {member.fold for member in record["members"]} != {fold.fold for fold in record["folds"]}:
+        raise ValueError("members: expected members of every fold")
+    return record
 
 
 def read_record(folder: Path) -> Mapping[str, Any]:
@@ -176,9 +183,7 @@ def parse_record(text: str, file: Path) -> Mapping[str, Any]:
         raise RunFolderError(f"{file} was altered after it was written; train the run again.")
     if version == 2:
         record = _from_version_2(record)
-    _check_types(Record, json.dumps(record), file)
-    for field, problem in _problems(record):
-        raise _damaged(file, f"{field}: {problem}")
+    _check_types(Annotated[Record, AfterValidator(_check_members)], json.dumps(record), file)
     return dict(record)
 
 
@@ -236,71 +241,19 @@ def read_settings(record: Mapping[str, Any], file: Path) -> RunSettings:
 
 
 @cache
-def _adapter(kind: type) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
-
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _check_types(kind: type, document: str, file: Path, prefix: str = "") -> None:
+def _check_types(kind: Any, document: str, file: Path, prefix: str = "") -> None:
     """Check JSON against declared types, none of which is converted."""
-    from pydantic import ValidationError
-
     try:
         _adapter(kind).validate_json(document, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        field = prefix + ".".join(map(str, first["loc"]))
-        raise _damaged(file, f"{field}: {first['msg']}") from None
-
-
-def _problems(record: Record) -> list[tuple[str, str]]:
-    """Return (field, what is wrong) of what types cannot say."""
-    ensemble, folds = record["ensemble"], record["folds"]
-    count = len(ensemble["members"])
-    found = [
-        (f"ensemble.{name}", f"expected {count} values, one for each member")
-        for name in ("target_center", "target_scale", "epochs")
-        if len(ensemble[name]) != count
-    ]
-    if record["metric"] not in METRICS:
-        found.append(("metric", f"there is no metric {record['metric']!r}"))
-    if len(folds) < 2:
-        found.append(("folds", f"expected 2 or more, found {len(folds)}"))
-    if {member["fold"] for member in record["members"]} != {fold["fold"] for fold in folds}:
-        found.append(("members", "expected members of every fold"))
-    if any(not 0 <= member["fold"] < len(ensemble["recipes"]) for member in ensemble["members"]):
-        found.append(("ensemble.members", "a member's fold has no recipe"))
-    found += [
-        (f"files.{name}", "expected a file inside the run folder")
-        for name in [*record["files"], *ensemble["recipes"]]
-        if not _is_inside(name)
-    ]
-    found += [
-        (f"data.{role}.rows", "expected 1 or more")
-        for role, data in (("train", record["data"]["train"]), ("test", record["data"]["test"]))
-        if data["rows"] < 1
-    ]
-    try:
-        zone = datetime.fromisoformat(record["timing"]["finished"]).tzinfo
-    except ValueError:
-        zone = None
-    if zone is None:
-        found.append(("timing.finished", "expected a time with its zone, as ISO 8601"))
-    return found
-
-
-def _is_inside(name: str) -> bool:
-    path = PurePosixPath(name)
-    return (
-        not path.is_absolute()
-        and bool(path.parts)
-        and not {"..", "\\", ":", "\0"}
-        & {
-            *path.parts,
-            *name,
-        }
-    )
+        field = prefix + ".".join(str(part) for part in first["loc"] if part != "[key]")
+        said = first["msg"].removeprefix("Value error, ")
+        raise _damaged(file, f"{field}: {said}" if field else said) from None
 
 
 def _damaged(file: Path, problem: str) -> RunFolderError:

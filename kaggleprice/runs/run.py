@@ -41,12 +41,12 @@ class StoredFile:
 
     Attributes:
         name: relative to the folder.
-        size: bytes; 0 where it is missing.
+        bytes: its size, 0 where it is missing.
         state: `ok`, `missing`, `altered`, or `later` for one that run.json does not list.
     """
 
     name: str
-    size: int
+    bytes: int
     state: str
 
 

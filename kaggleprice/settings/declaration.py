@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Le, Lt
 
-from kaggleprice.core.errors import UnknownNameError, UsageError
+from kaggleprice.core.errors import KagglePriceError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -288,20 +288,27 @@ def show_value(value: Any, separator: str = "/") -> str:
     return str(value)
 
 
-def read_record(kind: type[Declared], record: Any) -> Declared:
-    """Read a dataclass of settings from plain data, as `dataclasses.asdict` or JSON has it.
+def read_record(
+    kind: type[Declared], record: Any, refusal: type[KagglePriceError] = UsageError
+) -> Declared:
+    """Read a dataclass from plain data, as `dataclasses.asdict`, JSON or TOML has it.
 
     Raises:
-        UsageError: for a value that cannot be, and a key that is no field.
+        UsageError: or `refusal`, for a value that cannot be, and a key that is no field.
     """
     from pydantic import ValidationError
 
     try:
-        found: Declared = _record_adapter(kind).validate_json(json.dumps(record))
+        found: Declared = _record_adapter(kind).validate_json(json.dumps(record, default=str))
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{place}: {first['msg']}; found {first['input']!r}") from None
+        place = ".".join(map(str, first["loc"])) or "record"
+        if first["type"].startswith("missing"):
+            raise refusal(f"the key {place!r} is missing") from None
+        if first["type"] == "unexpected_keyword_argument" and place in record:
+            names = ", ".join(field.name for field in fields(kind))
+            raise refusal(f"unknown key {place!r}; there are: {names}") from None
+        raise refusal(f"{place}: {first['msg']}; found {first['input']!r}") from None
     return found
 
 

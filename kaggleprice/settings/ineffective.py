@@ -40,10 +40,10 @@ def ineffective_options(
             not FOLD_SCHEMES[settings.fold_scheme].seeded and not folds,
             f"with --fold-scheme {settings.fold_scheme}: no seed changes these folds",
         ),
-        ((*_HIDDEN_LAYERS, *_NUMBERS), model.model == "linear", "with --model linear"),
+        ((*_HIDDEN_LAYERS, *_NUMBERS), model.plain, f"with --model {model.model}"),
         (
             ("frequencies", "frequency_scale"),
-            model.model != "linear" and model.embedding == "none",
+            not model.plain and model.embedding == "none",
             "with --embedding none",
         ),
         (("stop_on", "stop_share"), training.patience is None, "without --patience"),
@@ -58,7 +58,7 @@ def ineffective_options(
             if holds and name in given:
                 yield f"{SETTINGS[name].flag} has no effect {why}."
     for name, turns in [("activation", model.activation), ("dropout", model.dropout)]:
-        if name in given and len(turns) > settings.seeds and model.model != "linear":
+        if name in given and len(turns) > settings.seeds and not model.plain:
             flag, taken = SETTINGS[name].flag, show_value(turns[: settings.seeds])
             starts = "start" if settings.seeds == 1 else "starts"
             yield (

@@ -14,9 +14,26 @@ from annotated_types import Ge, Gt, Lt, MinLen
 from kaggleprice.core.registry import Entry
 from kaggleprice.settings.declaration import STRICT, ConflictError, Listed, Names, Shown
 
-MODELS: dict[str, Entry] = {
-    "mlp": Entry("multilayer perceptron", "kaggleprice.models.networks:MemberMLP"),
-    "linear": Entry("one linear layer, as in the book", "kaggleprice.models.networks:MemberMLP"),
+
+@dataclass(frozen=True)
+class Model(Entry):
+    """A line of `MODELS`.
+
+    Attributes:
+        plain: whether it takes the features as they are, without hidden layers: what the settings
+            on these say changes nothing.
+    """
+
+    plain: bool = False
+
+
+MODELS: dict[str, Model] = {
+    "mlp": Model("multilayer perceptron", "kaggleprice.models.networks:MemberMLP"),
+    "linear": Model(
+        "one linear layer, as in the d2l.ai chapter",
+        "kaggleprice.models.networks:MemberMLP",
+        plain=True,
+    ),
 }
 
 ACTIVATIONS: dict[str, Entry] = {
@@ -34,7 +51,7 @@ ACTIVATIONS: dict[str, Entry] = {
 
 INITIALIZATIONS: dict[str, Entry] = {
     "normal": Entry(
-        "normal, standard deviation 0.01 (the book)",
+        "normal, standard deviation 0.01 (the d2l.ai chapter)",
         "kaggleprice.models.initialization:constant_deviation",
     ),
     "xavier": Entry(
@@ -58,7 +75,7 @@ EMBEDDINGS: dict[str, Entry] = {
 
 PARAMETRIZATIONS: dict[str, str] = {
     "ntk": "outputs scaled by inputs ** -0.5, weights drawn larger: one rate suits every width",
-    "standard": "as torch.nn and the book",
+    "standard": "as torch.nn and the d2l.ai chapter",
 }
 
 
@@ -84,9 +101,9 @@ class ModelSettings:
     """The architecture of all members.
 
     Random starts take activations and dropout in turn. `soft_bound` lets a number x enter as
-    x / sqrt(1 + (x / bound) ** 2), beside what the embedding makes of it. `linear` takes the
-    features as they are, without what the settings on embeddings and bounds say. Biases start
-    at 0; feature scales start at 1.
+    x / sqrt(1 + (x / bound) ** 2), beside what the embedding makes of it. A plain model, such as
+    `linear`, has no use for the settings on embeddings, bounds and hidden layers. Biases start at
+    0; feature scales start at 1.
     """
 
     __pydantic_config__ = STRICT
@@ -141,7 +158,7 @@ class ModelSettings:
         """
         layers = len(self.hidden)
         for rates in self.dropout:
-            if len(rates) not in (1, layers) and self.model != "linear":
+            if len(rates) not in (1, layers) and not self.plain:
                 raise ConflictError(
                     f"dropout takes one rate, or one per hidden layer ({layers}); "
                     f"found {len(rates)}.",
@@ -150,9 +167,14 @@ class ModelSettings:
                 )
 
     @property
+    def plain(self) -> bool:
+        """Whether the model takes the features as they are, without hidden layers."""
+        return MODELS[self.model].plain
+
+    @property
     def widths(self) -> tuple[int, ...]:
-        """Widths of the hidden layers; none for `linear`."""
-        return () if self.model == "linear" else self.hidden
+        """Widths of the hidden layers; none for a plain model."""
+        return () if self.plain else self.hidden
 
     def activation_of(self, start: int) -> str:
         """Name of the activation that a random start, counted from 0, has."""

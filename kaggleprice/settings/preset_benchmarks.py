@@ -16,8 +16,9 @@ class Measured:
     """One preset on House Prices, with the default seed.
 
     Attributes:
-        networks: members in all folds.
-        fold_mean, oof: RMSE between logs, mean of folds and pooled out-of-fold.
+        networks: in all folds.
+        fold_mean: mean of folds, RMSE between logs.
+        oof: pooled out-of-fold, RMSE between logs.
         seconds: of the whole cross-validation.
     """
 

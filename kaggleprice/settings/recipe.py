@@ -1,38 +1,70 @@
-"""Recipes: how a table's columns become numbers. The registry and the settings, nothing heavy.
+"""Recipes: how a table's columns become numbers. The registries and the settings, nothing heavy.
 
+A new way to scale or to fill is an entry of `SCALES` or `IMPUTES`.
 `fitting` learns a recipe's state from rows, `fitted` holds it and applies it, `encoding` puts
 the states of several folds side by side for the batched engine.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt
 
-from kaggleprice.core.registry import look_up
 from kaggleprice.settings.declaration import STRICT, Names, Shown
 
-SCALES: dict[str, str] = {
-    "standard": "zero mean, unit variance",
-    "minmax": "from 0 to 1",
-    "robust": "median 0, interquartile range 1",
-    "quantile": "ranks, mapped to a normal distribution",
-    "none": "as it is",
+
+@dataclass(frozen=True)
+class Step:
+    """One way to do a step of a recipe for a numeric column.
+
+    Attributes:
+        help: what it does, in a few words.
+        learn: from the `Distribution` of a column's training rows to what the step needs.
+    """
+
+    help: str
+    learn: Callable[[Any], Any]
+
+
+def _robust(values: Any) -> tuple[float, float]:
+    """Median and interquartile range; half the range where that is 0 and the column is not.
+
+    The second rule is that of RealMLP's robust scaling (Holzmüller et al. 2024, section 3.1):
+    a column that is mostly one value would otherwise keep its raw, large values.
+    """
+    spread = values.quantile(0.75) - values.quantile(0.25)
+    return values.quantile(0.5), spread if spread > 0 else values.range / 2
+
+
+# Learned: the center and the scale, of values that are filled and clipped.
+SCALES: dict[str, Step] = {
+    "standard": Step("zero mean, unit variance", lambda values: (values.mean, values.deviation)),
+    "minmax": Step("from 0 to 1", lambda values: (values.lowest, values.range)),
+    "robust": Step("median 0, interquartile range 1", _robust),
+    # `FittedRecipe.quantiles` do it.
+    "quantile": Step("ranks, mapped to a normal distribution", lambda values: (0.0, 1.0)),
+    "none": Step("as it is", lambda values: (0.0, 1.0)),
 }
 
-IMPUTES: dict[str, str] = {
-    "mean": "the column's mean",
-    "median": "the column's median",
-    "most-frequent": "the column's most frequent value",
-    "constant": "0, before scaling",
-    "knn": "the mean of the 5 nearest rows, by the scaled numeric columns",
+# Learned: what stands for a missing value, from those observed.
+IMPUTES: dict[str, Step] = {
+    "mean": Step("the column's mean", lambda values: values.mean),
+    "median": Step("the column's median", lambda values: values.quantile(0.5)),
+    "most-frequent": Step("the column's most frequent value", lambda values: values.most_frequent),
+    "constant": Step("0, before scaling", lambda values: 0.0),
+    # `FittedRecipe.neighbours` decide it row by row.
+    "knn": Step(
+        "the mean of the 5 nearest rows, by the scaled numeric columns",
+        lambda values: float("nan"),
+    ),
 }
 
 SCOPES: dict[str, str] = {
     "fold": "each fold's training rows only: nothing is learned from validation or test rows",
-    "all": "all training and test rows together, as the book does: the score has seen features "
-    "of validation rows",
+    "all": "all training and test rows together, as the d2l.ai chapter does: the score has seen "
+    "features of validation rows",
 }
 
 
@@ -98,12 +130,3 @@ RECIPES: dict[str, Recipe] = {
 }
 
 DEFAULT_RECIPE = "standard"
-
-
-def get_recipe(name: str) -> Recipe:
-    """Return the recipe of this name.
-
-    Raises:
-        UnknownNameError: where there is none; the message lists the valid names.
-    """
-    return look_up(RECIPES, name, "recipe")

@@ -48,7 +48,7 @@ LOSSES: dict[str, Entry] = {
 
 TARGET_SCALES: dict[str, str] = {
     "standard": "zero mean and unit variance over the member's own training rows",
-    "none": "as it is (the book)",
+    "none": "as it is (the d2l.ai chapter)",
 }
 
 STOP_ON: dict[str, str] = {

@@ -118,10 +118,9 @@ class DeviceRows:
         return torch.addcmul(self._shift[members], x, self._scale[members])
 
 
-def pad_rows(rows: Sequence[NDArray[np.integer]], length: int | None = None) -> NDArray[np.int64]:
+def pad_rows(rows: Sequence[NDArray[np.integer]]) -> NDArray[np.int64]:
     """Stack index arrays of unequal length into (len(rows), longest), the rest filled with 0."""
-    longest = max((len(r) for r in rows), default=0) if length is None else length
-    padded = np.zeros((len(rows), longest), dtype=np.int64)
+    padded = np.zeros((len(rows), max(map(len, rows), default=0)), dtype=np.int64)
     for line, r in zip(padded, rows, strict=True):
         line[: len(r)] = r
     return padded

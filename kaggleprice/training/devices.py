@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import platform
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,22 +88,14 @@ def _glibc() -> ctypes.CDLL | None:
     return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
-DEVICE_NAMES = ("auto", "cpu", "cuda", "mps")
-
-
 def available_devices() -> list[str]:
     """Return the names of the devices that this machine has, the fastest first."""
     found = []
     if torch.cuda.is_available():
-        found.append("cuda")
+        found += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
         found.append("mps")
     return [*found, "cpu"]
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of this name, of a list the first; arguments as for `choose_devices`."""
-    return choose_devices(name)[0]
 
 
 def choose_devices(names: str) -> tuple[torch.device, ...]:
@@ -115,32 +108,22 @@ def choose_devices(names: str) -> tuple[torch.device, ...]:
     Raises:
         DeviceError: where this machine does not have one; the message says what there is.
     """
-    if names == "auto":
-        return (torch.device(available_devices()[0]),)
-    return tuple(_device(name.strip(), names) for name in names.split(","))
-
-
-def _device(name: str, names: str) -> torch.device:
-    if not name:
-        raise DeviceError(f"the name of a device is missing in {names!r}.")
-    where = "" if name == names else f" in {names!r}"
-    kind, colon, number = name.partition(":")
-    if name not in DEVICE_NAMES and not (kind == "cuda" and colon and number.isdecimal()):
-        raise DeviceError(
-            f"unknown device {name!r}{where}; there are: {', '.join(DEVICE_NAMES)}, and lists such "
-            "as cuda:0,cuda:1."
-        )
-    if name == "auto":
-        raise DeviceError(f"device 'auto' is no part of a list; found {names!r}.")
     found = available_devices()
-    count = torch.cuda.device_count() if kind == "cuda" and kind in found else 0
-    if kind not in found or (number and int(number) >= count):
-        if count:
-            found = [*(f"cuda:{i}" for i in range(count)), *found[1:]]
-        raise DeviceError(
-            f"device {name!r}{where} is not available here; there is: {', '.join(found)}."
-        )
-    return torch.device(name)
+    if names == "auto":
+        return (torch.device(found[0]),)
+    listed = [name.strip() for name in names.split(",")]
+    for name in listed:
+        where = "" if name == names else f" in {names!r}"
+        if not re.fullmatch(r"cpu|mps|cuda(:[0-9]+)?", name):
+            raise DeviceError(
+                f"unknown device {name!r}{where}; there are: auto, cpu, cuda, mps, and lists such "
+                "as cuda:0,cuda:1."
+            )
+        if name not in found:
+            raise DeviceError(
+                f"device {name!r}{where} is not available here; there is: {', '.join(found)}."
+            )
+    return tuple(map(torch.device, listed))
 
 
 def use_threads(threads: int | None) -> int:

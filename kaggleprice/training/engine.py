@@ -18,7 +18,7 @@ from torch import Tensor
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.settings.training import LOSSES, Member
 from kaggleprice.training.batches import Batch, DeviceRows, pad_rows, plan_epoch
-from kaggleprice.training.parameters import BestWeights, optimized
+from kaggleprice.training.parameters import BestWeights, MemberParameters
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
 from kaggleprice.training.task import TrainingResult, TrainingTask
 
@@ -110,11 +110,12 @@ class Engine:
         self.rows, self.network = task.rows_on(device), task.network().to(device)
         self.train_rows, self.stop_rows = self._split_rows(task)
         self._roles, self._fold = self._find_roles(task)
-        self.parameters = optimized(self.network, self.settings, [len(r) for r in self.train_rows])
+        counts = [len(rows) for rows in self.train_rows]
+        self.parameters = MemberParameters(self.network, self.settings, counts)
         self.scales = self._scale_targets()
         self.target = self._scaled(task.target, task.dtype).to(device)
         self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[self.settings.loss or "mse"].load()
-        self.batches = plan_epoch([len(r) for r in self.train_rows], self.settings.batch_size)
+        self.batches = plan_epoch(counts, self.settings.batch_size)
         self.noise = NoiseSource(
             self.base_seed,
             self.members,

@@ -1,22 +1,20 @@
-"""Executors: where and when independent jobs run: in sequence, in threads, in processes.
+"""Executors: where and when independent jobs run: in threads, or in a process per device.
 
 An executor has one method, `map`. Another way to run jobs, such as a cluster's, is one more class.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import pickle
 import re
 import signal
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from functools import cache, partial
+from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing import current_process
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -41,22 +39,19 @@ class HaltedError(Exception):
     """A job was ended because another one failed, or because of Ctrl-C."""
 
 
-def _ignore(_: Sequence[float]) -> None:
-    """Report nothing."""
-
-
+@dataclass(frozen=True)
 class Worker:
     """What runs a job.
 
     Attributes:
         device: where it computes.
         report: tells whoever called `map` something while the job runs.
+        halted: set where the job is to end.
     """
 
-    def __init__(
-        self, device: torch.device, report: Report = _ignore, halted: Event | None = None
-    ) -> None:
-        self.device, self.report, self._halted = device, report, halted
+    device: torch.device
+    report: Report
+    halted: Event = field(default_factory=Event)
 
     def check(self) -> None:
         """Return where the job may go on; called at every step.
@@ -64,12 +59,22 @@ class Worker:
         Raises:
             HaltedError: where it is to end.
         """
-        if self._halted is not None and self._halted.is_set():
+        if self.halted.is_set():
             raise HaltedError
 
 
+def _ignore(_: Sequence[float]) -> None:
+    """Report nothing."""
+
+
 class Executor(Protocol):
-    """Runs jobs that do not depend on each other."""
+    """Runs jobs that do not depend on each other.
+
+    Attributes:
+        workers: how many jobs run at once.
+    """
+
+    workers: int
 
     def map(
         self, function: Callable[[Worker, J], R], jobs: Sequence[J], report: Report = _ignore
@@ -87,22 +92,8 @@ class Executor(Protocol):
         """
 
 
-class InSequence:
-    """One job after another on one device, in the thread that asks."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-
-    def map(
-        self, function: Callable[[Worker, J], R], jobs: Sequence[J], report: Report = _ignore
-    ) -> list[R]:
-        """Run them; as in `Executor.map`."""
-        worker = Worker(self._device, report)
-        return [function(worker, job) for job in jobs]
-
-
 class Threads:
-    """Some jobs at once on the CPU, each in a thread of its own.
+    """One or several jobs at once on one device, each in a thread of its own.
 
     torch lets go of Python's lock while it computes. So what the threads of one operation cannot
     share (small products, what is done element by element, random numbers) is done for several
@@ -110,28 +101,27 @@ class Threads:
     makes, it makes none in that thread ever after.
     """
 
-    def __init__(self, workers: int, threads: int) -> None:
+    def __init__(self, device: torch.device, workers: int, threads: int) -> None:
         """Prepare; no thread is started yet.
 
         Args:
+            device: where all of them compute.
             workers: jobs at once.
             threads: how many of torch's threads each of them computes with.
         """
-        self._workers, self._threads = workers, threads
+        self._device, self.workers, self._threads = device, workers, threads
 
     def map(
         self, function: Callable[[Worker, J], R], jobs: Sequence[J], report: Report = _ignore
     ) -> list[R]:
         """Run them; as in `Executor.map`."""
-        before, halted, one = torch.get_num_threads(), Event(), Lock()
+        before, one = torch.get_num_threads(), Lock()
 
         def report_alone(message: Sequence[float]) -> None:
             with one:
                 report(message)
 
-        worker = Worker(torch.device("cpu"), report_alone, halted)
-
-        pools: list[ThreadPoolExecutor] = []
+        worker, pools = Worker(self._device, report_alone), list[ThreadPoolExecutor]()
 
         def start(_: int, job: J) -> Future[R]:
             pool = ThreadPoolExecutor(1, "kaggleprice group", _use_threads, (self._threads,))
@@ -139,9 +129,9 @@ class Threads:
             return pool.submit(function, worker, job)
 
         try:
-            return _keep_busy(range(self._workers), jobs, start)
+            return _keep_busy(self.workers, jobs, start)
         finally:
-            halted.set()
+            worker.halted.set()
             for pool in pools:
                 pool.shutdown()
             torch.set_num_threads(before)
@@ -154,7 +144,7 @@ def _use_threads(count: int) -> None:
 
 
 def _keep_busy(
-    slots: Sequence[int],
+    slots: int,
     jobs: Sequence[J],
     start: Callable[[int, J], Future[R]],
     on_beat: Callable[[], None] = lambda: None,
@@ -162,18 +152,17 @@ def _keep_busy(
     """Run each job in the next slot that is free; return the results in order.
 
     Args:
-        slots: their numbers; each takes one job at a time.
+        slots: how many there are; each takes one job at a time.
         jobs: in the order in which they begin.
-        start: begins a job in a slot.
+        start: begins a job in a slot, counted from 0.
         on_beat: called several times a second, and after the last job.
     """
-    free, running, started = list(slots), dict[Future[R], int](), list[Future[R]]()
+    free, running, started = list(range(slots)), dict[Future[R], int](), list[Future[R]]()
     while len(started) < len(jobs) or running:
         while free and len(started) < len(jobs):
             slot = free.pop(0)
-            future = start(slot, jobs[len(started)])
-            started.append(future)
-            running[future] = slot
+            started.append(start(slot, jobs[len(started)]))
+            running[started[-1]] = slot
         done, _ = wait(running, _BEAT, FIRST_COMPLETED)
         on_beat()
         for future in done:
@@ -198,7 +187,7 @@ class Processes:
             devices: one or more; one may be named twice.
             threads: how many CPU threads each process computes with.
         """
-        self._devices, self._threads = devices, threads
+        self._devices, self.workers, self._threads = devices, len(devices), threads
 
     def map(
         self, function: Callable[[Worker, J], R], jobs: Sequence[J], report: Report = _ignore
@@ -209,39 +198,34 @@ class Processes:
                 "several devices take a process each, and a daemonic process, such as a worker of "
                 "a pool, may start none; name one device."
             )
+        # Whoever has one device needs none of this.
+        from joblib.externals.loky import ProcessPoolExecutor
+        from joblib.externals.loky.backend import get_context
+
         with ExitStack() as stack:
-            name = stack.enter_context(tempfile.TemporaryDirectory(prefix="kaggleprice-"))
-            folder = Path(name)
-            store(function, folder)
-            pools = [stack.enter_context(self._process(device)) for device in self._devices]
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kaggleprice-"))
+            file = store(function, Path(folder))
+            reports, pools = get_context("loky").SimpleQueue(), list[Any]()
+            for device in self._devices:
+                given = (os.getpid(), self._threads, device, reports)
+                pools.append(ProcessPoolExecutor(1, initializer=_begin, initargs=given))
+                stack.callback(pools[-1].shutdown, kill_workers=True)
 
             def start(slot: int, job: J) -> Future[R]:
                 with _interrupts_held():
-                    future: Future[R] = pools[slot].submit(
-                        _run, folder, self._devices[slot], slot, job
-                    )
+                    future: Future[R] = pools[slot].submit(_run, file, job)
                 return future
 
-            reports = _Reports(folder, len(pools), report)
+            def pass_on() -> None:
+                while not reports.empty():
+                    report(reports.get())
+
             try:
-                return _keep_busy(range(len(pools)), jobs, start, reports.read)
+                return _keep_busy(self.workers, jobs, start, pass_on)
             except Exception as error:
                 if type(error).__name__ != "TerminatedWorkerError":
                     raise
                 raise self._death(error) from None
-
-    @contextmanager
-    def _process(self, device: torch.device) -> Iterator[Any]:
-        # Whoever has one device needs none of this.
-        from joblib.externals.loky import ProcessPoolExecutor
-
-        pool = ProcessPoolExecutor(
-            1, initializer=_begin, initargs=(os.getpid(), self._threads, device)
-        )
-        try:
-            yield pool
-        finally:
-            pool.shutdown(kill_workers=True)
 
     def _death(self, error: Exception) -> RunError:
         found = re.search(r"\{(.*)\}", str(error))
@@ -266,71 +250,43 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_FUNCTION = "function"
-
-
-def store(function: Callable[[Worker, J], R], folder: Path) -> None:
+def store(function: Callable[[Worker, J], R], folder: Path) -> Path:
     """Write a function, with the arrays that it holds, into a folder that only this user can read.
 
     Raises:
         RunError: where there is no room for it.
     """
     try:
-        joblib.dump(function, folder / _FUNCTION)
+        joblib.dump(function, folder / "function")
     except OSError as error:
         raise RunError(
             f"cannot hand the rows to the processes of several devices through {folder}: "
             f"{error.strerror or error}; set TMPDIR to a folder with room."
         ) from None
+    return folder / "function"
 
 
 @cache
-def fetch(folder: Path) -> Callable[[Worker, Any], Any]:
+def _fetch(file: Path) -> Callable[[Worker, Any], Any]:
     """Read what `store` wrote; arrays are mapped, and what is written to them stays one's own."""
     # Elsewhere a file that is mapped cannot be removed.
     mode = "c" if os.name == "posix" else None
-    function: Callable[[Worker, Any], Any] = joblib.load(folder / _FUNCTION, mmap_mode=mode)
+    function: Callable[[Worker, Any], Any] = joblib.load(file, mmap_mode=mode)
     return function
 
 
-class _Reports:
-    """What processes report, a line of JSON each, in a file per process."""
-
-    def __init__(self, folder: Path, processes: int, report: Report) -> None:
-        self._files = [_report_file(folder, slot) for slot in range(processes)]
-        self._read, self._report = [0] * processes, report
-
-    def read(self) -> None:
-        """Pass on what is new."""
-        for slot, file in enumerate(self._files):
-            if not file.exists():
-                continue
-            with file.open("rb") as opened:
-                opened.seek(self._read[slot])
-                for line in opened:
-                    # The end of a line may not be there yet.
-                    if not line.endswith(b"\n"):
-                        break
-                    self._read[slot] += len(line)
-                    self._report(json.loads(line))
+# What a process of a device is, from its beginning on.
+_own: list[Worker] = []
 
 
-def _report_file(folder: Path, slot: int) -> Path:
-    return folder / f"reports-{slot}"
-
-
-def _append(file: Path, message: Sequence[float]) -> None:
-    with file.open("ab") as opened:
-        opened.write(json.dumps(message).encode() + b"\n")
-
-
-def _begin(parent: int, threads: int, device: torch.device) -> None:
+def _begin(parent: int, threads: int, device: torch.device, reports: Any) -> None:
     """Make a new process the worker of a device."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     torch.set_num_threads(threads)
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
+    _own[:] = [Worker(device, reports.put)]
 
 
 def _end_with_parent(parent: int) -> None:
@@ -340,22 +296,7 @@ def _end_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _run(folder: Path, device: torch.device, slot: int, job: Any) -> Any:
+def _run(file: Path, job: Any) -> Any:
     """Run a job in the process of a device."""
-    worker = Worker(device, partial(_append, _report_file(folder, slot)))
-    try:
-        with freed_memory_kept():
-            return fetch(folder)(worker, job)
-    except Exception as error:
-        raise picklable_error(error) from None
-
-
-def picklable_error(error: Exception) -> Exception:
-    """Return an error that survives the way to the parent, with where it happened."""
-    where = "".join(traceback.format_exception(error))
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - written a moment ago
-    except Exception:
-        error = RuntimeError(str(error))
-    error.add_note(f"In the process of a device:\n{where}")
-    return error
+    with freed_memory_kept():
+        return _fetch(file)(_own[0], job)

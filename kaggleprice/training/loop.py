@@ -14,8 +14,6 @@ from kaggleprice.core.errors import DivergenceError
 from kaggleprice.training.engine import Engine
 from kaggleprice.training.task import HistoryLine, TrainingResult, TrainingTask
 
-_EPOCH, _HISTORY = "epoch", "history"
-
 
 @dataclass(frozen=True)
 class Group:
@@ -36,21 +34,6 @@ class Group:
         return slice(self.first, self.first + self.count)
 
 
-@dataclass(frozen=True)
-class EpochResult:
-    """What an epoch left.
-
-    Attributes:
-        epoch: counted from 1.
-        active: how many members are still training.
-        lines: the history of this epoch, where it is recorded.
-    """
-
-    epoch: int
-    active: int
-    lines: Sequence[HistoryLine] = ()
-
-
 class Callback:
     """What a loop calls; these do nothing. What a method raises ends the training.
 
@@ -61,7 +44,7 @@ class Callback:
     def on_train_begin(self, loop: TrainingLoop) -> None:
         """Do something before the first epoch, such as `loop.load_state_dict`."""
 
-    def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
+    def on_epoch_end(self, loop: TrainingLoop) -> None:
         """Do something after each epoch, such as `loop.stop`."""
 
     def on_train_end(self, loop: TrainingLoop) -> None:
@@ -86,7 +69,7 @@ class TimeLimit(Callback):
         self._epoch_at, self._slowest = monotonic(), 0.0
         self._own = self._epoch_at + (self.deadline - self._epoch_at) / loop.group.queue
 
-    def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
+    def on_epoch_end(self, loop: TrainingLoop) -> None:
         """Stop where another epoch, as long as the slowest, would not fit."""
         now = monotonic()
         self._slowest, self._epoch_at = max(self._slowest, now - self._epoch_at), now
@@ -129,37 +112,33 @@ class TrainingLoop:
             callback.on_train_begin(self)
         resumed_from = self.epoch or None
         while self.epoch < last and self.engine.active and not self._stopped:
-            result = self.train_epoch()
+            self.train_epoch()
             for callback in callbacks:
-                callback.on_epoch_end(self, result)
+                callback.on_epoch_end(self)
         unfinished = self.epoch < last and self.engine.active > 0
         if not self.history or self.history[-1].epoch != self.epoch:
-            self.history += self._record()
+            self._record()
         for callback in callbacks:
             callback.on_train_end(self)
         epochs = self.engine.restore_best(self.epoch)
         self._refuse(self.engine.unlearned(), f"by epoch {self.epoch}")
-        cut_at = self.epoch if unfinished else None
         return replace(
             self.engine.scales,
             epochs=epochs,
             history=self.history,
-            cut_at=cut_at,
             resumed_from=resumed_from,
             groups=(self.group.count,),
-            groups_cut_at=(cut_at,),
+            groups_cut_at=(self.epoch if unfinished else None,),
         )
 
-    def train_epoch(self) -> EpochResult:
+    def train_epoch(self) -> None:
         """Take one pass over every member's rows, and look at early stopping."""
         self.epoch += 1
         losses = self.engine.train_epoch(self.epoch)
         self._refuse(np.flatnonzero(~np.isfinite(losses)).tolist(), f"in epoch {self.epoch}")
         self.engine.watch(self.epoch)
-        recorded = self.epoch in self.task.settings.training.recorded_epochs
-        lines = self._record() if recorded else []
-        self.history += lines
-        return EpochResult(self.epoch, self.engine.active, lines)
+        if self.epoch in self.task.settings.training.recorded_epochs:
+            self._record()
 
     def stop(self) -> None:
         """Train no further epoch."""
@@ -169,11 +148,8 @@ class TrainingLoop:
         """Return all that later epochs, and the result, depend on."""
         lines = [astuple(line) for line in self.history]
         history = torch.tensor(lines, dtype=torch.float64).reshape(-1, 4)
-        return {
-            _EPOCH: torch.tensor(self.epoch),
-            _HISTORY: history,
-            **self.engine.state_dict(),
-        }
+        own = {"epoch": torch.tensor(self.epoch), "history": history}
+        return own | self.engine.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Tensor], first: int = 0) -> None:
         """Take up what `state_dict` returned, of this group or of a larger one.
@@ -184,18 +160,18 @@ class TrainingLoop:
         """
         span = slice(first, first + self.group.count)
         tensors = dict(state)
-        self.epoch = int(tensors.pop(_EPOCH))
+        self.epoch = int(tensors.pop("epoch"))
         self.history = [
             HistoryLine(int(member) - first, int(epoch), train, validation)
-            for member, epoch, train, validation in tensors.pop(_HISTORY).tolist()
+            for member, epoch, train, validation in tensors.pop("history").tolist()
             if span.start <= member < span.stop
         ]
         self.engine.load_state_dict({name: value[span] for name, value in tensors.items()})
 
-    def _record(self) -> list[HistoryLine]:
-        """Return the history of the epoch that is finished, by member."""
+    def _record(self) -> None:
+        """Add the errors after the epoch that is finished to the history, by member."""
         errors = zip(*self.engine.errors().tolist(), strict=True)
-        return [HistoryLine(m, self.epoch, *pair) for m, pair in enumerate(errors)]
+        self.history += [HistoryLine(m, self.epoch, *pair) for m, pair in enumerate(errors)]
 
     def _refuse(self, diverged: Sequence[int], when: str) -> None:
         if not diverged:

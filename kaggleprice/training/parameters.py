@@ -1,8 +1,8 @@
-"""Members' parameters: as the optimizer sees them, one by one, and as they were at their best."""
+"""Members' parameters: as the optimizer sees them, and as they were at their best."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,15 +12,20 @@ from torch import Tensor
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.settings.training import OPTIMIZERS, SCHEDULES, TrainingSettings
 
-# What optimizers keep once per parameter, not once per value of it.
-_COUNT = "step"
-
 
 class MemberParameters:
-    """The parameters of members that always step together, as the optimizer sees them: whole.
+    """Members' parameters as the optimizer sees them: whole, or each member's slice of them.
 
-    What is done to a value depends on no other value, in every optimizer of `OPTIMIZERS`, so one
-    call for all members does what a call for each would.
+    Whole where every member takes every step: what is done to a value depends on no other value,
+    in every optimizer of `OPTIMIZERS`, so one call for all members does what a call for each would.
+
+    In slices where a member may run out of rows earlier, or stop. To the optimizer a slice is a
+    parameter of its own, with its own state and step count, and takes a step only where it has a
+    gradient. Gradients live in buffers that are zeroed, not replaced, so that a slice of a gradient
+    is made once.
+
+    Attributes:
+        whole: which of both it is.
     """
 
     def __init__(
@@ -36,15 +41,21 @@ class MemberParameters:
         self._settings, self._members = settings, len(counts)
         self._parameters = dict(network.named_parameters())
         self._decayed = set(network.decayed_parameters())
+        self._frozen: set[int] = set()
         # Members with the same number of steps in an epoch share a learning rate throughout.
         steps = [-(-count // settings.batch_size) for count in counts]
+        self.whole = settings.patience is None and len(set(steps)) == 1
         groups: dict[tuple[int, bool], list[Tensor]] = {}
-        # What the optimizer gets of each parameter: all of it, or one part per member.
-        self._given: dict[str, list[Tensor]] = {}
+        # What the optimizer gets of each parameter.
+        self._parts: dict[str, list[Tensor]] = {}
         for name, parameter in self._parameters.items():
-            for length, part in self._parts(name, parameter, steps):
+            self._parts[name] = [parameter] if self.whole else [*parameter.detach()]
+            for length, part in zip(steps, self._parts[name], strict=not self.whole):
                 groups.setdefault((length, name in self._decayed), []).append(part)
-                self._given.setdefault(name, []).append(part)
+            if not self.whole:
+                parameter.grad = torch.zeros_like(parameter)
+        if not self.whole:
+            self._attach(range(self._members))
         self._optimizer = OPTIMIZERS[settings.optimizer].load()(
             [
                 {"params": parts, "weight_decay": settings.weight_decay * decays, "steps": length}
@@ -54,30 +65,30 @@ class MemberParameters:
         )
         self._schedule: Callable[[float], float] = SCHEDULES[settings.schedule].load()
 
-    def _parts(
-        self, name: str, parameter: Tensor, steps: Sequence[int]
-    ) -> Iterable[tuple[int, Tensor]]:
-        """Return what the optimizer gets of a parameter, each with its steps per epoch."""
-        return [(steps[0], parameter)]
-
     def set_rates(self, epoch: int, step: int, settings: TrainingSettings) -> None:
         """Set the learning rates of a step (both counted from 0): each by its own epoch length."""
         for group in self._optimizer.param_groups:
             done = (epoch + min(step, group["steps"]) / group["steps"]) / settings.epochs
             group["lr"] = settings.lr * self._schedule(done)
 
-    def step(self, loss: Tensor, idle: Sequence[int]) -> None:
+    def step(self, loss: Tensor, idle: Collection[int]) -> None:
         """Go one step down the gradient of the members' summed loss.
 
         Args:
             loss: of all members.
             idle: members without a row in this step.
         """
-        # Gradients that are not there yet are written, not added to zeros.
-        self._optimizer.zero_grad(set_to_none=True)
+        if self.whole:
+            # Gradients that are not there yet are written, not added to zeros.
+            self._optimizer.zero_grad(set_to_none=True)
+        else:
+            torch._foreach_zero_(self._gradients())
         loss.backward()  # type: ignore[no-untyped-call]
         self._regularize()
+        skipped = [member for member in idle if member not in self._frozen]
+        self._detach(skipped)
         self._optimizer.step()
+        self._attach(skipped)
 
     @torch.no_grad()
     def _regularize(self) -> None:
@@ -90,12 +101,30 @@ class MemberParameters:
 
     def _clip(self, bound: float) -> None:
         """Scale each member's whole gradient to a norm of at most `bound`."""
-        gradients = [_gradient(parameter) for parameter in self._parameters.values()]
+        gradients = self._gradients()
         squares = [gradient.flatten(1).square().sum(dim=1) for gradient in gradients]
         norm = torch.stack(squares).sum(dim=0).sqrt()
         factor = (bound / (norm + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(factor.view(-1, *[1] * (gradient.dim() - 1)))
+
+    def _gradients(self) -> list[Tensor]:
+        return [_gradient(parameter) for parameter in self._parameters.values()]
+
+    def freeze(self, members: NDArray[np.int64]) -> None:
+        """Let these members, whose parameters are in slices, take no further step."""
+        self._detach(members)
+        self._frozen.update(members.tolist())
+
+    def _detach(self, members: Collection[int] | NDArray[np.int64]) -> None:
+        for member in members:
+            for parts in self._parts.values():
+                parts[member].grad = None
+
+    def _attach(self, members: Collection[int]) -> None:
+        for member in members:
+            for name, parts in self._parts.items():
+                parts[member].grad = _gradient(self._parameters[name])[member]
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the optimizer's state by name, `optimizer.QUANTITY.PARAMETER`; members first.
@@ -103,12 +132,16 @@ class MemberParameters:
         It is the same whether parameters are optimized whole or in slices.
         """
         state: dict[str, Tensor] = {}
-        for name, given in self._given.items():
-            kept = [self._optimizer.state[part] for part in given]
+        for name, parts in self._parts.items():
+            kept = [self._optimizer.state[part] for part in parts]
             for quantity, value in kept[0].items():
-                if isinstance(value, Tensor):
-                    values = [own[quantity] for own in kept]
-                    state[f"optimizer.{quantity}.{name}"] = self._of_members(values)
+                if not isinstance(value, Tensor):
+                    continue
+                if not self.whole:
+                    value = torch.stack([own[quantity] for own in kept])
+                elif not value.dim():  # A count of steps is kept once per parameter.
+                    value = value.repeat(self._members)
+                state[f"optimizer.{quantity}.{name}"] = value
         return state
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
@@ -117,103 +150,17 @@ class MemberParameters:
         for key, value in tensors.items():
             kind, _, rest = key.partition(".")
             quantity, _, name = rest.partition(".")
-            if kind == "optimizer" and name in self._given:
-                given = self._given[name]
-                values = self._to_given(value, counts=quantity == _COUNT)
-                for part, own in zip(given, values, strict=True):
-                    loaded.setdefault(id(part), {})[quantity] = own
+            if kind == "optimizer" and name in self._parts:
+                whole = value[0] if quantity == "step" else value
+                # Copies: an optimizer keeps and changes what it is given.
+                for part, own in zip(
+                    self._parts[name], [whole] if self.whole else value, strict=True
+                ):
+                    loaded.setdefault(id(part), {})[quantity] = own.clone()
         parts = [part for group in self._optimizer.param_groups for part in group["params"]]
         state = {i: loaded[id(part)] for i, part in enumerate(parts) if id(part) in loaded}
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-    def _of_members(self, values: Sequence[Tensor]) -> Tensor:
-        """Return the optimizer's values of a parameter as one, members first."""
-        (value,) = values
-        return value if value.dim() else value.repeat(self._members)
-
-    def _to_given(self, value: Tensor, *, counts: bool) -> Sequence[Tensor]:
-        """Undo `_of_members`."""
-        return [value[0].clone() if counts else value]
-
-    def freeze(self, members: Sequence[int] | NDArray[np.int64]) -> None:
-        """Let these members take no further step: not these, which always step together."""
-        if len(members):
-            raise NotImplementedError("members that step together are not frozen one by one")
-
-
-class SlicedParameters(MemberParameters):
-    """Those of members that step by themselves: each member's slice of every parameter.
-
-    To the optimizer a slice is a parameter of its own, with its own state and step count, so a
-    member that has no rows in a step, or has stopped, takes none. Gradients live in buffers that
-    are zeroed, not replaced, so that a slice of a gradient is made once.
-    """
-
-    def __init__(
-        self, network: MemberNetwork, settings: TrainingSettings, counts: Sequence[int]
-    ) -> None:
-        """Make the optimizer; arguments as in `MemberParameters`."""
-        self._slices: list[list[tuple[Tensor, Tensor]]] = [[] for _ in counts]
-        self._gradients: list[Tensor] = []
-        self._frozen: set[int] = set()
-        super().__init__(network, settings, counts)
-
-    def _parts(
-        self, name: str, parameter: Tensor, steps: Sequence[int]
-    ) -> Iterable[tuple[int, Tensor]]:
-        parameter.grad = torch.zeros_like(parameter)
-        self._gradients.append(parameter.grad)
-        for member, length in enumerate(steps):
-            part, gradient = parameter.detach()[member], parameter.grad[member]
-            part.grad = gradient
-            self._slices[member].append((part, gradient))
-            yield length, part
-
-    def step(self, loss: Tensor, idle: Sequence[int]) -> None:
-        """Go one step down the gradient; arguments as in `MemberParameters.step`."""
-        torch._foreach_zero_(self._gradients)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._regularize()
-        skipped = [m for m in idle if m not in self._frozen]
-        self._detach(skipped)
-        self._optimizer.step()
-        self._attach(skipped)
-
-    def freeze(self, members: Sequence[int] | NDArray[np.int64]) -> None:
-        """Let these members take no further step."""
-        self._detach(members)
-        self._frozen.update(int(m) for m in members)
-
-    def _of_members(self, values: Sequence[Tensor]) -> Tensor:
-        return torch.stack(list(values))
-
-    def _to_given(self, value: Tensor, *, counts: bool) -> Sequence[Tensor]:
-        # Copies: an optimizer keeps and changes what it is given.
-        return [part.clone() for part in value]
-
-    def _detach(self, members: Sequence[int] | NDArray[np.int64]) -> None:
-        for m in members:
-            for part, _ in self._slices[m]:
-                part.grad = None
-
-    def _attach(self, members: Sequence[int]) -> None:
-        for m in members:
-            for part, gradient in self._slices[m]:
-                part.grad = gradient
-
-
-def optimized(
-    network: MemberNetwork, settings: TrainingSettings, counts: Sequence[int]
-) -> MemberParameters:
-    """Return a network's parameters as the optimizer sees them; arguments as `MemberParameters`.
-
-    Whole where every member takes every step; in slices where one may run out of rows earlier, or
-    stop.
-    """
-    lengths = {-(-count // settings.batch_size) for count in counts}
-    together = settings.patience is None and len(lengths) == 1
-    return (MemberParameters if together else SlicedParameters)(network, settings, counts)
 
 
 def _gradient(parameter: Tensor) -> Tensor:

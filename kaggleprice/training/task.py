@@ -91,19 +91,22 @@ class TrainingResult:
             center is the transformed target.
         epochs: shape (M,), the epoch (counted from 1) whose weights each member has.
         history: by epoch, then member.
-        cut_at: the epoch after which training was ended early, as by a time limit; of several
-            groups the smallest such epoch; None where none was.
         resumed_from: the epoch after which a kept state was taken up; of several groups the
             smallest such epoch; None where all began at the beginning.
         groups: how many members were trained at once, group by group; empty where nobody knows.
-        groups_cut_at: `cut_at` of each group.
+        groups_cut_at: the epoch after which each group's training was ended early, as by a time
+            limit; None where it was not.
     """
 
     target_center: NDArray[np.float64]
     target_scale: NDArray[np.float64]
     epochs: NDArray[np.int64]
     history: list[HistoryLine] = field(default_factory=list)
-    cut_at: int | None = None
     resumed_from: int | None = None
     groups: tuple[int, ...] = ()
     groups_cut_at: tuple[int | None, ...] = ()
+
+    @property
+    def cut_at(self) -> int | None:
+        """The epoch after which the first of the groups was ended early; None where none was."""
+        return min((epoch for epoch in self.groups_cut_at if epoch is not None), default=None)

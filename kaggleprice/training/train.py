@@ -6,11 +6,12 @@ groups may be fitted anywhere and in any order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,10 +22,11 @@ from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.training.devices import freed_memory_kept, lacks_memory, place_network, release
 from kaggleprice.training.engine import Engine
-from kaggleprice.training.executors import Executor, InSequence, Processes, Report, Threads, Worker
-from kaggleprice.training.loop import Callback, EpochResult, Group, TrainingLoop
+from kaggleprice.training.executors import Executor, Processes, Report, Threads, Worker
+from kaggleprice.training.loop import Callback, Group, TrainingLoop
 from kaggleprice.training.task import HistoryLine, TrainingResult, TrainingTask
 
+T = TypeVar("T")
 # By name, each of shape (M, ...): a network's state.
 Weights = dict[str, NDArray[np.generic]]
 
@@ -38,21 +40,21 @@ _THREAD_OPERATIONS = 1e8
 
 
 def fit(
-    task: TrainingTask, group: Group, worker: Worker, callbacks: Sequence[Callback] = ()
+    task: TrainingTask, callbacks: Sequence[Callback], worker: Worker, group: Group
 ) -> tuple[Weights, TrainingResult]:
     """Train one group of members on a worker's device; return their weights and the rest.
 
     Args:
         task: of all members.
-        group: which of them to train.
+        callbacks: called between epochs; each is copied for the group.
         worker: where.
-        callbacks: called between epochs.
+        group: which of the members to train.
 
     Raises:
         DivergenceError: where members leave the finite numbers.
     """
     loop = TrainingLoop(task.of(group.span), group, worker.device, worker.check)
-    result = loop.run([*callbacks, _Reporter(worker.report)])
+    result = loop.run([*map(copy, callbacks), _Reporter(worker.report)])
     state = loop.engine.network.state_dict()
     return {name: value.detach().cpu().numpy() for name, value in state.items()}, result
 
@@ -97,9 +99,9 @@ def train(
     place_network(network, devices[0], progress)
     recorded = task.settings.training.recorded_epochs
     result = _join({group: result for group, (_, result) in fitted.items()}, recorded)
-    cuts = sorted({epoch for epoch in result.groups_cut_at if epoch is not None})
-    if cuts:
-        where = f"{cuts[0]}" if len(cuts) == 1 else f"{cuts[0]} to {cuts[-1]}"
+    if result.cut_at is not None:
+        last = max(epoch for epoch in result.groups_cut_at if epoch is not None)
+        where = f"{last}" if last == result.cut_at else f"{result.cut_at} to {last}"
         progress.notice(f"time is up after epoch {where}: training ends here")
     return network, result
 
@@ -140,11 +142,14 @@ def _fit_all(
     """Fit all groups, halving those that do not fit into memory; return them in order."""
     fitted, waiting, alone = dict[Group, tuple[Weights, TrainingResult]](), list(groups), False
     while waiting:
-        executor, workers = _choose_executor(task, waiting, devices, alone=alone)
+        executor = _choose_executor(task, waiting, devices, alone=alone)
         if isinstance(executor, Processes):
-            report.progress.advance("preparing", 0, None, f"{workers} processes")
-        jobs = [replace(g, queue=-(-(len(waiting) - i) // workers)) for i, g in enumerate(waiting)]
-        found = executor.map(partial(_fit_if_it_fits, task, callbacks), jobs, report)
+            report.progress.advance("preparing", 0, None, f"{executor.workers} processes")
+        jobs = [
+            replace(group, queue=-(-(len(waiting) - i) // executor.workers))
+            for i, group in enumerate(waiting)
+        ]
+        found = executor.map(partial(_if_it_fits, partial(fit, task, callbacks)), jobs, report)
         fitted |= {g: one for g, one in zip(waiting, found, strict=True) if one is not None}
         lacking = [g for g, one in zip(waiting, found, strict=True) if one is None]
         waiting = _halve(lacking, devices, report.progress) if lacking else []
@@ -155,8 +160,8 @@ def _fit_all(
 
 def _choose_executor(
     task: TrainingTask, groups: Sequence[Group], devices: Sequence[torch.device], *, alone: bool
-) -> tuple[Executor, int]:
-    """Return where to run groups, and how many run there at once.
+) -> Executor:
+    """Return where to run groups.
 
     Args:
         task: of all members.
@@ -167,21 +172,19 @@ def _choose_executor(
     threads, workers = torch.get_num_threads(), min(len(devices), len(groups))
     cpu = all(device.type == "cpu" for device in devices)
     if workers > 1 and not (cpu and alone):
-        return Processes(devices[:workers], max(1, threads // workers)), workers
+        return Processes(devices[:workers], max(1, threads // workers))
     if not cpu:
-        return InSequence(devices[0]), 1
+        return Threads(devices[0], 1, threads)
     workers = 1 if alone else min(threads, len(groups))
     operations = task.step_operations() * max(group.count for group in groups)
     useful = 1 + int(operations // _THREAD_OPERATIONS)
-    return Threads(workers, max(1, min(threads // workers, useful))), workers
+    return Threads(devices[0], workers, max(1, min(threads // workers, useful)))
 
 
-def _fit_if_it_fits(
-    task: TrainingTask, callbacks: Sequence[Callback], worker: Worker, group: Group
-) -> tuple[Weights, TrainingResult] | None:
-    """Return what `fit` does; None where memory runs out."""
+def _if_it_fits(do: Callable[[Worker, Group], T], worker: Worker, group: Group) -> T | None:
+    """Return what is done with a group; None where memory runs out."""
     try:
-        return fit(task, group, worker, [copy(callback) for callback in callbacks])
+        return do(worker, group)
     except Exception as error:
         if not lacks_memory(error):
             raise
@@ -231,8 +234,7 @@ def _join(results: dict[Group, TrainingResult], recorded: Sequence[int]) -> Trai
         target_center=np.concatenate([result.target_center for result in found]),
         target_scale=np.concatenate([result.target_scale for result in found]),
         epochs=np.concatenate([result.epochs for result in found]),
-        history=sorted(history, key=_by_epoch),
-        cut_at=min((r.cut_at for r in found if r.cut_at is not None), default=None),
+        history=sorted(history, key=lambda line: (line.epoch, line.member)),
         resumed_from=min(
             (r.resumed_from for r in found if r.resumed_from is not None), default=None
         ),
@@ -254,10 +256,6 @@ def _history_until(
     return before + [replace(line, epoch=epoch) for epoch in later for line in resting]
 
 
-def _by_epoch(line: HistoryLine) -> tuple[int, int]:
-    return line.epoch, line.member
-
-
 class _Reporter(Callback):
     """Reports first member, members, epoch, mean validation RMSE (NaN where there is none)."""
 
@@ -265,12 +263,9 @@ class _Reporter(Callback):
         self._report = report
 
     def on_train_begin(self, loop: TrainingLoop) -> None:
-        self._tell(loop)
+        self.on_epoch_end(loop)
 
-    def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
-        self._tell(loop)
-
-    def _tell(self, loop: TrainingLoop) -> None:
+    def on_epoch_end(self, loop: TrainingLoop) -> None:
         last = loop.history[-loop.group.count :]
         rmse = np.mean([line.validation for line in last]) if last else np.nan
         self._report((loop.group.first, loop.group.count, loop.epoch, float(rmse)))
@@ -307,28 +302,17 @@ def time_step(
     It is measured in this process, with the groups that would be trained first.
     """
     groups = make_groups(task, devices[0], group_size)
+    cpu = all(device.type == "cpu" for device in devices)
     while True:
-        if all(device.type == "cpu" for device in devices):
-            executor, workers = _choose_executor(task, groups, devices[:1], alone=False)
-            first = groups[:workers]
-        else:
-            executor, workers, first = InSequence(devices[0]), len(devices), groups[:1]
+        executor = _choose_executor(task, groups, devices[:1], alone=False)
+        first = groups[: executor.workers]
         with freed_memory_kept():
-            found = executor.map(partial(_time_if_it_fits, task, seconds), first)
+            found = executor.map(partial(_if_it_fits, partial(_time, task, seconds)), first)
         times = [took for took in found if took is not None]
         if len(times) == len(first):
-            return max(times) * -(-len(groups) // workers)
+            return max(times) * -(-len(groups) // (len(first) if cpu else len(devices)))
         groups = _halve(groups, devices, SILENT)
 
 
-def _time_if_it_fits(
-    task: TrainingTask, seconds: float, worker: Worker, group: Group
-) -> float | None:
-    """Return the time of a group's step; None where memory runs out."""
-    try:
-        return Engine(task.of(group.span), worker.device, worker.check).time_step(seconds)
-    except Exception as error:
-        if not lacks_memory(error):
-            raise
-    release(worker.device)
-    return None
+def _time(task: TrainingTask, seconds: float, worker: Worker, group: Group) -> float:
+    return Engine(task.of(group.span), worker.device, worker.check).time_step(seconds)

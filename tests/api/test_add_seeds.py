@@ -13,7 +13,7 @@ import pytest
 from safetensors.torch import load_file
 from small import write_small
 
-from kaggleprice.api import add_seeds, workflow
+from kaggleprice.api import workflow
 from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.core.errors import DataError, OutputError, UnknownNameError, UsageError
 from kaggleprice.runs.run import Run
@@ -49,7 +49,7 @@ class Place:
         return workflow.cross_validate(self.source, settings, self.runtime, name=name)[0]
 
     def extend(self, name: str, count: int) -> Run:
-        return add_seeds.add_seeds(self.source, self.runtime, name, count)[0]
+        return workflow.add_seeds(self.source, self.runtime, name, count)[0]
 
     @property
     def part(self) -> Run:

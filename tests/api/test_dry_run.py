@@ -16,10 +16,7 @@ from kaggleprice.api import workflow
 from kaggleprice.api.dry_run import Plan, plan, plan_prediction
 from kaggleprice.api.workflow import PredictRequest
 from kaggleprice.cli.views.plan import (
-    plan_document,
     plan_view,
-    prediction_plan_document,
-    prediction_plan_view,
 )
 from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
 from kaggleprice.competitions.data import DatasetRef
@@ -70,7 +67,7 @@ def test_the_plan_is_what_is_then_done(place: Place) -> None:
     planned = place.plan()
     assert files(place.folder) == before
     run = place.train()
-    assert planned.folder == run.path
+    assert planned.path == run.path
     work = planned.workload
     assert work is not None
     assert (work.rows, work.test_rows, work.columns) == (ROWS, TEST_ROWS, 2)
@@ -123,7 +120,7 @@ def test_what_is_not_there_is_not_fetched(tmp_path: Path) -> None:
     assert planned.fetched == [folder / "train.csv", folder / "test.csv"]
     assert planned.workload is None
     assert list(tmp_path.iterdir()) == []
-    assert "fetch" in shown(plan_view(plan_document(planned)))
+    assert "fetch" in shown(plan_view(planned))
 
 
 def test_what_would_fail_fails(place: Place) -> None:
@@ -146,7 +143,7 @@ def test_a_checkpoint_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> 
     planned = place.plan()
     assert planned.resumes is not None
     assert planned.resumes.is_dir()
-    assert "resume" in shown(plan_view(plan_document(planned)))
+    assert "resume" in shown(plan_view(planned))
     assert place.plan(lr=0.02).resumes is None
 
 
@@ -157,54 +154,17 @@ def test_a_time_limit_bounds_the_estimate(place: Place) -> None:
     assert limited.workload.seconds == 7
 
 
-def test_view_and_document(place: Place) -> None:
-    planned = place.plan(base_models=("ridge",))
-    text = shown(plan_view(plan_document(planned)))
-    assert "24 rows, 2 columns" in text
-    assert "5 folds of 4 to 5 rows x 2 seeds = 10 networks" in text
-    assert "ridge, once per fold" in text
-    assert "Nothing was trained or written" in text
-    assert max(map(len, text.splitlines())) <= 80
-    document = plan_document(planned)
-    assert document.command == "plan"
-    assert document.workload is not None
-    assert document.workload.members == 10
-
-
 def test_prediction_with_a_run(place: Place) -> None:
     run = place.train()
     before = files(place.folder)
-    planned = plan_prediction(
-        place.source, place.runtime, PredictRequest(), output=place.folder / "out.csv"
-    )
-    assert planned.run is not None
-    assert planned.training is None
-    assert planned.outputs == [run.path / "submission.csv", place.folder / "out.csv"]
+    output = place.folder / "out.csv"
+    planned = plan_prediction(place.source, place.runtime, PredictRequest(), output=output)
+    assert (planned.run is not None, planned.training) == (True, None)
+    assert planned.outputs == [run.path / "submission.csv", output]
     assert files(place.folder) == before
-    assert "10 networks of run mlp-001" in shown(
-        prediction_plan_view(prediction_plan_document(planned), planned)
-    )
+    unknown = PredictRequest(name="mlp-01")
     with pytest.raises(UnknownNameError):
-        plan_prediction(
-            place.source,
-            place.runtime,
-            PredictRequest(name="mlp-01"),
-            output=place.folder / "out.csv",
-        )
-
-
-def test_prediction_without_a_run(place: Place) -> None:
-    planned = plan_prediction(
-        place.source,
-        place.runtime,
-        PredictRequest(options=OPTIONS),
-        output=place.folder / "out.csv",
-    )
-    assert planned.run is None
-    assert planned.training is not None
-    assert planned.training.workload is not None
-    assert planned.training.workload.members == 10
-    assert "10 networks" in shown(prediction_plan_view(prediction_plan_document(planned), planned))
+        plan_prediction(place.source, place.runtime, unknown, output=output)
 
 
 @pytest.mark.parametrize(

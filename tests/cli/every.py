@@ -8,7 +8,7 @@ SMALL = "--competition small.toml"
 CV = f"cv {SMALL} {' '.join(TINY)}"
 # Command line, exit code, name of its document.
 COMMANDS: list[tuple[str, int, str]] = [
-    (f"{CV} --dry-run", 0, "plan"),
+    (f"{CV} --base-models ridge --dry-run", 0, "plan"),
     (f"predict{CV[2:]} --dry-run", 0, "prediction-plan"),
     (CV, 0, "cv"),
     (f"{CV} --base-models ridge --baseline mlp-001 --tolerance 9", 0, "cv"),

@@ -6,21 +6,18 @@ import importlib.metadata
 import json
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from entry_point import SCRIPT, TINY, EntryPoint
+from entry_point import TINY, EntryPoint
 from other_settings import OTHER
 from small import TEST_ROWS, write_small
 
 from kaggleprice import __version__, cli
 from kaggleprice.core.errors import KagglePriceError
-from kaggleprice.runs import UNFINISHED
 from kaggleprice.settings.recipe import RECIPES
 from kaggleprice.settings.run import OPTIONS, flat_settings, make_settings
 
@@ -72,26 +69,6 @@ def test_the_main_job(entry: EntryPoint, tmp_path: Path) -> None:
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version").out == f"kaggleprice {__version__}\n"
-
-
-def test_help_lists_names_and_defaults(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "1000")
-    text = run(capsys, "cv", "--help").out
-    for setting in OPTIONS.values():
-        assert f"{setting.help_text} (default: {setting.default_text})" in text
-    for says in (
-        "One of periodic, none. (default: periodic)",
-        "(default: 128,128)",
-        "(default: gelu/tanh)",
-        "(default: 0.3/0.1)",
-        "(default: feature-scales)",
-        "(default: geometric for log targets, else arithmetic)",
-        "[env var: KAGGLEPRICE_DATA_DIR]",
-    ):
-        assert says in text
-    assert "None" not in text
 
 
 # Arguments.
@@ -178,43 +155,43 @@ def test_predict_without_options_asks_for_nothing(
 # Errors.
 
 
+@pytest.fixture
+def fails_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
+    """Let `cv` fail with an error."""
+
+    def install(error: Exception) -> None:
+        from kaggleprice.api import workflow
+
+        def fail(*_: object, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr(workflow, "cross_validate", fail)
+
+    return install
+
+
 @pytest.mark.parametrize(
-    ("error", "code"),
+    "error",
     [
-        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."), 1),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 2 bytes."), 1),
-        (MemoryError(), 1),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 2 bytes."),
+        MemoryError(),
     ],
 )
 def test_out_of_memory_is_an_error_like_others(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    error: Exception,
-    code: int,
+    capsys: pytest.CaptureFixture[str], fails_with: Callable[[Exception], None], error: Exception
 ) -> None:
-    from kaggleprice.api import workflow
-
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(workflow, "cross_validate", fail)
-    shown = run(capsys, "cv", "-c", "sample", code=code)
+    fails_with(error)
+    shown = run(capsys, "cv", "-c", "sample", code=1)
     assert shown.err.startswith("error: out of memory; try fewer --seeds")
 
 
 @pytest.mark.parametrize("more", [[], ["--json"], ["--progress", "json"]])
 def test_an_unexpected_error_keeps_its_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: list[str]
+    capsys: pytest.CaptureFixture[str], fails_with: Callable[[Exception], None], more: list[str]
 ) -> None:
-    from kaggleprice.api import workflow
-
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("a bug\nof two lines")
-
-    monkeypatch.setattr(workflow, "cross_validate", fail)
-    with pytest.raises(SystemExit, match="1"):
-        cli.main(["cv", "-c", "sample", *more])
-    out, err = capsys.readouterr()
+    fails_with(RuntimeError("a bug\nof two lines"))
+    out, err = run(capsys, "cv", "-c", "sample", *more, code=1)
     message = "unexpected RuntimeError: a bug of two lines; this is a fault of kaggleprice."
     told = {"type": "RuntimeError", "message": message, "exit_code": 1}
     if "--progress" in more:
@@ -267,36 +244,20 @@ def test_json_of_download(entry: EntryPoint, tmp_path: Path) -> None:
         assert file["rows"] == content.count(b"\n") - 1
         assert file["columns"] == content.splitlines()[0].count(b",") + 1
         assert file["verified"] is True
-
-
-def test_json_of_preprocess(entry: EntryPoint, small: Path) -> None:
-    done = entry("preprocess", *SMALL, "--json", "-o", "features.csv", cwd=small)
-    document = done.json
-    assert document["command"] == "preprocess"
-    assert document["features_in"] == 2
-    assert document["output"] == "features.csv"
-    header = (small / "features.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
-    assert document["features_out"] == len(header) - 2
-    assert (small / document["recipe"]).is_file()
-    assert entry("preprocess", *SMALL, "--json", cwd=small).json["output"] is None
+    again = entry("download", "-c", "sample", "--json", cwd=tmp_path).json["files"]
+    assert [file["status"] for file in again] == ["cached", "cached"]
 
 
 def test_json_of_cv_and_predict(entry: EntryPoint, small: Path) -> None:
-    trained = entry("cv", *SMALL, *TINY, "--seeds", "3", "--json", cwd=small)
-    document = trained.json
-    folder = small / "runs" / "small" / document["run"]
+    document = entry("cv", *SMALL, *TINY, "--seeds", "3", "--json", cwd=small).json
+    folder = small / "runs" / "small" / "mlp-001"
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    assert (document["schema_version"], document["command"]) == (1, "cv")
-    assert (document["competition"], document["run"]) == ("small", "mlp-001")
-    assert set(document["scores"]) >= {"fold_mean", "fold_sd", "oof", "mean_squared_log_error"}
-    assert document["scores"] == record["scores"]
-    assert document["folds"] == record["folds"]
-    assert [set(fold) for fold in document["folds"]] == [{"fold", "train", "validation"}] * 2
+    shared = ("competition", "run", "scores", "folds", "base_models", "data", "device", "groups")
+    assert {n: document[n] for n in shared} == {n: record[n] for n in shared}
+    assert document["groups_cut_at"] == record["groups_cut_at"]
     assert (document["members"], len(record["members"])) == (6, 6)
-    assert (document["device"], type(document["seconds"])) == ("cpu", float)
 
-    done = entry("predict", *SMALL, "--json", cwd=small)
-    predicted = done.json
+    predicted = entry("predict", *SMALL, "--json", cwd=small).json
     assert (predicted["command"], predicted["run"]) == ("predict", "mlp-001")
     assert (predicted["submission"], predicted["rows"]) == ("submission.csv", TEST_ROWS)
     assert predicted["trained"] is False
@@ -304,16 +265,6 @@ def test_json_of_cv_and_predict(entry: EntryPoint, small: Path) -> None:
     lines = (small / "submission.csv").read_text(encoding="utf-8").splitlines()[1:]
     prices = [float(line.split(",")[1]) for line in lines]
     assert (predicted["smallest"], predicted["largest"]) == (min(prices), max(prices))
-
-
-def test_turns_are_typed_for_a_run_and_again(entry: EntryPoint, small: Path) -> None:
-    turns = ["--activation", "gelu/tanh/prelu", "--dropout", "0.3/0.1", "--seeds", "3"]
-    assert entry("cv", *SMALL, *TINY, *turns, cwd=small).code == 0
-    done = entry("predict", *SMALL, *turns, "--json", cwd=small)
-    assert (done.code, done.json["run"], done.json["trained"]) == (0, "mlp-001", False)
-    other = entry("predict", *SMALL, "--activation", "tanh/gelu/prelu", cwd=small)
-    assert other.code == 2
-    assert "run mlp-001 was trained with activation" in other.error
 
 
 # Streams.
@@ -364,17 +315,6 @@ def test_a_reader_that_leaves(entry: EntryPoint, small: Path, more: list[str]) -
 
 
 @linux
-def test_the_script_in_a_pipeline(small: Path) -> None:
-    line = f"'{SCRIPT}' cv {' '.join([*SMALL, *TINY])} --json | head -1"
-    done = subprocess.run(
-        ["/bin/sh", "-c", line], cwd=small, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "{\n"
-    assert "Traceback" not in done.stderr
-    assert "rror" not in done.stderr
-
-
-@linux
 @pytest.mark.parametrize("more", [[], ["--json"]], ids=["table", "json"])
 def test_a_full_disk_behind_stdout(entry: EntryPoint, small: Path, more: list[str]) -> None:
     done = entry("cv", *SMALL, *TINY, "-q", *more, cwd=small, stdout="/dev/full")
@@ -404,35 +344,6 @@ def test_ctrl_c(entry: EntryPoint, small: Path, more: list[str]) -> None:
     told = {"type": "Interrupted", "message": "interrupted.", "exit_code": 130}
     assert done.json["error"] == told if more else done.out == ""
     assert not (small / "runs").exists()
-
-
-@linux
-def test_a_kill_leaves_no_run(entry: EntryPoint, small: Path) -> None:
-    done = entry("cv", *SMALL, *LONG, cwd=small, interrupt=signal.SIGKILL)
-    assert done.code == -signal.SIGKILL
-    after = entry("predict", *SMALL, *TINY, cwd=small)
-    assert after.code == 0
-    assert "no run of small yet" in after.err
-    names = [p.name for p in (small / "runs" / "small").iterdir()]
-    # What was taken and never kept is no run; `runs prune --unfinished` removes it.
-    assert [name for name in names if not name.startswith(UNFINISHED)] == ["mlp-001"]
-
-
-def test_processes_that_finish_at_once(small: Path) -> None:
-    """Two processes, one runs folder: two runs (many at once: test_runs.py)."""
-    given = [SCRIPT, "cv", *SMALL, *TINY, "-q", "--json"]
-
-    def run_one(_: int) -> str:
-        return subprocess.run(
-            given, cwd=small, text=True, stdout=subprocess.PIPE, timeout=120, check=True
-        ).stdout
-
-    with ThreadPoolExecutor(2) as pool:
-        documents = [json.loads(text) for text in pool.map(run_one, range(2))]
-    assert sorted(d["run"] for d in documents) == ["mlp-001", "mlp-002"]
-    folders = sorted((small / "runs" / "small").iterdir())
-    assert len({(folder / "oof.csv").read_bytes() for folder in folders}) == 1
-    assert len(folders) == 2
 
 
 # Twice the same.

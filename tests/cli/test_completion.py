@@ -5,22 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from entry_point import SCRIPT
 from small import write_small
+from test_help import HEAVY, loaded
 
 from kaggleprice import cli
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.runs import RECORD
-from kaggleprice.settings.model import ACTIVATIONS, MODELS
-from kaggleprice.settings.recipe import RECIPES
 from kaggleprice.settings.run import OPTIONS, PRESETS
-
-HEAVY = {"numpy", "pandas", "scipy", "sklearn", "torch", "pooch", "requests", "safetensors"}
 
 
 @pytest.fixture
@@ -63,26 +59,16 @@ def test_commands_and_options(complete: Callable[..., list[str]]) -> None:
         ("--competition", COMPETITIONS),
         ("-c", COMPETITIONS),
         ("--preset", [*PRESETS, "list"]),
-        ("--recipe", RECIPES),
-        ("--model", MODELS),
-        ("--activation", ACTIVATIONS),
         ("--device", ["auto", "cpu", "cuda", "mps"]),
+        *((setting.flag, setting.names) for setting in OPTIONS.values() if setting.names),
     ],
 )
-@pytest.mark.parametrize("command", ["cv", "predict"])
-def test_names(
-    complete: Callable[..., list[str]], command: str, option: str, names: list[str]
-) -> None:
-    assert sorted(complete(command, option, "")) == sorted(names)
-    first = min(names)
-    assert first in complete(command, option, first[:2])
-    assert complete(command, option, "xyzzy") == []
-
-
-def test_every_option_with_names_offers_them(complete: Callable[..., list[str]]) -> None:
-    for setting in OPTIONS.values():
-        if setting.names:
-            assert set(complete("cv", setting.flag, "")) == set(setting.names)
+def test_names(complete: Callable[..., list[str]], option: str, names: list[str]) -> None:
+    for command in ("cv", "predict"):
+        assert sorted(complete(command, option, "")) == sorted(names)
+        first = min(names)
+        assert first in complete(command, option, first[:2])
+        assert complete(command, option, "xyzzy") == []
 
 
 def test_the_next_of_several(complete: Callable[..., list[str]]) -> None:
@@ -124,57 +110,9 @@ def test_configuration_counts(
     assert complete("predict", "--run", "") == ["narrow"]
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("cv", "--xyzzy", "3", "--run", ""),
-        ("predict", "-c", "nothing", "--run", ""),
-        ("predict", "-c", "none.toml", "--run", ""),
-    ],
-    ids=" ".join,
-)
-def test_a_line_that_is_wrong_offers_nothing(
-    complete: Callable[..., list[str]], words: tuple[str, ...]
-) -> None:
-    assert complete(*words) == []
-
-
-def test_after_a_command_that_is_none_there_are_commands(
-    complete: Callable[..., list[str]],
-) -> None:
-    assert "predict" in complete("predcit", "--x", "")
-
-
-def test_a_broken_configuration_offers_names_still(
-    complete: Callable[..., list[str]], tmp_path: Path
-) -> None:
-    (tmp_path / "kaggleprice.toml").write_text("lr = ", encoding="utf-8")
-    assert complete("cv", "--preset", "bo") == ["book"]
-
-
-def test_other_shells_get_a_word_on_each_name(
-    complete: Callable[..., list[str]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "kaggleprice cv --preset ")
-    for shell in ("zsh", "fish"):
-        monkeypatch.setenv("_KAGGLEPRICE_COMPLETE", f"complete_{shell}")
-        monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
-        with pytest.raises(SystemExit):
-            cli.main([])
-        shown = capsys.readouterr().out
-        assert "two starts per fold, half the epochs" in shown
-
-
 @pytest.mark.parametrize("words", ["", "cv --model ", "predict -c sample --run "])
 def test_nothing_heavy_is_loaded(tmp_path: Path, words: str) -> None:
     make_run(tmp_path / "runs" / "sample", "wide")
-    program = (
-        "import atexit, sys\n"
-        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
-        "from kaggleprice.cli import main\nmain([])"
-    )
     line = f"kaggleprice {words}"
     environment = {
         **os.environ,
@@ -182,40 +120,46 @@ def test_nothing_heavy_is_loaded(tmp_path: Path, words: str) -> None:
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(line.split(" ")) - 1),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split()
-    modules = {name.split(".")[0] for name in done.stderr.split()}
-    assert "kaggleprice" in modules
-    assert not modules & {*HEAVY, "rich"}
+    assert not loaded([], cwd=tmp_path, env=environment) & (HEAVY - {"pydantic"})
+
+
+def test_a_line_that_is_wrong(complete: Callable[..., list[str]], tmp_path: Path) -> None:
+    """It offers what there is without the wrong part."""
+    for line in ("cv --xyzzy 3 --run", "predict -c nothing --run", "predict -c none.toml --run"):
+        assert complete(*line.split(), "") == []
+    assert "predict" in complete("predcit", "--x", "")
+    (tmp_path / "kaggleprice.toml").write_text("lr = ", encoding="utf-8")
+    assert complete("cv", "--preset", "bo") == ["book"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_get_a_word_on_each_name(
+    shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "kaggleprice cv --preset ")
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    monkeypatch.setenv("_KAGGLEPRICE_COMPLETE", f"complete_{shell}")
+    with pytest.raises(SystemExit):
+        cli.main([])
+    assert "two starts per fold, half the epochs" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not here")
 def test_in_a_real_bash(tmp_path: Path) -> None:
     """The script that `--show-completion` prints, sourced; then TAB, by the function it defines."""
-    script = subprocess.run(
-        [SCRIPT],
-        env={**os.environ, "_KAGGLEPRICE_COMPLETE": "source_bash"},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+
+    def printed(command: list[str | Path], **variables: str) -> str:
+        environment = {**os.environ, **variables}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    script = printed([SCRIPT], _KAGGLEPRICE_COMPLETE="source_bash")
     tab = (
         "COMP_WORDS=(kaggleprice cv --preset bo); COMP_CWORD=3\n"
         '_kaggleprice_completion kaggleprice bo --preset; echo "${COMPREPLY[@]}"'
     )
-    done = subprocess.run(
-        [shutil.which("bash") or "", "--norc", "-c", f"{script}\n{tab}"],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": f"{Path(SCRIPT).parent}{os.pathsep}{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["book"]
+    path = f"{Path(SCRIPT).parent}{os.pathsep}{os.environ['PATH']}"
+    bash = shutil.which("bash") or ""
+    assert printed([bash, "--norc", "-c", f"{script}\n{tab}"], PATH=path).split() == ["book"]

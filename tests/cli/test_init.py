@@ -55,10 +55,9 @@ def test_from_files_to_a_submission(folder: Path, entry: EntryPoint) -> None:
 
 def test_json_says_what_was_guessed(folder: Path, entry: EntryPoint) -> None:
     document = entry("init", "--yes", "--json", "--metric", "mae", cwd=folder).json
-    keys = {guess["name"]: guess for guess in document["keys"]}
-    assert keys["target_column"]["value"] == "rent"
-    assert keys["metric"] == {"name": "metric", "value": "mae", "reason": "given", "sure": True}
-    assert {g["name"]: g["value"] for g in document["kinds"]} == {
+    assert document["keys"]["target_column"]["value"] == "rent"
+    assert document["keys"]["metric"] == {"value": "mae", "reason": "given", "sure": True}
+    assert {name: guess["value"] for name, guess in document["kinds"].items()} == {
         "since": "date %d.%m.%Y",
         "state": ["poor", "fair", "good"],
         "paid_later": "drop",

@@ -15,7 +15,7 @@ import typer
 from test_help import LEAVES, PATHS, examples, run
 
 from kaggleprice import cli
-from kaggleprice.cli.config_file import configurable, read_configuration
+from kaggleprice.cli.config_file import configurable
 from kaggleprice.cli.reference import reference
 from kaggleprice.core import errors
 
@@ -33,13 +33,7 @@ def section(text: str, path: tuple[str, ...]) -> str:
     return text.split(title)[1].split("\n## ")[0]
 
 
-def test_it_is_not_stale(text: str) -> None:
-    assert FILE.read_text(encoding="utf-8") == text, (
-        "run `python -m kaggleprice.cli.reference > docs/reference.md`"
-    )
-
-
-def test_the_terminal_does_not_change_it(text: str) -> None:
+def test_it_is_not_stale_and_no_terminal_changes_it() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "kaggleprice.cli.reference"],
         env={**os.environ, "COLUMNS": "40", "FORCE_COLOR": "1", "PYTHONIOENCODING": "utf-8"},
@@ -48,7 +42,8 @@ def test_the_terminal_does_not_change_it(text: str) -> None:
         encoding="utf-8",
         check=True,
     )
-    assert done.stdout == text
+    again = "run `python -m kaggleprice.cli.reference > docs/reference.md`"
+    assert FILE.read_text(encoding="utf-8") == done.stdout, again
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -67,7 +62,7 @@ def test_what_help_shows_stands_there(
     for row in rows:
         declared, says = re.split(r" {2,}", row.strip(), maxsplit=1)
         assert f"| `{declared}` | " in there
-        assert re.sub(r" \[env var: [A-Z_]+\]", "", says) in there
+        assert says in there
     purpose = printed.split("\n\n")[1]
     assert purpose.replace("\n", " ") in there
 
@@ -93,7 +88,6 @@ def test_the_example_file_is_one(text: str, tmp_path: Path) -> None:
     path.write_text(block, encoding="utf-8")
     assert tomllib.loads(block)["predict"]
     root: Any = typer.main.get_command(cli.app)
-    read_configuration(path).check(root)
     context = root.commands["cv"].make_context(
         "cv", ["--config", str(path)], parent=typer.Context(root)
     )

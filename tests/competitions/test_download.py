@@ -41,11 +41,11 @@ from kaggleprice.competitions.download import FetchedFile, FetchSettings, Role
 from kaggleprice.core.errors import (
     ChecksumError,
     DataError,
-    KagglePriceError,
     MissingFileError,
     NetworkError,
     OutputError,
 )
+from kaggleprice.core.progress import Silent
 
 TRAIN = b"Id,Size,SalePrice\n" + b"".join(b"%d,%d,%d\n" % (i, i * 7, i * 991) for i in range(400))
 TEST = b"Id,Size\n" + b"".join(b"%d,%d\n" % (i, i * 5) for i in range(401, 600))
@@ -53,8 +53,9 @@ WRONG = TRAIN.replace(b"1", b"2")
 BROKEN = TRAIN[:2500]
 ROLES: tuple[tuple[Role, bytes], ...] = (("train", TRAIN), ("test", TEST))
 
+# Generous: on a busy machine, too, nothing but what is meant to runs into a limit.
 SETTINGS = FetchSettings(
-    timeout=0.5, deadline=5.0, attempts=3, backoff=0.01, longest_wait=0.1, lock_timeout=20.0
+    timeout=30.0, deadline=60.0, attempts=3, backoff=0.01, longest_wait=0.1, lock_timeout=60.0
 )
 fetch = partial(download.fetch, settings=SETTINGS)
 locate = partial(download.locate, settings=SETTINGS)
@@ -72,21 +73,10 @@ def mirror() -> Iterator[Mirror]:
         yield server
 
 
-class Notices(list[str]):
-    """A progress that remembers what was said, and how far bytes came."""
+class Notices(list[str], Silent):
+    """A progress that remembers what was said."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes: list[tuple[str, int, int | None, str]] = []
-
-    notice = list.append
-    detail = list.append
-
-    def advance(
-        self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""
-    ) -> None:
-        assert unit == "bytes"
-        self.bytes.append((stage, done, total, detail))
+    notice = detail = list.append
 
 
 @pytest.fixture
@@ -165,12 +155,13 @@ def test_both_files_are_downloaded_verified_and_described(mirror: Mirror, data: 
     assert files[0].path.stat().st_mode == put(data / "any.csv", b"").stat().st_mode
 
 
-def test_a_cached_file_is_not_fetched_again(mirror: Mirror, data: Path) -> None:
+def test_a_cached_file_is_neither_fetched_nor_locked_again(mirror: Mirror, data: Path) -> None:
     toy = served(mirror, whole(TRAIN))
     fetch(toy, data)
     mirror.requests.clear()
-    assert [file.status for file in fetch(toy, data)] == ["cached", "cached"]
-    assert [file.status for file in locate(toy, data)] == ["cached", "cached"]
+    with FileLock(data / "toy" / ".train.csv.lock"):
+        for call in (fetch, locate):
+            assert [file.status for file in call(toy, data)] == ["cached", "cached"]
     assert not mirror.requests
 
 
@@ -195,13 +186,6 @@ RECOVERED = {
 }
 
 
-@pytest.mark.parametrize("first", RECOVERED.values(), ids=RECOVERED.keys())
-def test_what_may_pass_is_asked_again(mirror: Mirror, data: Path, first: Answer) -> None:
-    train, _ = fetch(served(mirror, first, whole(TRAIN)), data)
-    assert mirror.requests["/train"] == 2
-    assert train.path.read_bytes() == TRAIN
-
-
 FINAL = {
     "404": status(404),
     "403": status(403),
@@ -214,32 +198,32 @@ FINAL = {
 }
 
 
-@pytest.mark.parametrize("first", FINAL.values(), ids=FINAL.keys())
+@pytest.mark.parametrize("name", FINAL)
 def test_what_will_not_pass_goes_to_the_next_mirror_at_once(
-    mirror: Mirror, data: Path, first: Answer
+    mirror: Mirror, data: Path, name: str
 ) -> None:
-    bad, good = mirror.serve("/bad", first), mirror.serve("/good", whole(TRAIN))
+    bad, good = mirror.serve("/bad", FINAL[name]), mirror.serve("/good", whole(TRAIN))
     toy = of(record("train.csv", TRAIN, bad, good), mirror)
-    train, _ = fetch(toy, data, settings=replace(SETTINGS, deadline=0.8))
+    settings = replace(SETTINGS, deadline=2.0) if name.startswith("drips") else SETTINGS
+    train, _ = fetch(toy, data, settings=settings)
     assert (mirror.requests["/bad"], mirror.requests["/good"]) == (1, 1)
     assert train.path.read_bytes() == TRAIN
     assert seen(data / "toy") == {"train.csv", "test.csv"}
 
 
-@pytest.mark.parametrize("answer", RECOVERED.values(), ids=RECOVERED.keys())
-def test_attempts_are_counted_and_then_the_next_mirror_is_asked(
-    mirror: Mirror, data: Path, answer: Answer
+@pytest.mark.parametrize("name", RECOVERED)
+def test_what_may_pass_is_asked_again_and_then_the_next_mirror(
+    mirror: Mirror, data: Path, name: str
 ) -> None:
-    bad, good = mirror.serve("/bad", answer), mirror.serve("/good", whole(TRAIN))
-    toy = of(record("train.csv", TRAIN, bad, good), mirror)
-    fetch(toy, data)
-    assert (mirror.requests["/bad"], mirror.requests["/good"]) == (SETTINGS.attempts, 1)
-
-
-def test_the_first_mirror_that_works_is_the_only_one_asked(mirror: Mirror, data: Path) -> None:
-    first, second = (mirror.serve(path, whole(TRAIN)) for path in ("/first", "/second"))
-    fetch(of(record("train.csv", TRAIN, first, second), mirror), data)
-    assert (mirror.requests["/first"], mirror.requests["/second"]) == (1, 0)
+    settings = replace(SETTINGS, timeout=1.0) if name == "stalled" else SETTINGS
+    bad, good = mirror.serve("/bad", RECOVERED[name]), mirror.serve("/good", whole(TRAIN))
+    third = mirror.serve("/third", whole(TRAIN))
+    fetch(of(record("train.csv", TRAIN, bad, good, third), mirror), data, settings=settings)
+    assert [mirror.requests[path] for path in ("/bad", "/good", "/third")] == [3, 1, 0]
+    again = mirror.serve("/again", RECOVERED[name], whole(TRAIN))
+    toy = of(record("train.csv", TRAIN, again), mirror)
+    assert fetch(toy, data / "other", settings=settings)[0].path.read_bytes() == TRAIN
+    assert mirror.requests["/again"] == 2
 
 
 ACCEPTED = {
@@ -259,32 +243,35 @@ def test_what_is_whole_is_taken(mirror: Mirror, data: Path, answer: Answer) -> N
 
 
 def test_a_mirror_may_take_its_time_if_it_is_fast_enough(mirror: Mirror, data: Path) -> None:
-    toy = served(mirror, dripping(TRAIN, 0.1, size=500))
-    settings = replace(SETTINGS, deadline=0.3, min_speed=100)
+    toy = served(mirror, dripping(TRAIN, 0.2, size=500))
+    settings = replace(SETTINGS, deadline=2.0, min_speed=1)
     assert fetch(toy, data, settings=settings)[0].path.read_bytes() == TRAIN
 
 
-@pytest.mark.parametrize(
-    ("asked", "longest", "least", "most"), [(1, 5.0, 1.0, 3.0), (100, 0.2, 0.2, 1.0)]
-)
+def waits(notices: Notices) -> list[float]:
+    """The seconds between attempts, as announced."""
+    return [float(notice.split()[-2]) for notice in notices if "attempt" in notice]
+
+
+@pytest.mark.parametrize(("asked", "longest", "waited"), [(1, 5.0, 1.0), (100, 0.2, 0.2)])
 def test_retry_after_is_respected_up_to_a_limit(
-    mirror: Mirror, data: Path, asked: int, longest: float, least: float, most: float
+    mirror: Mirror, data: Path, notices: Notices, asked: int, longest: float, waited: float
 ) -> None:
     toy = served(mirror, status(429, Retry_After=asked), whole(TRAIN))
     started = time.monotonic()
-    fetch(toy, data, settings=replace(SETTINGS, longest_wait=longest))
-    assert least <= time.monotonic() - started < most
+    fetch(toy, data, settings=replace(SETTINGS, longest_wait=longest), progress=notices)
+    assert waits(notices) == [waited]
+    assert time.monotonic() - started >= waited
 
 
 def test_waits_grow_exponentially(mirror: Mirror, data: Path, notices: Notices) -> None:
     settings = replace(SETTINGS, attempts=4, backoff=0.1, longest_wait=5.0)
     toy = served(mirror, *[status(500)] * 3, whole(TRAIN))
     fetch(toy, data, settings=settings, progress=notices)
-    waits = [float(notice.split()[-2]) for notice in notices if "attempt" in notice]
-    assert len(waits) == 3
-    assert waits[0] == 0
-    for wait, least in zip(waits[1:], (0.2, 0.4), strict=True):
-        assert least <= wait <= least + 0.15
+    first, second, third = waits(notices)
+    assert first == 0
+    assert 0.2 <= second <= 0.35
+    assert 0.4 <= third <= 0.55
 
 
 def test_the_hash_that_is_recorded_is_the_one_checked(mirror: Mirror, data: Path) -> None:
@@ -308,20 +295,17 @@ def test_hashes_in_any_case(mirror: Mirror, data: Path, case: Callable[[str], st
         assert fetch(toy, data)[0].verified
 
 
-def test_without_a_recorded_hash_a_download_is_taken_unverified(mirror: Mirror, data: Path) -> None:
-    file = unhashed(record("train.csv", TRAIN, mirror.serve("/train", whole(TRAIN))))
-    first, again = (fetch(of(file, mirror), data)[0] for _ in range(2))
-    assert (first.status, first.verified) == ("downloaded", False)
-    assert (again.status, again.verified) == ("cached", False)
-
-
-def test_without_a_recorded_hash_a_truncated_body_is_still_refused(
+def test_without_a_recorded_hash_a_whole_download_is_taken_unverified(
     mirror: Mirror, data: Path
 ) -> None:
-    file = unhashed(record("train.csv", TRAIN, mirror.serve("/train", truncated(TRAIN, 3000))))
+    address = mirror.serve("/train", *[truncated(TRAIN, 3000)] * SETTINGS.attempts, whole(TRAIN))
+    file = unhashed(record("train.csv", TRAIN, address))
     with pytest.raises(NetworkError):
         fetch(of(file, mirror), data)
     assert seen(data / "toy") == set()
+    first, again = (fetch(of(file, mirror), data)[0] for _ in range(2))
+    assert (first.status, first.verified) == ("downloaded", False)
+    assert (again.status, again.verified) == ("cached", False)
 
 
 # --- what is refused --------------------------------------------------------------------------
@@ -375,7 +359,7 @@ ENORMOUS = {
 @pytest.mark.parametrize("hashed", [True, False])
 def test_size_is_bounded(mirror: Mirror, data: Path, answer: Answer, hashed: bool) -> None:
     file = record("train.csv", TRAIN, mirror.serve("/train", answer))
-    settings = replace(SETTINGS, max_bytes=2_000_000, deadline=20.0)
+    settings = replace(SETTINGS, max_bytes=2_000_000)
     with pytest.raises(DataError, match=r"larger than 0\.002 GB .*--max-size"):
         fetch(of(file if hashed else unhashed(file), mirror), data, settings=settings)
     assert mirror.requests["/train"] == 1
@@ -415,8 +399,7 @@ def test_plain_http_without_a_hash_is_refused(
     assert (type(caught.value), caught.value.exit_code) == (NetworkError, 4)
     assert elsewhere.requests[ELSEWHERE] == redirected
     assert seen(data / "toy") == set()
-    allowed = replace(SETTINGS, allow_http=True)
-    assert not fetch(of(unhashed(file), elsewhere), data, settings=allowed)[0].verified
+    assert fetch(of(file, elsewhere), data)[0].verified
 
 
 def test_options_of_the_command(entry: EntryPoint, elsewhere: Mirror, tmp_path: Path) -> None:
@@ -447,46 +430,42 @@ def test_options_of_the_command(entry: EntryPoint, elsewhere: Mirror, tmp_path: 
         assert (tmp_path / "train.csv").exists() == (code == 0)
 
 
-def test_plain_http_with_a_hash_is_taken(elsewhere: Mirror, data: Path) -> None:
-    file = record("train.csv", TRAIN, ELSEWHERE)
-    assert fetch(of(file, elsewhere), data)[0].verified
-
-
 # --- no mirror works --------------------------------------------------------------------------
 
 
 def test_failure_names_file_hosts_reasons_and_the_way_out(mirror: Mirror, data: Path) -> None:
     gone, down = mirror.serve("/gone", status(404)), mirror.serve("/down", status(503))
+    hung = mirror.serve("/hung", hang_up)
+    with Mirror() as other:
+        closed = other.serve("/train", whole(TRAIN))
     secret = gone.replace("http://", "http://me:secret@")
-    toy = of(record("train.csv", TRAIN, secret, down, "gopher://old.example/train.csv"), mirror)
+    mirrors = [secret, down, hung, closed, "gopher://old.example/train.csv"]
     with pytest.raises(NetworkError) as caught:
-        fetch(toy, data)
+        fetch(of(record("train.csv", TRAIN, *mirrors), mirror), data)
     message = str(caught.value)
     host = f"http://127.0.0.1:{mirror.server.server_port}"
     for part in (
         "train.csv of toy",
-        f"{host}: HTTP 404; {host}: HTTP 503; gopher://old.example: ",
+        f"{host}: HTTP 404; {host}: HTTP 503; {host}: Remote end closed connection",
+        "Connection refused; gopher://old.example: ",
         "https://example.org/toy",
         "`kaggleprice download --competition toy --from PATH`",
     ):
         assert part in message
-    assert "secret" not in message
-    assert "\n" not in message
+    for part in ("secret", "\n", "object at 0x"):
+        assert part not in message
+    assert message.endswith(".")
     assert type(caught.value) is NetworkError
     assert seen(data / "toy") == set()
 
 
-def test_nobody_listening_is_a_network_error(mirror: Mirror, data: Path) -> None:
-    with Mirror() as other:
-        address = other.serve("/train", whole(TRAIN))
-    with pytest.raises(NetworkError, match="Connection refused"):
-        fetch(of(record("train.csv", TRAIN, address), mirror), data)
-
-
-def test_only_wrong_bodies_is_a_checksum_error(mirror: Mirror, data: Path) -> None:
+@pytest.mark.parametrize("call", [fetch, partial(locate, verify=False)])
+def test_only_wrong_bodies_is_a_checksum_error(
+    mirror: Mirror, data: Path, call: Callable[..., object]
+) -> None:
     gone, wrong = mirror.serve("/gone", status(404)), mirror.serve("/wrong", whole(WRONG))
     with pytest.raises(ChecksumError) as caught:
-        fetch(of(record("train.csv", TRAIN, gone, wrong), mirror), data)
+        call(of(record("train.csv", TRAIN, gone, wrong), mirror), data)
     assert f"expected SHA-256 {sha256(TRAIN)}, found {sha256(WRONG)}" in str(caught.value)
 
 
@@ -584,22 +563,15 @@ def test_locate_fetches_what_is_missing_and_says_so(
     assert notices == [f"getting train.csv of toy from {host}."]
 
 
-def test_locate_without_verification_still_refuses_a_wrong_download(
-    mirror: Mirror, data: Path
-) -> None:
-    with pytest.raises(ChecksumError):
-        locate(served(mirror, whole(WRONG)), data, verify=False)
-
-
 @pytest.mark.parametrize("call", [fetch, locate])
 def test_files_dropped_into_the_data_folder_are_found_by_hash(
-    mirror: Mirror, data: Path, call: object
+    mirror: Mirror, data: Path, call: Callable[..., list[FetchedFile]]
 ) -> None:
     put(data / "aaa.csv", b"something else\n")
     put(data / "train.csv", TEST)
     dropped = put(data / "kaggle_train.CSV", TRAIN)
     toy = served(mirror, whole(TRAIN))
-    train, test = call(toy, data)  # type: ignore[operator]
+    train, test = call(toy, data)
     assert (train.status, train.path, train.verified) == ("cached", dropped, True)
     assert (test.status, test.path) == ("cached", data / "train.csv")
     assert not mirror.requests
@@ -681,12 +653,6 @@ def test_package_mirrors_that_are_not_there_or_lead_out(
     assert fetch(toy, data)[0].status == "downloaded"
 
 
-def test_a_file_of_the_real_package(mirror: Mirror, data: Path) -> None:
-    content = Path(kaggleprice.__file__).with_name("__main__.py").read_bytes()
-    toy = of(record("train.csv", content, "package:__main__.py"), mirror)
-    assert fetch(toy, data)[0].path.read_bytes() == content
-
-
 # --- from a folder or an archive --------------------------------------------------------------
 
 
@@ -711,8 +677,8 @@ FOLDERS = {
 
 @pytest.mark.parametrize(("train", "test"), FOLDERS.values(), ids=FOLDERS.keys())
 @pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
-def test_a_source_is_recognised_by_hash(
-    tmp_path: Path, data: Path, train: str, test: str, zipped: bool
+def test_a_source_is_recognised_by_hash_before_any_mirror(
+    mirror: Mirror, tmp_path: Path, data: Path, train: str, test: str, zipped: bool
 ) -> None:
     members = {"sample_submission.csv": b"Id,SalePrice\n", train: TRAIN, test: TEST}
     source = tmp_path / "source"
@@ -721,17 +687,11 @@ def test_a_source_is_recognised_by_hash(
     else:
         for name, content in members.items():
             put(source / name, content)
-    files = fetch(offline(), data, source=source)
+    files = fetch(served(mirror, whole(TRAIN)), data, source=source)
+    assert not mirror.requests
     assert [(file.status, file.verified) for file in files] == [("copied", True)] * 2
     assert [file.path.read_bytes() for file in files] == [TRAIN, TEST]
     assert seen(data / "toy") == {"train.csv", "test.csv"}
-
-
-def test_a_source_goes_before_the_mirrors(mirror: Mirror, tmp_path: Path, data: Path) -> None:
-    put(tmp_path / "source" / "train.csv", TRAIN)
-    put(tmp_path / "source" / "test.csv", TEST)
-    fetch(served(mirror, whole(TRAIN)), data, source=tmp_path / "source")
-    assert not mirror.requests
 
 
 def test_an_archive_cannot_write_out_of_its_place(tmp_path: Path, data: Path) -> None:
@@ -762,14 +722,6 @@ def test_without_hashes_a_source_replaces_nothing_and_says_so(
     fetch(offline(hashed=False), data, source=source, progress=notices)
     assert kept.read_bytes() == WRONG
     assert [notice for notice in notices if "is kept" in notice and str(kept) in notice]
-
-
-def test_a_source_replaces_a_wrong_file(tmp_path: Path, data: Path) -> None:
-    put(data / "toy" / "train.csv", WRONG)
-    source = archive(tmp_path / "s.zip", {"train.csv": TRAIN, "test.csv": TEST})
-    train, _ = fetch(offline(), data, source=source)
-    assert train.backup is not None
-    assert (train.path.read_bytes(), train.backup.read_bytes()) == (TRAIN, WRONG)
 
 
 def test_a_source_with_the_right_name_and_another_hash(tmp_path: Path, data: Path) -> None:
@@ -873,7 +825,7 @@ def child(data: Path, mirror: Mirror, *answers: Answer) -> subprocess.Popen[str]
 
 def test_two_processes_end_with_one_good_file(mirror: Mirror, data: Path) -> None:
     children = [child(data, mirror, whole(TRAIN, after=0.8)) for _ in range(2)]
-    outputs = [process.communicate(timeout=30)[0].split() for process in children]
+    outputs = [process.communicate(timeout=120)[0].split() for process in children]
     assert [process.returncode for process in children] == [0, 0]
     assert sorted(output[0] for output in outputs) == ["cached", "downloaded"]
     assert mirror.requests == {"/train": 1, "/test": 1}
@@ -887,12 +839,12 @@ def test_what_a_killed_process_left_is_removed_by_the_next(
 ) -> None:
     process = child(data, mirror, stalled(TRAIN, 3000), whole(TRAIN))
     part = data / "toy" / ".train.csv.part"
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while not (mirror.requests["/train"] and any(part.glob("*"))):
         assert time.monotonic() < until
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert seen(data / "toy") == {part.name}
     if restored:
         put(data / "toy" / "train.csv", TRAIN)
@@ -922,19 +874,3 @@ def test_a_lock_that_is_never_released_is_not_waited_for_forever(
         )
     assert notices == ["waiting for another process that is fetching train.csv of toy."]
     assert not mirror.requests
-
-
-def test_a_complete_cache_needs_no_lock(mirror: Mirror, data: Path) -> None:
-    toy = served(mirror, whole(TRAIN))
-    fetch(toy, data)
-    with FileLock(data / "toy" / ".train.csv.lock"):
-        assert locate(toy, data, settings=replace(SETTINGS, lock_timeout=0.1))
-
-
-def test_every_error_is_one_sentence(mirror: Mirror, data: Path) -> None:
-    with pytest.raises(KagglePriceError) as caught:
-        fetch(served(mirror, hang_up), data)
-    message = str(caught.value)
-    assert "Remote end closed connection without response" in message
-    assert message.endswith(".")
-    assert "object at 0x" not in message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -14,12 +15,12 @@ from kaggleprice.api.workflow import DatasetRef, RuntimeConfig
 from kaggleprice.competitions.catalog import Competition, DataFile, read_competition
 from kaggleprice.competitions.download import fetch
 from kaggleprice.competitions.tables import read_tables
-from kaggleprice.core.progress import FORMS, SILENT, Progress
+from kaggleprice.core.progress import Silent
 
 Advance = tuple[str, int, int | None, str, str]
 
 
-class Recorder:
+class Recorder(Silent):
     """A progress that remembers everything."""
 
     def __init__(self) -> None:
@@ -74,42 +75,23 @@ def training(small: Path) -> Recorder:
 
 def test_training_tells_of_every_stage(training: Recorder) -> None:
     assert training.stages == [
-        "checking",
-        "reading",
-        "preparing",
-        "training",
-        "base models",
-        "scoring",
-        "writing",
+        *("checking", "reading", "preparing", "training", "base models", "scoring", "writing")
     ]
-    assert training.notices == [training.notices[0]]
-    assert training.notices[0].startswith("training on cpu with ")
-
-
-def test_epochs_members_and_the_score_so_far(training: Recorder) -> None:
+    (notice,) = training.notices
+    assert notice.startswith("training on cpu with ")
     told = training.of("training")
     assert [(done, total, unit) for _, done, total, _, unit in told] == [
         (epoch, 3, "epochs") for epoch in range(4)
     ]
     assert told[0][3] == "4 members"
-    assert told[-1][3].startswith("validation RMSE 0.")
-    assert told[-1][3].endswith(", 4 members")
-
-
-def test_base_models_are_counted(training: Recorder) -> None:
+    assert re.fullmatch(r"validation RMSE 0\.\d+, 4 members", told[-1][3])
     assert [(done, total, unit) for _, done, total, _, unit in training.of("base models")] == [
-        (0, 2, "models"),
-        (1, 2, "models"),
-        (2, 2, "models"),
+        (done, 2, "models") for done in range(3)
     ]
-
-
-def test_details_say_what_was_read_and_written(training: Recorder) -> None:
     said = "\n".join(training.details)
     assert f"{ROWS} training and 8 test rows, 1 numeric and 1 categorical columns" in said
-    assert "4 members of " in said
-    assert "SHA-256" in said
-    assert "run mlp-001 written to " in said
+    for words in ("4 members of ", "SHA-256", "run mlp-001 written to "):
+        assert words in said
 
 
 def test_prediction_and_preprocessing_tell_too(small: Path, training: Recorder) -> None:
@@ -166,11 +148,3 @@ def test_a_download_is_told_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert told[-1] == ("downloading", len(content), len(content), "train.csv", "bytes")
     assert {a[2] for a in told} == {len(content)}
     assert recorder.stages[:2] == ["downloading", "checking"]
-
-
-def test_silence_is_a_progress() -> None:
-    silent: Progress = SILENT
-    silent.notice("x")
-    silent.detail("x")
-    silent.advance("training", 1, None, "x", "epochs")
-    assert set(FORMS) == {"auto", "plain", "json", "none"}

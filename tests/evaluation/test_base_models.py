@@ -15,7 +15,7 @@ from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.data import DatasetRef, load
 from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.competitions.transforms import LOG
-from kaggleprice.core.errors import RunFolderError, UnknownNameError, UsageError
+from kaggleprice.core.errors import RunFolderError, UsageError
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
 from kaggleprice.evaluation.cross_validation import CrossValidation, fit_recipes
@@ -159,21 +159,3 @@ def test_a_saved_run_predicts_the_same(tables: Tables, tmp_path: Path) -> None:
     (saved.path / "base_models.safetensors").write_bytes(b"")
     with pytest.raises(RunFolderError, match=r"base_models.safetensors was truncated or altered"):
         predict(source, runtime, output=tmp_path / "c.csv")
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"base_models": ("boosting", "boosting")}, "base models must differ"),
-        ({"base_models": ("ridge",), "base_model_share": 0.0}, "above 0 and below 1"),
-        ({"base_model_share": 1.0}, "above 0 and below 1"),
-    ],
-)
-def test_settings_that_cannot_be(options: dict[str, object], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        make_settings(options=options)
-
-
-def test_an_unknown_base_model_is_named() -> None:
-    with pytest.raises(UnknownNameError, match="boosting"):
-        make_settings(options={"base_models": ("bosting",)})

@@ -50,50 +50,6 @@ def test_conformance(name: str) -> None:
     torch.testing.assert_close(embedding(x)[1:], made[1:], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", EMBEDDINGS)
-def test_draws_do_not_depend_on_padding(name: str) -> None:
-    """As many numbers are drawn as a member uses; the others stay 0."""
-    settings, kind = ModelSettings(frequencies=3), EMBEDDINGS[name].load()
-    used = np.array([[False, True, True, False, True]])
-    padded = initialized(kind(1, 5, settings), used)
-    tight = initialized(kind(1, 3, settings), np.ones((1, 3), dtype=bool))
-    for name, value in tight.state_dict().items():
-        whole = padded.state_dict()[name]
-        assert torch.equal(whole[:, used[0]], value)
-        assert torch.equal(whole[:, ~used[0]], torch.zeros_like(whole[:, ~used[0]]))
-
-
-def test_periodic_is_numpys() -> None:
-    embedding = MemberPeriodic(M, P, ModelSettings(frequencies=2)).double()
-    draws = np.random.default_rng(0)
-    frequency, phase = draws.normal(size=(2, M, P, 2))
-    x = draws.normal(0, 3, (M, B, P))
-    with torch.no_grad():
-        embedding.frequency.copy_(torch.from_numpy(frequency))
-        embedding.phase.copy_(torch.from_numpy(phase))
-    made = embedding(torch.from_numpy(x)).detach().numpy()
-    for m in range(M):
-        for b in range(B):
-            expected = [
-                np.cos(2 * np.pi * frequency[m, j, k] * x[m, b, j] + phase[m, j, k])
-                for j in range(P)
-                for k in range(2)
-            ]
-            np.testing.assert_allclose(made[m, b], expected, rtol=0, atol=1e-13)
-
-
-def test_periodic_has_the_gradients_of_a_cosine() -> None:
-    embedding = MemberPeriodic(2, 3, ModelSettings(frequencies=2)).double()
-    initialized(embedding, np.ones((2, 3), dtype=bool))
-    x = torch.randn(2, B, 3, dtype=torch.float64)
-    assert torch.autograd.gradcheck(
-        lambda frequency, phase: torch.func.functional_call(
-            embedding, {"frequency": frequency, "phase": phase}, x
-        ),
-        (embedding.frequency, embedding.phase),
-    )
-
-
 @pytest.mark.parametrize("scale", [0.1, 3.0])
 def test_periodic_begins_with_the_frequencies_asked_for(scale: float) -> None:
     settings = ModelSettings(frequencies=50, frequency_scale=scale)

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kaggleprice.models.layers import (
-    MemberActivation,
     MemberBatchNorm,
     MemberDropout,
     MemberLinear,
-    MemberScale,
 )
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.settings.model import (
@@ -28,11 +26,35 @@ from kaggleprice.settings.model import (
     ModelSettings,
 )
 
-# The features that a member of `conforms` lacks, 5 to 8, are numbers, zeros and ones.
+# The features that a member of `test_conformance` lacks, 5 to 8, are numbers, zeros and ones.
 M, B, D, P = 3, 32, 40, 7
 
 
-def conforms(settings: ModelSettings) -> None:
+CONFORMING = [
+    *(
+        ModelSettings(model=model, hidden=hidden, dropout=dropout)
+        for model in MODELS
+        for hidden in [(8, 4), (5, 5)]
+        for dropout in [((0.0,),), ((0.5, 0.25),), ((0.3,), (0.0, 0.2))]
+    ),
+    *(
+        ModelSettings(hidden=(8, 4), activation=activation, batch_norm=batch_norm)
+        for name in ACTIVATIONS
+        for activation in [(name,), (name, "prelu", "relu")]
+        for batch_norm in (False, True)
+    ),
+    *(
+        ModelSettings(embedding=name, soft_bound=bound, feature_scales=scales, hidden=hidden)
+        for name in EMBEDDINGS
+        for bound in (None, 2.0)
+        for scales in (False, True)
+        for hidden in [(), (8, 4)]
+    ),
+]
+
+
+@pytest.mark.parametrize("settings", CONFORMING, ids=lambda _: "")
+def test_conformance(settings: ModelSettings) -> None:
     """What the engine asks of an architecture: joined by every entry of `MODELS`."""
     network = build_network(settings, range(M), Inputs(D, P), torch.float64)
     used = np.ones((M, D), dtype=bool)
@@ -62,40 +84,6 @@ def conforms(settings: ModelSettings) -> None:
     torch.testing.assert_close(network(x, None, None)[1], before[1])
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("dropout", [((0.0,),), ((0.5, 0.25),), ((0.3,), (0.0, 0.2))])
-@pytest.mark.parametrize("hidden", [(8, 4), (5, 5)])
-def test_conformance(
-    model: str, dropout: tuple[tuple[float, ...], ...], hidden: tuple[int, ...]
-) -> None:
-    conforms(ModelSettings(model=model, hidden=hidden, dropout=dropout))
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_conformance_of_activations(activation: str, batch_norm: bool) -> None:
-    conforms(ModelSettings(hidden=(8, 4), activation=(activation,), batch_norm=batch_norm))
-    mix = (activation, "prelu", "relu")
-    conforms(ModelSettings(hidden=(8, 4), activation=mix, batch_norm=batch_norm))
-
-
-@pytest.mark.parametrize("embedding", EMBEDDINGS)
-@pytest.mark.parametrize("soft_bound", [None, 2.0])
-@pytest.mark.parametrize("feature_scales", [False, True])
-@pytest.mark.parametrize("hidden", [(), (8, 4)])
-def test_conformance_of_what_stands_before_the_first_layer(
-    embedding: str, soft_bound: float | None, feature_scales: bool, hidden: tuple[int, ...]
-) -> None:
-    conforms(
-        ModelSettings(
-            embedding=embedding,
-            soft_bound=soft_bound,
-            feature_scales=feature_scales,
-            hidden=hidden,
-        )
-    )
-
-
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 @pytest.mark.parametrize("inputs", [Inputs(5, 0), Inputs(5, 5)], ids=["no number", "all numbers"])
 def test_tables_of_one_kind_of_features(embedding: str, inputs: Inputs) -> None:
@@ -120,36 +108,22 @@ def initialized(
 
 
 @pytest.mark.parametrize(
-    ("init", "torch_init", "deviation"),
+    ("init", "torchs"),
     [
-        ("normal", lambda w: nn.init.normal_(w, 0, 0.01), 0.01),
-        ("xavier", nn.init.xavier_normal_, np.sqrt(2 / 700)),
-        ("he", lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"), np.sqrt(2 / 400)),
-        ("lecun", lambda w: nn.init.kaiming_normal_(w, nonlinearity="linear"), np.sqrt(1 / 400)),
+        ("normal", lambda w: nn.init.normal_(w, 0, 0.01)),
+        ("xavier", nn.init.xavier_normal_),
+        ("he", lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu")),
+        ("lecun", lambda w: nn.init.kaiming_normal_(w, nonlinearity="linear")),
     ],
 )
 def test_initializations_have_torchs_deviation(
-    init: str, torch_init: Callable[[torch.Tensor], torch.Tensor], deviation: float
+    init: str, torchs: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
-    layer = MemberLinear(1, 400, 300)
-    function = INITIALIZATIONS[init].load()
+    layer, function = MemberLinear(1, 400, 300), INITIALIZATIONS[init].load()
     layer.initialize(0, np.random.default_rng(0), function, np.ones(400, dtype=bool))
-    theirs = torch_init(torch.empty(300, 400))
-    assert layer.weight.std().item() == pytest.approx(deviation, rel=0.02)
-    assert theirs.std().item() == pytest.approx(deviation, rel=0.02)
+    expected = torchs(torch.empty(300, 400)).std().item()
+    assert layer.weight.std().item() == pytest.approx(expected, rel=0.02)
     assert layer.bias.abs().max().item() == 0
-
-
-def test_initialization_counts_used_inputs_only() -> None:
-    """Padding reaches neither fan-in nor random draws: the same numbers as without it."""
-    padded, tight = MemberLinear(1, 50, 6), MemberLinear(1, 30, 6)
-    used = np.zeros(50, dtype=bool)
-    used[10:40] = True
-    he = INITIALIZATIONS["he"].load()
-    padded.initialize(0, np.random.default_rng(3), he, used)
-    tight.initialize(0, np.random.default_rng(3), he, np.ones(30, dtype=bool))
-    assert torch.equal(padded.weight[0, 10:40], tight.weight[0])
-    assert padded.weight[0, :10].abs().max() == 0
 
 
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
@@ -219,77 +193,6 @@ def test_batch_norm_keeps_its_statistics_without_rows() -> None:
     assert torch.equal(layer.running_var[1], torch.ones(1, 5))
 
 
-@pytest.mark.parametrize("learned", [False, True])
-def test_scale_is_a_factor_per_member_and_feature(learned: bool) -> None:
-    layer = MemberScale(2, 3, learned=learned)
-    assert [name for name, _ in layer.named_parameters()] == ["factor"] * learned
-    assert list(layer.state_dict()) == ["factor"], "saved, as what it keeps out is not known again"
-    layer.initialize(1, np.array([True, False, True]))
-    x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
-    np.testing.assert_array_equal(layer(torch.from_numpy(x))[0].detach(), x[0])
-    np.testing.assert_array_equal(layer(torch.from_numpy(x))[1].detach(), x[1] * [1, 0, 1])
-    with torch.no_grad():
-        layer.factor[0, 0] = torch.tensor([0.5, -2.0, 3.0])
-    expected = x[0] * np.array([0.5, -2.0, 3.0], dtype=np.float32)
-    np.testing.assert_array_equal(layer(torch.from_numpy(x))[0].detach(), expected)
-
-
-@pytest.mark.parametrize("bound", [None, 0.5, 2.0])
-def test_soft_bound_is_numpys(bound: float | None) -> None:
-    """Numbers enter as x / sqrt(1 + (x / b)^2); zeros and ones as they are."""
-    settings = ModelSettings(
-        embedding="none",
-        feature_scales=False,
-        soft_bound=bound,
-        hidden=(),
-        parametrization="standard",
-    )
-    network = build_network(settings, [0], Inputs(3, 2), torch.float64).eval()
-    x = np.random.default_rng(0).normal(0, 4, (50, 3))
-    x[0, :2], x[1, :2] = 1e4, -1e4
-    expected = x.copy()
-    if bound is not None:
-        expected[:, :2] = x[:, :2] / np.sqrt(1 + (x[:, :2] / bound) ** 2)
-        assert np.abs(expected[:, :2]).max() <= bound
-        assert expected[0, 0] == pytest.approx(bound)
-    for feature in range(3):
-        with torch.no_grad():
-            network.linears[0].weight[:] = 0
-            network.linears[0].weight[0, feature] = 1
-        made = network(torch.from_numpy(x)[None], None, None)[0].detach()
-        np.testing.assert_allclose(made, expected[:, feature], rtol=1e-14)
-
-
-def test_activations_are_each_members_own() -> None:
-    """In any order, `prelu` with the slopes of its own members."""
-    names = ["gelu", "prelu", "tanh", "tanh", "prelu", "prelu", "gelu"]
-    layer = MemberActivation(names).double()
-    slopes = torch.linspace(-0.5, 2.0, len(names), dtype=torch.float64)
-    with torch.no_grad():
-        layer.slope.copy_(slopes[:, None, None])
-    x = torch.randn(len(names), 9, 4, dtype=torch.float64, requires_grad=True)
-    y = layer(x)
-    y.square().sum().backward()
-    for m, name in enumerate(names):
-        own = x[m].detach().requires_grad_()
-        prelu = nn.PReLU(init=slopes[m].item(), dtype=torch.float64)
-        expected = prelu(own) if name == "prelu" else getattr(nn.functional, name)(own)
-        expected.square().sum().backward()
-        torch.testing.assert_close(y[m], expected)
-        torch.testing.assert_close(x.grad[m], own.grad)
-        slope = prelu.weight.grad if name == "prelu" else torch.zeros(1, dtype=torch.float64)
-        torch.testing.assert_close(layer.slope.grad[m, 0], slope)
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_an_activation_that_all_share_is_torchs(name: str) -> None:
-    x = torch.randn(3, 9, 4)
-    layer = MemberActivation([name] * 3)
-    expected = nn.PReLU()(x) if name == "prelu" else getattr(nn.functional, name)(x)
-    torch.testing.assert_close(layer(x), expected)
-    assert [tuple(p.shape) for p in layer.parameters()] == [(3, 1, 1)] * (name == "prelu")
-
-
 def test_dropout_drops_each_members_rate_and_keeps_the_mean() -> None:
     rates = [0.1, 0.0, 0.5, 0.93, 0.1]
     layer = MemberDropout(rates).train()
@@ -309,13 +212,6 @@ def test_dropout_drops_each_members_rate_and_keeps_the_mean() -> None:
     assert not layer.state_dict(), "rates are settings, not weights"
 
 
-def test_dropout_is_exact_in_double_precision() -> None:
-    layer = MemberDropout([0.3, 0.1]).to(torch.float64).train()
-    kept = torch.full((2, 1, 1), 2**15 - 1, dtype=torch.int16)
-    y = layer(torch.ones(2, 1, 1, dtype=torch.float64), kept)
-    assert y.flatten().tolist() == pytest.approx([1 / (1 - r) for r in layer.rates], rel=1e-15)
-
-
 def test_random_numbers_of_a_start_do_not_depend_on_the_other_starts() -> None:
     """As many numbers per row for one start as for all, whichever it is."""
     settings = ModelSettings(hidden=(8, 4, 2), dropout=((0.0, 0.3, 0.0), (0.2, 0.0, 0.0), (0.0,)))
@@ -323,24 +219,6 @@ def test_random_numbers_of_a_start_do_not_depend_on_the_other_starts() -> None:
         assert build_network(settings, starts, Inputs(D, P), torch.float32).noise_width == 8 + 4
     still = ModelSettings(hidden=(8, 4), dropout=((0.0,), (0.0, 0.0)))
     assert build_network(still, [0, 1], Inputs(D, P), torch.float32).noise_width == 0
-
-
-def test_each_start_has_its_own_activation_and_dropout() -> None:
-    """A member of a mix computes what it would in a network of nothing but its kind."""
-    activations, rates = ("gelu", "tanh", "prelu"), ((0.3, 0.0), (0.1,))
-    mix = ModelSettings(hidden=(8, 4), activation=activations, dropout=rates)
-    starts, inputs = [4, 0, 5, 3, 2, 1, 8], Inputs(D, P)
-    x = torch.randn(len(starts), B, D, dtype=torch.float64)
-    noise = torch.randint(-(2**15), 2**15, (len(starts), B, 12), dtype=torch.int16)
-    together = initialized(mix, starts, inputs).train()(x, noise, None)
-    for m, start in enumerate(starts):
-        own = ModelSettings(
-            hidden=(8, 4), activation=(activations[start % 3],), dropout=(rates[start % 2],)
-        )
-        alone = initialized(own, [start], inputs).train()
-        # Where its kind drops nothing of the second layer, that takes no numbers.
-        numbers = noise[m : m + 1, :, : alone.noise_width]
-        torch.testing.assert_close(alone(x[m : m + 1], numbers, None)[0], together[m])
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.core.errors import DataError
 from kaggleprice.preprocessing.fitted import STATE_VERSION, Feature, FittedRecipe
 from kaggleprice.preprocessing.fitting import fit
-from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES, Recipe
+from kaggleprice.settings.recipe import IMPUTES, SCALES, Recipe
 
 RECIPE = st.builds(
     Recipe,
@@ -61,19 +61,7 @@ def test_round_trip_keeps_every_bit(table: Table, recipe: Recipe) -> None:
     assert made.shape == (len(table), len(fitted.features))
     assert np.isfinite(made).all()
     assert again.transform(table.features).tobytes() == made.tobytes()
-
-
-@pytest.mark.parametrize(
-    "recipe",
-    [*RECIPES.values(), Recipe(scale="quantile", impute="knn"), Recipe(scale="minmax", clip=2.0)],
-)
-def test_round_trip_of_the_sample(recipe: Recipe, sample_tables: Tables) -> None:
-    fitted = fit(recipe, sample_tables.train)
-    again = FittedRecipe.from_json(fitted.to_json())
-    for table in (sample_tables.train, sample_tables.test):
-        made = again.transform(table.features)
-        assert made.tobytes() == fitted.transform(table.features).tobytes()
-    small = fitted.transform(sample_tables.test.features, dtype=np.float32)
+    small = fitted.transform(table.features, dtype=np.float32)
     assert small.dtype == np.float32
     assert np.array_equal(small, made.astype(np.float32))
 
@@ -83,18 +71,6 @@ def record(sample_tables: Tables) -> str:
     """JSON with quantiles and neighbours in it."""
     train = Table(sample_tables.train.ids[:8], sample_tables.train.features.head(8))
     return fit(Recipe(scale="quantile", impute="knn", clip=3.0), train).to_json()
-
-
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.999])
-def test_truncated_json(record: str, share: float) -> None:
-    with pytest.raises(DataError, match="not a fitted recipe"):
-        FittedRecipe.from_json(record.strip()[: int(share * len(record))])
-
-
-@pytest.mark.parametrize("text", ["3", "null", "[]", "{}", '"x"', "\x00"])
-def test_json_of_something_else(text: str) -> None:
-    with pytest.raises(DataError, match="not a fitted recipe"):
-        FittedRecipe.from_json(text)
 
 
 @pytest.mark.parametrize("version", [0, STATE_VERSION + 1, "1", None])
@@ -120,37 +96,35 @@ DAMAGES = {
     "no part": change("numeric", to=...),
     "no state_version": change("state_version", to=...),
     "no field": change("numeric", 0, "center", to=...),
-    "no field of a category": change("categorical", 0, "levels", to=...),
     "no setting that is known": change("recipe", "sale", to="standard"),
     "setting that cannot be": change("recipe", "scale", to="log"),
-    "setting of another type": change("recipe", "clip", to="3"),
     "text for a number": change("numeric", 0, "center", to="3.5"),
     "nothing for a number": change("numeric", 0, "scale", to=None),
     "scale of zero": change("numeric", 0, "scale", to=0.0),
     "scale that is not a number": change("numeric", 0, "scale", to=float("nan")),
-    "text for a bound": change("numeric", 0, "low", to="low"),
     "number for a truth value": change("numeric", 0, "log", to=1),
-    "number for a name": change("numeric", 0, "name", to=3),
     "rows that are no number": change("rows", to="many"),
     "levels that are no list": change("categorical", 0, "levels", to="abc"),
-    "level that is no text": change("categorical", 0, "levels", to=[3]),
-    "rare that is no text": change("categorical", 0, "rare", to=[None]),
     "column twice": lambda record: record["numeric"].pop(),
     "quantiles of another width": change("quantiles", 0, to=[1.0]),
     "quantiles of text": change("quantiles", 0, 0, to="x"),
     "neighbours that are no table": change("neighbours", to=[1.0, 2.0]),
-    "numeric that is no list": change("numeric", to=3),
     "state that is no record": change("numeric", 0, to=None),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_record(record: str, damage: str) -> None:
-    FittedRecipe.from_json(record)
     spoilt = json.loads(record)
     DAMAGES[damage](spoilt)
     with pytest.raises(DataError, match="not a fitted recipe"):
         FittedRecipe.from_json(json.dumps(spoilt))
+
+
+@pytest.mark.parametrize("text", ["3", "null", "[]", "{}", '"x"', "\x00", "", "half"])
+def test_json_of_something_else(record: str, text: str) -> None:
+    with pytest.raises(DataError, match="not a fitted recipe"):
+        FittedRecipe.from_json(record[: len(record) // 2] if text == "half" else text)
 
 
 def test_json_is_standard_json(record: str) -> None:
@@ -160,18 +134,16 @@ def test_json_is_standard_json(record: str) -> None:
     json.loads(record, parse_constant=refuse)
 
 
-def test_rows_without_a_column_that_the_recipe_needs(sample_tables: Tables) -> None:
-    fitted = fit(Recipe(), sample_tables.train)
-    for name in ("LotArea", "Street"):
-        with pytest.raises(DataError, match=f"column '{name}', which the recipe needs, is missing"):
-            fitted.transform(sample_tables.test.features.drop(columns=name))
-
-
-def test_text_where_the_recipe_learned_numbers(sample_tables: Tables) -> None:
-    fitted = fit(Recipe(), sample_tables.train)
-    frame = sample_tables.test.features.assign(LotArea=pd.Series(["large"] * 300, dtype="str"))
-    with pytest.raises(DataError, match="'LotArea' is text; the recipe learned numbers"):
-        fitted.transform(frame)
+def test_rows_that_are_not_what_was_learned_from(sample_tables: Tables) -> None:
+    fitted, frame = fit(Recipe(), sample_tables.train), sample_tables.test.features
+    text = frame.assign(LotArea=pd.Series(["large"] * 300, dtype="str"))
+    for wrong, sentence in (
+        (frame.drop(columns="LotArea"), "'LotArea', which the recipe needs, is missing"),
+        (frame.drop(columns="Street"), "'Street', which the recipe needs, is missing"),
+        (text, "'LotArea' is text; the recipe learned numbers"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            fitted.transform(wrong)
 
 
 def test_columns_may_stand_in_another_order_and_among_others(sample_tables: Tables) -> None:

@@ -71,7 +71,7 @@ def test_drift_of_tables() -> None:
 def rows_of(residual: np.ndarray) -> OutOfFold:
     true = np.full(len(residual), 100.0)
     folds = np.arange(len(residual)) % 2
-    return OutOfFold(identities(len(true)), true, true * np.exp(residual), residual, folds)
+    return OutOfFold(identities(len(true)), true, true * np.exp(residual), folds, LOG)
 
 
 def test_expected_score_has_the_spread_of_theory() -> None:

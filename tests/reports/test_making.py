@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from entry_point import TINY, EntryPoint
-from reported import EVIL, FIGURES, TEST_ROWS, Made, Parsed, make_run, write_competition
+from reported import FIGURES, Made, Parsed, make_run, write_competition
 
 from kaggleprice.api import workflow
 from kaggleprice.competitions.catalog import read_competition
@@ -59,13 +58,6 @@ def test_the_same_run_gives_the_same_files(
     assert again.page.read_text(encoding="utf-8") == html
     for name, path in again.figures.items():
         assert path.read_bytes() == report.figures[name].read_bytes()
-
-
-def test_a_report_does_not_disturb_its_run(made: Made, report: Report) -> None:
-    assert report.page.is_file()
-    assert made.run.ensemble().predict(
-        pd.read_csv(made.folder / "test.csv", dtype={EVIL: "str"}, na_values=["NA"])
-    ).shape == (6, TEST_ROWS)
 
 
 def test_drawing_leaves_matplotlib_as_it_was(made: Made, copied: workflow.RuntimeConfig) -> None:
@@ -145,11 +137,6 @@ def test_what_is_refused(
         options = {"output": made.folder / options["output"]}
     with pytest.raises(error, match=message):
         make_report(made.source, made.runtime, **options)
-
-
-def test_without_a_run(made: Made, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no run of evil"):
-        make_report(made.source, workflow.RuntimeConfig(tmp_path, "cpu", 1))
 
 
 def test_changed_data_are_refused(copied: workflow.RuntimeConfig, tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from reported import EVIL, FIGURES, LEVELS, QUOTED, Made, Parsed, make_run
 
+from kaggleprice.cli.documents import plain
 from kaggleprice.cli.views.report import report_document, report_view
 from kaggleprice.reports import wording
 from kaggleprice.reports.making import Report, make_report
@@ -101,7 +102,7 @@ def test_an_undefined_importance(report: Report) -> None:
     lost = replace(importance.columns[0], increase=float("nan"), member_mean=float("inf"))
     columns = [lost, *importance.columns[1:]]
     findings = replace(report.findings, importance=replace(importance, columns=columns))
-    document = asdict(report_document(replace(report, findings=findings)))
+    document = plain(report_document(replace(report, findings=findings)))
     json.dumps(document, allow_nan=False)
     shown = document["importance"]["columns"][0]
     assert (shown["increase"], shown["member_mean"]) == (None, None)
@@ -124,7 +125,7 @@ def test_a_page_says_what_it_leaves_out(report: Report, monkeypatch: pytest.Monk
 def test_document_and_view(report: Report) -> None:
     from rich.console import Console
 
-    document = json.loads(json.dumps(asdict(report_document(report)), allow_nan=False))
+    document = json.loads(json.dumps(plain(report_document(report)), allow_nan=False))
     assert (document["command"], document["page"]) == ("report", str(report.page))
     assert set(document["figures"]) == set(FIGURES)
     assert [c["column"] for c in document["importance"]["columns"]] == report.findings.order

@@ -12,6 +12,7 @@ import typer
 from forged import contiguous, day, forge, noisy, truth, write_record
 
 from kaggleprice.cli import app
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.runs import advice
 from kaggleprice.runs.comparison import paired_rows
 from kaggleprice.runs.record import read_record
@@ -37,7 +38,7 @@ def test_the_best_run_before_is_the_one_to_beat(small: Path) -> None:
     found = advice.compare_with_best(made(small, "new", noisy(7, 0.3)))
     assert found is not None
     assert (found.first.name, found.second.name) == ("best", "new")
-    paired = paired_rows("log_rmse", truth(), noisy(2, 0.1), noisy(7, 0.3))
+    paired = paired_rows(METRICS["log_rmse"], truth(), noisy(2, 0.1), noisy(7, 0.3))
     assert paired is not None
     assert paired.difference > 2 * paired.standard_error
     text = advice.difference_text(found)
@@ -45,31 +46,22 @@ def test_the_best_run_before_is_the_one_to_beat(small: Path) -> None:
     assert text == f"{size} worse than best, the best run before"
 
 
-def test_the_same_predictions_are_called_so(small: Path) -> None:
-    again = advice.compare_with_best(made(small, "again", noisy(2, 0.1)))
-    assert again is not None
-    assert advice.difference_text(again) == (
-        "the same out-of-fold predictions as best, the best run before"
-    )
-
-
-def test_better_and_no_clear_difference(small: Path) -> None:
-    better = advice.compare_with_best(made(small, "better", noisy(7, 0.02)))
-    assert better is not None
-    assert re.fullmatch(
-        r"0\.\d{4} ± 0\.\d{4} better than best, the best run before", advice.difference_text(better)
-    )
-    same = advice.compare_with_best(made(small, "same", noisy(2, 0.1) * 1.0001))
-    assert same is not None
-    # It was finished when `better` was, so it is still held against `best`.
-    assert advice.difference_text(same).startswith("no clear difference to best, the best run")
-
-
-def test_other_folds_are_said(small: Path) -> None:
-    run = made(small, "new", noisy(7, 0.3), fold=contiguous()[::-1].copy())
-    found = advice.compare_with_best(run)
+@pytest.mark.parametrize(
+    ("predicted", "changes", "says"),
+    [
+        (noisy(2, 0.1), {}, "the same out-of-fold predictions as best, the best run before"),
+        (noisy(7, 0.02), {}, r"0\.\d{4} ± 0\.\d{4} better than best, the best run before"),
+        (noisy(2, 0.1) * 1.0001, {}, "no clear difference to best, the best run before: .*"),
+        (noisy(7, 0.3), {"fold": contiguous()[::-1].copy()}, ".* run before, on other folds"),
+    ],
+    ids=["same", "better", "no clear difference", "other folds"],
+)
+def test_a_difference_in_words(
+    small: Path, predicted: Any, changes: dict[str, Any], says: str
+) -> None:
+    found = advice.compare_with_best(made(small, "new", predicted, **changes))
     assert found is not None
-    assert advice.difference_text(found).endswith("best, the best run before, on other folds")
+    assert re.fullmatch(says, advice.difference_text(found))
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import torch
 from members import Heard
 
 from kaggleprice.core.errors import DivergenceError, OutputError, UsageError
-from kaggleprice.runs import UNFINISHED, checkpoints
+from kaggleprice.runs import checkpoints
 from kaggleprice.runs.checkpoints import Checkpoint, key_of
-from kaggleprice.training.loop import EpochResult, Group, TimeLimit
+from kaggleprice.training.loop import Group, TimeLimit
 
 IDENTITY = {"settings": {"lr": 0.01}, "data": "ab"}
 FIRST, SECOND, WHOLE = Group(0, 2), Group(2, 2), Group(0, 4)
@@ -41,7 +41,7 @@ def keep(checkpoint: Checkpoint, epoch: int, group: Group = FIRST) -> None:
     loop: Any = Loop(group)
     loop.epoch = epoch
     for callback in checkpoint.callbacks:
-        callback.on_epoch_end(loop, EpochResult(epoch, group.count))
+        callback.on_epoch_end(loop)
 
 
 def end(checkpoint: Checkpoint, how: BaseException, epoch: int = 3) -> None:
@@ -116,14 +116,6 @@ def test_a_part_takes_up_the_state_of_the_whole(tmp_path: Path) -> None:
         assert resume(checkpoint, FIRST).epoch == 5
 
 
-def test_another_run_does_not(tmp_path: Path) -> None:
-    left = interrupted(tmp_path)
-    with Checkpoint(tmp_path, {**IDENTITY, "data": "cd"}, 0) as other:
-        assert other.folder != left.folder
-        assert other.kept == {}
-    assert left.kept
-
-
 def test_keys_tell_every_value_apart() -> None:
     identities = [IDENTITY, {**IDENTITY, "data": "b"}, {**IDENTITY, "settings": {"lr": 0.02}}, {}]
     keys = [key_of(identity) for identity in identities]
@@ -142,9 +134,16 @@ def test_one_process_at_a_time_has_it(tmp_path: Path) -> None:
     assert "another process trains this very run" in heard.notices[0]
 
 
-def test_what_diverged_is_not_gone_on_with(tmp_path: Path) -> None:
-    with pytest.raises(DivergenceError), Checkpoint(tmp_path, IDENTITY, 0) as checkpoint:
-        end(checkpoint, DivergenceError("diverged."))
+@pytest.mark.parametrize(
+    ("how", "every"),
+    [(DivergenceError("diverged."), 0), (KeyboardInterrupt(), 1000)],
+    ids=["diverged", "before the first checkpoint"],
+)
+def test_what_nobody_can_go_on_with_leaves_nothing(
+    tmp_path: Path, how: BaseException, every: float
+) -> None:
+    with pytest.raises(type(how)), Checkpoint(tmp_path, IDENTITY, every) as checkpoint:
+        end(checkpoint, how)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -157,12 +156,6 @@ def test_a_command_that_cannot_be_is_not_told_to_be_given_again(tmp_path: Path) 
         "training is kept up to epoch 3: the same command with another --run goes on there"
     ]
     assert checkpoint.kept == {FIRST: 3}
-
-
-def test_an_interruption_before_the_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), Checkpoint(tmp_path, IDENTITY, 1000) as checkpoint:
-        end(checkpoint, KeyboardInterrupt(), 1)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_checkpoints_nothing_is_written(tmp_path: Path) -> None:
@@ -179,7 +172,7 @@ def test_checkpoints_are_so_many_seconds_apart(
         (callback,), kept = checkpoint.callbacks, list[int]()
         for loop.epoch in range(1, 9):
             clock(4)
-            callback.on_epoch_end(loop, EpochResult(loop.epoch, 2))
+            callback.on_epoch_end(loop)
             kept.append(checkpoint.kept.get(FIRST, 0))
         # A group that has ended waits for the others: what it has is kept in any case.
         callback.on_train_end(loop)
@@ -207,10 +200,6 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         Checkpoint(tmp_path / "file", IDENTITY, 0),
     ):
         pass
-
-
-def test_names_are_those_of_unfinished_runs(tmp_path: Path) -> None:
-    assert interrupted(tmp_path).folder.name.startswith(UNFINISHED)
 
 
 def test_a_time_limit_counts_from_the_beginning(

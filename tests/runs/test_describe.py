@@ -74,8 +74,3 @@ def read_back(typed: str) -> RunSettings:
 )
 def test_a_command_says_whose_run_it_makes(competition: str, command: str) -> None:
     assert describe.typed_command(make_settings("book", {"seeds": 20}), competition) == command
-
-
-def test_an_old_runs_settings_differ_from_the_default_by_what_changed() -> None:
-    changed = describe.changed_options(make_settings("fast", {"lr": 0.02}))
-    assert changed == {"lr": 0.02, "seeds": 2, "epochs": 30}

@@ -20,13 +20,10 @@ from kaggleprice.core.errors import (
     DataError,
     GateError,
     KagglePriceError,
-    MissingFileError,
     RunFolderError,
-    UnknownNameError,
     UsageError,
 )
 from kaggleprice.evaluation.folds import Folds
-from kaggleprice.runs import gates
 from kaggleprice.runs.comparison import Scored, ScoreFile
 from kaggleprice.runs.gates import Gate, Limits, judge, read_scored, require
 from kaggleprice.runs.run import Run
@@ -39,8 +36,8 @@ def runs_dir(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def scored(folder: Path) -> Run:
-    return Run.read(folder)
+def made(runs_dir: Path, name: str, predicted: Any, **changes: Any) -> Run:
+    return Run.read(forge(runs_dir / "small" / name, predicted, **changes))
 
 
 def only(limits: Limits, found: Scored) -> Gate:
@@ -52,7 +49,7 @@ def only(limits: Limits, found: Scored) -> Gate:
 
 
 def test_a_score_is_held_against_a_number(runs_dir: Path) -> None:
-    found = scored(forge(runs_dir / "small" / "a", noisy(1)))
+    found = made(runs_dir, "a", noisy(1))
     assert judge(Limits(), found) == []
     below, at, above = (
         only(Limits(limit), found) for limit in (found.oof - 1e-9, found.oof, found.oof + 1e-9)
@@ -63,22 +60,15 @@ def test_a_score_is_held_against_a_number(runs_dir: Path) -> None:
     assert "is not above" in at.reason
 
 
-@pytest.mark.parametrize("limit", [0.0, -1.0, math.nan, math.inf, -math.inf])
-def test_limits_that_cannot_be(limit: float) -> None:
-    with pytest.raises(UsageError, match="--fail-above must be a number above 0"):
-        Limits(limit)
-
-
-@pytest.mark.parametrize("tolerance", [-1e-9, math.nan, math.inf])
-def test_tolerances_that_cannot_be(runs_dir: Path, tolerance: float) -> None:
-    baseline = scored(forge(runs_dir / "small" / "a", noisy(1)))
-    with pytest.raises(UsageError, match="--tolerance must be a number of 0 or above"):
-        Limits(baseline=baseline, tolerance=tolerance)
-
-
-def test_a_tolerance_is_of_a_baseline() -> None:
-    with pytest.raises(UsageError, match="give --baseline"):
-        Limits(tolerance=0.001)
+@pytest.mark.parametrize("number", [-1.0, math.nan, math.inf, -math.inf])
+def test_numbers_that_cannot_be(runs_dir: Path, number: float) -> None:
+    baseline = made(runs_dir, "a", noisy(1))
+    for limits, option in [
+        ({"fail_above": number}, "--fail-above"),
+        ({"tolerance": number, "baseline": baseline}, "--tolerance"),
+    ]:
+        with pytest.raises(UsageError, match=option):
+            Limits(**limits)
 
 
 # Against a run, by row.
@@ -90,16 +80,14 @@ def test_worse_by_more_than_tolerance_and_noise(
     runs_dir: Path, tolerance: float, beyond: float, passed: bool
 ) -> None:
     """Noise by scipy: the bound below which a paired difference stays in 95 of 100 cases."""
-    baseline = forge(runs_dir / "small" / "a", noisy(1))
-    found = scored(
-        forge(runs_dir / "small" / "b", noisy(1) * np.exp(0.01 * np.cos(IDS.astype(int))))
-    )
+    baseline = made(runs_dir, "a", noisy(1))
+    found = made(runs_dir, "b", noisy(1) * np.exp(0.01 * np.cos(IDS.astype(int))))
     errors = [np.square(np.log(p) - np.log(truth())) for p in (noisy(1), predicted_of(found))]
     roots = [np.sqrt(e.mean()) for e in errors]
     moved = errors[1] / (2 * roots[1]) - errors[0] / (2 * roots[0])
     noise = stats.t.ppf(0.95, ROWS - 1) * stats.sem(moved)
     # A baseline whose pooled score is as much better as is wanted, all else equal.
-    shifted = with_score(scored(baseline), found.oof - beyond * (tolerance + noise))
+    shifted = with_score(baseline, found.oof - beyond * (tolerance + noise))
     gate = only(Limits(baseline=shifted, tolerance=tolerance), found)
     assert gate.difference is not None
     assert gate.difference.unit == "row"
@@ -121,70 +109,67 @@ def with_score(found: Run, oof: float) -> Run:
     return Run(found.path, record)
 
 
-def test_the_same_predictions_pass_without_any_tolerance(runs_dir: Path) -> None:
-    first = scored(forge(runs_dir / "small" / "a", noisy(1)))
-    second = scored(forge(runs_dir / "small" / "b", noisy(1)))
+@pytest.mark.parametrize(
+    ("spreads", "passed", "limit", "says"),
+    [
+        ((0.1, 0.1), True, 0, "is equal to "),
+        ((0.3, 0.1), True, None, "better than"),
+        ((0.1, 0.3), False, None, "beyond --tolerance 0 and noise"),
+    ],
+)
+def test_equal_better_and_much_worse(
+    runs_dir: Path, spreads: tuple[float, float], passed: bool, limit: float | None, says: str
+) -> None:
+    first, second = (
+        made(runs_dir, name, noisy(1, spread)) for name, spread in zip("ab", spreads, strict=True)
+    )
     gate = only(Limits(baseline=first), second)
-    assert (gate.passed, gate.found, gate.limit) == (True, 0, 0)
-    assert f"is equal to {first.oof:.6g} of baseline a." in gate.reason
-
-
-def test_a_better_score_passes(runs_dir: Path) -> None:
-    first = scored(forge(runs_dir / "small" / "a", noisy(1, 0.3)))
-    second = scored(forge(runs_dir / "small" / "b", noisy(2, 0.1)))
-    gate = only(Limits(baseline=first), second)
-    assert gate.passed
-    assert gate.found < 0
-    assert "better than" in gate.reason
-
-
-def test_a_much_worse_score_is_missed(runs_dir: Path) -> None:
-    first = scored(forge(runs_dir / "small" / "a", noisy(1, 0.1)))
-    second = scored(forge(runs_dir / "small" / "b", noisy(2, 0.3)))
-    assert not only(Limits(baseline=first, tolerance=0.001), second).passed
+    assert (gate.passed, np.sign(gate.found)) == (passed, np.sign(spreads[1] - spreads[0]))
+    assert limit is None or gate.limit == limit
+    assert says in gate.reason
 
 
 # Against a file, by fold.
 
 
-def as_document(folder: Path, file: Path) -> Path:
-    file.write_text(json.dumps(asdict(cv_document(scored(folder)))), encoding="utf-8")
+def as_document(run: Run, file: Path) -> Path:
+    file.write_text(json.dumps(asdict(cv_document(run))), encoding="utf-8")
     return file
 
 
-def as_copied_record(folder: Path, file: Path) -> Path:
-    file.write_bytes((folder / "run.json").read_bytes())
+def as_copied_record(run: Run, file: Path) -> Path:
+    file.write_bytes((run.path / "run.json").read_bytes())
     return file
 
 
 @pytest.mark.parametrize("keep", [as_document, as_copied_record])
 def test_a_file_of_scores_is_paired_by_fold(
-    runs_dir: Path, tmp_path: Path, keep: Callable[[Path, Path], Path]
+    runs_dir: Path, tmp_path: Path, keep: Callable[[Run, Path], Path]
 ) -> None:
-    first = forge(runs_dir / "small" / "a", noisy(1))
-    second = scored(forge(runs_dir / "small" / "b", noisy(2, 0.12)))
+    first = made(runs_dir, "a", noisy(1))
+    second = made(runs_dir, "b", noisy(2, 0.12))
     baseline = read_scored(str(keep(first, tmp_path / "base.json")), runs_dir, "small")
     gate = only(Limits(baseline=baseline, tolerance=0.001), second)
     assert gate.difference is not None
     assert (gate.difference.unit, gate.difference.count) == ("fold", 4)
-    moved = np.array(second.fold_scores) - np.array(scored(first).fold_scores)
+    moved = np.array(second.fold_scores) - np.array(first.fold_scores)
     noise = stats.t.ppf(0.95, 3) * moved.std(ddof=1) * np.sqrt(1 / 4 + 1 / 3)
     assert gate.limit == pytest.approx(0.001 + noise)
-    assert gate.found == pytest.approx(second.oof - scored(first).oof)
+    assert gate.found == pytest.approx(second.oof - first.oof)
     assert gate.passed == (gate.found <= gate.limit)
 
 
 def test_a_run_json_in_its_run_is_the_run(runs_dir: Path) -> None:
-    folder = forge(runs_dir / "small" / "a", noisy(1))
-    for text in ("a", "small/a", str(folder), str(folder / "run.json")):
+    run = made(runs_dir, "a", noisy(1))
+    for text in ("a", "small/a", str(run.path), str(run.path / "run.json")):
         found = read_scored(text, runs_dir, "small")
-        assert found == scored(folder)
+        assert found == run
 
 
 def test_a_document_of_an_earlier_version_lacks_hashes(runs_dir: Path, tmp_path: Path) -> None:
     """Then the number of folds is all there is to compare."""
-    folder = forge(runs_dir / "small" / "a", noisy(1))
-    file = as_document(folder, tmp_path / "base.json")
+    run = made(runs_dir, "a", noisy(1))
+    file = as_document(run, tmp_path / "base.json")
     document = json.loads(file.read_text(encoding="utf-8"))
     for key in ("data", "folds_sha256", "gates"):
         del document[key]
@@ -192,8 +177,13 @@ def test_a_document_of_an_earlier_version_lacks_hashes(runs_dir: Path, tmp_path:
     baseline = read_scored(str(file), runs_dir, "small")
     assert isinstance(baseline, ScoreFile)
     assert (baseline.folds_sha256, baseline.train_sha256) == (None, None)
-    second = scored(forge(runs_dir / "small" / "b", noisy(2), data="d" * 64))
+    second = made(runs_dir, "b", noisy(2), data="d" * 64)
     assert only(Limits(baseline=baseline), second).difference is not None
+
+
+def document(**changes: Any) -> str:
+    scores = {"competition": "small", "metric": "rmse", "scores": {"oof": 1}}
+    return json.dumps({**scores, **changes})
 
 
 @pytest.mark.parametrize(
@@ -204,20 +194,9 @@ def test_a_document_of_an_earlier_version_lacks_hashes(runs_dir: Path, tmp_path:
         ("[]", "neither a run's run.json nor what `cv --json` printed"),
         ('{"error": {"type": "UsageError"}}', "neither"),
         ('{"digest": "0"}', "damaged"),
-        (
-            '{"folds": [], "competition": "small", "metric": "rmse", "scores": {"oof": 1}}',
-            "0 fold scores; expected 2 or more",
-        ),
-        (
-            '{"folds": [{"validation": "x"}], "competition": "small", "metric": "rmse", '
-            '"scores": {"oof": 1}}',
-            "neither",
-        ),
-        (
-            '{"folds": [{"validation": 1}, {"validation": NaN}], "competition": "small", '
-            '"metric": "rmse", "scores": {"oof": 1}}',
-            "neither",
-        ),
+        (document(folds=[]), "0 fold scores; expected 2 or more"),
+        (document(folds=[{"validation": "x"}]), "neither"),
+        (document(folds=[{"validation": 1}, {"validation": math.nan}]), "neither"),
     ],
 )
 def test_files_that_are_no_baseline(tmp_path: Path, content: str, says: str) -> None:
@@ -229,26 +208,18 @@ def test_files_that_are_no_baseline(tmp_path: Path, content: str, says: str) -> 
 
 
 def test_an_altered_record_is_no_baseline(runs_dir: Path, tmp_path: Path) -> None:
-    folder = forge(runs_dir / "small" / "a", noisy(1))
-    text = (folder / "run.json").read_text(encoding="utf-8")
+    run = made(runs_dir, "a", noisy(1))
+    text = (run.path / "run.json").read_text(encoding="utf-8")
     (tmp_path / "base.json").write_text(text.replace("12.345", "12.344"), encoding="utf-8")
     with pytest.raises(RunFolderError, match="altered"):
         read_scored(str(tmp_path / "base.json"), runs_dir, "small")
 
 
 def test_a_damaged_run_is_found_before_training(runs_dir: Path) -> None:
-    folder = forge(runs_dir / "small" / "a", noisy(1))
-    (folder / "oof.csv").write_text("", encoding="utf-8")
+    run = made(runs_dir, "a", noisy(1))
+    (run.path / "oof.csv").write_text("", encoding="utf-8")
     with pytest.raises(RunFolderError, match="truncated or altered"):
         read_scored("a", runs_dir, "small")
-
-
-def test_names_that_no_run_has(runs_dir: Path) -> None:
-    forge(runs_dir / "small" / "mlp-001", noisy(1))
-    with pytest.raises(UnknownNameError, match="Did you mean 'mlp-001'"):
-        read_scored("mlp-01", runs_dir, "small")
-    with pytest.raises(MissingFileError, match=r"baseline file base\.json does not exist"):
-        read_scored("base.json", runs_dir, "small")
 
 
 # Comparable, before training.
@@ -258,11 +229,6 @@ def check(limits: Limits, k: int = 4, data: str = "a" * 64, **changes: Any) -> N
     folds = Folds.of_rows(contiguous(k=k) - 1).sha256(IDS, "Id")
     names = {"name": "small", "metric": "log_rmse", **changes}
     limits.check(names["name"], names["metric"], data, folds, k)
-
-
-def test_the_same_folds_of_the_same_data(runs_dir: Path) -> None:
-    check(Limits())
-    check(Limits(baseline=scored(forge(runs_dir / "small" / "a", noisy(1)))))
 
 
 @pytest.mark.parametrize(
@@ -277,17 +243,17 @@ def test_the_same_folds_of_the_same_data(runs_dir: Path) -> None:
 def test_what_cannot_be_compared(
     runs_dir: Path, changes: dict[str, Any], kind: type[KagglePriceError], says: str
 ) -> None:
-    limits = Limits(baseline=scored(forge(runs_dir / "small" / "a", noisy(1))))
+    limits = Limits(baseline=made(runs_dir, "a", noisy(1)))
     with pytest.raises(kind, match=says):
         check(limits, **changes)
 
 
 def test_other_folds_of_the_same_number(runs_dir: Path) -> None:
-    folder = forge(runs_dir / "small" / "a", noisy(1), fold=np.roll(contiguous(), 3))
+    run = made(runs_dir, "a", noisy(1), fold=np.roll(contiguous(), 3))
     with pytest.raises(UsageError, match=r"has other folds; .*--folds .*folds\.csv"):
-        check(Limits(baseline=scored(folder)))
+        check(Limits(baseline=run))
     with pytest.raises(UsageError, match="has other folds"):
-        judge(Limits(baseline=scored(folder)), scored(forge(runs_dir / "small" / "b", noisy(1))))
+        judge(Limits(baseline=run), made(runs_dir, "b", noisy(1)))
 
 
 # The verdict.
@@ -312,8 +278,3 @@ def test_a_metric_of_which_more_is_better() -> None:
     assert only(Limits(baseline=first), second).found == pytest.approx(0.1)
     assert not only(Limits(baseline=first), second).passed
     assert only(Limits(baseline=second), first).passed
-
-
-def test_the_docstring_names_the_gates() -> None:
-    for name in (gates.FAIL_ABOVE, gates.BASELINE):
-        assert f"`{name}`" in str(gates.__doc__)

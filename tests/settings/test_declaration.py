@@ -157,13 +157,6 @@ def test_an_unknown_name_lists_the_valid_ones(name: str) -> None:
         )
 
 
-def test_an_unknown_name_names_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match=r"Did you mean 'tanh'\?$"):
-        SETTINGS["activation"].parse("gelu/tahn")
-    with pytest.raises(UnknownNameError, match="unknown value 'none' of base_models"):
-        SETTINGS["base_models"].parse("none,ridge")
-
-
 RATES = st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=3).map(tuple)
 SHOWN: dict[str, st.SearchStrategy[Any]] = {
     "hidden": st.lists(st.integers(1, 9999), max_size=4).map(tuple),

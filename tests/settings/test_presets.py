@@ -10,8 +10,8 @@ import pytest
 from entry_point import EntryPoint
 
 from benchmarks import presets as benchmark
-from kaggleprice.cli.documents import SCHEMA_VERSION, PresetLine
-from kaggleprice.cli.views.presets import presets_document
+from kaggleprice.cli.documents import SCHEMA_VERSION
+from kaggleprice.cli.views.presets import PresetLine, presets_document
 from kaggleprice.settings import preset_benchmarks
 from kaggleprice.settings.preset_benchmarks import read_measurements
 from kaggleprice.settings.run import PRESETS
@@ -28,14 +28,11 @@ def test_every_preset_is_measured() -> None:
 
 
 def test_more_work_scores_better() -> None:
-    """Or nobody should choose it."""
+    """Or nobody should choose it. Only `best` has base models."""
     found = read_measurements().presets
     fast, default, best = (found[name] for name in ("fast", "default", "best"))
     assert best.oof < default.oof < fast.oof < found["book"].oof
     assert best.seconds > default.seconds > fast.seconds
-
-
-def test_default_is_networks_only() -> None:
     assert [name for name, preset in PRESETS.items() if preset.settings.base_models] == ["best"]
 
 
@@ -43,20 +40,16 @@ def test_default_is_networks_only() -> None:
 def test_list(entry: EntryPoint, command: str, tmp_path: Path) -> None:
     shown = entry(command, "--preset", "list", cwd=tmp_path)
     assert (shown.code, shown.err) == (0, "")
-    for name, values in read_measurements().presets.items():
-        line = next(line for line in shown.out.splitlines() if line.split()[:1] == [name])
+    document = entry(command, "--preset", "list", "--json", cwd=tmp_path).json
+    assert (document["schema_version"], document["command"]) == (SCHEMA_VERSION, "presets")
+    assert [preset["name"] for preset in document["presets"]] == list(PRESETS)
+    for preset in document["presets"]:
+        values = read_measurements().presets[preset["name"]]
+        assert preset["measured"]["oof"] == values.oof
+        (line,) = [x for x in shown.out.splitlines() if x.split()[:1] == [preset["name"]]]
         assert f"{values.fold_mean:.4f}" in line
         assert f"{values.oof:.4f}" in line
     assert list(tmp_path.iterdir()) == []
-
-
-def test_list_as_json(entry: EntryPoint, tmp_path: Path) -> None:
-    document = entry("cv", "--preset", "list", "--json", cwd=tmp_path).json
-    assert document["schema_version"] == SCHEMA_VERSION
-    assert document["command"] == "presets"
-    assert [preset["name"] for preset in document["presets"]] == list(PRESETS)
-    default = next(p for p in document["presets"] if p["name"] == "default")
-    assert default["measured"]["oof"] == read_measurements().presets["default"].oof
 
 
 def test_a_new_preset_is_listed_before_it_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kaggleprice.competitions.tables import Table, Tables
-from kaggleprice.core.errors import DeviceError, DivergenceError, UsageError
+from kaggleprice.core.errors import DivergenceError
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.preprocessing.encoding import Encoding
@@ -28,11 +28,10 @@ from kaggleprice.settings.recipe import RECIPES
 from kaggleprice.settings.run import RunSettings
 from kaggleprice.settings.training import LOSSES, OPTIMIZERS, SCHEDULES, Member, TrainingSettings
 from kaggleprice.training import batches
-from kaggleprice.training.batches import DeviceRows, pad_rows
-from kaggleprice.training.devices import available_devices, choose_device, use_threads
+from kaggleprice.training.batches import DeviceRows
 from kaggleprice.training.engine import predict_members
 from kaggleprice.training.loop import Group, TrainingLoop
-from kaggleprice.training.parameters import MemberParameters, SlicedParameters, optimized
+from kaggleprice.training.parameters import MemberParameters
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
 from kaggleprice.training.task import TrainingResult, TrainingTask
 
@@ -107,16 +106,47 @@ def setting(sample_tables: Tables) -> Setting:
     return Setting(table, np.log(table.known_target), folds, Encoding(recipes))
 
 
-def assert_alone_equals_together(
-    setting: Setting,
-    model: ModelSettings,
-    training: TrainingSettings,
-    members: Sequence[Member] = MEMBERS,
-    chosen: Sequence[int] = (1, 4, 7),
+STOPPING = replace(SHORT, epochs=12, patience=1, lr=0.05)
+PENALIZED = replace(SHORT, weight_decay=0.05, l1=0.001)
+ALONE: list[tuple[ModelSettings, TrainingSettings, list[Member]]] = [
+    # Folds of 112 and 113 rows: 7 and 8 steps, so that members step by themselves; or 6 and 6.
+    *(
+        (
+            replace(SMALL, model=model),
+            replace(SHORT, optimizer=optimizer, weight_decay=0.05, batch_size=batch_size),
+            MEMBERS,
+        )
+        for model in ("mlp", "linear")
+        for optimizer in OPTIMIZERS
+        for batch_size in (BATCH, 20)
+    ),
+    *((replace(SMALL, **front), PENALIZED, MEMBERS) for front in FRONTS.values()),
+    (replace(SMALL, batch_norm=True), SHORT, MEMBERS),
+    (replace(SMALL, activation=("prelu",)), SHORT, MEMBERS),
+    (replace(SMALL, parametrization="standard"), SHORT, MEMBERS),
+    (SMALL, replace(SHORT, l1=0.01), MEMBERS),
+    (SMALL, replace(SHORT, clip_norm=0.1), MEMBERS),
+    (SMALL, replace(SHORT, clip_norm=0.1, l1=0.01, batch_size=20), MEMBERS),
+    (SMALL, replace(SHORT, loss="huber", schedule="onecycle"), MEMBERS),
+    (SMALL, replace(SHORT, target_scale="none", optimizer="adam"), MEMBERS),
+    (SMALL, STOPPING, MEMBERS),
+    (replace(SMALL, batch_norm=True), replace(STOPPING, patience=2), MEMBERS),
+    (SMALL, replace(STOPPING, stop_on="validation"), MEMBERS),
+    # Each has its own activation and dropout, whatever its neighbours have.
+    *((replace(MIX, **front), SHORT, MIXED) for front in [{}, *FRONTS.values()]),
+    (MIX, replace(SHORT, optimizer="adam", l1=0.01, clip_norm=0.1), MIXED),
+    (MIX, STOPPING, MIXED),
+    (replace(MIX, batch_norm=True), replace(STOPPING, epochs=6, patience=2), MIXED),
+]
+
+
+@pytest.mark.parametrize(("model", "training", "members"), ALONE, ids=lambda value: "")
+def test_members_are_trained_as_if_alone(
+    setting: Setting, model: ModelSettings, training: TrainingSettings, members: Sequence[Member]
 ) -> None:
     together, fit, predictions = setting.train(members, model, training)
     whole = together.state_dict()
-    for m in chosen:
+    for m in range(len(members)) if members is MIXED else (1, 4, 7):
         alone, own_fit, own = setting.train([members[m]], model, training)
         np.testing.assert_allclose(predictions[m], own[0], rtol=1e-9, atol=1e-9)
         assert fit.epochs[m] == own_fit.epochs[0]
@@ -135,31 +165,16 @@ def assert_alone_equals_together(
     assert np.ptp(predictions[:, 0]) > 1e-3
 
 
-# Folds of 112 and 113 rows: 7 and 8 steps, so that members step by themselves; or 6 and 6.
-@pytest.mark.parametrize("batch_size", [BATCH, 20])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("model", ["mlp", "linear"])
-def test_members_are_trained_as_if_alone(
-    setting: Setting, model: str, optimizer: str, batch_size: int
-) -> None:
-    training = replace(SHORT, optimizer=optimizer, weight_decay=0.05, batch_size=batch_size)
-    assert_alone_equals_together(setting, replace(SMALL, model=model), training)
-
-
 @pytest.mark.parametrize(
-    ("changes", "kind"),
-    [
-        ({}, SlicedParameters),
-        ({"batch_size": 20}, MemberParameters),
-        ({"batch_size": 20, "patience": 1}, SlicedParameters),
-    ],
+    ("changes", "whole"),
+    [({}, False), ({"batch_size": 20}, True), ({"batch_size": 20, "patience": 1}, False)],
 )
 def test_members_that_always_step_together_are_optimized_as_one(
-    setting: Setting, changes: dict[str, Any], kind: type
+    setting: Setting, changes: dict[str, Any], whole: bool
 ) -> None:
     counts = [int((setting.folds != member.fold).sum()) for member in MEMBERS]
-    found = optimized(setting.network(MEMBERS, SMALL), replace(SHORT, **changes), counts)
-    assert type(found) is kind
+    network = setting.network(MEMBERS, SMALL)
+    assert MemberParameters(network, replace(SHORT, **changes), counts).whole is whole
 
 
 @pytest.mark.parametrize("scale", ["standard", "quantile"])
@@ -177,60 +192,8 @@ def test_features_that_are_kept_are_those_that_are_made(
     assert torch.equal(kept.assemble(index), made.assemble(index))
 
 
-@pytest.mark.parametrize(
-    ("model", "training"),
-    [
-        (replace(SMALL, batch_norm=True), SHORT),
-        (replace(SMALL, activation=("prelu",)), SHORT),
-        (replace(SMALL, parametrization="standard"), SHORT),
-        (SMALL, replace(SHORT, l1=0.01)),
-        (SMALL, replace(SHORT, clip_norm=0.1)),
-        (SMALL, replace(SHORT, clip_norm=0.1, l1=0.01, batch_size=20)),
-        (SMALL, replace(SHORT, loss="huber", schedule="onecycle")),
-        (SMALL, replace(SHORT, target_scale="none", optimizer="adam")),
-        (SMALL, replace(SHORT, epochs=12, patience=1, lr=0.05)),
-        (replace(SMALL, batch_norm=True), replace(SHORT, epochs=12, patience=2, lr=0.05)),
-        (SMALL, replace(SHORT, epochs=12, patience=1, lr=0.05, stop_on="validation")),
-    ],
-    ids=lambda value: None,
-)
-def test_regularizers_belong_to_the_member(
-    setting: Setting, model: ModelSettings, training: TrainingSettings
-) -> None:
-    assert_alone_equals_together(setting, model, training)
-
-
-@pytest.mark.parametrize("front", FRONTS.values(), ids=FRONTS)
-def test_what_stands_before_the_first_layer_belongs_to_the_member(
-    setting: Setting, front: dict[str, Any]
-) -> None:
-    training = replace(SHORT, weight_decay=0.05, l1=0.001)
-    assert_alone_equals_together(setting, replace(SMALL, **front), training)
-
-
-@pytest.mark.parametrize(
-    ("front", "training"),
-    [
-        ({}, SHORT),
-        ({}, replace(SHORT, optimizer="adam", l1=0.01, clip_norm=0.1)),
-        ({}, replace(SHORT, epochs=12, patience=1, lr=0.05)),
-        ({"batch_norm": True}, replace(SHORT, epochs=6, patience=2, lr=0.05)),
-        *[(front, SHORT) for front in FRONTS.values()],
-    ],
-    ids=lambda value: None,
-)
-def test_members_of_a_mix_are_trained_as_if_alone(
-    setting: Setting, front: dict[str, Any], training: TrainingSettings
-) -> None:
-    """Each has its own activation and dropout, whatever its neighbours have."""
-    assert {MIX.turn_of(member.seed) for member in MIXED} == set(range(6))
-    model = replace(MIX, **front)
-    assert_alone_equals_together(setting, model, training, MIXED, range(len(MIXED)))
-
-
 def test_early_stopping_stops_members_at_different_epochs(setting: Setting) -> None:
-    training = replace(SHORT, epochs=12, patience=1, lr=0.05)
-    _, fit, _ = setting.train(MEMBERS, SMALL, training)
+    _, fit, _ = setting.train(MEMBERS, SMALL, STOPPING)
     assert len(set(fit.epochs.tolist())) > 1
     assert fit.epochs.max() < 12
 
@@ -370,67 +333,31 @@ def train_plainly(
         return plain(dense, None).numpy() * scale + center
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_members_equal_a_plain_loop_for_every_optimizer(setting: Setting, optimizer: str) -> None:
-    training = replace(SHORT, optimizer=optimizer, weight_decay=0.05)
-    _, _, predictions = setting.train(MEMBERS, SMALL, training)
-    for m in (0, 5):
-        plain = train_plainly(setting, MEMBERS[m], SMALL, training)
-        np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
-
-
-@pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)
-def test_members_equal_a_plain_loop_in_every_parametrization(
-    setting: Setting, parametrization: str
-) -> None:
-    model = replace(SMALL, parametrization=parametrization)
-    _, _, predictions = setting.train(MEMBERS, model, SHORT)
-    plain = train_plainly(setting, MEMBERS[2], model, SHORT)
-    np.testing.assert_allclose(predictions[2], plain, rtol=1e-8)
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_members_equal_a_plain_loop_for_every_activation(setting: Setting, activation: str) -> None:
-    model = replace(SMALL, activation=(activation,))
-    _, _, predictions = setting.train(MEMBERS, model, SHORT)
-    plain = train_plainly(setting, MEMBERS[3], model, SHORT)
-    np.testing.assert_allclose(predictions[3], plain, rtol=1e-8)
-
-
-@pytest.mark.parametrize("front", FRONTS.values(), ids=FRONTS)
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_members_equal_a_plain_loop_whatever_stands_before_the_first_layer(
-    setting: Setting, front: dict[str, Any], optimizer: str
-) -> None:
-    model = replace(SMALL, **front)
-    training = replace(SHORT, optimizer=optimizer, weight_decay=0.05)
-    _, _, predictions = setting.train(MEMBERS, model, training)
-    for m in (2, 7):
-        plain = train_plainly(setting, MEMBERS[m], model, training)
-        np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
-
-
-@pytest.mark.parametrize("m", range(len(MIXED)))
-def test_members_of_a_mix_equal_a_plain_loop(setting: Setting, m: int) -> None:
-    training = replace(SHORT, weight_decay=0.05)
-    _, _, predictions = setting.train(MIXED, MIX, training)
-    plain = train_plainly(setting, MIXED[m], MIX, training)
-    np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
-
-
-def test_linear_members_equal_a_plain_loop(setting: Setting) -> None:
-    model = replace(SMALL, model="linear")
-    _, _, predictions = setting.train(MEMBERS, model, SHORT)
-    plain = train_plainly(setting, MEMBERS[6], model, SHORT)
-    np.testing.assert_allclose(predictions[6], plain, rtol=1e-8)
-
-
-def test_batch_norm_equals_a_plain_loop(setting: Setting) -> None:
+PLAIN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    **{name: ({}, {"optimizer": name, "weight_decay": 0.05}) for name in OPTIMIZERS},
+    **{name: ({"parametrization": name}, {}) for name in PARAMETRIZATIONS},
+    **{name: ({"activation": (name,)}, {}) for name in ACTIVATIONS},
+    **{
+        f"{name}, {optimizer}": (front, {"optimizer": optimizer, "weight_decay": 0.05})
+        for name, front in FRONTS.items()
+        for optimizer in ("adamw", "sgd")
+    },
+    "linear": ({"model": "linear"}, {}),
     # Steps of 20 leave no last step of a single row, which torch's batch norm refuses.
-    model, training = replace(SMALL, batch_norm=True), replace(SHORT, batch_size=20)
-    _, _, predictions = setting.train(MEMBERS, model, training)
-    for m in (1, 6):
-        plain = train_plainly(setting, MEMBERS[m], model, training)
+    "batch norm": ({"batch_norm": True}, {"batch_size": 20}),
+    "mix": ({"activation": MIX.activation, "dropout": MIX.dropout}, {"weight_decay": 0.05}),
+}
+
+
+@pytest.mark.parametrize(("model", "training"), PLAIN.values(), ids=PLAIN)
+def test_members_equal_a_plain_loop(
+    setting: Setting, model: dict[str, Any], training: dict[str, Any]
+) -> None:
+    own, how = replace(SMALL, **model), replace(SHORT, **training)
+    members = MIXED if own == MIX else MEMBERS
+    _, _, predictions = setting.train(members, own, how)
+    for m in range(len(members)) if members is MIXED else (2, 7):
+        plain = train_plainly(setting, members[m], own, how)
         np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
 
 
@@ -467,17 +394,6 @@ def test_a_feature_that_a_fold_does_not_have_stays_out(
         assert np.all(state[name][~numbers] == 0)
 
 
-def test_what_a_feature_that_a_fold_does_not_have_says_reaches_nothing(setting: Setting) -> None:
-    """Garbage in place of its zeros; only weights and factors of 0 keep it out."""
-    network, _, _ = setting.train(MEMBERS, SMALL, SHORT)
-    x = setting.rows(MEMBERS).assemble(torch.arange(ROWS).expand(len(MEMBERS), -1))
-    absent = ~torch.from_numpy(setting.encoding.active[[m.fold for m in MEMBERS]])
-    garbage = torch.where(absent[:, None], 1e3, x)
-    with torch.no_grad():
-        network.eval()
-        assert torch.equal(network(x, None, None), network(garbage, None, None))
-
-
 def test_history_is_the_error_of_each_member(setting: Setting) -> None:
     _, fit, predictions = setting.train(MEMBERS, SMALL, replace(SHORT, history_every=2))
     assert sorted({line.epoch for line in fit.history}) == [2, 3]
@@ -507,13 +423,6 @@ def test_only_own_training_rows_are_trained_on(setting: Setting) -> None:
                 assert fit.epochs[m] == spoilt_fit.epochs[m]
 
 
-def test_training_twice_is_identical_to_the_bit(setting: Setting) -> None:
-    first, _, _ = setting.train(MEMBERS, SMALL, SHORT)
-    second, _, _ = setting.train(MEMBERS, SMALL, SHORT)
-    for a, b in zip(first.parameters(), second.parameters(), strict=True):
-        assert torch.equal(a, b)
-
-
 def test_seeds_and_folds_differ(setting: Setting) -> None:
     draws = {
         member_generator(seed, Member(fold, start), purpose, epoch).random()
@@ -524,13 +433,6 @@ def test_seeds_and_folds_differ(setting: Setting) -> None:
         for epoch in (0, 1)
     }
     assert len(draws) == 2 * 2 * 2 * len(Purpose) * 2
-
-
-def test_row_order_is_a_permutation_of_the_training_rows() -> None:
-    rows = np.array([3, 5, 8, 13, 21, 34])
-    first, second = (row_order(0, Member(0, 0), epoch, rows) for epoch in (1, 2))
-    assert sorted(first) == sorted(second) == sorted(rows)
-    assert list(first) != list(second)
 
 
 def test_noise_does_not_depend_on_how_much_is_drawn_at_once(
@@ -571,18 +473,6 @@ def test_schedules_stay_within_their_rate(name: str) -> None:
     assert max(factors) == pytest.approx(1, abs=0.01)
 
 
-def test_cosine_is_torchs() -> None:
-    parameter = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.SGD([parameter], lr=1.0)
-    reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20)
-    for step in range(20):
-        assert SCHEDULES["cosine"].load()(step / 20) == pytest.approx(
-            optimizer.param_groups[0]["lr"]
-        )
-        optimizer.step()
-        reference.step()
-
-
 @pytest.mark.parametrize(
     ("name", "reference"),
     [("mse", nn.MSELoss()), ("mae", nn.L1Loss()), ("huber", nn.HuberLoss())],
@@ -592,32 +482,6 @@ def test_losses_are_torchs(name: str, reference: nn.Module) -> None:
     torch.testing.assert_close(
         LOSSES[name].load()(output, target).mean(), reference(output, target)
     )
-
-
-def test_pad_rows() -> None:
-    padded = pad_rows([np.array([4, 5, 6]), np.array([7])])
-    assert padded.tolist() == [[4, 5, 6], [7, 0, 0]]
-
-
-def test_devices() -> None:
-    assert available_devices()[-1] == "cpu"
-    assert choose_device("auto").type == available_devices()[0]
-    assert choose_device("cpu").type == "cpu"
-    with pytest.raises(DeviceError, match="unknown device 'tpu'; there are: auto, cpu, cuda, mps"):
-        choose_device("tpu")
-    absent = [name for name in ("cuda", "mps") if name not in available_devices()]
-    for name in absent:
-        with pytest.raises(DeviceError, match=f"'{name}' is not available here; there is: "):
-            choose_device(name)
-
-
-def test_threads_that_cannot_be_are_refused() -> None:
-    with pytest.raises(UsageError, match="threads must be from 1 to 1024, found 0"):
-        use_threads(0)
-    with pytest.raises(UsageError, match="threads must be from 1 to 1024, found 99999"):
-        use_threads(99999)
-    before = torch.get_num_threads()
-    assert use_threads(None) == before
 
 
 # Prints how many bytes the system gave while a step's worth of arrays came and went, 20 times.

@@ -26,7 +26,7 @@ from safetensors.torch import load, save
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.settings.training import OPTIMIZERS
 from kaggleprice.training import loop
-from kaggleprice.training.loop import Callback, EpochResult, Group, TimeLimit, TrainingLoop
+from kaggleprice.training.loop import Callback, Group, TimeLimit, TrainingLoop
 from kaggleprice.training.task import TrainingTask
 
 ALL = Group(0, 8)
@@ -38,9 +38,9 @@ class Keeping(Callback):
 
     kept: dict[int, bytes] = field(default_factory=dict)
 
-    def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
+    def on_epoch_end(self, loop: TrainingLoop) -> None:
         state = loop.state_dict()
-        self.kept[result.epoch] = save({n: t.contiguous().clone() for n, t in state.items()})
+        self.kept[loop.epoch] = save({n: t.contiguous().clone() for n, t in state.items()})
 
 
 @dataclass
@@ -94,41 +94,27 @@ def test_the_last_state_only_ends(sample_tables: Tables) -> None:
         assert not again.kept
 
 
+@pytest.mark.parametrize("group", [Group(0, 3), Group(5, 3)], ids=["first", "last"])
 @pytest.mark.parametrize("options", [{"batch_size": 17}, {**STOPPING, **MIXED}], ids=str)
 def test_a_part_of_a_group_takes_up_its_state(
-    sample_tables: Tables, options: dict[str, Any]
+    sample_tables: Tables, options: dict[str, Any], group: Group
 ) -> None:
     task, keeper = make_task(sample_tables, **options), Keeping()
     network, expected = run(task, keeper)
-    part, found = run(task, Resuming(keeper.kept[2], 0), group=Group(0, 3))
+    part, found = run(task, Resuming(keeper.kept[2], group.first), group=group)
     for name, value in part.state_dict().items():
-        torch.testing.assert_close(value, network.state_dict()[name][:3], rtol=0, atol=1e-9)
-    part, found = run(task, Resuming(keeper.kept[2], 5), group=Group(5, 3))
-    assert found.epochs.tolist() == expected.epochs[5:].tolist()
-    for name, value in part.state_dict().items():
-        torch.testing.assert_close(value, network.state_dict()[name][5:], rtol=0, atol=1e-9)
-    before = [(m - 5, e) for m, e in ((x.member, x.epoch) for x in expected.history) if m >= 5]
-    lines = [(line.member, line.epoch) for line in found.history]
-    assert set(lines) <= set(before)
-
-
-def test_training_that_is_cut_is_the_beginning_of_the_whole(sample_tables: Tables) -> None:
-    task = make_task(sample_tables, history_every=1)
-    _, expected = run(task)
-    _, found = run(task, Cutting(2))
-    assert (expected.cut_at, found.cut_at, found.groups_cut_at) == (None, 2, (2,))
-    assert found.epochs.tolist() == [2] * 8
-    assert found.history == [line for line in expected.history if line.epoch <= 2]
+        whole = network.state_dict()[name][group.span]
+        torch.testing.assert_close(value, whole, rtol=0, atol=1e-9)
+    assert found.epochs.tolist() == expected.epochs[group.span].tolist()
+    known = {(line.member - group.first, line.epoch) for line in expected.history}
+    assert {(line.member, line.epoch) for line in found.history} <= known
 
 
 def test_a_cut_is_recorded_though_its_epoch_would_not_be(sample_tables: Tables) -> None:
     _, found = run(make_task(sample_tables, history_every=EPOCHS), Cutting(3))
-    assert {line.epoch for line in found.history} == {3}
-
-
-def test_what_is_stopped_after_the_last_epoch_is_not_cut(sample_tables: Tables) -> None:
-    _, found = run(make_task(sample_tables), Cutting(EPOCHS))
-    assert found.cut_at is None
+    assert {line.epoch for line in found.history} == {found.cut_at} == {3}
+    _, whole = run(make_task(sample_tables), Cutting(EPOCHS))
+    assert whole.cut_at is None, "nothing was left to cut"
 
 
 @pytest.mark.parametrize(
@@ -142,15 +128,14 @@ def test_a_time_limit_leaves_out_the_epoch_that_would_not_fit(
     now = [100.0]
     monkeypatch.setattr(loop, "monotonic", lambda: now[0])
     stopped: list[int] = []
-    callback, epoch = TimeLimit(now[0] + limit), 0
-    stand_in: Any = SimpleNamespace(group=Group(0, 8, queue), stop=lambda: stopped.append(epoch))
+    callback = TimeLimit(now[0] + limit)
+    stand_in: Any = SimpleNamespace(group=Group(0, 8, queue), stop=lambda: stopped.append(1))
     callback.on_train_begin(stand_in)
-    for epoch in range(1, 7):
-        now[0] += 3
-        callback.on_epoch_end(stand_in, EpochResult(epoch, 8))
-        if stopped:
-            break
-    assert epoch == epochs
+    done = 0
+    while done < 6 and not stopped:
+        now[0], done = now[0] + 3, done + 1
+        callback.on_epoch_end(stand_in)
+    assert done == epochs
 
 
 def test_callbacks_are_called_in_order(sample_tables: Tables) -> None:
@@ -160,8 +145,8 @@ def test_callbacks_are_called_in_order(sample_tables: Tables) -> None:
         def on_train_begin(self, loop: TrainingLoop) -> None:
             called.append(("begin", loop.epoch))
 
-        def on_epoch_end(self, loop: TrainingLoop, result: EpochResult) -> None:
-            called.append((result.epoch, result.active, len(result.lines)))
+        def on_epoch_end(self, loop: TrainingLoop) -> None:
+            called.append((loop.epoch, loop.engine.active, len(loop.history)))
 
         def on_train_end(self, loop: TrainingLoop) -> None:
             called.append(("end", loop.epoch))

@@ -1,20 +1,21 @@
-"""Displays: one stage at a time as a bar, as plain lines, as JSON Lines, or not at all."""
+"""Displays: one stage at a time as a bar, as plain lines, as JSON Lines, or not at all.
+
+A stage is a task of rich's: `description` is its name, `fields` its `detail` and `unit`.
+"""
 
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import partial
 from textwrap import TextWrapper
 from typing import IO, Literal
 
-from rich.console import Console, Group, RenderableType
-from rich.constrain import Constrain
+from rich.console import Console
 from rich.filesize import pick_unit_and_suffix
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.progress import BarColumn, Progress, ProgressColumn, Task
+from rich.table import Column, Table
 from rich.text import Text
 
 from kaggleprice.cli.console.text import printable
@@ -23,41 +24,20 @@ from kaggleprice.core.progress import BYTES
 
 Level = Literal["notice", "detail"]
 
-# Seconds after which an observed speed has lost most of its weight.
-_MEMORY = 15.0
-# No estimate from less than this many seconds: the first units are slower than the rest.
-_SOONEST = 1.0
-
-
-class Pace:
-    """The speed of a stage, smoothed: an exponentially weighted mean of the observed speeds.
-
-    A speed counts by how long it was observed, and the weights are corrected for having begun
-    at nothing (as Adam corrects its moments), so that the first estimate is the first speed and
-    not a part of it.
-    """
-
-    def __init__(self, now: float, done: int) -> None:
-        self._began = self._seen = now
-        self._done = done
-        self._speed = self._weight = 0.0
-
-    def observe(self, now: float, done: int) -> None:
-        """Take note that `done` units are done at the time `now`, in seconds."""
-        passed, more = now - self._seen, done - self._done
-        if passed <= 0 or more <= 0:
-            return
-        kept = math.exp(-passed / _MEMORY)
-        self._speed = kept * self._speed + (1 - kept) * more / passed
-        self._weight = kept * self._weight + (1 - kept)
-        self._seen, self._done = now, done
-
-    def left(self, now: float, total: int | None) -> float | None:
-        """Return the seconds until `total` units are done; None where nothing is known yet."""
-        if total is None or self._weight == 0 or self._seen - self._began < _SOONEST:
-            return None
-        expected = (total - self._done) * self._weight / self._speed
-        return max(expected - (now - self._seen), 0.0)
+# Seconds from the beginning of a stage to its first line, and from line to line; between events;
+# until a stage is drawn: most are over before anybody could read them.
+FIRST_LINE, NEXT_LINE = 5.0, 10.0
+NEXT_EVENT = 0.5
+SHORTEST_DRAWN = 0.2
+# Below how many columns there is no room for a bar and for details.
+_NARROW = 60
+_UNBROKEN = partial(
+    TextWrapper,
+    break_long_words=False,
+    break_on_hyphens=False,
+    replace_whitespace=False,
+    expand_tabs=False,
+)
 
 
 def duration_text(seconds: float) -> str:
@@ -73,59 +53,23 @@ def duration_text(seconds: float) -> str:
     return " ".join(words) or "0 s"
 
 
-def amount_text(done: int, total: int | None, unit: str, between: str = " of ") -> str:
+def amount_text(done: float, total: float | None, unit: str, between: str = " of ") -> str:
     """Return how much is done, such as `9 of 60 epochs` or `1.2 of 3.4 MB`; "" for nothing."""
     if total is None and not done:
         return ""
     counts = [done] if total is None else [done, total]
     if unit != BYTES:
-        return f"{between.join(str(count) for count in counts)} {unit}".rstrip()
-    size, suffix = pick_unit_and_suffix(counts[-1], ["bytes", "kB", "MB", "GB", "TB"], 1000)
+        return f"{between.join(f'{count:.0f}' for count in counts)} {unit}".rstrip()
+    size, suffix = pick_unit_and_suffix(int(counts[-1]), ["bytes", "kB", "MB", "GB", "TB"], 1000)
     digits = 0 if size == 1 else 1
     return f"{between.join(f'{count / size:.{digits}f}' for count in counts)} {suffix}"
 
 
-FIRST_LINE, NEXT_LINE = 5.0, 10.0
-NEXT_EVENT = 0.5
-SHORTEST_DRAWN = 0.2
-SECONDS_BETWEEN_TURNS = 0.25
-_TURNS = "|/-\\"
-_UNBROKEN = partial(
-    TextWrapper,
-    break_long_words=False,
-    break_on_hyphens=False,
-    replace_whitespace=False,
-    expand_tabs=False,
-    drop_whitespace=True,
-)
-# How many bars would fill a line, at least; below how many columns there is no room for one.
-_BARS, _NARROW = 8, 60
-
-
-@dataclass
-class Stage:
-    """A part of the work, and how far it is.
-
-    Attributes:
-        name, done, total, detail, unit: as `Progress.advance` was told.
-        began: when, in seconds of some clock.
-        pace: its speed.
-        stopped: whether it was left by an error or an interruption.
-    """
-
-    name: str
-    began: float
-    pace: Pace
-    done: int = 0
-    total: int | None = None
-    detail: str = ""
-    unit: str = ""
-    stopped: bool = False
-
-    @property
-    def finished(self) -> bool:
-        """Whether all of it is done."""
-        return self.total is not None and self.done >= self.total
+def _time_text(stage: Task) -> str:
+    """Return `about 30 s left`, or `10 s so far` where nobody knows."""
+    if stage.finished or stage.time_remaining is None:
+        return f"{duration_text(stage.elapsed or 0)} so far"
+    return f"about {duration_text(stage.time_remaining)} left"
 
 
 def print_sentence(console: Console, sentence: str, style: str = "", head: str = "") -> None:
@@ -154,17 +98,14 @@ class Display:
     def notice(self, message: str, level: Level) -> None:
         """Show one sentence; its level is `notice` or `detail`."""
 
-    def begin(self, stage: Stage, now: float) -> None:
-        """A stage begins; `now` is in seconds, as everywhere here."""
+    def begin(self, stage: Task) -> None:
+        """A stage begins."""
 
-    def update(self, stage: Stage, now: float) -> None:
+    def update(self, stage: Task) -> None:
         """The stage went on."""
 
-    def end(self, stage: Stage, now: float) -> None:
-        """The stage is over."""
-
-    def close(self) -> None:
-        """All is over."""
+    def end(self, stage: Task, stopped: bool) -> None:
+        """The stage is over; `stopped` says whether by an error or an interruption."""
 
 
 class Notices(Display):
@@ -184,109 +125,28 @@ class Lines(Notices):
     The last line of a stage is shown where it was a long one.
     """
 
-    def begin(self, stage: Stage, now: float) -> None:
+    def begin(self, stage: Task) -> None:
         """Wait a while."""
-        self._due = now + FIRST_LINE
+        self._due = FIRST_LINE
 
-    def update(self, stage: Stage, now: float) -> None:
+    def update(self, stage: Task) -> None:
         """Print a line where it is time."""
-        if now >= self._due and not stage.finished:
-            self._due = now + NEXT_LINE
-            so_far = f"{duration_text(now - stage.began)} so far"
-            self._print(stage, left_text(stage, now) or so_far)
+        took = stage.elapsed or 0
+        if took >= self._due and not stage.finished:
+            self._due = took + NEXT_LINE
+            self._print(stage, _time_text(stage))
 
-    def end(self, stage: Stage, now: float) -> None:
+    def end(self, stage: Task, stopped: bool) -> None:
         """Print how it ended."""
-        took = now - stage.began
+        took = stage.elapsed or 0
         if took >= FIRST_LINE:
             time = duration_text(took)
-            self._print(stage, f"stopped after {time}" if stage.stopped else f"{time} in all")
+            self._print(stage, f"stopped after {time}" if stopped else f"{time} in all")
 
-    def _print(self, stage: Stage, rest: str) -> None:
-        amount = amount_text(stage.done, stage.total, stage.unit)
-        words = ", ".join(part for part in (amount, stage.detail, rest) if part)
-        print_sentence(self._console, f"{stage.name}: {words}")
-
-
-class Bars(Notices):
-    """A bar that moves while its stage lasts, and leaves nothing behind."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
-        self._line = _Line(console)
-        self._live: Live | None = None
-
-    def begin(self, stage: Stage, now: float) -> None:
-        """Draw this stage from now on; a thread draws it again eight times per second."""
-        self._line.stage = stage
-        if self._live is None:
-            self._live = Live(
-                self._line,
-                console=self._console,
-                transient=True,
-                refresh_per_second=8,
-                redirect_stdout=False,
-            )
-            self._live.start()
-
-    def update(self, stage: Stage, now: float) -> None:
-        """Leave it to the next drawing."""
-
-    def end(self, stage: Stage, now: float) -> None:
-        """Draw nothing until the next stage."""
-        self._line.stage = None
-
-    def close(self) -> None:
-        """Take the bar away, and give the cursor back."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-
-class _Line:
-    """A stage in one line, as wide as the terminal at the moment of drawing; it never wraps.
-
-    Attributes:
-        stage: which one; None for none. A stage that has just begun is not drawn yet: most are
-            over before anybody could read them.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self.stage: Stage | None = None
-        self._console = console
-
-    def __rich__(self) -> RenderableType:
-        stage, now = self.stage, self._console.get_time()
-        if stage is None or now - stage.began < SHORTEST_DRAWN:
-            return Group()
-        state: RenderableType = ProgressBar(stage.total or 1, stage.done)
-        if stage.total is None:
-            state = _TURNS[int((now - stage.began) / SECONDS_BETWEEN_TURNS) % len(_TURNS)]
-        amount = amount_text(stage.done, stage.total, stage.unit, "/")
-        rest = left_text(stage, now) or f"{now - stage.began:.0f} s"
-        # What has no room becomes shorter: the bar and the detail first.
-        cells = [(stage.name, False), (state, True), (amount, False)]
-        cells += [(printable(stage.detail), True), (rest, False)]
-        if self._console.width < _NARROW:
-            cells = [(stage.name, False), (amount, False), (rest, True)]
-        shown = [(cell, shrinks) for cell, shrinks in cells if cell]
-        grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
-        for cell, shrinks in shown:
-            widest = self._console.width // _BARS if isinstance(cell, ProgressBar) else None
-            grid.add_column(no_wrap=not shrinks, overflow="ellipsis", max_width=widest)
-        grid.add_row(
-            *(
-                Text(cell, no_wrap=True, overflow="ellipsis") if isinstance(cell, str) else cell
-                for cell, _ in shown
-            )
-        )
-        return Constrain(grid, self._console.width - 1)
-
-
-def left_text(stage: Stage, now: float) -> str:
-    """Return `about 30 s left`; "" where nobody knows, or nothing is left."""
-    left = None if stage.finished else stage.pace.left(now, stage.total)
-    return "" if left is None else f"about {duration_text(left)} left"
+    def _print(self, stage: Task, rest: str) -> None:
+        amount = amount_text(stage.completed, stage.total, stage.fields["unit"])
+        words = ", ".join(part for part in (amount, stage.fields["detail"], rest) if part)
+        print_sentence(self._console, f"{stage.description}: {words}")
 
 
 class Events(Display):
@@ -294,44 +154,83 @@ class Events(Display):
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
-        self._due = 0.0
-        self._told: tuple[int, str] | None = None
-        self._finished = False
 
     def notice(self, message: str, level: Level) -> None:
         """Write a `notice`."""
         self.write(NoticeEvent(message=message, level=level))
 
-    def begin(self, stage: Stage, now: float) -> None:
+    def begin(self, stage: Task) -> None:
         """Write a `stage` that has begun."""
-        self._due, self._told, self._finished = now, None, False
-        self.write(StageEvent(stage=stage.name, state="begun", seconds=0.0))
+        self._due = 0.0
+        self._told: tuple[float, str, bool] | None = None
+        self.write(StageEvent(stage=stage.description, state="begun", seconds=0.0))
 
-    def update(self, stage: Stage, now: float) -> None:
+    def update(self, stage: Task) -> None:
         """Write a `progress`: not too often, less often where nothing changed, always the last."""
-        told = (stage.done, stage.detail)
-        changed, last = told != self._told, stage.finished and not self._finished
-        if last or now >= self._due + (0 if changed else NEXT_LINE):
-            self._due, self._told, self._finished = now + NEXT_EVENT, told, stage.finished
-            left = stage.pace.left(now, stage.total)
+        took = stage.elapsed or 0
+        told = (stage.completed, stage.fields["detail"], stage.finished)
+        last = stage.finished and not (self._told and self._told[2])
+        if last or took >= self._due + (NEXT_LINE if told == self._told else 0):
+            self._due, self._told = took + NEXT_EVENT, told
             self.write(
                 ProgressEvent(
-                    stage=stage.name,
-                    done=stage.done,
-                    total=stage.total,
-                    unit=stage.unit,
-                    detail=stage.detail,
-                    seconds=round(now - stage.began, 3),
-                    seconds_left=None if left is None else round(left, 1),
+                    stage=stage.description,
+                    done=int(stage.completed),
+                    total=None if stage.total is None else int(stage.total),
+                    unit=stage.fields["unit"],
+                    detail=stage.fields["detail"],
+                    seconds=round(took, 3),
+                    seconds_left=stage.time_remaining,
                 )
             )
 
-    def end(self, stage: Stage, now: float) -> None:
+    def end(self, stage: Task, stopped: bool) -> None:
         """Write a `stage` that has ended."""
-        seconds = round(now - stage.began, 3)
-        self.write(StageEvent(stage=stage.name, state="ended", seconds=seconds))
+        seconds = round(stage.elapsed or 0, 3)
+        self.write(StageEvent(stage=stage.description, state="ended", seconds=seconds))
 
     def write(self, event: Document) -> None:
         """Write an event, whole, at once."""
         self._stream.write(json.dumps(asdict(event), allow_nan=False) + "\n")
         self._stream.flush()
+
+
+class _Words(ProgressColumn):
+    """A column of text; one that `shrinks` is the first to become shorter."""
+
+    def __init__(self, words: Callable[[Task], str], shrinks: bool = False) -> None:
+        super().__init__(Column(no_wrap=not shrinks, overflow="ellipsis"))
+        self._words = words
+
+    def render(self, task: Task) -> Text:
+        """Return the text."""
+        return Text(printable(self._words(task)), no_wrap=True, overflow="ellipsis")
+
+
+_NAME = _Words(lambda stage: stage.description)
+_AMOUNT = _Words(lambda s: amount_text(s.completed, s.total, s.fields["unit"], "/"))
+_DETAIL = _Words(lambda stage: str(stage.fields["detail"]), shrinks=True)
+
+
+class Stages(Progress):
+    """The stage that is told of; once started, a bar that moves and leaves nothing behind."""
+
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        # rich draws once while it is made, before it has a console.
+        self._screen = console
+        # Speeds are means over this many seconds: an epoch may take minutes.
+        super().__init__(
+            console=console,
+            get_time=clock,
+            speed_estimate_period=600,
+            refresh_per_second=8,
+            transient=True,
+            redirect_stdout=False,
+        )
+
+    def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
+        """Return the line, as wide as the terminal at the moment of drawing."""
+        self.columns = (_NAME, BarColumn(10), _AMOUNT, _DETAIL, _Words(_time_text))
+        if self._screen.width < _NARROW:
+            self.columns = (_NAME, _AMOUNT, _Words(_time_text, shrinks=True))
+        return super().make_tasks_table(t for t in tasks if (t.elapsed or 0) >= SHORTEST_DRAWN)

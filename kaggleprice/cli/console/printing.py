@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from kaggleprice.cli.console.displays import Events, print_sentence
 from kaggleprice.cli.console.streams import Forgiving
 from kaggleprice.cli.console.text import printable
-from kaggleprice.cli.documents import Document, ErrorDetails, ErrorEvent, TracedError
+from kaggleprice.cli.documents import Document, ErrorDetails, ErrorEvent, TracedError, plain
 
 # Where there is no right edge to see, sentences and tables are not broken at one.
 _UNBOUNDED = 10_000
@@ -23,7 +23,7 @@ _UNBOUNDED = 10_000
 
 def print_json(document: Document) -> None:
     """Print one JSON document on stdout."""
-    sys.stdout.write(json.dumps(asdict(document), indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(plain(document), indent=2, allow_nan=False) + "\n")
 
 
 def print_view(view: RenderableType) -> None:

@@ -6,19 +6,11 @@ import time
 import warnings
 from collections.abc import Callable
 from threading import Event, RLock, Thread
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 
-from kaggleprice.cli.console.displays import (
-    Bars,
-    Display,
-    Events,
-    Lines,
-    Notices,
-    Pace,
-    Stage,
-)
+from kaggleprice.cli.console.displays import Display, Events, Lines, Notices, Stages
 from kaggleprice.cli.console.printing import messages
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.progress import FORMS
@@ -55,10 +47,14 @@ class Reporter:
         look_up(FORMS, form, "form of progress")
         if quiet and verbose:
             raise UsageError("--quiet and --verbose contradict each other; choose one of them.")
-        self._verbose, self._now = verbose, clock
-        self._console = messages(clock)
-        self._display = Display() if quiet else _display(form, self._console)
-        self._stage: Stage | None = None
+        console = messages(clock)
+        self._verbose, self._stages = verbose, Stages(console, clock)
+        # FORCE_COLOR makes rich believe in a terminal; colours may be forced, bars may not.
+        terminal = console.is_interactive and console.file.isatty()
+        self._animated = form == "auto" and terminal and not quiet
+        self._display = _display("none" if self._animated else form, console)
+        if quiet:
+            self._display = Display()
         self._lock, self._over = RLock(), Event()
 
     def __enter__(self) -> Reporter:
@@ -70,10 +66,9 @@ class Reporter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._over.set()
         with self._lock:
-            if self._stage is not None:
-                self._stage.stopped = kind is not None
-            self._end_stage()
-            self._display.close()
+            self._end_stage(stopped=kind is not None)
+            if self._animated:
+                self._stages.stop()
         warnings.showwarning = self._showwarning
 
     def _warn(
@@ -95,8 +90,8 @@ class Reporter:
     def beat(self) -> None:
         """Say again how far the stage is, where it is time: a long step shall not look dead."""
         with self._lock:
-            if self._stage is not None:
-                self._display.update(self._stage, self._now())
+            for stage in self._stages.tasks:
+                self._display.update(stage)
 
     def notice(self, message: str) -> None:
         """Say one thing once."""
@@ -113,34 +108,31 @@ class Reporter:
         self, stage: str, done: int, total: int | None, detail: str = "", unit: str = ""
     ) -> None:
         """Say how far a stage is."""
+        state: dict[str, Any] = {"completed": done, "total": total, "detail": detail, "unit": unit}
         with self._lock:
-            self._advance(stage, done, total, detail, unit)
+            current = next(iter(self._stages.tasks), None)
+            # Less than before: another file, or another attempt at the same one.
+            if current is None or current.description != stage or done < current.completed:
+                self._end_stage()
+                self._stages.add_task(stage, **state)
+                (current,) = self._stages.tasks
+                self._display.begin(current)
+                if self._animated:
+                    self._stages.start()
+            else:
+                self._stages.update(current.id, **state)
+            self._display.update(current)
 
-    def _advance(self, stage: str, done: int, total: int | None, detail: str, unit: str) -> None:
-        now, current = self._now(), self._stage
-        # Less than before: another file, or another attempt at the same one.
-        if current is None or current.name != stage or done < current.done:
-            self._end_stage()
-            self._stage = current = Stage(stage, now, Pace(now, done))
-            self._display.begin(current, now)
-        current.done, current.total, current.detail, current.unit = done, total, detail, unit
-        current.pace.observe(now, done)
-        self._display.update(current, now)
-
-    def _end_stage(self) -> None:
-        if self._stage is None:
-            return
-        ended, now, self._stage = self._stage, self._now(), None
-        self._display.end(ended, now)
-        if now - ended.began >= _WORTH_TELLING:
-            self.detail(f"{ended.name} took {now - ended.began:.1f} s")
+    def _end_stage(self, stopped: bool = False) -> None:
+        for stage in self._stages.tasks:
+            self._stages.remove_task(stage.id)
+            self._display.end(stage, stopped)
+            took = stage.elapsed or 0
+            if took >= _WORTH_TELLING:
+                self.detail(f"{stage.description} took {took:.1f} s")
 
 
 def _display(form: str, console: Console) -> Display:
     if form == "json":
         return Events(console.file)
-    if form == "none":
-        return Notices(console)
-    # FORCE_COLOR makes rich believe in a terminal; colours may be forced, bars may not.
-    animated = form == "auto" and console.is_interactive and console.file.isatty()
-    return Bars(console) if animated else Lines(console)
+    return Notices(console) if form == "none" else Lines(console)

@@ -2,27 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
+from annotated_doc import Doc
 from rich.console import Group
 from rich.table import Table
 
-from kaggleprice.cli.documents import (
-    BothValues,
-    ComparedFold,
-    ComparedRun,
-    RunsCompareDocument,
-)
-from kaggleprice.cli.views.cv import paired_difference
-from kaggleprice.cli.views.tables import make_table, path_text, score_text, texts
+from kaggleprice.cli import documents
+from kaggleprice.cli.documents import COMMAND, Document
+from kaggleprice.cli.views.cv import PairedDifference, paired_difference
+from kaggleprice.cli.views.tables import make_table, texts
 from kaggleprice.competitions.metrics import METRICS, Metric
-from kaggleprice.reports.wording import signed
+from kaggleprice.reports.wording import score, signed
 from kaggleprice.runs.comparison import Comparison, Difference
 from kaggleprice.runs.describe import setting_text
 from kaggleprice.settings.run import flat_settings
 
 # Nobody said which of the two would be better: half of 5 % on each side.
 _TWO_SIDED = 0.975
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """A run."""
+
+    run: documents.RunName
+    path: documents.RunPath
+    oof: Annotated[float, Doc("Its pooled score.")]
+
+
+@dataclass(frozen=True)
+class BothValues:
+    """Its value in either run."""
+
+    first: documents.Value
+    second: documents.Value
+
+
+@dataclass(frozen=True)
+class ComparedFold:
+    """A fold."""
+
+    fold: Annotated[int, Doc("Its number, from 1.")]
+    first: Annotated[float, Doc("First run's score.")]
+    second: Annotated[float, Doc("Second run's.")]
+    difference: Annotated[float, Doc("Second less first.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsCompareDocument(Document):
+    """Two runs side by side."""
+
+    command: Annotated[Literal["runs compare"], COMMAND] = "runs compare"
+    competition: documents.Competition
+    metric: documents.MetricName
+    runs: Annotated[list[ComparedRun], Doc("First and second.")]
+    settings: Annotated[dict[str, BothValues], Doc("Settings that differ.")]
+    versions: Annotated[dict[str, BothValues], Doc("Library versions that differ.")]
+    same_data: Annotated[bool, Doc("Whether they were trained on the same CSV.")]
+    same_folds: Annotated[bool, Doc("Whether every row was validated in the same fold.")]
+    folds: Annotated[list[ComparedFold], Doc("Fold by fold; empty where the folds differ.")]
+    by_fold: Annotated[
+        PairedDifference | None,
+        Doc("Of the means of folds; null where the folds differ."),
+    ]
+    by_row: Annotated[
+        PairedDifference | None,
+        Doc("Of pooled scores; null for fewer than 2 common rows."),
+    ]
+    unpaired_rows: Annotated[documents.Count, Doc("Rows of either run that are not in the other.")]
 
 
 def compare_document(comparison: Comparison) -> RunsCompareDocument:
@@ -34,7 +83,7 @@ def compare_document(comparison: Comparison) -> RunsCompareDocument:
     return RunsCompareDocument(
         competition=comparison.first.competition,
         metric=comparison.first.metric.name,
-        runs=[ComparedRun(side.name, path_text(side.path), side.oof) for side in sides],
+        runs=[ComparedRun(side.name, str(side.path), side.oof) for side in sides],
         settings=_differing(*settings),
         versions=_differing(*(side.record.get("versions", {}) for side in sides)),
         same_data=comparison.same_data,
@@ -91,7 +140,7 @@ def _scores_table(document: RunsCompareDocument) -> Table:
 
 
 def _three(metric: Metric, first: float, second: float) -> tuple[str, str, str]:
-    return score_text(first), score_text(second), signed(metric.worse_by(second, first))
+    return score(first), score(second), signed(metric.worse_by(second, first))
 
 
 def _difference_line(what: str, paired: Difference, first: str, second: str) -> str:
@@ -104,12 +153,10 @@ def _difference_line(what: str, paired: Difference, first: str, second: str) -> 
         else "no more than noise"
     )
     plain = (
-        f", {score_text(paired.plain_error)} if folds shared no rows"
-        if paired.unit == "fold"
-        else ""
+        f", {score(paired.plain_error)} if folds shared no rows" if paired.unit == "fold" else ""
     )
     return (
-        f"{what}: {signed(value)} ± {score_text(error)} (standard error{plain}; paired over "
+        f"{what}: {signed(value)} ± {score(error)} (standard error{plain}; paired over "
         f"{paired.count} {paired.unit}s): {verdict}"
     )
 

@@ -3,71 +3,201 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
+from annotated_doc import Doc
+from annotated_types import Len
 from rich.console import Group
 from rich.table import Table
 
-from kaggleprice.cli.documents import (
-    BaselineDifference,
-    CvDocument,
-    Earlier,
-    Expected,
-    GateResult,
-    PairedDifference,
-    RunsShowDocument,
-)
-from kaggleprice.cli.views.tables import make_table, score_text, step_lines, texts, threads_text
+from kaggleprice.cli import documents
+from kaggleprice.cli.documents import COMMAND, Document
+from kaggleprice.cli.views.tables import make_table, step_lines, texts, threads_text
 from kaggleprice.competitions.metrics import METRICS
-from kaggleprice.evaluation.scores import expected_error
+from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, Scores, expected_error
+from kaggleprice.reports.wording import score
 from kaggleprice.runs.advice import Step, difference_text
 from kaggleprice.runs.comparison import Comparison, Difference
 from kaggleprice.runs.gates import Gate
+from kaggleprice.runs.record import Data
 from kaggleprice.runs.run import Run
 
+SCORES = Doc("The run's scores, by its metric.")
+EXPECTED = Doc(
+    "The score to expect of the submission, or a little more than that: it is the score of one "
+    "fold's members, and the submission averages all folds'."
+)
 # Validation error this many times training error reads as much overfitting, or as none.
 _OVERFITS, _CLOSE = 2.5, 1.1
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The score to expect of a submission."""
+
+    score: Annotated[float, Doc("The pooled out-of-fold score.")]
+    error: Annotated[
+        float | None,
+        Doc(
+            "Its standard error as a forecast for the test rows, if they are drawn as the "
+            "training rows were: oof_error * sqrt(1 + training rows / test rows). Null in runs "
+            "of earlier versions."
+        ),
+    ]
+    rows: Annotated[documents.Positive, Doc("Number of test rows.")]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A run beside the best one before it."""
+
+    run: Annotated[str, Doc("Name of that run.")]
+    oof: Annotated[float, Doc("Its pooled score.")]
+    difference: Annotated[float, Doc("This run's score less that one's: below 0 is better.")]
+    standard_error: Annotated[documents.NotNegative, Doc("Of the difference, paired by row.")]
+    same_folds: Annotated[bool, Doc("Whether both have the same folds.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedDifference(Difference):
+    """A paired difference of two scores."""
+
+    noise: Annotated[float, Doc("What chance alone stays below, one-sided, with 95 % confidence.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineDifference(PairedDifference):
+    """How far a score and its baseline lie apart."""
+
+    baseline: Annotated[str | None, Doc("What it was compared with.")]
+    tolerance: Annotated[float | None, Doc("By how much it may be worse beyond noise.")]
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """A gate."""
+
+    name: Annotated[str, Doc("Its name, `fail-above` or `baseline`.")]
+    limit: Annotated[float, Doc("The highest value that passes.")]
+    found: Annotated[float, Doc("What was found.")]
+    passed: Annotated[bool, Doc("Whether it passed.")]
+    reason: Annotated[str, Doc("Why, in one sentence.")]
+    comparison: Annotated[
+        BaselineDifference | None, Doc("With the baseline; null for `fail-above`.")
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredDocument(Document):
+    """What is said of a run wherever its score is."""
+
+    command: Annotated[str, COMMAND]
+    competition: documents.Competition
+    run: documents.RunName
+    metric: documents.MetricName
+    scores: Annotated[Scores, SCORES]
+    notes: documents.Notes
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDocument(ScoredDocument):
+    """What is said of a finished run."""
+
+    path: documents.RunPath
+    folds: Annotated[list[FoldScore], Doc("One entry per fold.")]
+    base_models: Annotated[
+        list[BaseModelScore],
+        Doc("scikit-learn models averaged with the networks; empty where there are none."),
+    ]
+    seconds: documents.Seconds
+    device: Annotated[str, Doc("Where: cpu, cuda, mps, or several such as cuda:0,cuda:1.")]
+    threads: Annotated[documents.Positive, Doc("CPU threads.")]
+    groups: Annotated[
+        list[documents.Positive],
+        Doc(
+            "How many members were trained at once, group by group: one group on one device; more "
+            "on several devices, or where memory ran out."
+        ),
+    ]
+    groups_cut_at: Annotated[
+        list[int | None],
+        Doc("The epoch after which the time limit ended each group; null where it did not."),
+    ]
+    data: Annotated[Data, Doc("The data files that it was trained on.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CvDocument(RunDocument):
+    """A cross-validated run. Also written where a gate was missed; then the exit code is 6."""
+
+    command: Annotated[Literal["cv"], COMMAND] = "cv"
+    expected: Annotated[Expected, EXPECTED]
+    members: Annotated[documents.Positive, Doc("Number of networks: folds times seeds.")]
+    folds_sha256: Annotated[
+        str,
+        Len(64, 64),
+        Doc("Of the run's folds.csv: equal folds, equal hash."),
+    ]
+    earlier: Annotated[
+        Earlier | None,
+        Doc("The best run before it, of the same data and metric, by common rows; null for none."),
+    ]
+    gates: Annotated[
+        list[GateResult],
+        Doc("What the score was held against (`--fail-above`, `--baseline`)."),
+    ]
 
 
 def cv_document(
     run: Run, gates: Sequence[Gate] = (), earlier: Comparison | None = None
 ) -> CvDocument:
     """Describe a cross-validated run, the gates it was held against, the best run before it."""
-    record = run.record
     return CvDocument(
-        competition=record["competition"],
-        run=run.name,
-        path=str(run.path),
-        metric=record["metric"],
-        scores=record["scores"],
-        expected=expected_score(record),
-        folds=record["folds"],
-        members=len(record["members"]),
-        base_models=record["base_models"],
-        seconds=record["timing"]["seconds"],
-        device=record["device"],
-        threads=record["threads"],
-        groups=groups_of(record),
-        notes=record["notes"],
-        data=record["data"],
-        folds_sha256=record["files"]["folds.csv"],
+        **fields_of(run),
+        expected=expected_score(run.record),
+        members=len(run.record["members"]),
+        folds_sha256=run.record["files"]["folds.csv"],
         earlier=_earlier(earlier),
         gates=[_gate_result(gate) for gate in gates],
     )
 
 
+def score_fields(run: Run) -> dict[str, Any]:
+    """Return the fields of `ScoredDocument`."""
+    same = {name: run.record[name] for name in ("competition", "metric", "notes")}
+    return {**same, "run": run.name, "scores": scores_of(run)}
+
+
+def fields_of(run: Run) -> dict[str, Any]:
+    """Return the fields of `RunDocument`."""
+    record = run.record
+    # Runs of earlier versions do not say in what groups they were trained.
+    groups = list(record.get("groups") or [len(record["members"])])
+    return score_fields(run) | {
+        "path": str(run.path),
+        "data": record["data"],
+        "device": record["device"],
+        "threads": record["threads"],
+        "folds": [FoldScore(**fold) for fold in record["folds"]],
+        "base_models": [BaseModelScore(**model) for model in record["base_models"]],
+        "seconds": record["timing"]["seconds"],
+        "groups": groups,
+        "groups_cut_at": record.get("groups_cut_at", [record.get("cut_at")] * len(groups)),
+    }
+
+
+def scores_of(run: Run) -> Scores:
+    """Return the scores of a run; those of earlier versions have no standard error."""
+    return Scores(**{"oof_error": None, **run.record["scores"]})
+
+
 def expected_score(record: Mapping[str, Any]) -> Expected:
     """Describe the score to expect on the test rows, and how far it may be off."""
     rows, test_rows = (record["data"][role]["rows"] for role in ("train", "test"))
-    # Runs of earlier versions have no standard error.
     own = record["scores"].get("oof_error")
     error = None if own is None else expected_error(own, rows, test_rows)
     return Expected(record["scores"]["oof"], error, test_rows)
-
-
-def groups_of(record: Mapping[str, Any]) -> list[int]:
-    """Return how many members were trained at once, group by group; runs of old do not say."""
-    return list(record.get("groups") or [len(record["members"])])
 
 
 def _earlier(comparison: Comparison | None) -> Earlier | None:
@@ -80,13 +210,11 @@ def _earlier(comparison: Comparison | None) -> Earlier | None:
 
 
 def _gate_result(gate: Gate) -> GateResult:
-    name: Any = gate.name
     comparison = None
     if gate.difference is not None:
-        paired = paired_difference(gate.difference)
-        compared: dict[str, Any] = {"baseline": gate.baseline, "tolerance": gate.tolerance}
-        comparison = BaselineDifference(**compared, **vars(paired))
-    return GateResult(name, gate.limit, gate.found, gate.passed, gate.reason, comparison)
+        paired = vars(paired_difference(gate.difference))
+        comparison = BaselineDifference(**paired, baseline=gate.baseline, tolerance=gate.tolerance)
+    return GateResult(gate.name, gate.limit, gate.found, gate.passed, gate.reason, comparison)
 
 
 def paired_difference(difference: Difference) -> PairedDifference:
@@ -109,15 +237,15 @@ def cv_view(
         steps: commands to go on with.
     """
     scores, expected = document.scores, document.expected
-    folds, error = len(document.folds), scores.get("oof_error")
+    folds, error = len(document.folds), scores.oof_error
     lines = [
-        f"pooled out-of-fold {METRICS[document.metric].help}: {score_text(scores['oof'], error)}"
+        f"pooled out-of-fold {METRICS[document.metric].help}: {score(scores.oof, error)}"
         + ("" if error is None else " (standard error)"),
-        f"mean of folds: {score_text(scores['fold_mean'], scores['fold_sd'])} (standard deviation)",
-        f"to expect on {expected.rows} test rows: {score_text(expected.score, expected.error)}, "
+        f"mean of folds: {score(scores.fold_mean, scores.fold_sd)} (standard deviation)",
+        f"to expect on {expected.rows} test rows: {score(expected.score, expected.error)}, "
         "or a little less",
         *([difference_text(earlier)] if earlier is not None and earlier.by_row else []),
-        fit_sentence(scores["train_mean"], scores["fold_mean"]),
+        fit_sentence(scores.train_mean, scores.fold_mean),
         *[
             f"{line}; base models have {base_model_share:g} of the weight"
             for line in alone_lines(document)
@@ -138,7 +266,7 @@ def gate_lines(gates: Sequence[GateResult]) -> list[str]:
     ]
 
 
-def trained_text(document: CvDocument | RunsShowDocument) -> str:
+def trained_text(document: RunDocument) -> str:
     """Return how long training took and on what: `12.3 s on cpu (2 threads), in 2 groups of 8`."""
     groups = document.groups
     size = f"up to {max(groups)}" if len(set(groups)) > 1 else str(groups[0])
@@ -147,31 +275,28 @@ def trained_text(document: CvDocument | RunsShowDocument) -> str:
     return f"{document.seconds:.1f} s on {where}{together}"
 
 
-def alone_lines(document: CvDocument | RunsShowDocument) -> list[str]:
+def alone_lines(document: RunDocument) -> list[str]:
     """Say what the networks and each base model score alone; nothing without any."""
-    alone = [
-        f"{base_model['name']} {score_text(base_model['oof'])}"
-        for base_model in document.base_models
-    ]
-    networks = f"networks {score_text(document.scores['networks_oof'])}"
+    alone = [f"{model.name} {score(model.oof)}" for model in document.base_models]
+    networks = f"networks {score(document.scores.networks_oof)}"
     return [f"pooled score of each alone: {', '.join([networks, *alone])}"] if alone else []
 
 
 def _folds_table(document: CvDocument) -> Table:
     scores = document.scores
     columns = ("fold", "train", "validation", "ratio")
-    rows = [(str(f["fold"]), *_fit(f["train"], f["validation"])) for f in document.folds]
+    rows = [(str(f.fold), *_fit(f.train, f.validation)) for f in document.folds]
     table = make_table(columns, rows, columns)
     table.add_section()
-    mean = _fit(scores["train_mean"], scores["fold_mean"])
+    mean = _fit(scores.train_mean, scores.fold_mean)
     table.add_row(*texts("mean", *mean), style="bold")
-    table.add_row(*texts("sd", "", score_text(scores["fold_sd"])))
+    table.add_row(*texts("sd", "", score(scores.fold_sd)))
     return table
 
 
 def _fit(train: float, validation: float) -> tuple[str, str, str]:
     ratio = f"{validation / train:.2f}" if train > 0 else ""
-    return score_text(train), score_text(validation), ratio
+    return score(train), score(validation), ratio
 
 
 def fit_sentence(train: float, validation: float) -> str:

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from annotated_doc import Doc
 from rich.console import Group
 
-from kaggleprice.cli.documents import GuessEntry, InitDocument
+from kaggleprice.cli.documents import COMMAND, Document
 from kaggleprice.cli.views.tables import make_table, step_lines, texts
 from kaggleprice.competitions.proposal import Guess, Proposal
 from kaggleprice.core.errors import DataError
 from kaggleprice.evaluation.adversarial import SUSPICIOUS, Separation
 from kaggleprice.runs.advice import Step
+from kaggleprice.settings.declaration import show_value
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitDocument(Document):
+    """A competition that was described by looking at its files."""
+
+    command: Annotated[Literal["init"], COMMAND] = "init"
+    path: Annotated[Path, Doc("Where the description was written.")]
+    train: Annotated[Path, Doc("The training file.")]
+    test: Annotated[Path | None, Doc("The test file; null for none.")]
+    keys: Annotated[dict[str, Guess], Doc("Keys of the competition.")]
+    kinds: Annotated[dict[str, Guess], Doc("Columns that are no plain numbers or categories.")]
+    csv: Annotated[dict[str, str], Doc("How the files are written, where not as a plain CSV.")]
+    warnings: Annotated[list[str], Doc("What may make the score too good to be true.")]
+    separation_auc: Annotated[
+        float | None,
+        Doc(
+            "How well trees tell training from test rows: area under the ROC curve, 0.5 by "
+            "chance; null where the files cannot be read as described."
+        ),
+    ]
+
 
 _NEXT = [("kaggleprice cv", "scores it"), ("kaggleprice predict", "writes submission.csv")]
 
@@ -28,11 +53,11 @@ def init_document(
         path: of the file that was written.
     """
     return InitDocument(
-        path=str(path),
-        train=str(proposal.files.train),
-        test=None if proposal.files.test is None else str(proposal.files.test),
-        keys=[_entry(key, guess) for key, guess in proposal.keys.items()],
-        kinds=[_entry(column, guess) for column, guess in proposal.kinds.items()],
+        path=path,
+        train=proposal.files.train,
+        test=proposal.files.test,
+        keys=dict(proposal.keys),
+        kinds=dict(proposal.kinds),
         csv=proposal.csv_format.changes,
         warnings=[*proposal.warnings, *_separation_warnings(separation)],
         separation_auc=None if isinstance(separation, DataError) else separation.auc,
@@ -51,15 +76,10 @@ def _separation_warnings(separation: Separation | DataError) -> list[str]:
     ]
 
 
-def _entry(name: str, guess: Guess) -> GuessEntry:
-    value = list(guess.value) if isinstance(guess.value, tuple) else guess.value
-    return GuessEntry(name=name, value=value, reason=guess.reason, sure=guess.sure)
-
-
 def init_view(document: InitDocument) -> Group:
     """Show each guess with its reason, what looks like a leak, and what to do next."""
-    guesses = [*document.keys, *document.kinds]
-    rows = [(g.name, _value_text(g.value), _reason(g)) for g in guesses]
+    guesses = [*document.keys.items(), *document.kinds.items()]
+    rows = [(name, _value_text(guess.value), _reason(guess)) for name, guess in guesses]
     for name, value in document.csv.items():
         rows.append((name, repr(value), "as the training file is written"))
     return Group(
@@ -70,11 +90,11 @@ def init_view(document: InitDocument) -> Group:
     )
 
 
-def _reason(guess: GuessEntry) -> str:
+def _reason(guess: Guess) -> str:
     return guess.reason if guess.sure else f"not sure: {guess.reason}"
 
 
 def _value_text(value: Any) -> str:
     if value is None:
         return "none"
-    return " < ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return " < ".join(map(str, value)) if isinstance(value, tuple) else show_value(value, ", ")

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from annotated_doc import Doc
 from rich.console import Group
 
-from kaggleprice.api.dry_run import Plan, PredictionPlan
+from kaggleprice.api.dry_run import Plan, PredictionPlan, Workload
 from kaggleprice.cli.console.displays import duration_text
-from kaggleprice.cli.documents import (
-    PlanDocument,
-    PlannedFile,
-    PredictionPlanDocument,
-    Workload,
-)
-from kaggleprice.cli.views.tables import make_table, path_text, texts, threads_text
-from kaggleprice.settings.run import settings_to_record
+from kaggleprice.cli.documents import COMMAND, Competition, Document
+from kaggleprice.cli.views.tables import make_table, texts, threads_text
 
 
-def plan_document(plan: Plan) -> PlanDocument:
-    """Describe a plan."""
-    return PlanDocument(
-        competition=plan.competition,
-        files=[PlannedFile(f.role, str(f.path), f.bytes, f.sha256) for f in plan.files],
-        fetched=[str(path) for path in plan.fetched],
-        workload=None if plan.workload is None else Workload(**asdict(plan.workload)),
-        device=plan.device,
-        threads=plan.threads,
-        path=str(plan.folder),
-        resumes=path_text(plan.resumes),
-        settings=settings_to_record(plan.settings),
-    )
+@dataclass(frozen=True, kw_only=True)
+class PlanDocument(Plan, Document):
+    """A cross-validation that was not done."""
+
+    command: Annotated[Literal["plan"], COMMAND] = "plan"
 
 
-def plan_view(plan: PlanDocument) -> Group:
+@dataclass(frozen=True, kw_only=True)
+class PredictionPlanDocument(Document):
+    """A prediction that was not done."""
+
+    command: Annotated[Literal["prediction-plan"], COMMAND] = "prediction-plan"
+    competition: Competition
+    run: Annotated[str | None, Doc("Which would predict; null where one would be trained first.")]
+    training: Annotated[
+        PlanDocument | None,
+        Doc("How one would be trained, as by `cv --dry-run`; null for none."),
+    ]
+    outputs: Annotated[list[str], Doc("Files that would be written.")]
+
+
+def plan_view(plan: Plan) -> Group:
     """Show a plan: read, train, write, how long."""
     base_models = plan.settings["base_models"]
     rows = [("read", f"{file.path} ({file.bytes:,} bytes)") for file in plan.files]
-    rows += [("fetch", path) for path in plan.fetched]
+    rows += [("fetch", str(path)) for path in plan.fetched]
     lines = ["Nothing was trained or written (--dry-run)."]
     if plan.workload is not None:
         rows += [("train", line) for line in _workload_lines(plan.workload)]
@@ -52,7 +54,7 @@ def plan_view(plan: PlanDocument) -> Group:
         rows.append(("fit", f"{', '.join(base_models)}, once per fold"))
     if plan.resumes is not None:
         rows.append(("resume", f"{plan.resumes}, the checkpoint of this run"))
-    rows.append(("write", plan.path))
+    rows.append(("write", str(plan.path)))
     return Group(make_table(("", "what"), rows), *texts(*lines))
 
 
@@ -77,7 +79,7 @@ def prediction_plan_document(plan: PredictionPlan) -> PredictionPlanDocument:
     return PredictionPlanDocument(
         competition=plan.competition,
         run=None if plan.run is None else plan.run.name,
-        training=None if plan.training is None else plan_document(plan.training),
+        training=None if plan.training is None else PlanDocument(**vars(plan.training)),
         outputs=[str(path) for path in plan.outputs],
     )
 

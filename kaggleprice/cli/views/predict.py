@@ -3,33 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from annotated_doc import Doc
 from rich.console import Group
 
 from kaggleprice.api.workflow import Prediction
-from kaggleprice.cli.documents import PredictDocument
-from kaggleprice.cli.views.cv import expected_score
-from kaggleprice.cli.views.tables import make_table, score_text, step_lines, texts
+from kaggleprice.cli.documents import COMMAND, Positive
+from kaggleprice.cli.views.cv import (
+    EXPECTED,
+    Expected,
+    ScoredDocument,
+    expected_score,
+    score_fields,
+)
+from kaggleprice.cli.views.tables import make_table, step_lines, texts
 from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.reports.wording import score
 from kaggleprice.runs.advice import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictDocument(ScoredDocument):
+    """A submission."""
+
+    command: Annotated[Literal["predict"], COMMAND] = "predict"
+    submission: Annotated[str, Doc("The file that was written.")]
+    rows: Annotated[Positive, Doc("Its rows, without the header.")]
+    smallest: Annotated[float, Doc("Smallest prediction, in the target's unit.")]
+    median: Annotated[float, Doc("Median prediction.")]
+    largest: Annotated[float, Doc("Largest prediction.")]
+    trained: Annotated[bool, Doc("Whether the run was trained by this command.")]
+    expected: Annotated[Expected, EXPECTED]
 
 
 def predict_document(prediction: Prediction) -> PredictDocument:
     """Describe a submission."""
-    record = prediction.run.record
     values = prediction.submission.iloc[:, 1]
     return PredictDocument(
-        competition=record["competition"],
-        run=prediction.run.name,
+        **score_fields(prediction.run),
         submission=str(prediction.output),
         rows=len(prediction.submission),
         smallest=float(values.min()),
         median=float(values.median()),
         largest=float(values.max()),
         trained=prediction.trained is not None,
-        scores=record["scores"],
-        expected=expected_score(record),
-        notes=record["notes"],
+        expected=expected_score(prediction.run.record),
     )
 
 
@@ -62,7 +82,7 @@ def predict_view(
         *texts(
             f"{document.rows} rows written to {document.submission}, {target} from "
             f"{document.smallest:,.0f} to {document.largest:,.0f}, median {document.median:,.0f}",
-            f"Score to expect: {score_text(expected.score, expected.error)} "
+            f"Score to expect: {score(expected.score, expected.error)} "
             f"({METRICS[record['metric']].help}), or a little less: it is run {document.run}'s "
             "pooled out-of-fold score, of one fold's members each, and the submission averages "
             f"all {len(record['folds'])} folds'. ± is one standard error, if test rows are like "

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
 
+import pandas as pd
+from annotated_doc import Doc
 from rich.console import Group
 from rich.table import Table
 
-from kaggleprice.api.workflow import Preprocessed
-from kaggleprice.cli.documents import CategoricalColumn, NumericColumn, PreprocessDocument
-from kaggleprice.cli.views.tables import make_table, path_text, texts
+from kaggleprice.api.results import Preprocessed
+from kaggleprice.cli.documents import COMMAND, Count, Document, Positive
+from kaggleprice.cli.views.tables import make_table, texts
 from kaggleprice.preprocessing.fitted import CategoricalState, NumericState
 from kaggleprice.settings.recipe import Recipe
 
 _FIRST_COLUMNS, _LAST_COLUMNS = 4, 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class PreprocessDocument(Document):
+    """Encoded features."""
+
+    undefined = ("numeric",)
+    command: Annotated[Literal["preprocess"], COMMAND] = "preprocess"
+    features_in: Annotated[Positive, Doc("Columns of the CSVs, without id and target.")]
+    features_out: Annotated[Count, Doc("Features made of them.")]
+    output: Annotated[Path | None, Doc("The file of features; null for none.")]
+    recipe: Annotated[Path | None, Doc("The file of the fitted recipe; null for none.")]
+    rows: Annotated[Positive, Doc("Rows: training, then test.")]
+    rows_fitted: Annotated[Positive, Doc("Rows that the recipe learned from.")]
+    numeric: Annotated[list[NumericState], Doc("What was learned of each numeric column.")]
+    categorical: Annotated[list[CategoricalState], Doc("What was learned of each text column.")]
+
+
 def preprocess_document(result: Preprocessed) -> PreprocessDocument:
     """Describe encoded features."""
-    fitted = result.fitted
     return PreprocessDocument(
         features_in=result.features_in,
-        features_out=len(result.frame.columns),
-        output=path_text(result.output),
-        recipe=path_text(result.recipe_output),
-        rows=len(result.frame),
-        rows_fitted=fitted.rows,
-        # JSON knows no NaN: where the nearest rows decide, fill is null.
-        numeric=[
-            NumericColumn(**asdict(c) | {"fill": None if math.isnan(c.fill) else c.fill})
-            for c in fitted.numeric
-        ],
-        categorical=[CategoricalColumn(**asdict(c)) for c in fitted.categorical],
+        features_out=len(result.train.columns),
+        output=result.output,
+        recipe=result.recipe_output,
+        rows=len(result.train) + len(result.test),
+        rows_fitted=result.fitted.rows,
+        numeric=list(result.fitted.numeric),
+        categorical=list(result.fitted.categorical),
     )
 
 
@@ -81,7 +95,7 @@ def _describe(state: NumericState | CategoricalState, recipe: Recipe) -> str:
 
 
 def _head_view(result: Preprocessed, head: int) -> Table:
-    frame = result.frame
+    frame = pd.concat([result.train, result.test]).head(head)
     first, last = frame.columns[:_FIRST_COLUMNS], frame.columns[_FIRST_COLUMNS:][-_LAST_COLUMNS:]
     gap = ["..."] if len(frame.columns) > len(first) + len(last) else []
     rows = [
@@ -90,6 +104,6 @@ def _head_view(result: Preprocessed, head: int) -> Table:
             *gap,
             *(f"{value:.4f}" for value in row[len(first) :]),
         ]
-        for row in frame[[*first, *last]].head(head).to_numpy()
+        for row in frame[[*first, *last]].to_numpy()
     ]
     return make_table([*first, *gap, *last], rows, right={*first, *last})

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from annotated_doc import Doc
 from rich.console import Group
 
-from kaggleprice.cli.documents import MeasuredPreset, PresetLine, PresetsDocument
-from kaggleprice.cli.views.tables import make_table, score_text, texts
-from kaggleprice.settings.preset_benchmarks import read_measurements
+from kaggleprice.cli.documents import COMMAND, Document
+from kaggleprice.cli.views.tables import make_table, texts
+from kaggleprice.reports.wording import score
+from kaggleprice.settings.preset_benchmarks import Measured, read_measurements
 from kaggleprice.settings.run import PRESETS
+
+
+@dataclass(frozen=True)
+class PresetLine:
+    """A preset."""
+
+    name: Annotated[str, Doc("As `--preset` takes it.")]
+    help: Annotated[str, Doc("What it is, in one line.")]
+    measured: Annotated[Measured | None, Doc("Null where it was not measured.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetsDocument(Document):
+    """The presets, and what each was measured to do on House Prices."""
+
+    command: Annotated[Literal["presets"], COMMAND] = "presets"
+    machine: Annotated[str, Doc("Where it was measured.")]
+    presets: Annotated[list[PresetLine], Doc("One entry per preset.")]
 
 
 def presets_document() -> PresetsDocument:
     """Describe the presets, and what each was measured to do."""
-    measured = read_measurements()
-    found = {name: MeasuredPreset(**asdict(line)) for name, line in measured.presets.items()}
-    lines = [PresetLine(name, preset.help, found.get(name)) for name, preset in PRESETS.items()]
-    return PresetsDocument(machine=measured.machine, presets=lines)
+    found = read_measurements()
+    lines = [PresetLine(n, preset.help, found.presets.get(n)) for n, preset in PRESETS.items()]
+    return PresetsDocument(machine=found.machine, presets=lines)
 
 
 def presets_view(document: PresetsDocument) -> Group:
@@ -28,7 +48,7 @@ def presets_view(document: PresetsDocument) -> Group:
         found = preset.measured
         numbers = ("not measured", "", "", "")
         if found is not None:
-            scores = score_text(found.fold_mean), score_text(found.oof)
+            scores = score(found.fold_mean), score(found.oof)
             numbers = (str(found.networks), *scores, f"{found.seconds:g}")
         rows.append((preset.name, *numbers))
     return Group(

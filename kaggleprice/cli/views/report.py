@@ -2,60 +2,69 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict
+from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from annotated_doc import Doc
 from rich.console import Group
 from rich.table import Table
 
-from kaggleprice.cli.documents import (
-    BootstrapScore,
-    ColumnDrift,
-    ColumnImportance,
-    Importances,
-    LargestError,
-    ReportDocument,
-)
-from kaggleprice.cli.views.tables import make_table, path_text, score_text, texts
+from kaggleprice.cli.documents import COMMAND
+from kaggleprice.cli.views.cv import ScoredDocument, score_fields
+from kaggleprice.cli.views.tables import make_table, texts
 from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.reports.drift import Drift
+from kaggleprice.reports.findings import LargeError
+from kaggleprice.reports.importance import Importance
 from kaggleprice.reports.making import Report
-from kaggleprice.reports.out_of_fold import SHARE
-from kaggleprice.reports.wording import signed
+from kaggleprice.reports.out_of_fold import SHARE, Expected
+from kaggleprice.reports.wording import score, signed
 
 _SHOWN_COLUMNS, _SHOWN_ERRORS = 8, 3
+
+
+@dataclass(frozen=True)
+class BootstrapScore(Expected):
+    """The score to expect on new rows, by the bootstrap."""
+
+    share: Annotated[float, Doc("Share of draws between `low` and `high`.")] = SHARE
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportDocument(ScoredDocument):
+    """The report of a run."""
+
+    undefined = ("importance",)
+    command: Annotated[Literal["report"], COMMAND] = "report"
+    page: Annotated[Path, Doc("The HTML file in the run folder.")]
+    output: Annotated[
+        Path | None, Doc("The copy that `--output` asked for; null where it did not.")
+    ]
+    figures: Annotated[dict[str, Path], Doc("Figure to PNG file.")]
+    expected: Annotated[BootstrapScore, Doc("The score to expect on new rows, by the bootstrap.")]
+    importance: Annotated[Importance | None, Doc("Out of fold; null with `--no-importance`.")]
+    largest_errors: Annotated[list[LargeError], Doc("Training rows that were predicted worst.")]
+    drift: Annotated[
+        list[Drift],
+        Doc("How far the two files are apart; furthest above chance first."),
+    ]
 
 
 def report_document(report: Report) -> ReportDocument:
     """Describe a report: its files, and every number of all columns."""
     findings = report.findings
-    record = findings.run.record
-    importance = None
-    if findings.importance is not None:
-        described = asdict(findings.importance)
-        columns = [ColumnImportance(**_finite(column)) for column in described["columns"]]
-        importance = Importances(**described | {"columns": columns})
     return ReportDocument(
-        competition=record["competition"],
-        run=findings.run.name,
-        page=str(report.page),
-        output=path_text(report.output),
-        figures={name: str(path) for name, path in report.figures.items()},
-        metric=record["metric"],
-        scores=record["scores"],
-        expected=BootstrapScore(**asdict(findings.expected), share=SHARE),
-        importance=importance,
-        largest_errors=[LargestError(**asdict(error)) for error in findings.errors],
-        drift=[ColumnDrift(**asdict(drift)) for drift in findings.drift],
-        notes=record["notes"],
+        **score_fields(findings.run),
+        page=report.page,
+        output=report.output,
+        figures=report.figures,
+        expected=BootstrapScore(**vars(findings.expected)),
+        importance=findings.importance,
+        largest_errors=findings.errors,
+        drift=findings.drift,
     )
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values as JSON has them, which knows no NaN."""
-    wrong = {n: None for n, v in values.items() if isinstance(v, float) and not math.isfinite(v)}
-    return {**values, **wrong}
 
 
 def report_view(document: ReportDocument, id_column: str) -> Group:
@@ -73,14 +82,14 @@ def report_view(document: ReportDocument, id_column: str) -> Group:
     ]
     first = next(iter(document.figures.values()))
     lines = [
-        f"score to expect on {expected.rows:,} test rows: {score_text(expected.low)} to "
-        f"{score_text(expected.high)} ({expected.share:.0%} of bootstrap draws around "
-        f"{score_text(expected.score)})",
+        f"score to expect on {expected.rows:,} test rows: {score(expected.low)} to "
+        f"{score(expected.high)} ({expected.share:.0%} of bootstrap draws around "
+        f"{score(expected.score)})",
         f"largest errors: {', '.join(errors)}",
         f"columns that differ between training and test rows by more than chance: {len(above)} "
         f"of {len(document.drift)}{f', first {above[0]}' if above else ''}",
         *document.notes,
-        f"{len(document.figures)} figures in {Path(first).parent}",
+        f"{len(document.figures)} figures in {first.parent}",
         f"report of run {document.run}: {document.page}",
     ]
     if document.output is not None:
@@ -88,12 +97,12 @@ def report_view(document: ReportDocument, id_column: str) -> Group:
     return Group(*shown, *texts(*lines))
 
 
-def _importance_table(importance: Importances) -> Table:
+def _importance_table(importance: Importance) -> Table:
     rows = [
         (
             column.column,
-            "undefined" if column.increase is None else signed(column.increase),
-            "" if column.member_sd is None else score_text(column.member_sd),
+            "undefined" if isnan(column.increase) else signed(column.increase),
+            "" if column.member_sd is None else score(column.member_sd),
         )
         for column in importance.columns[:_SHOWN_COLUMNS]
     ]

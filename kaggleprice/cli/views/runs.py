@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import fmean, stdev
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from annotated_doc import Doc
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from kaggleprice.cli.documents import (
-    DataFiles,
-    ListedRun,
-    RunFolder,
-    RunsListDocument,
-    RunsPruneDocument,
-    RunsShowDocument,
-    SparedFolder,
-    StoredFileState,
+from kaggleprice.cli import documents
+from kaggleprice.cli.documents import COMMAND, Document
+from kaggleprice.cli.views.cv import (
+    SCORES,
+    RunDocument,
+    alone_lines,
+    fields_of,
+    scores_of,
+    trained_text,
 )
-from kaggleprice.cli.views.cv import alone_lines, groups_of, trained_text
-from kaggleprice.cli.views.tables import make_table, score_text, texts
+from kaggleprice.cli.views.tables import make_table, texts
 from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.evaluation.scores import MemberScore, Scores
+from kaggleprice.reports.wording import score
 from kaggleprice.runs.describe import (
     changed_options,
     nearest_preset,
@@ -41,6 +44,33 @@ _DAYS_IN_WORDS = 30
 
 
 # The list.
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A run. What is not known of it is null: of unfinished runs most, of unreadable ones all."""
+
+    competition: documents.Competition
+    run: documents.RunName
+    path: documents.RunPath
+    state: documents.State
+    problem: Annotated[str | None, Doc("Why it is not finished; null where it is.")]
+    members: Annotated[documents.Positive | None, Doc("Number of networks.")]
+    preset: documents.NearestPreset | None
+    changed: documents.Changed | None
+    metric: documents.MetricName | None
+    scores: Annotated[Scores | None, SCORES]
+    notes: documents.Notes | None
+    finished: documents.Finished | None
+    seconds: documents.Seconds | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsListDocument(Document):
+    """All runs, by competition, best first."""
+
+    command: Annotated[Literal["runs list"], COMMAND] = "runs list"
+    runs: Annotated[list[ListedRun], Doc("One entry per run folder.")]
 
 
 def list_document(runs: Sequence[Run]) -> RunsListDocument:
@@ -62,7 +92,7 @@ def _listed_run(run: Run) -> ListedRun:
         preset=preset,
         changed=changed,
         metric=record.get("metric"),
-        scores=record.get("scores"),
+        scores=scores_of(run) if record else None,
         notes=record.get("notes"),
         finished=run.finished if record else None,
         seconds=record["timing"]["seconds"] if record else None,
@@ -133,8 +163,8 @@ def _score_cells(run: Run, notes: Sequence[str]) -> tuple[str, str]:
     scores = run.record["scores"]
     marks = "".join(f"[{notes.index(note) + 1}]" for note in _notes(run))
     return (
-        f"{score_text(scores['oof'])} {marks}".rstrip(),
-        score_text(scores["fold_mean"], scores["fold_sd"]),
+        f"{score(scores['oof'])} {marks}".rstrip(),
+        score(scores["fold_mean"], scores["fold_sd"]),
     )
 
 
@@ -156,31 +186,33 @@ def age_text(then: datetime, now: datetime) -> str:
 # One run.
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunsShowDocument(RunDocument):
+    """One run."""
+
+    command: Annotated[Literal["runs show"], COMMAND] = "runs show"
+    members: Annotated[list[MemberScore], Doc("One entry per network.")]
+    preset: documents.NearestPreset
+    changed: documents.Changed
+    settings: Annotated[dict[str, Any], Doc("Every option and its value.")]
+    versions: Annotated[dict[str, str], Doc("Library to version.")]
+    finished: documents.Finished
+    files: Annotated[list[StoredFile], Doc("Files of its folder.")]
+
+
 def show_document(run: Run, files: Sequence[StoredFile]) -> RunsShowDocument:
     """Describe a run."""
     record, settings = run.record, run.settings
     preset, changed = nearest_preset(settings)
     return RunsShowDocument(
-        competition=record["competition"],
-        run=run.name,
-        path=str(run.path),
-        metric=record["metric"],
-        scores=record["scores"],
-        folds=record["folds"],
-        members=record["members"],
-        base_models=record["base_models"],
-        notes=record["notes"],
+        **fields_of(run),
+        members=[MemberScore(**member) for member in record["members"]],
         preset=preset,
         changed=changed,
         settings=flat_settings(settings),
-        data=record["data"],
         versions=record["versions"],
-        device=record["device"],
-        threads=record["threads"],
-        groups=groups_of(record),
         finished=record["timing"]["finished"],
-        seconds=record["timing"]["seconds"],
-        files=[StoredFileState(f.name, f.size, f.state) for f in files],
+        files=list(files),
     )
 
 
@@ -197,9 +229,9 @@ def show_view(document: RunsShowDocument, run: Run, *, everything: bool = False)
     title.stylize("bold")
     finished = datetime.fromisoformat(document.finished).astimezone()
     lines = [
-        f"pooled out-of-fold {METRICS[document.metric].help}: {score_text(scores['oof'])}",
-        f"mean of folds: {score_text(scores['fold_mean'], scores['fold_sd'])}; "
-        f"of their training rows: {score_text(scores['train_mean'])}",
+        f"pooled out-of-fold {METRICS[document.metric].help}: {score(scores.oof)}",
+        f"mean of folds: {score(scores.fold_mean, scores.fold_sd)}; "
+        f"of their training rows: {score(scores.train_mean)}",
         *alone_lines(document),
         *document.notes,
         f"finished {finished:%Y-%m-%d %H:%M} after {trained_text(document)}",
@@ -221,18 +253,18 @@ def _members_table(document: RunsShowDocument) -> Table:
     columns = ("fold", "train", "validation", "members", "alone: mean", "sd", "best", "worst")
     rows = []
     for fold in document.folds:
-        alone = [m["validation"] for m in document.members if m["fold"] == fold["fold"]]
-        spread = [score_text(stdev(alone)) if len(alone) > 1 else ""]
+        alone = [m.validation for m in document.members if m.fold == fold.fold]
+        spread = [score(stdev(alone)) if len(alone) > 1 else ""]
         rows.append(
             (
-                str(fold["fold"]),
-                score_text(fold["train"]),
-                score_text(fold["validation"]),
+                str(fold.fold),
+                score(fold.train),
+                score(fold.validation),
                 str(len(alone)),
-                score_text(fmean(alone)),
+                score(fmean(alone)),
                 *spread,
-                score_text(min(alone)),
-                score_text(max(alone)),
+                score(min(alone)),
+                score(max(alone)),
             )
         )
     return make_table(columns, rows, columns)
@@ -253,21 +285,49 @@ def _settings_parts(document: RunsShowDocument, run: Run, everything: bool) -> l
     return [*parts, make_table(("setting", "value", *(["changed"] * everything)), rows)]
 
 
-def _data_table(data: DataFiles) -> Table:
+def _data_table(data: Mapping[str, Any]) -> Table:
     rows = [
-        (role, file["name"], str(file["rows"]), file["sha256"][:16])
-        for role, file in (("train", data["train"]), ("test", data["test"]))
+        (role, file["name"], str(file["rows"]), file["sha256"][:16]) for role, file in data.items()
     ]
     return make_table(("data", "file", "rows", "SHA-256"), rows, ("rows",))
 
 
-def _files_table(files: Sequence[StoredFileState]) -> Table:
+def _files_table(files: Sequence[StoredFile]) -> Table:
     said = {"later": "written later", "missing": "MISSING", "altered": "ALTERED"}
     rows = [(file.name, f"{file.bytes:,}", said.get(file.state, file.state)) for file in files]
     return make_table(("file", "bytes", "state"), rows, ("bytes",))
 
 
 # What went.
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder."""
+
+    competition: documents.Competition
+    run: documents.RunName
+    path: documents.RunPath
+    state: documents.State
+    oof: Annotated[float | None, Doc("Pooled score; null where there is none.")]
+
+
+@dataclass(frozen=True)
+class SparedFolder(RunFolder):
+    """A run folder that stays."""
+
+    reason: Annotated[str, Doc("Why it stays.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsPruneDocument(Document):
+    """What was removed, or would be."""
+
+    command: Annotated[Literal["runs prune"], COMMAND] = "runs prune"
+    dry_run: Annotated[bool, Doc("Whether nothing was removed because of `--dry-run`.")]
+    chosen: Annotated[list[RunFolder], Doc("What was to be removed.")]
+    removed: Annotated[list[RunFolder], Doc("What was removed.")]
+    spared: Annotated[list[SparedFolder], Doc("What stays although it was meant.")]
 
 
 def prune_document(pruning: Pruning, removed: Sequence[Run], *, dry: bool) -> RunsPruneDocument:
@@ -300,8 +360,7 @@ def prune_view(document: RunsPruneDocument) -> Group:
 def plan_lines(document: RunsPruneDocument) -> list[str]:
     """Say which folders would go, and which stay though they were meant."""
     lines = [
-        f"to remove: {run.path} "
-        f"({run.state if run.oof is None else f'pooled {score_text(run.oof)}'})"
+        f"to remove: {run.path} ({run.state if run.oof is None else f'pooled {score(run.oof)}'})"
         for run in document.chosen
     ]
     return lines + _spared_lines(document)

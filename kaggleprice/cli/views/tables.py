@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -11,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from kaggleprice.cli.console.text import printable
-from kaggleprice.reports.wording import score
 
 if TYPE_CHECKING:  # it reads runs, which needs torch; some views are of lighter things
     from kaggleprice.runs.advice import Step
@@ -51,16 +49,6 @@ def step_lines(steps: Sequence[Step]) -> list[Text]:
     ]
 
 
-def path_text(path: Path | None) -> str | None:
-    """Return a path as JSON has it."""
-    return None if path is None else str(path)
-
-
 def threads_text(count: int) -> str:
     """Return `1 thread`, `2 threads`, ...."""
     return f"{count} thread{'s' * (count != 1)}"
-
-
-def score_text(value: float, error: float | None = None) -> str:
-    """Return a score as tables have it; with its error, where there is one: `0.1184 ± 0.0061`."""
-    return score(value) if error is None else f"{score(value)} ± {score(error)}"

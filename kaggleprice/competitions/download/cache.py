@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from dataclasses import replace as with_fields
+from functools import partial
 from pathlib import Path
 
 import pooch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.download.content import Digests, reason, translated
-from kaggleprice.competitions.download.local_files import LocalFile, find_by_hash
-from kaggleprice.competitions.download.mirrors import NETWORK_ERRORS, Mirror
-from kaggleprice.competitions.download.records import CompetitionFile, FetchedFile, FetchSettings
+from kaggleprice.competitions.download.local_files import LocalFile, find_by_hash, local_origins
+from kaggleprice.competitions.download.mirrors import NETWORK_ERRORS, Mirror, mirror_origins
+from kaggleprice.competitions.download.records import (
+    DEFAULT_SETTINGS,
+    CompetitionFile,
+    FetchedFile,
+    FetchSettings,
+    competition_files,
+)
 from kaggleprice.core.errors import (
     ChecksumError,
     DataError,
@@ -34,18 +43,70 @@ _TRY_THE_NEXT = (*NETWORK_ERRORS, ValueError, DataError, NetworkError)
 pooch.get_logger().setLevel("WARNING")
 
 
-@dataclass(frozen=True)
-class Cache:
-    """A data folder, with a way to get what it lacks.
+def fetch(
+    competition: Competition,
+    data_dir: Path,
+    *,
+    source: Path | None = None,
+    replace: bool = True,
+    verify: bool = True,
+    settings: FetchSettings = DEFAULT_SETTINGS,
+    progress: Progress = SILENT,
+) -> list[FetchedFile]:
+    """Make sure that both files are there and right.
 
-    Attributes:
-        data_dir: the folder.
-        settings: limits: times, attempts, size.
-        progress: told what happens, and of bytes.
-        origins: where a file may come from, best first.
+    Args:
+        competition: whose files.
+        data_dir: the cache; files go to `<data_dir>/<competition>/`.
+        source: a folder or a zip archive to take the files from, instead of the mirrors.
         replace: whether a present file with a wrong hash is replaced, or an error.
         verify: whether present files must have the recorded hashes; fetched ones always must.
+        settings: limits: times, attempts, size.
+        progress: told what happens, and of bytes.
+
+    Returns:
+        The training file and the test file.
+
+    Raises:
+        NetworkError: where no mirror gave a file.
+        ChecksumError: where a present file, or all that could be had, has another hash than the
+            recorded one.
+        MissingFileError: where `source` is not there or lacks a file, or there is no mirror.
+        DataError: where `source`, or a file in the cache, cannot be read; where all that could be
+            had is too large or, without a recorded hash, no table of this competition.
+        OutputError: where a file cannot be written.
     """
+    origins: Origins = partial(mirror_origins, settings=settings, progress=progress)
+    if source is not None:
+        origins = local_origins(source, settings, progress)
+    cache = _Cache(data_dir, settings, progress, origins, replace, verify)
+    files = [cache.get(file) for file in competition_files(competition, data_dir)]
+    for found in files:
+        if source is not None and found.status == "cached" and not found.verified:
+            progress.notice(
+                f"{found.path} was there already and is kept, since no hash is recorded that "
+                f"could tell it from the one in {source}; move it away to take that one."
+            )
+    return files
+
+
+# What every command but `download` does: fetch what is missing, never replace a user's file.
+locate = partial(fetch, replace=False)
+
+
+def absent(competition: Competition, data_dir: Path) -> list[Path]:
+    """Return where files would be put that are still to be fetched; fetches nothing.
+
+    Raises:
+        DataError: where a present file cannot be read.
+    """
+    cache = _Cache(data_dir, DEFAULT_SETTINGS, SILENT, lambda _: [], replace=False, verify=False)
+    return [f.path for f in competition_files(competition, data_dir) if cache.find(f) is None]
+
+
+@dataclass(frozen=True)
+class _Cache:
+    """A data folder, where its files may come from, and how `fetch` was told to treat them."""
 
     data_dir: Path
     settings: FetchSettings
@@ -55,30 +116,20 @@ class Cache:
     verify: bool
 
     def get(self, file: CompetitionFile) -> FetchedFile:
-        """Return the file, from the cache or fetched into it.
-
-        Raises:
-            ChecksumError: where it is there with a wrong hash and not to be replaced, or where
-                all that could be had has a wrong hash.
-            NetworkError: where no mirror gave it.
-            MissingFileError: where there is no origin.
-            DataError: where a present file, or all that origins gave, cannot be used.
-            OutputError: where it cannot be written.
-        """
+        """Return the file, from the cache or fetched into it; errors are those of `fetch`."""
         # Without the lock first, so that a cache that is complete may be read-only.
         if found := self.find(file):
-            _remove_leftovers(file)
+            if file.staging.exists():
+                # Left by a killed download: the lock of a live one is not free. OSError: the
+                # folder is read-only; Timeout is one, too.
+                with suppress(OSError), file.lock.acquire(timeout=0):
+                    shutil.rmtree(file.staging)
             return found
         with translated(OutputError, f"cannot write {file.path}"), self._locked(file):
             return self.find(file) or self._fetch(file)
 
     def find(self, file: CompetitionFile) -> FetchedFile | None:
-        """Return the cached file; None where there is none, or one that is to be replaced.
-
-        Raises:
-            ChecksumError: where it has a wrong hash and is not to be replaced.
-            DataError: where it cannot be read.
-        """
+        """Return the cached file; None where there is none, or one that is to be replaced."""
         with translated(DataError, f"{file.path} cannot be read"):
             path = file.path if file.path.is_file() else self._find_by_hash(file)
             if path is None:
@@ -110,17 +161,21 @@ class Cache:
         """Place the file from the first origin that gives the right one; the lock is held."""
         old = self._report_wrong(file)
         failures: list[tuple[str, Exception]] = []
-        with _staging_folder(file) as staging:
+        with ExitStack() as stack:
+            # The lock is held: what is there was left behind.
+            shutil.rmtree(file.staging, ignore_errors=True)
+            file.staging.mkdir()
+            stack.callback(shutil.rmtree, file.staging, ignore_errors=True)
             for origin in self._all_origins(file, old):
                 self.progress.notice(f"getting {file} from {origin.label}.")
                 try:
-                    saved, digests = self._save(origin, file, staging)
+                    saved, digests = self._save(origin, file)
                 except _TRY_THE_NEXT as error:
                     failures.append((origin.label, error))
                     self.progress.notice(f"{origin.label} did not give {file}: {reason(error)}.")
                 else:
                     result = file.result(file.path, digests, origin.status)
-                    return replace(result, backup=self._place(saved, file.path, old))
+                    return with_fields(result, backup=self._place(saved, file.path, old))
         raise _failure(file, failures, old)
 
     def _report_wrong(self, file: CompetitionFile) -> Digests | None:
@@ -137,8 +192,8 @@ class Cache:
             yield LocalFile.at(path, self.settings, self.progress)
         yield from self.origins(file)
 
-    def _save(self, origin: Origin, file: CompetitionFile, staging: Path) -> tuple[Path, Digests]:
-        """Save what an origin gives in `staging`, verified.
+    def _save(self, origin: Origin, file: CompetitionFile) -> tuple[Path, Digests]:
+        """Save what an origin gives in the staging folder, verified.
 
         pooch writes a temporary file, holds it against a recorded hash and renames it. Before
         that our downloader checks what pooch cannot: all recorded hashes, so that the error names
@@ -155,7 +210,7 @@ class Cache:
             file.check(path, found[0])
 
         name, known_hash = file.record.name, file.pooch_hash
-        path = pooch.retrieve(origin.label, known_hash, name, staging, downloader=download)
+        path = pooch.retrieve(origin.label, known_hash, name, file.staging, downloader=download)
         return Path(path), found[0]
 
     def _place(self, saved: Path, path: Path, old: Digests | None) -> Path | None:
@@ -170,42 +225,13 @@ class Cache:
     @contextmanager
     def _locked(self, file: CompetitionFile) -> Iterator[None]:
         file.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _lock(file)
         try:
-            held = lock.acquire(timeout=0)
+            held = file.lock.acquire(timeout=0)
         except Timeout:
             self.progress.notice(f"waiting for another process that is fetching {file}.")
-            held = lock.acquire(timeout=self.settings.lock_timeout)
+            held = file.lock.acquire(timeout=self.settings.lock_timeout)
         with held:
             yield
-
-
-def _lock(file: CompetitionFile) -> FileLock:
-    return FileLock(file.path.with_name(f".{file.path.name}.lock"))
-
-
-def _staging(file: CompetitionFile) -> Path:
-    return file.path.with_name(f".{file.path.name}.part")
-
-
-@contextmanager
-def _staging_folder(file: CompetitionFile) -> Iterator[Path]:
-    """Make the folder of unverified files; the lock is held, so what is there was left behind."""
-    folder = _staging(file)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_leftovers(file: CompetitionFile) -> None:
-    """Remove what a killed download left: its lock is free, that of a live one is not."""
-    if _staging(file).exists():
-        # OSError: the folder is read-only. Timeout is one, too.
-        with suppress(OSError), _lock(file).acquire(timeout=0):
-            shutil.rmtree(_staging(file))
 
 
 def _failure(

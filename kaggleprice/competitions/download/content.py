@@ -26,7 +26,13 @@ Chunks = Generator[bytes, None, None]
 
 @dataclass(frozen=True)
 class Digests:
-    """The size and the lower-case hexadecimal digests of a file's content."""
+    """The size and the lower-case hexadecimal digests of a file's content.
+
+    Attributes:
+        bytes: its size.
+        sha1: its SHA-1.
+        sha256: its SHA-256.
+    """
 
     bytes: int
     sha1: str

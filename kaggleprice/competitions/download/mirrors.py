@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -9,9 +10,8 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
-from importlib.resources.abc import Traversable
 from ipaddress import ip_address
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import Thread
 from typing import IO, ClassVar
 from urllib.parse import urlsplit
@@ -62,14 +62,13 @@ def _open_shipped(name: str) -> AbstractContextManager[IO[bytes]]:
     Raises:
         DataError: where it is in neither, or the name leads out of them.
     """
-    relative = PurePosixPath(name)
-    package = resources.files("kaggleprice")
-    folders: tuple[Traversable, ...] = (package, Path(str(package)).parent)
-    for folder in folders:
-        shipped = folder.joinpath(str(relative))
-        if not relative.is_absolute() and ".." not in relative.parts and shipped.is_file():
+    package = Path(str(resources.files("kaggleprice")))
+    for folder in (package, package.parent):
+        # Links are not followed: some installers link every file of a package.
+        shipped = Path(os.path.normpath(folder / name))
+        if shipped.is_relative_to(folder) and shipped.is_file():
             return shipped.open("rb")
-    raise DataError(f"this installation of kaggleprice has no file {relative}.")
+    raise DataError(f"this installation of kaggleprice has no file {name}.")
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class Mirror:
 
         Raises:
             requests.RequestException, urllib3.exceptions.HTTPError: of the last attempt.
-            NetworkError: for an error status, or for plain http where it is not allowed.
+            NetworkError: for plain http where it is not allowed.
             DataError: where there is more than the largest size allowed.
         """
         settings = self.settings
@@ -109,7 +108,7 @@ class Mirror:
         while True:
             try:
                 return write(self._chunks(), path, settings.max_bytes)
-            except (*NETWORK_ERRORS, _StatusError) as error:
+            except NETWORK_ERRORS as error:
                 if not (retry.total and _is_transient(error)):
                     raise
                 retry = retry.increment("GET", self.url)
@@ -131,7 +130,7 @@ class Mirror:
                 for answer in (*response.history, response):
                     self._refuse_plain_http(answer.url)
                 if not response.ok:
-                    raise _StatusError(response)
+                    raise requests.HTTPError(f"HTTP {response.status_code}", response=response)
                 # What is packed for the way is longer once it has arrived.
                 length = "" if "Content-Encoding" in response.headers else "Content-Length"
                 announced = response.headers.get(length, "")
@@ -170,14 +169,6 @@ class Mirror:
             )
 
 
-class _StatusError(NetworkError):
-    """An answer that is an error, such as HTTP 404."""
-
-    def __init__(self, response: requests.Response) -> None:
-        super().__init__(f"HTTP {response.status_code}")
-        self.status, self.answer = response.status_code, response.raw
-
-
 def _is_loopback(host: str) -> bool:
     with suppress(ValueError):
         return ip_address(host).is_loopback
@@ -214,16 +205,20 @@ def _close_late(outcome: Future[requests.Response]) -> None:
         outcome.result().close()
 
 
+def _answer(error: Exception) -> requests.Response | None:
+    return error.response if isinstance(error, requests.HTTPError) else None
+
+
 def _is_transient(error: Exception) -> bool:
-    if isinstance(error, _StatusError):
-        return error.status == requests.codes.too_many_requests or error.status >= 500
-    return isinstance(error, _TRANSIENT)
+    if (answer := _answer(error)) is None:
+        return isinstance(error, _TRANSIENT)
+    return answer.status_code == requests.codes.too_many_requests or answer.status_code >= 500
 
 
 def _seconds(retry: Retry, error: Exception) -> float:
     """Return how long to wait: as the mirror asks (Retry-After) or, if longer, as `retry` says."""
     requested = None
-    if isinstance(error, _StatusError):
+    if (answer := _answer(error)) is not None:
         with suppress(urllib3.exceptions.InvalidHeader):
-            requested = retry.get_retry_after(error.answer)
+            requested = retry.get_retry_after(answer.raw)
     return max(requested or 0.0, retry.get_backoff_time())

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
+
+from filelock import FileLock
 
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION, Competition, DataFile
 from kaggleprice.competitions.download.content import Digests
@@ -92,6 +95,16 @@ class CompetitionFile:
 
     def __str__(self) -> str:
         return f"{self.record.name} of {self.competition.name}"
+
+    @cached_property
+    def lock(self) -> FileLock:
+        """Held by the process that fetches it."""
+        return FileLock(self.path.with_name(f".{self.path.name}.lock"))
+
+    @property
+    def staging(self) -> Path:
+        """The folder of what is not verified yet."""
+        return self.path.with_name(f".{self.path.name}.part")
 
     @property
     def hashes(self) -> dict[str, str]:
