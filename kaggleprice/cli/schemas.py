@@ -23,6 +23,7 @@ from kaggleprice.cli.views.comparison import RunsCompareDocument
 from kaggleprice.cli.views.config import ConfigDocument
 from kaggleprice.cli.views.cv import CvDocument
 from kaggleprice.cli.views.download import DownloadDocument
+from kaggleprice.cli.views.init import InitDocument
 from kaggleprice.cli.views.plan import PlanDocument, PredictionPlanDocument
 from kaggleprice.cli.views.predict import PredictDocument
 from kaggleprice.cli.views.preprocess import PreprocessDocument
@@ -35,6 +36,7 @@ Schema = Mapping[str, Any]
 
 # By name, in the order of a person's work; what all commands share comes last.
 DOCUMENTS: dict[str, Any] = {
+    "init": InitDocument,
     "download": DownloadDocument,
     "preprocess": PreprocessDocument,
     "cv": CvDocument,

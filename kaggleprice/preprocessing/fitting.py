@@ -86,14 +86,17 @@ def _learn_numbers(recipe: Recipe, name: str, values: Distribution, missing: int
         # Nothing is known of a column without a value: later ones would come in a raw unit.
         fill = np.nan if recipe.impute == "knn" else 0.0
         return NumericState(name, False, missing, fill, 0.0, 0.0, 0.0, 1.0, indicator)
-    log = recipe.log_skew is not None and values.lowest >= 0 and values.skewness > recipe.log_skew
+    # Of two values, such as 0 and 1, neither is an outlier, however rare it is.
+    two_valued = len(values.values) == 2
+    skewed = recipe.log_skew is not None and values.skewness > recipe.log_skew
+    log = skewed and values.lowest >= 0 and not two_valued
     if log:
         values = values.mapped(log_of_amounts)
     fill = IMPUTES[recipe.impute].learn(values)
     filled = values if np.isnan(fill) else values.with_rows(fill, missing)
     scaled = values if recipe.observed_statistics else filled
     low = high = None
-    if recipe.clip is not None:
+    if recipe.clip is not None and not two_valued:
         distance = recipe.clip * filled.deviation
         low, high = filled.mean - distance, filled.mean + distance
         scaled = scaled.mapped(lambda x: np.clip(x, low, high))

@@ -19,6 +19,7 @@ COMMANDS: list[tuple[str, int, str]] = [
     (f"preprocess {SMALL} --impute knn", 0, "preprocess"),
     (f"preprocess {SMALL} --head 2", 0, "preprocess"),
     (f"download {SMALL}", 0, "download"),
+    ("init --train train.csv --test test.csv --yes --force", 0, "init"),
     ("cv --preset list", 0, "presets"),
     ("runs list", 0, "runs-list"),
     (f"runs show mlp-001 {SMALL}", 0, "runs-show"),

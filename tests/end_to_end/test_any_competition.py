@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 from entry_point import TINY, EntryPoint
 from sklearn.datasets import load_diabetes, make_friedman1, make_friedman2, make_friedman3
+from suite import SUITE, needs_suite
 
 from kaggleprice.competitions.catalog import read_competition
 
@@ -34,12 +34,6 @@ EXPECTED: dict[str, tuple[str | None, str, str, dict[str, Any]]] = {
     "mercedes": ("ID", "y", "none", {}),
     "elevators": (None, "y", "none", {}),
 }
-_FOLDER = os.environ.get("KAGGLEPRICE_REAL_SUITE")
-SUITE = Path(_FOLDER) if _FOLDER else Path(__file__).parents[3] / "shared" / "suite"
-needs_suite = pytest.mark.skipif(
-    not SUITE.is_dir(),
-    reason="the ten competitions are not here (KAGGLEPRICE_REAL_SUITE names none)",
-)
 
 
 def run(entry: EntryPoint, folder: Path, *options: str) -> None:

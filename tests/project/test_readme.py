@@ -16,6 +16,7 @@ import pytest
 import typer
 import yaml
 from entry_point import SCRIPT, EntryPoint
+from suite import SUITE, needs_suite
 
 from benchmarks import peers, presets
 from kaggleprice.cli import app
@@ -35,7 +36,8 @@ COVERS: dict[str, tuple[str, str]] = {
     "commands": ("sh", "kaggleprice "),
     "transcript": ("console", "$ kaggleprice cv --k 5 --lr 0.01\n"),
     "configuration": ("toml", "# kaggleprice.toml\n"),
-    "competition": ("toml", "# bike-sharing.toml\n"),
+    "transcript of another": ("console", "$ kaggleprice init"),
+    "competition": ("toml", "# competition.toml\n"),
     "workflow": ("yaml", "# .github/workflows/"),
     "pipeline": ("yaml", "# dvc.yaml\n"),
     "makefile": ("make", "# Makefile\n"),
@@ -113,7 +115,7 @@ def test_configuration_block_is_one(tmp_path: Path) -> None:
 
 def test_competition_block_is_one(tmp_path: Path) -> None:
     (text,) = blocks("competition")
-    path = tmp_path / "bike-sharing.toml"
+    path = tmp_path / "competition.toml"
     path.write_text(text, encoding="utf-8")
     competition = read_competition(path)
     assert (competition.name, competition.target_transform) == ("bike-sharing", "log1p")
@@ -280,6 +282,28 @@ def test_transcript_has_the_shape_of_what_is_printed(
     submission = (tmp_path / "submission.csv").read_text(encoding="utf-8").splitlines()
     assert len(submission) == 1 + 1459
     assert (tmp_path / re.findall(r"saved as run mlp-001 in (\S+)", transcript)[0]).is_dir()
+
+
+@needs_suite
+def test_the_walk_through_another_competition(tmp_path: Path, entry: EntryPoint) -> None:
+    """Three commands from two files: the same guesses and tables, and about the same scores."""
+    (transcript,) = blocks("transcript of another")
+    folder = tmp_path / "bike-sharing"
+    folder.mkdir()
+    for name in ("train.csv", "test.csv"):
+        (folder / name).symlink_to(SUITE / "bike-sharing" / name)
+    shown = ""
+    for command in re.findall(r"^\$ kaggleprice (.*)$", transcript, flags=re.MULTILINE):
+        done = entry(*shlex.split(command), cwd=folder, fresh=True, COLUMNS="80")
+        assert done.code == 0, done.err
+        shown += done.out
+    (heads, rows), (heads_written, rows_written) = figures(shown), figures(transcript)
+    assert heads == heads_written
+    assert list(rows) == list(rows_written)
+    for label in ("1", "5", "mean", "sd", "pooled"):
+        assert rows[label] == pytest.approx(rows_written[label], rel=0.05, abs=0.003), label
+    submission = (folder / "submission.csv").read_text(encoding="utf-8").splitlines()
+    assert len(submission) == 1 + 2860
 
 
 def test_the_real_competition_gives_the_same_bytes_twice(
