@@ -93,7 +93,7 @@ COMMANDS: list[tuple[str, int, str]] = [
     ("preprocess --output {evil}", 2, SHOWN.format("Area")),
     ("report {evil}", 2, SHOWN.format("Area")),
     ("runs show {evil}", 2, SHOWN.format("Area")),
-    ("config --command {evil}", 2, r"'\x1b[31m[/]'"),
+    ("config --command {evil}", 2, SHOWN.format("Area")),
     ("{evil}", 2, SHOWN.format("Area")),
 ]
 

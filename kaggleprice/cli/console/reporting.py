@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from threading import Event, RLock, Thread
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import Console
 
@@ -77,8 +77,8 @@ class Reporter:
         category: type[Warning],
         filename: str,
         lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
+        *_: object,
+        **__: object,
     ) -> None:
         """Take a library's warning as a notice: one line, which says nothing but text."""
         self.notice(f"{category.__name__}: {message} ({filename}:{lineno})")
