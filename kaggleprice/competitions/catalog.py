@@ -103,8 +103,8 @@ class Competition:
     page: str
     train: DataFile
     test: DataFile
+    id_column: str | None
     target_column: str
-    id_column: str | None = None
     target_transform: str = "log"
     metric: str = "log_rmse"
     missing_values: tuple[str, ...] = ("NA",)
@@ -257,7 +257,9 @@ def read_competition(path: Path) -> Competition:
         if "csv" in record:
             record["csv_format"] = record.pop("csv")
         return read_record(
-            Competition, {"title": record.get("name"), "page": "", **record}, DataError
+            Competition,
+            {"title": record.get("name"), "page": "", "id_column": None, **record},
+            DataError,
         )
     except DataError as error:
         raise DataError(f"{where}: {error}.") from None

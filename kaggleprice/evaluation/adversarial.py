@@ -85,7 +85,10 @@ def _draw(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
 def _values(column: pd.Series) -> pd.Series:
     """Return a column as the trees take it."""
     if pd.api.types.is_numeric_dtype(column):
-        return column.astype(np.float64)
+        # A column of nothing but missing values, as one of few rows may be, cannot be cut in bins.
+        values = column.astype(np.float64)
+        lowest = values.min()
+        return values.fillna(0.0 if np.isnan(lowest) else lowest - 1)
     column = column.astype("category")
     if len(column.cat.categories) > _MOST_LEVELS:
         return column.cat.codes.astype(np.float64)

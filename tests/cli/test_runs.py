@@ -256,7 +256,7 @@ def test_every_command_takes_a_run_as_it_is_printed(
 
 def test_a_run_of_another_competition(entry: EntryPoint, made: Path, tmp_path: Path) -> None:
     for name in ("small/good", "runs/small/good"):
-        done = entry("predict", "--run", name, cwd=made)
+        done = entry("predict", "-c", "house-prices", "--run", name, cwd=made)
         assert done.code == 2
         assert done.error == (
             f"{name} is a run of small, not of house-prices; say with -c whose it is."

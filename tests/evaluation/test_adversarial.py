@@ -47,5 +47,13 @@ def test_the_same_seed_finds_the_same() -> None:
     assert separate(tables(shift=1), 3) == separate(tables(shift=1), 3)
 
 
+def test_a_column_of_hardly_any_values() -> None:
+    found = tables()
+    for table in (found.train, found.test):
+        table.features["a"] = np.nan
+        table.features.loc[0, "b"] = np.nan
+    assert separate(found).columns == ()
+
+
 def test_few_rows() -> None:
     assert separate(tables(3, shift=9)).auc == 0.5
