@@ -67,6 +67,10 @@ class Metric:
         """Return by how much a score is worse than another one; below 0 where it is better."""
         return reference - score if self.greater_is_better else score - reference
 
+    def error(self, score: float) -> float:
+        """Return what a score lacks: itself, or its distance from 1 where 1 is perfect."""
+        return 1 - score if self.complement else score
+
     def rank(self, score: float) -> float:
         """Return a number to sort scores by: the lowest is that of the best score."""
         return -score if self.greater_is_better else score

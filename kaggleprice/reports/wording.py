@@ -10,9 +10,21 @@ import math
 
 
 def score(value: float | None, error: float | None = None) -> str:
-    """Return a score with four decimals, or in whole units from a thousand; with its error."""
-    shown = _format(value, ".4f", ",.0f")
-    return shown if error is None else f"{shown} ± {score(error)}"
+    """Return a score, and its error to the same digit: `0.1184 ± 0.0058`, `4,400 ± 463`.
+
+    It has four decimals, fewer from ten on so that four digits remain, and whole units from a
+    thousand on; below a hundredth it has four digits that are not 0.
+    """
+    places = _places(value)
+    shown = [_format(v, f",.{places}f", f",.{places}f") for v in (value, error)]
+    return shown[0] if error is None else " ± ".join(shown)
+
+
+def _places(value: float | None) -> int:
+    size = abs(value or 0)
+    if not math.isfinite(size) or 0.01 <= size < 10 or not size:
+        return 4
+    return max(0, 3 - math.floor(math.log10(size)))
 
 
 def signed(value: float | None, digits: int = 4) -> str:

@@ -178,4 +178,7 @@ def test_views_keep_to_the_terminal(width: int) -> None:
 
 def test_a_large_score_is_readable() -> None:
     assert score(0.13579) == "0.1358"
-    assert score(31415.9, 12.3) == "31,416 ± 12.3000"
+    assert score(31415.9, 12.3) == "31,416 ± 12"
+    assert score(57.54321, 0.4567) == "57.54 ± 0.46"
+    assert score(0.0019953, 0.0000345) == "0.001995 ± 0.000034"
+    assert score(0.0) == "0.0000"

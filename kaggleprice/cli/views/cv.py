@@ -14,7 +14,7 @@ from rich.table import Table
 from kaggleprice.cli import documents
 from kaggleprice.cli.documents import COMMAND, Document
 from kaggleprice.cli.views.tables import make_table, step_lines, texts, threads_text
-from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.competitions.metrics import METRICS, Metric
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, Scores, expected_error
 from kaggleprice.reports.wording import score
 from kaggleprice.runs.advice import Step, difference_text
@@ -25,7 +25,7 @@ from kaggleprice.runs.run import Run
 
 SCORES = Doc("The run's scores, by its metric.")
 EXPECTED = Doc(
-    "The score to expect of the submission, or a little more than that: it is the score of one "
+    "The score to expect of the submission, or a little better: it is the score of one "
     "fold's members, and the submission averages all folds'."
 )
 # Validation error this many times training error reads as much overfitting, or as none.
@@ -243,9 +243,9 @@ def cv_view(
         + ("" if error is None else " (standard error)"),
         f"mean of folds: {score(scores.fold_mean, scores.fold_sd)} (standard deviation)",
         f"to expect on {expected.rows} test rows: {score(expected.score, expected.error)}, "
-        "or a little less",
+        "or a little better",
         *([difference_text(earlier)] if earlier is not None and earlier.by_row else []),
-        fit_sentence(scores.train_mean, scores.fold_mean),
+        fit_sentence(*map(METRICS[document.metric].error, (scores.train_mean, scores.fold_mean))),
         *[
             f"{line}; base models have {base_model_share:g} of the weight"
             for line in alone_lines(document)
@@ -284,23 +284,25 @@ def alone_lines(document: RunDocument) -> list[str]:
 
 def _folds_table(document: CvDocument) -> Table:
     scores = document.scores
+    metric = METRICS[document.metric]
     columns = ("fold", "train", "validation", "ratio")
-    rows = [(str(f.fold), *_fit(f.train, f.validation)) for f in document.folds]
+    rows = [(str(f.fold), *_fit(metric, f.train, f.validation)) for f in document.folds]
     table = make_table(columns, rows, columns)
     table.add_section()
-    mean = _fit(scores.train_mean, scores.fold_mean)
+    mean = _fit(metric, scores.train_mean, scores.fold_mean)
     table.add_row(*texts("mean", *mean), style="bold")
-    table.add_row(*texts("sd", "", score(scores.fold_sd)))
+    table.add_row(*texts("sd", "", score(scores.fold_mean, scores.fold_sd).partition(" ± ")[2]))
     return table
 
 
-def _fit(train: float, validation: float) -> tuple[str, str, str]:
-    ratio = f"{validation / train:.2f}" if train > 0 else ""
+def _fit(metric: Metric, train: float, validation: float) -> tuple[str, str, str]:
+    errors = metric.error(train), metric.error(validation)
+    ratio = f"{errors[1] / errors[0]:.2f}" if errors[0] > 0 else ""
     return score(train), score(validation), ratio
 
 
 def fit_sentence(train: float, validation: float) -> str:
-    """Say whether the networks over- or underfit, from mean training and validation scores."""
+    """Say whether the networks over- or underfit, from mean training and validation errors."""
     ratio = validation / train if train > 0 else float("inf")
     found = f"Validation error is {ratio:.2f} times training error: "
     if ratio > _OVERFITS:

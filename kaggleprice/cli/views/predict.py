@@ -83,7 +83,7 @@ def predict_view(
             f"{document.rows} rows written to {document.submission}, {target} from "
             f"{document.smallest:,.0f} to {document.largest:,.0f}, median {document.median:,.0f}",
             f"Score to expect: {score(expected.score, expected.error)} "
-            f"({METRICS[record['metric']].help}), or a little less: it is run {document.run}'s "
+            f"({METRICS[record['metric']].help}), or a little better: it is run {document.run}'s "
             "pooled out-of-fold score, of one fold's members each, and the submission averages "
             f"all {len(record['folds'])} folds'. ± is one standard error, if test rows are like "
             "training rows.",
