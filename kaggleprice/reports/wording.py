@@ -32,6 +32,12 @@ def signed(value: float | None, digits: int = 4) -> str:
     return _format(value, f"+.{digits}f", "+,.0f")
 
 
+def alike(value: float, typical: float) -> str:
+    """Return an amount with as many decimals as give a typical one four digits."""
+    places = 0 if not typical else min(12, max(0, 3 - math.floor(math.log10(abs(typical)))))
+    return _format(value, f",.{places}f", f",.{places}f")
+
+
 def amount(value: float) -> str:
     """Return an amount in the target's unit."""
     return _format(value, ",.4g", ",.0f")

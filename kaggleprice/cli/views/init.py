@@ -15,7 +15,6 @@ from kaggleprice.competitions.proposal import Guess, Proposal
 from kaggleprice.core.errors import DataError
 from kaggleprice.evaluation.adversarial import SUSPICIOUS, Separation
 from kaggleprice.runs.advice import Step
-from kaggleprice.settings.declaration import show_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,4 +96,6 @@ def _reason(guess: Guess) -> str:
 def _value_text(value: Any) -> str:
     if value is None:
         return "none"
-    return " < ".join(map(str, value)) if isinstance(value, tuple) else show_value(value, ", ")
+    if isinstance(value, tuple):
+        return " < ".join(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -20,7 +20,7 @@ from kaggleprice.cli.views.cv import (
 )
 from kaggleprice.cli.views.tables import make_table, step_lines, texts
 from kaggleprice.competitions.metrics import METRICS
-from kaggleprice.reports.wording import score
+from kaggleprice.reports.wording import alike, score
 from kaggleprice.runs.advice import Step
 
 
@@ -71,7 +71,10 @@ def predict_view(
     """
     record, frame = prediction.run.record, prediction.submission
     identity, target = frame.columns
-    rows = [(str(i), f"{value:,.2f}") for i, value in frame.head(lines).itertuples(index=False)]
+    rows = [
+        (str(i), alike(value, document.median))
+        for i, value in frame.head(lines).itertuples(index=False)
+    ]
     expected = document.expected
     return Group(
         make_table(
@@ -81,7 +84,7 @@ def predict_view(
         ),
         *texts(
             f"{document.rows} rows written to {document.submission}, {target} from "
-            f"{document.smallest:,.0f} to {document.largest:,.0f}, median {document.median:,.0f}",
+            f"{low} to {high}, median {median}",
             f"Score to expect: {score(expected.score, expected.error)} "
             f"({METRICS[record['metric']].help}), or a little better: it is run {document.run}'s "
             "pooled out-of-fold score, of one fold's members each, and the submission averages "
