@@ -75,6 +75,10 @@ def predict_view(
         (str(i), alike(value, document.median))
         for i, value in frame.head(lines).itertuples(index=False)
     ]
+    low, high, median = (
+        alike(value, document.median)
+        for value in (document.smallest, document.largest, document.median)
+    )
     expected = document.expected
     return Group(
         make_table(
