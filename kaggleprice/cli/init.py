@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,6 +93,10 @@ def init(
         list[str] | None,
         option(DATA, "Column that is no feature. May be given again.", "--drop", value="COLUMN"),
     ] = None,
+    drop_missing_target: Annotated[
+        bool,
+        option(DATA, "Leave training rows without a target out.", "--drop-missing-target"),
+    ] = False,
     yes: Annotated[
         bool, option(OUTPUT, "Take every guess, also unsure ones; ask nothing.", "--yes", "-y")
     ] = False,
@@ -128,9 +134,11 @@ def init(
         known = {key: value for key, value in known.items() if value is not None}
         reporter.advance("looking", 0, None, str(files.train))
         proposal = propose(files, known, kinds)
-    answers = {} if yes else _ask(proposal.keys)
-    if answers:
+    if not yes:
+        answers = _ask(proposal.keys, _FLAGS.__getitem__)
+        kinds |= _ask(proposal.kinds, "--kind {}=KIND".format)
         proposal = propose(files, {**known, **answers}, kinds)
+    proposal = replace(proposal, drop_missing_target=drop_missing_target)
     competition = proposal.competition(name or competition_name(folder))
     with make_reporter(quiet) as reporter:
         reporter.advance("comparing", 0, None, "training and test rows")
@@ -170,23 +178,27 @@ def _kinds(pairs: list[str] | tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def _ask(keys: Any) -> dict[str, Any]:
-    """Ask for what is unsure.
+def _ask(guesses: Mapping[str, Guess], flag: Callable[[str], str]) -> dict[str, Any]:
+    """Ask for what is unsure; an empty answer takes the guess.
+
+    Args:
+        guesses: by key or column.
+        flag: gives the flag that would have answered.
 
     Raises:
-        UsageError: where there is nobody to ask; it names the flag that answers.
+        UsageError: where there is nobody to ask; it names the flag.
     """
-    unsure: dict[str, Guess] = {key: guess for key, guess in keys.items() if not guess.sure}
     answers: dict[str, Any] = {}
-    for key, guess in unsure.items():
+    for name, guess in guesses.items():
+        if guess.sure:
+            continue
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise UsageError(
-                f"{_FLAGS[key]}: a guess would be {guess.value} ({guess.reason}), and there is no "
-                f"terminal to ask; give {_FLAGS[key]}, or --yes to take every guess."
+                f"not sure of {name}: a guess would be {guess.value} ({guess.reason}), and there "
+                f"is no terminal to ask; give {flag(name)}, or --yes to take every guess."
             )
-        words = key.replace("_", " ")
-        typer.echo(printable(f"{words}? {guess.reason}"), err=True)
+        words = name.replace("_", " ")
+        typer.echo(printable(f"Not sure of {words}: {guess.reason}"), err=True)
         typer.echo(printable(f"{words} [{guess.value}]: "), nl=False, err=True)
-        answer = sys.stdin.readline().strip()
-        answers[key] = answer or guess.value
+        answers[name] = sys.stdin.readline().strip() or guess.value
     return answers

@@ -96,6 +96,7 @@ class Competition:
         engineering: a name in `kaggleprice.competitions.engineering.ENGINEERINGS`, or None.
         kinds: column to kind, as in `kaggleprice.competitions.kinds`.
         csv_format: how both files are written.
+        drop_missing_target: whether training rows without a target are left out, not refused.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Competition:
     engineering: str | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     csv_format: CsvFormat = field(default_factory=CsvFormat)
+    drop_missing_target: bool = False
 
     __pydantic_config__ = STRICT
 

@@ -42,6 +42,8 @@ def _lines(proposal: Proposal, name: str, folder: Path) -> Iterator[str]:
         else:
             unsure = "" if guess.sure else "not sure: "
             yield f"{key} = {_text(guess.value)}  # {unsure}{_comment(guess.reason)}"
+    if proposal.drop_missing_target:
+        yield "drop_missing_target = true  # training rows without a target are left out"
     if proposal.csv_format.changes:
         yield "\n[csv]  # how both files are written"
         yield from (f"{key} = {_text(value)}" for key, value in proposal.csv_format.changes.items())

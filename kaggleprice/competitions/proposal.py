@@ -100,6 +100,7 @@ class Proposal:
         keys: `id_column`, `target_column`, `target_transform`, `metric` and `missing_values`.
         kinds: those of columns that are no plain numbers or categories.
         warnings: sentences on what looks like a leak.
+        drop_missing_target: whether training rows without a target are left out.
     """
 
     files: Files
@@ -107,6 +108,7 @@ class Proposal:
     keys: Mapping[str, Guess]
     kinds: Mapping[str, Guess]
     warnings: Sequence[str] = field(default=())
+    drop_missing_target: bool = False
 
     def competition(self, name: str) -> Competition:
         """Return the competition that these guesses make.
@@ -128,6 +130,7 @@ class Proposal:
             test=DataFile(self.files.test.name, path=self.files.test),
             kinds={column: guess.value for column, guess in self.kinds.items()},
             csv_format=self.csv_format,
+            drop_missing_target=self.drop_missing_target,
             **keys,
         )
 
@@ -235,13 +238,14 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
     known = {key: Guess(value, "given") for key, value in given.items()}
     target = known.get("target_column") or _guess_target(train, test, sample, csv_format.decimal)
     rest = [str(c) for c in train if c != target.value]
+    own = train[target.value].str.strip()
     both = rest if test is None else [c for c in rest if c in test]
     cells = {c: _cells_of(c, train, test) for c in both}
     markers: dict[str, str] = {}
     found: dict[str, Guess] = {}
-    for column in both:
-        kind = _guess_kind(column, cells[column], csv_format.decimal, markers)
-        if kind is not None:
+    for column in (*both, target.value):
+        kind = _guess_kind(column, cells.get(column, own), csv_format.decimal, markers)
+        if kind is not None and (column != target.value or kind.value == NUMBER):
             found[column] = kind
     found |= {
         c: Guess(DROP, f"only in {files.train.name}: it may know the target")
@@ -250,7 +254,10 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
     }
     identity = known.get("id_column") or _guess_id(both, train, test, sample, found)
     found |= {column: Guess(kind, "given") for column, kind in kinds.items()}
-    number = _numbers(train[target.value], csv_format.decimal)
+    number = _numbers(own, csv_format.decimal)
+    if target.value in found:
+        amounts = [parse_amount(text, csv_format.decimal) for text in own]
+        number = np.array([np.nan if amount is None else amount[0] for amount in amounts])
     keys = {
         "id_column": identity,
         "target_column": target,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.catalog import NUMBER, Competition
 from kaggleprice.competitions.columns import add_columns, share_levels
 from kaggleprice.competitions.csv_reader import read_csv
 from kaggleprice.competitions.engineering import ENGINEERINGS
@@ -117,6 +117,8 @@ def read_tables(
             the message names the file, the column and what was found.
     """
     train_frame, train_ids = _read(train, competition, progress)
+    if competition.drop_missing_target:
+        train_frame, train_ids = _with_target(train_frame, train_ids, competition, train, progress)
     test_frame, test_ids = _read(test, competition, progress)
     groups = _groups(train_frame, train_ids, competition, group_column, train)
     target = _take_target(train_frame, train_ids, competition, train)
@@ -162,6 +164,23 @@ def _check_ids(
     return ids
 
 
+def _with_target(
+    frame: pd.DataFrame,
+    ids: NDArray[Any],
+    competition: Competition,
+    path: Path,
+    progress: Progress,
+) -> tuple[pd.DataFrame, NDArray[Any]]:
+    """Return the rows that have a target, and name the others."""
+    column = competition.target_column
+    if column not in frame or frame[column].notna().all():
+        return frame, ids
+    kept = frame[column].notna().to_numpy()
+    lost = _some([str(i) for i in ids[~kept]], quote=False)
+    progress.notice(f"{path}: left out, without a target: {competition.id_name} {lost}.")
+    return frame[kept].reset_index(drop=True), ids[kept]
+
+
 def _groups(
     frame: pd.DataFrame,
     ids: NDArray[Any],
@@ -192,6 +211,9 @@ def _take_target(
     written = frame.pop(column)
     if isinstance(written.dtype, pd.CategoricalDtype):
         written = written.astype(object)
+    if competition.kinds.get(column) == NUMBER:
+        kinds = {column: NUMBER}
+        written = apply_kinds(written.to_frame(), kinds, competition.csv_format, path)[column]
     target = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     wrong = ~transform.accepts(target)
@@ -208,7 +230,12 @@ def _take_target(
 
 
 def _cure(competition: Competition, value: float) -> str:
-    """Return which target transform would take a value that this one does not take."""
+    """Return which key would take a value that the target cannot have so."""
+    if np.isnan(value):
+        return (
+            " Rows without a target are left out with `drop_missing_target = true`; other texts "
+            "that mean a missing value belong into `missing_values`."
+        )
     for name in ("log1p", "none"):
         if name != competition.target_transform and np.isfinite(value):
             transform: TargetTransform = TARGET_TRANSFORMS[name].load()

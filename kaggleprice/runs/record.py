@@ -53,6 +53,7 @@ class Columns(TypedDict):
     missing_values: list[str]
     kinds: NotRequired[dict[str, str | list[str]]]
     csv: NotRequired[dict[str, str]]
+    drop_missing_target: NotRequired[bool]
 
 
 class DataFileRecord(TypedDict):

@@ -213,6 +213,7 @@ def describe_columns(competition: Competition) -> dict[str, Any]:
         "target_transform": competition.target_transform,
         "missing_values": list(competition.missing_values),
         **({"kinds": _plain(competition.kinds)} if competition.kinds else {}),
+        **({"drop_missing_target": True} if competition.drop_missing_target else {}),
         **({"csv": competition.csv_format.changes} if competition.csv_format.changes else {}),
     }
 

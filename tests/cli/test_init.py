@@ -94,6 +94,50 @@ def test_what_cannot_be_read_yet_is_described_all_the_same(folder: Path, entry: 
     read_competition(folder / "competition.toml")
 
 
+def test_rows_without_a_target(folder: Path, entry: EntryPoint) -> None:
+    lines = (folder / "train.csv").read_text().splitlines()
+    lines[3] = lines[3].rpartition(";")[0] + ";"
+    (folder / "train.csv").write_text("\n".join(lines) + "\n")
+    assert entry("init", "--yes", cwd=folder).code == 0
+    done = entry("cv", *TINY, cwd=folder)
+    assert done.code == 3
+    for word in ("train.csv", "'rent'", "row 3", "`drop_missing_target = true`"):
+        assert word in done.error
+    assert entry("init", "--yes", "--force", "--drop-missing-target", cwd=folder).code == 0
+    done = entry("cv", *TINY, cwd=folder)
+    assert done.code == 0, done.err
+    assert "left out, without a target: row 3." in done.err
+    (oof,) = folder.glob("runs/*/*/oof.csv")
+    assert pd.read_csv(oof)["row"].tolist() == [i for i in range(1, 41) if i != 3]
+    assert entry("predict", cwd=folder).code == 0
+
+
+def test_a_target_of_amounts(folder: Path, entry: EntryPoint) -> None:
+    train = pd.read_csv(folder / "train.csv", sep=";", decimal=",")
+    train["rent"] = [f"{rent:,.2f} €" for rent in train["rent"]]
+    train.to_csv(folder / "train.csv", index=False)
+    pd.read_csv(folder / "test.csv", sep=";", decimal=",").to_csv(folder / "test.csv", index=False)
+    assert entry("init", "--yes", cwd=folder).code == 0
+    assert read_competition(folder / "competition.toml").kinds["rent"] == "number"
+    done = entry("cv", *TINY, "--json", cwd=folder)
+    assert done.code == 0, done.err
+    (oof,) = folder.glob("runs/*/*/oof.csv")
+    expected = [float(rent.removesuffix(" €").replace(",", "")) for rent in train["rent"]]
+    assert pd.read_csv(oof)["true"].tolist() == expected
+
+
+def test_a_day_that_may_be_a_month(folder: Path, entry: EntryPoint) -> None:
+    for name in ("train.csv", "test.csv"):
+        table = pd.read_csv(folder / name, sep=";", dtype=str)
+        table.assign(since="01/02/2020").to_csv(folder / name, sep=";", index=False)
+    given = ["--metric", "mae", "--target", "rent"]
+    done = entry("init", *given, cwd=folder)
+    assert done.code == 2
+    for word in ("since", "--kind since=", "%d/%m/%Y", "%m/%d/%Y"):
+        assert word in done.error
+    assert entry("init", *given, "--kind", "since=date %m/%d/%Y", cwd=folder).code == 0
+
+
 def test_a_description_is_never_overwritten(folder: Path, entry: EntryPoint) -> None:
     (folder / "competition.toml").write_text("mine")
     done = entry("init", "--yes", cwd=folder)
