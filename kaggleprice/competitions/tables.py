@@ -224,17 +224,19 @@ def _take_target(
             f"{path}: the target {column!r} must be {transform.domain} in every row; "
             f"found {found} for {competition.id_name} {ids[row]} "
             f"({int(wrong.sum())} such row{'s' if wrong.sum() > 1 else ''})."
-            + _cure(competition, target[row])
+            + _cure(competition, target[row], written.iloc[row])
         )
     return target
 
 
-def _cure(competition: Competition, value: float) -> str:
+def _cure(competition: Competition, value: float, written: Any) -> str:
     """Return which key would take a value that the target cannot have so."""
+    if pd.isna(written):
+        return " Rows without a target are left out with `drop_missing_target = true`."
     if np.isnan(value):
         return (
-            " Rows without a target are left out with `drop_missing_target = true`; other texts "
-            "that mean a missing value belong into `missing_values`."
+            " A text that means a missing value belongs into `missing_values`, one with a unit needs "
+            'the kind "number", and a decimal comma `decimal = ","` in `[csv]`.'
         )
     for name in ("log1p", "none"):
         if name != competition.target_transform and np.isfinite(value):

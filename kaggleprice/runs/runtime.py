@@ -116,8 +116,9 @@ def check_data(run: Run, competition: Competition, data: Dataset) -> None:
     Raises:
         DataError: where a file or the way it is read changed since.
     """
-    for key, now in describe_columns(competition).items():
-        then = run.record["columns"][key]
+    before, present = run.record["columns"], describe_columns(competition)
+    for key in {**before, **present}:
+        then, now = (_shown(columns.get(key)) for columns in (before, present))
         if then != now:
             raise DataError(
                 f"{key} of {competition.name} changed since run {run.name} was trained ({then} "
@@ -131,6 +132,11 @@ def check_data(run: Run, competition: Competition, data: Dataset) -> None:
                 f"{then['sha256'][:8]} then, {now['sha256'][:8]} now); train again with "
                 "`kaggleprice cv`."
             )
+
+
+def _shown(value: Any) -> str:
+    """Return a key's value in a sentence; equal values alone are shown alike."""
+    return "none" if value is None else str(value)
 
 
 def read_duration(flag: str, text: str) -> float:

@@ -138,6 +138,31 @@ def test_a_day_that_may_be_a_month(folder: Path, entry: EntryPoint) -> None:
     assert entry("init", *given, "--kind", "since=date %m/%d/%Y", cwd=folder).code == 0
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('paid_later = "drop"', 'area = "category"', "kinds"),
+        ("[csv]", "drop_missing_target = true\n[csv]", "drop_missing_target"),
+        ('decimal = ","', 'decimal = ","\nencoding = "cp1252"', "csv"),
+    ],
+)
+def test_a_description_that_changed(
+    old: str, new: str, key: str, folder: Path, entry: EntryPoint
+) -> None:
+    """What a run learned does not fit columns that are read in another way."""
+    file = folder / "competition.toml"
+    assert entry("init", "--yes", cwd=folder).code == 0
+    assert entry("cv", *TINY, cwd=folder).code == 0
+    text = file.read_text(encoding="utf-8")
+    changed = text.replace(old, new)
+    assert changed != text
+    file.write_text(changed, encoding="utf-8")
+    done = entry("predict", cwd=folder)
+    assert done.code == 3
+    assert done.error.startswith(f"{key} of ")
+    assert "kaggleprice cv" in done.error
+
+
 def test_a_description_is_never_overwritten(folder: Path, entry: EntryPoint) -> None:
     (folder / "competition.toml").write_text("mine")
     done = entry("init", "--yes", cwd=folder)
