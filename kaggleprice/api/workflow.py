@@ -392,6 +392,8 @@ def predict(
         look_up(COMBINES, how, "combination")
     check_writable(output)
     device = choose_compute(runtime.device, runtime.threads).device
+    if competition.test is None and source.later_test is None:
+        raise UsageError(f"{competition.name} has no test file; name one with --test.")
     run, trained = resolve_run(competition, runtime, request, progress), None
     if run is not None:
         run.output("submission.csv")
@@ -409,6 +411,11 @@ def predict(
     test = data.tables.test
     everybody = WeightedPredictions(ensemble.members, ensemble.predict(test.features))
     base_models = run.base_models()
+    if base_models is not None and source.later_test is not None:
+        raise UsageError(
+            f"run {run.name} keeps what its base models predict of {competition.name}'s own test "
+            "file, and cannot predict another one; train with --base-models none for that."
+        )
     if base_models is not None:
         everybody = everybody.with_base_models(base_models.test, run.settings)
     predictions = everybody.combine(transform, how or run.settings.combine)

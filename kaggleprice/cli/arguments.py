@@ -41,7 +41,13 @@ TrainOption = Annotated[
 ]
 TestOption = Annotated[
     Path | None,
-    option(DATA, "With --train: the test file.", "--test", value="FILE", default="none"),
+    option(
+        DATA,
+        "The test file: of --train, or one to predict in place of the competition's.",
+        "--test",
+        value="FILE",
+        default="the competition's",
+    ),
 ]
 TargetOption = Annotated[
     str | None,

@@ -144,8 +144,7 @@ def init(
         reporter.advance("comparing", 0, None, "training and test rows")
         separation: Separation | DataError
         try:
-            train_path, test_path = (Path(str(file.path)) for file in competition.files)
-            tables = read_tables(competition, train_path, test_path)
+            tables = read_tables(competition, files.train, files.test)
             separation = separate(tables)
         except DataError as error:
             # The description is what cures it, so it is written all the same.

@@ -65,18 +65,17 @@ def describe_files(
     id_column: str | None,
     progress: Progress,
 ) -> Competition | None:
-    """Guess the competition of `--train` and `--test`, and tell the guesses; None without them.
+    """Guess the competition of `--train` and `--test`, and tell the guesses; None without.
 
     Raises:
-        UsageError: where one of these options lacks another.
+        UsageError: where `--train` is lacking and another is given.
         DataError: where a file cannot be read.
     """
-    if train is None or test is None:
-        given = {"--train": train, "--test": test, "--target": target, "--id": id_column}
-        named = [flag for flag, value in given.items() if value is not None]
-        if named:
-            lacking = "--train" if train is None else "--test"
-            raise UsageError(f"{named[0]} needs {lacking} FILE as well.")
+    if train is None:
+        given = {"--test": test, "--target": target, "--id": id_column}
+        for flag, value in given.items():
+            if value is not None:
+                raise UsageError(f"{flag} needs --train FILE as well.")
         return None
     from kaggleprice.competitions.competition_file import competition_name
     from kaggleprice.competitions.proposal import Files, propose

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -86,8 +87,12 @@ def predict(
         show(as_json, presets_document(), presets_view)
         return
     with make_reporter(quiet) as reporter:
-        described = describe_files(train_file, test_file, target, id_column, reporter)
+        described = describe_files(
+            train_file, None if train_file is None else test_file, target, id_column, reporter
+        )
     source = make_source(competition, data_dir, no_verify, described)
+    if described is None and test_file is not None:
+        source = replace(source, later_test=test_file)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
     options = given_settings(context)
     configured = [n for n in ("preset", "folds", *options) if not explicit(context, n)]

@@ -14,7 +14,8 @@ Adding one is an entry in `COMPETITIONS`, or a TOML file given as `--competition
     [test]
     path = "test.csv"
 
-`kaggleprice init` writes such a file. Without an `id_column` rows are known by their number.
+`kaggleprice init` writes such a file. Without an `id_column` rows are known by their number,
+and without `[test]` a later file is predicted by `kaggleprice predict --test FILE`.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ class Competition:
     Attributes:
         name: lower case, used for folders.
         title, page: for people.
-        train, test: its two files.
+        train: its training file.
+        test: its test file; None where there is none yet.
         id_column: None where rows are known by their number, from 1. It is a feature only where it
             has a kind.
         target_column: never a feature.
@@ -103,7 +105,7 @@ class Competition:
     title: str
     page: str
     train: DataFile
-    test: DataFile
+    test: DataFile | None
     id_column: str | None
     target_column: str
     target_transform: str = "log"
@@ -147,9 +149,9 @@ class Competition:
         return [c for c, kind in self.kinds.items() if kind not in (NUMBER, DROP)]
 
     @property
-    def files(self) -> tuple[DataFile, DataFile]:
-        """The training file and the test file."""
-        return self.train, self.test
+    def files(self) -> tuple[DataFile, ...]:
+        """The training file and, where there is one, the test file."""
+        return (self.train,) if self.test is None else (self.train, self.test)
 
 
 def _d2l_mirrors(name: str) -> tuple[str, ...]:
@@ -260,7 +262,7 @@ def read_competition(path: Path) -> Competition:
             record["csv_format"] = record.pop("csv")
         return read_record(
             Competition,
-            {"title": record.get("name"), "page": "", "id_column": None, **record},
+            {"title": record.get("name"), "page": "", "id_column": None, "test": None, **record},
             DataError,
         )
     except DataError as error:

@@ -21,12 +21,14 @@ class DatasetRef:
         competition: which one.
         data_dir: the data folder.
         verify: whether present files must have their recorded hashes.
+        later_test: a file to predict in place of the competition's test file; None for that.
         group_column: one whose values are the groups of the training rows; None for no groups.
     """
 
     competition: Competition = COMPETITIONS[DEFAULT_COMPETITION]
     data_dir: Path = Path("data")
     verify: bool = True
+    later_test: Path | None = None
     group_column: str | None = None
 
 
@@ -37,10 +39,18 @@ class Dataset:
     Attributes:
         files: the training and the test file, as found.
         tables: their content.
+        later_test: a file that was read in place of the test file; None for that.
     """
 
     files: list[FetchedFile]
     tables: Tables
+    later_test: Path | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every file that was found or read."""
+        later = [] if self.later_test is None else [self.later_test]
+        return [*(file.path for file in self.files), *later]
 
     @property
     def record(self) -> dict[str, Any]:
@@ -58,7 +68,7 @@ def refuse_overwriting_inputs(data: Dataset, *outputs: Path) -> None:
     Raises:
         UsageError: where an output is one of the competition's files.
     """
-    inputs = {file.path.resolve() for file in data.files}
+    inputs = {path.resolve() for path in data.paths}
     for output in outputs:
         if output.resolve() in inputs:
             raise UsageError(
@@ -79,12 +89,11 @@ def load(source: DatasetRef, progress: Progress = SILENT) -> Dataset:
         known = "as recorded" if file.verified else "not verified"
         progress.detail(f"{file.path}: {file.bytes:,} bytes, SHA-256 {file.sha256}, {known}")
     paths = {file.role: file.path for file in files}
-    tables = read_tables(
-        source.competition, paths["train"], paths["test"], progress, source.group_column
-    )
+    test = source.later_test or paths.get("test")
+    tables = read_tables(source.competition, paths["train"], test, progress, source.group_column)
     progress.detail(
         f"{len(tables.train)} training and {len(tables.test)} test rows, "
         f"{len(tables.train.numeric_columns)} numeric and "
         f"{len(tables.train.categorical_columns)} categorical columns"
     )
-    return Dataset(files, tables)
+    return Dataset(files, tables, source.later_test)

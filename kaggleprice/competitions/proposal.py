@@ -114,10 +114,9 @@ class Proposal:
         """Return the competition that these guesses make.
 
         Raises:
-            UsageError: where there is no test file, or a metric or transform is unknown.
+            UsageError: where a metric or transform is unknown.
         """
-        if self.files.test is None:
-            raise UsageError(f"there is no test file beside {self.files.train}; name it: --test.")
+        test = self.files.test
         keys: dict[str, Any] = {
             key: tuple(guess.value) if key == "missing_values" else guess.value
             for key, guess in self.keys.items()
@@ -127,7 +126,7 @@ class Proposal:
             title=name,
             page="",
             train=DataFile(self.files.train.name, path=self.files.train),
-            test=DataFile(self.files.test.name, path=self.files.test),
+            test=None if test is None else DataFile(test.name, path=test),
             kinds={column: guess.value for column, guess in self.kinds.items()},
             csv_format=self.csv_format,
             drop_missing_target=self.drop_missing_target,

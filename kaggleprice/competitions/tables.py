@@ -97,7 +97,7 @@ def engineer(features: pd.DataFrame, engineering: str) -> pd.DataFrame:
 def read_tables(
     competition: Competition,
     train: Path,
-    test: Path,
+    test: Path | None,
     progress: Progress = SILENT,
     group_column: str | None = None,
 ) -> Tables:
@@ -106,7 +106,7 @@ def read_tables(
     Args:
         competition: says what the columns are.
         train: a CSV.
-        test: another one.
+        test: another one; None for a table without rows.
         progress: told of bytes.
         group_column: of the training file, kept as the groups of its rows.
 
@@ -119,9 +119,12 @@ def read_tables(
     train_frame, train_ids = _read(train, competition, progress)
     if competition.drop_missing_target:
         train_frame, train_ids = _with_target(train_frame, train_ids, competition, train, progress)
-    test_frame, test_ids = _read(test, competition, progress)
+    if test is not None:
+        test_frame, test_ids = _read(test, competition, progress)
     groups = _groups(train_frame, train_ids, competition, group_column, train)
     target = _take_target(train_frame, train_ids, competition, train)
+    if test is None:
+        test, test_frame, test_ids = train, train_frame[:0], train_ids[:0]
     train_frame = apply_kinds(train_frame, competition.kinds, competition.csv_format, train)
     test_frame = apply_kinds(test_frame, competition.kinds, competition.csv_format, test)
     train_frame, test_frame = _keep_shared(
@@ -235,8 +238,8 @@ def _cure(competition: Competition, value: float, written: Any) -> str:
         return " Rows without a target are left out with `drop_missing_target = true`."
     if np.isnan(value):
         return (
-            " A text that means a missing value belongs into `missing_values`, one with a unit needs "
-            'the kind "number", and a decimal comma `decimal = ","` in `[csv]`.'
+            " A text that means a missing value belongs into `missing_values`, one with a unit "
+            'needs the kind "number", and a decimal comma `decimal = ","` in `[csv]`.'
         )
     for name in ("log1p", "none"):
         if name != competition.target_transform and np.isfinite(value):

@@ -107,6 +107,7 @@ def fit_base_models(
             with threadpool_limits(limits=threads):
                 model.fit(features[rows], target[rows])
                 train[p, fold] = model.predict(features)
-                test[p, fold] = model.predict(test_features)
+                if len(test_features):
+                    test[p, fold] = model.predict(test_features)
     progress.advance("base models", count, count, unit="models")
     return BaseModelPredictions(tuple(names), train, test)

@@ -75,11 +75,11 @@ class Data(TypedDict):
 
     Attributes:
         train: the training file.
-        test: the test file.
+        test: the test file; absent where there was none.
     """
 
     train: DataFileRecord
-    test: DataFileRecord
+    test: NotRequired[DataFileRecord]
 
 
 class EnsembleRecord(TypedDict):

@@ -163,6 +163,31 @@ def test_a_description_that_changed(
     assert "kaggleprice cv" in done.error
 
 
+def test_a_test_file_that_comes_later(folder: Path, entry: EntryPoint) -> None:
+    later = (folder / "test.csv").rename(folder / "later.csv.txt")
+    flags = ["--target", "rent", "--drop", "paid_later"]
+    assert entry("init", "--yes", *flags, cwd=folder).code == 0
+    scored = entry("cv", *TINY, "--base-models", "ridge", cwd=folder)
+    assert scored.code == 0, scored.err
+    assert "to expect on 40 new rows" in scored.out
+    for command in ("predict", "report"):
+        done = entry(command, cwd=folder)
+        assert (done.code, "test" in done.error) == (2, True)
+    done = entry("predict", "--test", later.name, cwd=folder)
+    assert (done.code, "--base-models none" in done.error) == (2, True)
+    assert entry("cv", *TINY, cwd=folder).code == 0
+    done = entry("predict", "--test", later.name, cwd=folder)
+    assert done.code == 0, done.err
+    assert pd.read_csv(folder / "submission.csv")["row"].tolist() == list(range(1, 21))
+    # Also in place of a test file that is there: of other rows, other predictions.
+    lines = later.read_text().splitlines()
+    (folder / "some.csv").write_text("\n".join([lines[0], lines[5], lines[2]]) + "\n")
+    whole = pd.read_csv(folder / "submission.csv")["rent"]
+    assert entry("predict", "--test", "some.csv", "--output", "some.csv", cwd=folder).code == 2
+    assert entry("predict", "--test", "some.csv", "--output", "two.csv", cwd=folder).code == 0
+    assert pd.read_csv(folder / "two.csv")["rent"].tolist() == pytest.approx([whole[4], whole[1]])
+
+
 def test_a_description_is_never_overwritten(folder: Path, entry: EntryPoint) -> None:
     (folder / "competition.toml").write_text("mine")
     done = entry("init", "--yes", cwd=folder)
@@ -193,7 +218,7 @@ def test_cv_of_files(folder: Path, entry: EntryPoint) -> None:
     ("options", "words"),
     [
         (["cv", "--target", "rent"], ["--target", "--train"]),
-        (["cv", "--train", "train.csv"], ["--train", "--test"]),
+        (["cv", "--test", "test.csv"], ["--train", "--test"]),
         (["init", "--kind", "since"], ["--kind", "COLUMN=KIND"]),
         (["init", "--yes", "--target", "rant"], ["'rant'", "rent"]),
         (["init", "--yes", "--metric", "rmslo"], ["'rmslo'", "mean 'rmsle'"]),

@@ -194,7 +194,9 @@ def scores_of(run: Run) -> Scores:
 
 def expected_score(record: Mapping[str, Any]) -> Expected:
     """Describe the score to expect on the test rows, and how far it may be off."""
-    rows, test_rows = (record["data"][role]["rows"] for role in ("train", "test"))
+    rows = record["data"]["train"]["rows"]
+    # Without a test file it is that of as many new rows.
+    test_rows = record["data"].get("test", record["data"]["train"])["rows"]
     own = record["scores"].get("oof_error")
     error = None if own is None else expected_error(own, rows, test_rows)
     return Expected(record["scores"]["oof"], error, test_rows)
@@ -238,11 +240,12 @@ def cv_view(
     """
     scores, expected = document.scores, document.expected
     folds, error = len(document.folds), scores.oof_error
+    unseen = "test" if "test" in document.data else "new"
     lines = [
         f"pooled out-of-fold {METRICS[document.metric].help}: {score(scores.oof, error)}"
         + ("" if error is None else " (standard error)"),
         f"mean of folds: {score(scores.fold_mean, scores.fold_sd)} (standard deviation)",
-        f"to expect on {expected.rows} test rows: {score(expected.score, expected.error)}, "
+        f"to expect on {expected.rows} {unseen} rows: {score(expected.score, expected.error)}, "
         "or a little better",
         *([difference_text(earlier)] if earlier is not None and earlier.by_row else []),
         fit_sentence(*map(METRICS[document.metric].error, (scores.train_mean, scores.fold_mean))),

@@ -187,5 +187,5 @@ def competition_files(competition: Competition, data_dir: Path) -> list[Competit
     folder = data_dir / competition.name
     return [
         CompetitionFile(competition, role, record, record.path or folder / record.name)
-        for role, record in zip(ROLES, competition.files, strict=True)
+        for role, record in zip(ROLES, competition.files, strict=False)
     ]
