@@ -32,6 +32,16 @@ FailAboveOption = Annotated[
         default="none",
     ),
 ]
+FailBelowOption = Annotated[
+    float | None,
+    option(
+        CI,
+        "The same for a metric of which more is better, such as r2: where it is below this.",
+        "--fail-below",
+        value="SCORE",
+        default="none",
+    ),
+]
 BaselineOption = Annotated[
     str | None,
     option(
@@ -79,6 +89,7 @@ SummaryOption = Annotated[
 
 def read_limits(
     fail_above: float | None,
+    fail_below: float | None,
     baseline: str | None,
     tolerance: float | None,
     runs_dir: Path,
@@ -94,7 +105,7 @@ def read_limits(
     if tolerance is not None and baseline is None:
         raise UsageError("--tolerance says how far a baseline may be missed; give --baseline.")
     score = None if baseline is None else read_scored(baseline, runs_dir, competition)
-    return Limits(fail_above, score, tolerance or 0.0)
+    return Limits(fail_above, score, tolerance or 0.0, fail_below)
 
 
 @dataclass(frozen=True)

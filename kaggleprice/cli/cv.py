@@ -80,6 +80,7 @@ def cv(
     dry_run: arguments.DryRunOption = False,
     folds: arguments.FoldsOption = None,
     fail_above: ci.FailAboveOption = None,
+    fail_below: ci.FailBelowOption = None,
     baseline: ci.BaselineOption = None,
     tolerance: ci.ToleranceOption = None,
     junit: ci.JunitOption = None,
@@ -103,7 +104,10 @@ def cv(
         described = describe_files(train_file, test_file, target, id_column, reporter)
     source = make_source(competition, data_dir, no_verify, described)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
-    limits = ci.read_limits(fail_above, baseline, tolerance, runs_dir, source.competition.name)
+    limits = ci.read_limits(
+        fail_above, fail_below, baseline, tolerance, runs_dir, source.competition.name
+    )
+    limits.check_direction(source.competition.metric)
     delivery = ci.Delivery(source.competition.name, junit, summary)
     how: dict[str, Any] = {"name": run, "folds": folds, "limits": limits}
     if add_seeds is not None:

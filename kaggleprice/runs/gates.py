@@ -2,7 +2,7 @@
 
 Two gates, both on the pooled out-of-fold score; the metric says which scores are better:
 
-- `fail-above`: the score must not be worse than a number.
+- `fail-above`, `fail-below`: the score must not be worse than a number.
 - `baseline`: the score must not be worse than that of an earlier run by more than a tolerance and
   noise. Noise is the bound that the paired difference, were there none in truth, stays below
   with 95 % confidence: the one-sided quantile of Student's t times the standard error, over the
@@ -28,7 +28,7 @@ from kaggleprice.runs.listing import find_run
 from kaggleprice.runs.record import parse_record
 from kaggleprice.runs.run import Run
 
-FAIL_ABOVE, BASELINE = "fail-above", "baseline"
+FAIL_ABOVE, FAIL_BELOW, BASELINE = "fail-above", "fail-below", "baseline"
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,17 @@ class Limits:
     """What the user demands of a score.
 
     Attributes:
-        fail_above: the worst pooled score that passes; None for any.
+        fail_above: the worst pooled score that passes, of a metric of which less is better; None
+            for any.
         baseline: the score that must not be missed by much; None for none.
         tolerance: by how much it may be missed beyond noise, in the score's unit.
+        fail_below: as `fail_above`, of a metric of which more is better.
     """
 
     fail_above: float | None = None
     baseline: Scored | None = None
     tolerance: float = 0.0
+    fail_below: float | None = None
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -56,12 +59,28 @@ class Limits:
                 f"--fail-above must be a number above 0, the worst score that passes; "
                 f"found {self.fail_above:g}."
             )
+        if self.fail_below is not None and not math.isfinite(self.fail_below):
+            raise UsageError(f"--fail-below must be a number; found {self.fail_below:g}.")
         if not 0 <= self.tolerance < math.inf:
             raise UsageError(
                 f"--tolerance must be a number of 0 or above; found {self.tolerance:g}."
             )
         if self.tolerance and self.baseline is None:
             raise UsageError("--tolerance says how far a baseline may be missed; give --baseline.")
+
+    def check_direction(self, metric: str) -> None:
+        """Check that the limit is on the side of which scores of a metric are worse.
+
+        Raises:
+            UsageError: where it is on the other one.
+        """
+        more = METRICS[metric].greater_is_better
+        given, right = (FAIL_ABOVE, FAIL_BELOW) if more else (FAIL_BELOW, FAIL_ABOVE)
+        if (self.fail_above if more else self.fail_below) is not None:
+            raise UsageError(
+                f"--{given} would fail the better scores: of {metric}, "
+                f"{METRICS[metric].direction}; give --{right}."
+            )
 
     def check_scored(self, scored: Scored) -> None:
         """Check that a score is comparable with the baseline's.
@@ -137,7 +156,7 @@ class Gate:
     """One limit and whether it was kept.
 
     Attributes:
-        name: `fail-above` or `baseline`.
+        name: `fail-above`, `fail-below` or `baseline`.
         limit: what passes at most.
         found: the pooled score; for `baseline`, how much worse it is (below 0: better).
         passed: whether `found` is not worse than `limit`.
@@ -164,19 +183,20 @@ def judge(limits: Limits, scored: Scored) -> list[Gate]:
         DataError, UsageError: where the baseline cannot be compared with it.
     """
     gates = []
-    if limits.fail_above is not None:
-        gates.append(_judge_score(limits.fail_above, scored))
+    for name, limit in ((FAIL_ABOVE, limits.fail_above), (FAIL_BELOW, limits.fail_below)):
+        if limit is not None:
+            gates.append(_judge_score(name, limit, scored))
     if limits.baseline is not None:
         gates.append(_judge_difference(limits, limits.baseline, scored))
     return gates
 
 
-def _judge_score(limit: float, scored: Scored) -> Gate:
+def _judge_score(name: str, limit: float, scored: Scored) -> Gate:
     passed = scored.metric.worse_by(scored.oof, limit) <= 0
     side = "below" if scored.metric.greater_is_better else "above"
     found = f"{'not ' * passed}{side}"
-    reason = f"pooled score {scored.oof:.6g} is {found} --fail-above {limit:g}."
-    return Gate(FAIL_ABOVE, limit, scored.oof, passed, reason)
+    reason = f"pooled score {scored.oof:.6g} is {found} --{name} {limit:g}."
+    return Gate(name, limit, scored.oof, passed, reason)
 
 
 def _judge_difference(limits: Limits, baseline: Scored, scored: Scored) -> Gate:

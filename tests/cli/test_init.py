@@ -188,6 +188,23 @@ def test_a_test_file_that_comes_later(folder: Path, entry: EntryPoint) -> None:
     assert pd.read_csv(folder / "two.csv")["rent"].tolist() == pytest.approx([whole[4], whole[1]])
 
 
+def test_a_metric_of_which_more_is_better(folder: Path, entry: EntryPoint) -> None:
+    assert entry("init", "--yes", "--metric", "r2", cwd=folder).code == 0
+    for flags in (["--epochs", "1"], ["--epochs", "9"]):
+        assert entry("cv", *TINY, *flags, cwd=folder).code == 0
+    runs = entry("runs", "list", "--json", cwd=folder).json["runs"]
+    scores = [run["scores"]["oof"] for run in runs]
+    assert scores == sorted(scores, reverse=True)
+    assert "greater is better" in entry("runs", cwd=folder).out
+    done = entry("cv", *TINY, "--fail-below", "1", "--json", cwd=folder)
+    assert done.code == 6
+    (gate,) = done.json["gates"]
+    assert (gate["name"], gate["passed"]) == ("fail-below", False)
+    assert entry("cv", *TINY, "--fail-below", "-99", cwd=folder).code == 0
+    done = entry("cv", *TINY, "--fail-above", "0.5", cwd=folder)
+    assert (done.code, "--fail-below" in done.error) == (2, True)
+
+
 def test_a_description_is_never_overwritten(folder: Path, entry: EntryPoint) -> None:
     (folder / "competition.toml").write_text("mine")
     done = entry("init", "--yes", cwd=folder)

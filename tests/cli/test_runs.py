@@ -402,6 +402,8 @@ def test_a_missed_baseline_ends_with_6(
     [
         (["--fail-above", "0"], 2, "--fail-above"),
         (["--fail-above", "nan"], 2, "--fail-above"),
+        (["--fail-below", "nan"], 2, "--fail-below"),
+        (["--fail-below", "0.1"], 2, "lower is better; give --fail-above"),
         (["--fail-above", "low"], 2, "--fail-above"),
         (["--tolerance", "0.1"], 2, "--baseline"),
         (["--tolerance", "-1", "--baseline", "bad"], 2, "--tolerance"),

@@ -78,14 +78,12 @@ class BaselineDifference(PairedDifference):
 class GateResult:
     """A gate."""
 
-    name: Annotated[str, Doc("Its name, `fail-above` or `baseline`.")]
+    name: Annotated[str, Doc("Its name, `fail-above`, `fail-below` or `baseline`.")]
     limit: Annotated[float, Doc("The highest value that passes.")]
     found: Annotated[float, Doc("What was found.")]
     passed: Annotated[bool, Doc("Whether it passed.")]
     reason: Annotated[str, Doc("Why, in one sentence.")]
-    comparison: Annotated[
-        BaselineDifference | None, Doc("With the baseline; null for `fail-above`.")
-    ]
+    comparison: Annotated[BaselineDifference | None, Doc("With the baseline; null for the others.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +143,7 @@ class CvDocument(RunDocument):
     ]
     gates: Annotated[
         list[GateResult],
-        Doc("What the score was held against (`--fail-above`, `--baseline`)."),
+        Doc("What the score was held against (`--fail-above`, `--fail-below`, `--baseline`)."),
     ]
 
 

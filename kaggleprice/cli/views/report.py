@@ -74,7 +74,7 @@ def report_view(document: ReportDocument, id_column: str) -> Group:
     if document.importance is not None:
         shown.append(_importance_table(document.importance))
         metric = METRICS[document.metric].help
-        shown += texts(f"increase: of the {metric}, out of fold, when the column is permuted")
+        shown += texts(f"worse by: the {metric}, out of fold, when the column is permuted")
     above = [drift.column for drift in document.drift if drift.statistic > drift.by_chance]
     errors = [
         f"{id_column} {error.id} ({error.residual:+.3f})"
@@ -106,5 +106,5 @@ def _importance_table(importance: Importance) -> Table:
         )
         for column in importance.columns[:_SHOWN_COLUMNS]
     ]
-    right = ("increase", "sd over members")
+    right = ("worse by", "sd over members")
     return make_table(("column", *right), rows, right)

@@ -263,8 +263,7 @@ def _members_table(document: RunsShowDocument) -> Table:
                 str(len(alone)),
                 score(fmean(alone)),
                 *spread,
-                score(min(alone)),
-                score(max(alone)),
+                *(score(f(alone, key=METRICS[document.metric].rank)) for f in (min, max)),
             )
         )
     return make_table(columns, rows, columns)
