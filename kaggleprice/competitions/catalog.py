@@ -37,8 +37,9 @@ from kaggleprice.settings.declaration import STRICT, read_record
 # A name in `KINDS`, `date FORMAT`, or the levels of an order, lowest first.
 Kind: TypeAlias = str | tuple[str, ...]
 NUMBER, CATEGORY, DATE, DROP = "number", "category", "date", "drop"
+NUMBER_COMMA = "number ,"
 KINDS = {
-    NUMBER: "a number, as in `1,234.5`, `€ 12`, `12 kg`",
+    NUMBER: "a number, as in `1,234.5`, `€ 12`, `12 kg`; `number ,` for `1.234,5`",
     CATEGORY: "one of several levels, whatever it looks like",
     DATE: "a date or time; `date %d/%m/%Y` names the format of `datetime.strptime`",
     DROP: "no feature",
@@ -98,6 +99,7 @@ class Competition:
         engineering: a name in `kaggleprice.competitions.engineering.ENGINEERINGS`, or None.
         kinds: column to kind, as in `kaggleprice.competitions.kinds`.
         csv_format: how both files are written.
+        prediction_column: what a submission calls the target; None for the target's name.
         drop_missing_target: whether training rows without a target are left out, not refused.
     """
 
@@ -115,6 +117,7 @@ class Competition:
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     csv_format: CsvFormat = field(default_factory=CsvFormat)
     drop_missing_target: bool = False
+    prediction_column: str | None = None
 
     __pydantic_config__ = STRICT
 
@@ -135,7 +138,7 @@ class Competition:
         if self.engineering is not None:
             look_up(ENGINEERINGS, self.engineering, "engineering")
         for column, kind in self.kinds.items():
-            if isinstance(kind, str) and not kind.startswith(f"{DATE} "):
+            if isinstance(kind, str) and not (kind.startswith(f"{DATE} ") or kind == NUMBER_COMMA):
                 look_up(KINDS, kind, f"kind of column {column!r}:")
 
     @property
@@ -144,9 +147,14 @@ class Competition:
         return ROW if self.id_column is None else self.id_column
 
     @property
+    def prediction_name(self) -> str:
+        """The name of the predictions in a submission."""
+        return self.prediction_column or self.target_column
+
+    @property
     def text_columns(self) -> list[str]:
         """Columns whose cells are texts, whatever they look like."""
-        return [c for c, kind in self.kinds.items() if kind not in (NUMBER, DROP)]
+        return [c for c, kind in self.kinds.items() if kind not in (NUMBER, NUMBER_COMMA, DROP)]
 
     @property
     def files(self) -> tuple[DataFile, ...]:
@@ -249,7 +257,9 @@ def read_competition(path: Path) -> Competition:
         raise DataError(f"competition file {path} cannot be read as TOML: {error}.") from None
     where = str(path)
     try:
-        if isinstance(markers := record.get("missing_values"), list):
+        if isinstance(markers := record.get("missing_values"), str):
+            record["missing_values"] = [markers]
+        elif isinstance(markers, list):
             record["missing_values"] = list(map(str, markers))
         for role in {"train", "test"} & set(record):
             where = f"{path} [{role}]"
@@ -266,4 +276,6 @@ def read_competition(path: Path) -> Competition:
             DataError,
         )
     except DataError as error:
-        raise DataError(f"{where}: {error}.") from None
+        # The file calls it by a shorter name.
+        message = str(error).replace("csv_format", "csv")
+        raise DataError(f"{where}: {message}.") from None

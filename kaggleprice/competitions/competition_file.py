@@ -42,6 +42,8 @@ def _lines(proposal: Proposal, name: str, folder: Path) -> Iterator[str]:
         else:
             unsure = "" if guess.sure else "not sure: "
             yield f"{key} = {_text(guess.value)}  # {unsure}{_comment(guess.reason)}"
+    if proposal.prediction_column is not None:
+        yield f"prediction_column = {_text(proposal.prediction_column)}  # in the sample submission"
     if proposal.drop_missing_target:
         yield "drop_missing_target = true  # training rows without a target are left out"
     if proposal.csv_format.changes:

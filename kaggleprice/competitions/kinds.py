@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice.competitions.catalog import CATEGORY, DATE, DROP, NUMBER, Kind
+from kaggleprice.competitions.catalog import CATEGORY, DATE, DROP, NUMBER, NUMBER_COMMA, Kind
 from kaggleprice.competitions.csv_format import CsvFormat
 from kaggleprice.core.errors import DataError
 
@@ -119,7 +119,7 @@ def apply_kinds(
         if kind == DROP:
             continue
         numeric = pd.api.types.is_numeric_dtype(column)
-        if kind == CATEGORY or (kind == NUMBER and numeric):
+        if kind == CATEGORY or (kind in (NUMBER, NUMBER_COMMA) and numeric):
             made[name] = column
             continue
         column = column.astype(str).where(column.notna()) if numeric else column
@@ -138,8 +138,9 @@ def _expand(
         places = {level: float(place) for place, level in enumerate(kind)}
         _refuse([t for t in levels if t not in places], name, f"one of {', '.join(kind)}", where)
         return {name: np.array([places[level] for level in levels], dtype=np.float64)}
-    if kind == NUMBER:
-        amounts = [parse_amount(level, decimal) for level in levels]
+    if kind in (NUMBER, NUMBER_COMMA):
+        mark = decimal if kind == NUMBER else ","
+        amounts = [parse_amount(level, mark) for level in levels]
         wrong = [t for t, amount in zip(levels, amounts, strict=True) if amount is None]
         _refuse(wrong, name, "a number", where)
         return {name: np.array([a[0] for a in amounts if a is not None], dtype=np.float64)}
@@ -150,8 +151,8 @@ def _refuse(wrong: Sequence[str], name: str, expected: str, where: str) -> None:
     if wrong:
         raise DataError(
             f"{where}: column {name!r} must hold {expected}, found {wrong[0]!r}; if that means "
-            f"a missing value, add it to `missing_values`, or give the column another kind in "
-            "`[kinds]`."
+            "a missing value, add it to `missing_values`; else give the column another kind in "
+            '`[kinds]`, such as "number ," for `1.234,5` or "date %d/%m/%Y".'
         )
 
 

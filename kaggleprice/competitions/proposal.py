@@ -24,13 +24,14 @@ from kaggleprice.competitions.catalog import (
     DROP,
     FILE_NAME,
     NUMBER,
+    NUMBER_COMMA,
     Competition,
     DataFile,
     Kind,
 )
 from kaggleprice.competitions.csv_format import CsvFormat, find_format
 from kaggleprice.competitions.kinds import find_date_formats, parse_amount
-from kaggleprice.core.errors import DataError, UsageError
+from kaggleprice.core.errors import DataError, UnknownNameError, UsageError
 
 SUFFIXES = (".csv", ".tsv")
 # What runs and predictions write.
@@ -101,6 +102,7 @@ class Proposal:
         kinds: those of columns that are no plain numbers or categories.
         warnings: sentences on what looks like a leak.
         drop_missing_target: whether training rows without a target are left out.
+        prediction_column: what the sample submission calls the target; None for its own name.
     """
 
     files: Files
@@ -109,6 +111,7 @@ class Proposal:
     kinds: Mapping[str, Guess]
     warnings: Sequence[str] = field(default=())
     drop_missing_target: bool = False
+    prediction_column: str | None = None
 
     def competition(self, name: str) -> Competition:
         """Return the competition that these guesses make.
@@ -130,6 +133,7 @@ class Proposal:
             kinds={column: guess.value for column, guess in self.kinds.items()},
             csv_format=self.csv_format,
             drop_missing_target=self.drop_missing_target,
+            prediction_column=self.prediction_column,
             **keys,
         )
 
@@ -185,10 +189,11 @@ def competition_here() -> str:
     except (DataError, UsageError):
         return DEFAULT_COMPETITION
     default = COMPETITIONS[DEFAULT_COMPETITION]
-    if files.test is None or {default.id_column, default.target_column} <= set(header):
+    if {default.id_column, default.target_column} <= set(header):
         return DEFAULT_COMPETITION
+    named = f"{files.train} is" if files.test is None else f"{files.train} and {files.test} are"
     raise UsageError(
-        f"{files.train} and {files.test} are of a competition that is not known yet; describe it "
+        f"{named} of a competition that is not known yet; describe it "
         "with `kaggleprice init`, or name another one with -c."
     )
 
@@ -232,11 +237,15 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
     sample = read_cells(files.sample, find_format(files.sample)) if files.sample else None
     for key in ("id_column", "target_column"):
         if given.get(key) is not None and given[key] not in train:
-            names = ", ".join(map(str, train))
-            raise UsageError(f"{files.train} has no column {given[key]!r}; there are: {names}.")
+            raise UnknownNameError("column", given[key], map(str, train), f" in {files.train}")
+    for column in kinds:
+        if column not in train:
+            raise UnknownNameError("column", column, map(str, train), f" in {files.train}")
     known = {key: Guess(value, "given") for key, value in given.items()}
     target = known.get("target_column") or _guess_target(train, test, sample, csv_format.decimal)
     rest = [str(c) for c in train if c != target.value]
+    if kinds.get(target.value) == DROP:
+        raise UsageError(f"the target {target.value!r} cannot be dropped.")
     own = train[target.value].str.strip()
     both = rest if test is None else [c for c in rest if c in test]
     cells = {c: _cells_of(c, train, test) for c in both}
@@ -244,7 +253,7 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
     found: dict[str, Guess] = {}
     for column in (*both, target.value):
         kind = _guess_kind(column, cells.get(column, own), csv_format.decimal, markers)
-        if kind is not None and (column != target.value or kind.value == NUMBER):
+        if kind is not None and (column != target.value or kind.value in (NUMBER, NUMBER_COMMA)):
             found[column] = kind
     found |= {
         c: Guess(DROP, f"only in {files.train.name}: it may know the target")
@@ -255,7 +264,8 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
     found |= {column: Guess(kind, "given") for column, kind in kinds.items()}
     number = _numbers(own, csv_format.decimal)
     if target.value in found:
-        amounts = [parse_amount(text, csv_format.decimal) for text in own]
+        mark = "," if found[target.value].value == NUMBER_COMMA else csv_format.decimal
+        amounts = [parse_amount(text, mark) for text in own]
         number = np.array([np.nan if amount is None else amount[0] for amount in amounts])
     keys = {
         "id_column": identity,
@@ -265,7 +275,9 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
     }
     used = [c for c in both if found.get(c, Guess("", "")).value != DROP]
     warnings = _find_leaks(train, used, target.value, identity.value, number, csv_format.decimal)
-    return Proposal(files, csv_format, keys, found, warnings)
+    others = [] if sample is None else [str(c) for c in sample.columns[1:]]
+    calls = others[0] if len(others) == 1 and others[0] != target.value else None
+    return Proposal(files, csv_format, keys, found, warnings, prediction_column=calls)
 
 
 def _cells_of(column: str, train: pd.DataFrame, test: pd.DataFrame | None) -> pd.Series:
@@ -334,11 +346,12 @@ def _guess_kind(
             spelled = {text.lower(): text for text in plain}
             named = tuple(spelled[word] for word in words if word in spelled)
             return Guess(named, "words of a known order")
-    amounts = [parse_amount(text, decimal) for text in plain]
-    units = {amount[1] for amount in amounts if amount is not None}
-    if None not in amounts and len(units) <= 1 and all(map(_is_unit, units)):
-        markers.update({t: column for t in texts if t in _MARKERS})
-        return Guess(NUMBER, f"such as {plain[0]}")
+    for mark in dict.fromkeys((decimal, ".", ",")):
+        amounts = [parse_amount(text, mark) for text in plain]
+        units = {amount[1] for amount in amounts if amount is not None}
+        if None not in amounts and len(units) <= 1 and all(map(_is_unit, units)):
+            markers.update({t: column for t in texts if t in _MARKERS})
+            return Guess(NUMBER if mark == decimal else NUMBER_COMMA, f"such as {plain[0]}")
     return None
 
 
@@ -378,7 +391,16 @@ def _guess_id(
     unique = [c for c in dates if distinct[c] == 1]
     if unique:
         return Guess(unique[0], "a time of its own in every row; it is a feature as well")
-    return Guess(None, "no column has a value of its own in every row; row numbers stand in")
+    first = both[0] if both else ""
+    if first and all(_counts_up(table[first]) for table in tables):
+        return Guess(first, "the first column, whole numbers that count up", sure=False)
+    return Guess(None, "no column names its rows; row numbers stand in")
+
+
+def _counts_up(cells: pd.Series) -> bool:
+    """Whether every cell is a whole number above the one before it."""
+    numbers = pd.to_numeric(cells, errors="coerce")
+    return bool((numbers % 1 == 0).all() and numbers.is_monotonic_increasing and numbers.is_unique)
 
 
 def _guess_scale(target: NDArray[np.float64], known: Mapping[str, Guess]) -> dict[str, Guess]:

@@ -31,7 +31,7 @@ def make_submission(
             f"{competition.id_name} {table.ids[first]} got {predictions[first]}; "
             "train again with a smaller learning rate."
         )
-    return pd.DataFrame({competition.id_name: table.ids, competition.target_column: predictions})
+    return pd.DataFrame({competition.id_name: table.ids, competition.prediction_name: predictions})
 
 
 def write_submission(
@@ -54,7 +54,7 @@ def check_submission(path: Path, competition: Competition, table: Table) -> None
     Raises:
         DataError: where something is off.
     """
-    columns = [competition.id_name, competition.target_column]
+    columns = [competition.id_name, competition.prediction_name]
     try:
         written = pd.read_csv(path, dtype={competition.id_name: str}, keep_default_na=False)
     except ValueError as error:
@@ -63,7 +63,7 @@ def check_submission(path: Path, competition: Competition, table: Table) -> None
         raise DataError(f"{path}: expected the header {columns}, found {list(written.columns)}.")
     if list(written[competition.id_name]) != list(table.ids):
         raise DataError(f"{path}: the ids are not those of the test file, in its order.")
-    values = pd.to_numeric(written[competition.target_column], errors="coerce")
+    values = pd.to_numeric(written[competition.prediction_name], errors="coerce")
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     if not transform.accepts(values.to_numpy(dtype=np.float64)).all():
-        raise DataError(f"{path}: {competition.target_column} must be {transform.domain}.")
+        raise DataError(f"{path}: {competition.prediction_name} must be {transform.domain}.")

@@ -121,6 +121,12 @@ def read_tables(
         train_frame, train_ids = _with_target(train_frame, train_ids, competition, train, progress)
     if test is not None:
         test_frame, test_ids = _read(test, competition, progress)
+    for named in competition.kinds:
+        if named not in train_frame and (test is None or named not in test_frame):
+            raise DataError(
+                f"{train} has no column {named!r}, which `[kinds]` of {competition.name} names; "
+                f"found {_some(list(train_frame.columns), most=20)}."
+            )
     groups = _groups(train_frame, train_ids, competition, group_column, train)
     target = _take_target(train_frame, train_ids, competition, train)
     if test is None:
@@ -240,6 +246,10 @@ def _cure(competition: Competition, value: float, written: Any) -> str:
         return (
             " A text that means a missing value belongs into `missing_values`, one with a unit "
             'needs the kind "number", and a decimal comma `decimal = ","` in `[csv]`.'
+        )
+    if value == 0 and competition.metric == "log_rmse":
+        return (
+            ' Logs of 0 cannot be scored: `metric = "rmsle"` and `target_transform = "log1p"` can.'
         )
     for name in ("log1p", "none"):
         if name != competition.target_transform and np.isfinite(value):

@@ -126,7 +126,9 @@ def make_folds(
     if found.grouped and groups is None:
         raise UsageError(f"fold scheme {scheme!r} needs groups; name their column: --fold-column.")
     if found.grouped and groups is not None and len(set(groups)) < k:
-        raise UsageError(f"k must not exceed the number of groups ({len(set(groups))}), found {k}.")
+        raise UsageError(
+            f"k must not exceed the number of groups, found {k}; give --k {len(set(groups))}."
+        )
     if found.stratifies and target is None:
         raise UsageError(f"fold scheme {scheme!r} needs a target.")
     classes = target_bins(target, k) if found.stratifies and target is not None else None

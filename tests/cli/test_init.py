@@ -91,6 +91,8 @@ def test_what_cannot_be_read_yet_is_described_all_the_same(folder: Path, entry: 
     (warning,) = (w for w in done.json["warnings"] if "cannot be read" in w)
     assert "'rent'" in warning
     assert done.json["separation_auc"] is None
+    done = entry("init", "--yes", "--force", cwd=folder)
+    assert "kaggleprice cv" not in done.out
     read_competition(folder / "competition.toml")
 
 
@@ -205,6 +207,26 @@ def test_a_metric_of_which_more_is_better(folder: Path, entry: EntryPoint) -> No
     assert (done.code, "--fail-below" in done.error) == (2, True)
 
 
+def test_a_sample_submission_and_a_misspelt_kind(folder: Path, entry: EntryPoint) -> None:
+    for name in ("train.csv", "test.csv"):
+        table = pd.read_csv(folder / name, sep=";", dtype=str)
+        table.insert(0, "code", [f"{name[1]}{i}" for i in range(len(table))])
+        table.to_csv(folder / name, sep=";", index=False)
+    (folder / "sample_submission.csv").write_text("code;Prediction\ne0;0\n")
+    assert entry("init", "--yes", "--target", "rent", cwd=folder).code == 0
+    assert entry("cv", *TINY, cwd=folder).code == 0
+    assert entry("predict", cwd=folder).code == 0
+    submission = pd.read_csv(folder / "submission.csv")
+    assert list(submission) == ["code", "Prediction"]
+    assert submission["code"].tolist() == [f"e{i}" for i in range(20)]
+    file = folder / "competition.toml"
+    file.write_text(file.read_text().replace("since =", "sinse ="))
+    done = entry("cv", *TINY, cwd=folder)
+    assert done.code == 3
+    assert "'sinse'" in done.error
+    assert "'since'" in done.error
+
+
 def test_a_description_is_never_overwritten(folder: Path, entry: EntryPoint) -> None:
     (folder / "competition.toml").write_text("mine")
     done = entry("init", "--yes", cwd=folder)
@@ -214,7 +236,10 @@ def test_a_description_is_never_overwritten(folder: Path, entry: EntryPoint) -> 
     read_competition(folder / "competition.toml")
 
 
-def test_cv_offers_init(folder: Path, entry: EntryPoint) -> None:
+@pytest.mark.parametrize("files", ["both", "training file alone"])
+def test_cv_offers_init(files: str, folder: Path, entry: EntryPoint) -> None:
+    if files != "both":
+        (folder / "test.csv").unlink()
     done = entry("cv", cwd=folder)
     assert done.code == 2
     assert "kaggleprice init" in done.error
@@ -241,6 +266,7 @@ def test_cv_of_files(folder: Path, entry: EntryPoint) -> None:
         (["init", "--yes", "--metric", "rmslo"], ["'rmslo'", "mean 'rmsle'"]),
         (["init", "--yes", "--kind", "since=day"], ["'day'", "'since'"]),
         (["init", "nowhere"], ["nowhere", "exist"]),
+        (["init", "--yes", "--drop", "flor"], ["'flor'", "mean 'floor'"]),
     ],
 )
 def test_refused(options: list[str], words: list[str], folder: Path, entry: EntryPoint) -> None:

@@ -64,6 +64,11 @@ def test_numbers_in_texts() -> None:
     np.testing.assert_array_equal(made["x"], [1200, np.nan, 3, 3])
 
 
+def test_numbers_with_a_decimal_comma() -> None:
+    made = applied(["1.200,5 kg", None, "3 kg"], "number ,")
+    np.testing.assert_array_equal(made["x"], [1200.5, np.nan, 3])
+
+
 def test_an_order() -> None:
     made = applied(["mid", "low", None, "high", "mid"], ("low", "mid", "high"))
     np.testing.assert_array_equal(made["x"], [1, 0, np.nan, 2, 1])

@@ -55,6 +55,7 @@ KINDS: dict[str, tuple[list[str], Any]] = {
     "weights": (cycle("1,200 kg", "12 kg"), "number"),
     "dollars": (cycle("$1,250", "$3"), "number"),
     "thousands": (cycle("1,250", "3"), "number"),
+    "dollars of Europe": (cycle("$1.250,50", "$3,10"), "number ,"),
     "mixed units": (cycle("12 kg", "3 lb"), None),
     "quality": (cycle("Gd", "TA", "Ex"), ("TA", "Gd", "Ex")),
     "sizes": (cycle("LARGE", "small", "medium"), ("small", "medium", "LARGE")),
@@ -95,11 +96,18 @@ def test_a_day_that_may_be_a_month_is_not_sure(tmp_path: Path) -> None:
         ("when", pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d"), "when"),
         ("grid", cycle("a", "b"), None),
         ("Id", cycle("1", "2"), None),
+        ("Nr", [f"{i}" for i in range(5, 5 + ROWS)], "Nr"),
+        ("Nr", [f"{i * 7 % ROWS}" for i in range(ROWS)], None),
     ],
 )
 def test_id(name: str, cells: Any, expected: str | None, tmp_path: Path) -> None:
     files = write(tmp_path, {name: cells})
-    assert propose(files, {}, {}).keys["id_column"].value == expected
+    for path in (files.train, files.test):
+        frame = pd.read_csv(str(path), dtype=str)
+        frame[[name, *frame.columns.drop(name)]].to_csv(str(path), index=False)
+    found = propose(files, {}, {}).keys["id_column"]
+    # A column of any name that counts up may be a feature.
+    assert (found.value, found.sure) == (expected, expected != "Nr")
 
 
 @pytest.mark.parametrize(
@@ -158,8 +166,24 @@ def test_what_is_given_is_kept(tmp_path: Path) -> None:
     assert {key: found.keys[key].value for key in given} == given
     assert found.kinds["x"].value == "category"
     assert propose(files, {"metric": "rmsle"}, {}).keys["target_transform"].value == "log1p"
-    with pytest.raises(UsageError, match=r"train\.csv has no column 'prize'.*price"):
+    with pytest.raises(UsageError, match=r"unknown column 'prize' in .*train\.csv; .*price"):
         propose(files, {"target_column": "prize"}, {})
+
+
+def test_columns_that_cannot_be(tmp_path: Path) -> None:
+    files = write(tmp_path, {})
+    with pytest.raises(UsageError, match=r"unknown column 'aria' in .*mean 'area'"):
+        propose(files, {}, {"aria": "drop"})
+    with pytest.raises(UsageError, match="target 'price' cannot be dropped"):
+        propose(files, {}, {"price": "drop"})
+
+
+def test_a_sample_submission_names_the_predictions(tmp_path: Path) -> None:
+    write(tmp_path, {"code": [f"c{i}" for i in range(ROWS)]})
+    pd.DataFrame({"code": ["c1"], "Prediction": [0]}).to_csv(tmp_path / "sample.csv", index=False)
+    found = propose(find_files([tmp_path]), {}, {})
+    assert found.keys["target_column"].value == "price"
+    assert found.competition("a").prediction_name == "Prediction"
 
 
 def test_leaks(tmp_path: Path) -> None:

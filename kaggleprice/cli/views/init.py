@@ -85,7 +85,7 @@ def init_view(document: InitDocument) -> Group:
         make_table(("key or column", "guess", "why"), rows),
         *texts(*(f"warning: {warning}" for warning in document.warnings)),
         *texts(f"written to {document.path}, with every guess in it to be edited"),
-        *step_lines([Step(command, purpose) for command, purpose in _NEXT]),
+        *step_lines([Step(*step) for step in _NEXT if document.separation_auc is not None]),
     )
 
 
