@@ -39,6 +39,7 @@ class Metric:
         root: whether the score is the root of the mean of the losses, not the mean itself.
         complement: whether the score is 1 less the mean of the losses.
         greater_is_better: whether the larger of two scores is the better one.
+        relative: whether errors are divided by the target, which must not be 0.
         training_loss: what networks are trained on unless told otherwise, a name in
             `kaggleprice.settings.training.LOSSES`.
     """
@@ -51,6 +52,7 @@ class Metric:
     root: bool = False
     complement: bool = False
     greater_is_better: bool = False
+    relative: bool = False
     training_loss: str = "mse"
 
     @property
@@ -144,12 +146,6 @@ def _relative(truth: Any, prediction: Any) -> Any:
     return abs(prediction - truth) / np.maximum(abs(truth), np.finfo(np.float64).eps)
 
 
-def _poisson(truth: Any, prediction: Any) -> Any:
-    from scipy.special import xlogy
-
-    return 2 * (xlogy(truth, truth / prediction) + prediction - truth)
-
-
 def _unexplained(truth: Any, prediction: Any) -> Any:
     """Return losses whose mean is 1 - R², and whose spread allows for that of the target.
 
@@ -189,6 +185,7 @@ METRICS: dict[str, Metric] = {
             "mean absolute error relative to the target",
             "mean_absolute_percentage_error",
             row_loss=_relative,
+            relative=True,
             training_loss="mae",
         ),
         Metric(
@@ -199,7 +196,6 @@ METRICS: dict[str, Metric] = {
             complement=True,
             greater_is_better=True,
         ),
-        Metric("poisson", "mean Poisson deviance", "mean_poisson_deviance", row_loss=_poisson),
     )
 }
 

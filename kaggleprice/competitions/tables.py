@@ -16,7 +16,7 @@ from kaggleprice.competitions.columns import add_columns, share_levels
 from kaggleprice.competitions.csv_reader import read_csv
 from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.kinds import apply_kinds
-from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
+from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import DataError, UsageError
 from kaggleprice.core.progress import SILENT, Progress
@@ -234,6 +234,13 @@ def _take_target(
             f"found {found} for {competition.id_name} {ids[row]} "
             f"({int(wrong.sum())} such row{'s' if wrong.sum() > 1 else ''})."
             + _cure(competition, target[row], written.iloc[row])
+        )
+    if METRICS[competition.metric].relative and (target == 0).any():
+        first = int(np.flatnonzero(target == 0)[0])
+        raise DataError(
+            f"{path}: the target {column!r} is 0 for {competition.id_name} {ids[first]} "
+            f"({int((target == 0).sum())} such rows); {competition.metric} divides by it, so it "
+            'cannot be scored: `metric = "mae"` or "rmsle" can.'
         )
     return target
 

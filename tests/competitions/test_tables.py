@@ -275,6 +275,12 @@ def test_bad_test_file(case: str, tmp_path: Path) -> None:
         assert part in str(caught.value)
 
 
+def test_errors_relative_to_a_target_of_zero(tmp_path: Path) -> None:
+    houses = replace(HOUSES, metric="mape", target_transform="none")
+    with pytest.raises(DataError, match=r"'SalePrice' is 0 for Id 11 \(1 such rows\); mape .*mae"):
+        read(tmp_path, with_target("5", "0"), competition=houses)
+
+
 @pytest.mark.parametrize("test", ["Id\n2\n", TEST], ids=["neither", "test alone"])
 def test_no_feature_columns(test: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train\.csv and .*test\.csv share no feature columns"):
