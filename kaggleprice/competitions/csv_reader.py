@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,11 @@ def read_csv(
         DataError: where it is not a CSV with a header and rows.
     """
     header = _read_header(path, competition.csv_format)
-    for name in (competition.id_column, competition.target_column):
-        if header.count(str(name)) > 1:
+    repeated = [name for name, times in Counter(header).items() if times > 1]
+    for name in repeated:
+        if name in (competition.id_column, competition.target_column):
             raise DataError(f"{path}: the column {name!r} stands twice in the header.")
+        progress.notice(f"{path}: columns of the same name {name!r} are told apart by number.")
     try:
         with warnings.catch_warnings():
             # A row longer than the header loses its last cells with no more than a warning.

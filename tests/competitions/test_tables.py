@@ -18,6 +18,7 @@ from kaggleprice.competitions.csv_reader import read_shape
 from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.tables import Tables, read_tables
 from kaggleprice.core.errors import DataError, MissingFileError
+from kaggleprice.core.progress import Silent
 
 HOUSES = COMPETITIONS["house-prices"]
 TRAIN = """Id,LotArea,Street,MasVnrType,LotFrontage,SalePrice
@@ -273,6 +274,26 @@ def test_bad_test_file(case: str, tmp_path: Path) -> None:
         read(tmp_path, test=content)
     for part in named:
         assert part in str(caught.value)
+
+
+def test_columns_of_one_name(tmp_path: Path) -> None:
+    notices: list[str] = []
+
+    class Told(Silent):
+        def notice(self, message: str) -> None:
+            notices.append(message)
+
+    for name, text in (
+        ("train.csv", "Id,a,a,y\n1,2,3,4\n2,3,4,5\n"),
+        ("test.csv", "Id,a,a\n3,6,7\n"),
+    ):
+        (tmp_path / name).write_text(text)
+    toy = replace(HOUSES, id_column="Id", target_column="y", engineering=None)
+    found = read_tables(toy, tmp_path / "train.csv", tmp_path / "test.csv", Told())
+    assert list(found.train.features) == ["a", "a.1"]
+    assert found.train.features["a.1"].tolist() == [3, 4]
+    assert found.test.features["a.1"].tolist() == [7]
+    assert sum("'a'" in notice for notice in notices) == 2
 
 
 def test_errors_relative_to_a_target_of_zero(tmp_path: Path) -> None:
