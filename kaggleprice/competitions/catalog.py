@@ -154,7 +154,7 @@ class Competition:
     @property
     def text_columns(self) -> list[str]:
         """Columns whose cells are texts, whatever they look like."""
-        return [c for c, kind in self.kinds.items() if kind not in (NUMBER, NUMBER_COMMA, DROP)]
+        return [c for c, kind in self.kinds.items() if kind not in (NUMBER, DROP)]
 
     @property
     def files(self) -> tuple[DataFile, ...]:

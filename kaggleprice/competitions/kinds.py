@@ -103,7 +103,8 @@ def apply_kinds(
 
     Args:
         frame: n rows, as read: numbers, and categories of text.
-        kinds: column to kind; columns that the frame lacks are passed over.
+        kinds: column to kind, dates with their formats; columns that the frame lacks are passed
+            over.
         csv_format: says what the mark before a fraction is.
         path: the file, for error messages.
 
@@ -119,7 +120,7 @@ def apply_kinds(
         if kind == DROP:
             continue
         numeric = pd.api.types.is_numeric_dtype(column)
-        if kind == CATEGORY or (kind in (NUMBER, NUMBER_COMMA) and numeric):
+        if kind == CATEGORY or (kind == NUMBER and numeric):
             made[name] = column
             continue
         column = column.astype(str).where(column.notna()) if numeric else column
@@ -128,6 +129,32 @@ def apply_kinds(
         for feature, values in expanded.items():
             made[feature] = pd.Series(np.append(values, np.nan)[codes], index=frame.index)
     return pd.DataFrame(made, index=frame.index, copy=False)
+
+
+def with_date_formats(
+    kinds: Mapping[str, Kind], frame: pd.DataFrame, path: Path
+) -> dict[str, Kind]:
+    """Return kinds in which every date has its format, found by looking at a training table.
+
+    A test table is read by the same format, whatever else its own cells would allow.
+
+    Args:
+        kinds: column to kind.
+        frame: n training rows, as read; columns that it lacks are passed over.
+        path: its file, for error messages.
+
+    Raises:
+        DataError: where no format fits all cells of a column.
+    """
+    found = dict(kinds)
+    for name, kind in kinds.items():
+        if kind == DATE and name in frame:
+            levels = [str(level) for level in frame[name].dropna().unique()]
+            forms = find_date_formats(levels)
+            if levels and not forms:
+                _refuse(levels[:1], name, "dates of one common format", str(path))
+            found[name] = f"{DATE} {forms[0] if forms else DATE_FORMATS[0]}"
+    return found
 
 
 def _expand(
@@ -157,12 +184,7 @@ def _refuse(wrong: Sequence[str], name: str, expected: str, where: str) -> None:
 
 
 def _date_parts(name: str, levels: list[str], form: str, where: str) -> dict[str, Floats]:
-    """Return parts and cycles of dates, and the days since 1970; the clock where it varies."""
-    if not form:
-        forms = find_date_formats(levels)
-        if not forms and levels:
-            _refuse(levels[:1], name, "dates of one common format", where)
-        form = forms[0] if forms else DATE_FORMATS[0]
+    """Return parts and cycles of dates and the days since 1970; the hour where there is one."""
     dates = pd.to_datetime(pd.Series(levels, dtype=object), format=form, errors="coerce")
     _refuse([t for t, d in zip(levels, dates, strict=True) if pd.isna(d)], name, form, where)
     if dates.dt.tz is not None:

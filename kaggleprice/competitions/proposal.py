@@ -38,9 +38,7 @@ SUFFIXES = (".csv", ".tsv")
 _OURS = ("submission.csv", "oof.csv", "folds.csv", "history.csv")
 # Rows that are looked at; more of them seldom change a guess.
 _ROWS = 50_000
-_MARKERS = frozenset(
-    "? - -- . NA N/A n/a na NaN nan NULL null None none #N/A missing Missing unknown".split()  # noqa: SIM905
-)
+_MARKERS = "? - -- . NA N/A n/a na NaN nan NULL null None none #N/A missing Missing unknown"
 _ID_NAME = re.compile(r"(?i)(?:.*[_ .-])?(?:id|index|key)|.*[a-z]I[dD]|I[dD][_A-Z].*|Unnamed: 0|")
 _TARGET_NAMES = ("target", "y", "label", "price", "saleprice", "value", "count", "sales")
 # Lowest first; a column of some of these words, whatever their case, has this order.
@@ -328,15 +326,15 @@ def _guess_kind(
     texts = [str(level) for level in levels[~numeric]]
     if not len(levels) or not texts:
         return None
-    if numeric.any() and set(texts) <= _MARKERS:
+    if numeric.any() and set(texts) <= set(_MARKERS.split()):
         markers.update(dict.fromkeys(texts, column))
         return None
-    plain = [str(level) for level in levels if level not in _MARKERS]
+    plain = [str(level) for level in levels if level not in _MARKERS.split()]
     if not plain:
         return None
     forms = find_date_formats(plain)
     if forms:
-        markers.update({t: column for t in texts if t in _MARKERS})
+        markers.update({t: column for t in texts if t in _MARKERS.split()})
         other = f"; {forms[1]} would fit as well" if len(forms) > 1 else ""
         return Guess(f"{DATE} {forms[0]}", f"such as {plain[0]}{other}", sure=len(forms) == 1)
     lower = {text.lower() for text in plain}
@@ -350,7 +348,7 @@ def _guess_kind(
         amounts = [parse_amount(text, mark) for text in plain]
         units = {amount[1] for amount in amounts if amount is not None}
         if None not in amounts and len(units) <= 1 and all(map(_is_unit, units)):
-            markers.update({t: column for t in texts if t in _MARKERS})
+            markers.update({t: column for t in texts if t in _MARKERS.split()})
             return Guess(NUMBER if mark == decimal else NUMBER_COMMA, f"such as {plain[0]}")
     return None
 

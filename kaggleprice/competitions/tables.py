@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice.competitions.catalog import NUMBER, Competition
+from kaggleprice.competitions.catalog import NUMBER, NUMBER_COMMA, Competition
 from kaggleprice.competitions.columns import add_columns, share_levels
 from kaggleprice.competitions.csv_reader import read_csv
 from kaggleprice.competitions.engineering import ENGINEERINGS
-from kaggleprice.competitions.kinds import apply_kinds
+from kaggleprice.competitions.kinds import apply_kinds, with_date_formats
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import DataError, UsageError
@@ -131,8 +131,9 @@ def read_tables(
     target = _take_target(train_frame, train_ids, competition, train)
     if test is None:
         test, test_frame, test_ids = train, train_frame[:0], train_ids[:0]
-    train_frame = apply_kinds(train_frame, competition.kinds, competition.csv_format, train)
-    test_frame = apply_kinds(test_frame, competition.kinds, competition.csv_format, test)
+    kinds = with_date_formats(competition.kinds, train_frame, train)
+    train_frame = apply_kinds(train_frame, kinds, competition.csv_format, train)
+    test_frame = apply_kinds(test_frame, kinds, competition.csv_format, test)
     train_frame, test_frame = _keep_shared(
         train_frame, test_frame, competition, train, test, progress
     )
@@ -220,9 +221,11 @@ def _take_target(
     written = frame.pop(column)
     if isinstance(written.dtype, pd.CategoricalDtype):
         written = written.astype(object)
-    if competition.kinds.get(column) == NUMBER:
-        kinds = {column: NUMBER}
-        written = apply_kinds(written.to_frame(), kinds, competition.csv_format, path)[column]
+    kind = competition.kinds.get(column)
+    if kind in (NUMBER, NUMBER_COMMA):
+        written = apply_kinds(written.to_frame(), {column: kind}, competition.csv_format, path)[
+            column
+        ]
     target = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     wrong = ~transform.accepts(target)

@@ -89,7 +89,10 @@ def _write(path: Path, told: Callable[[str], None], make: Callable[[Path], None]
 def _inflate(path: Path, to: Path) -> None:
     try:
         with gzip.open(path, "rb") as source, to.open("wb") as target:
-            shutil.copyfileobj(source, target)
+            while chunk := source.read(1 << 20):
+                if target.tell() + len(chunk) > _MOST_BYTES:
+                    raise DataError(f"{path} unpacks to more than {_MOST_BYTES:,} bytes.")
+                target.write(chunk)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be unpacked: {error}.") from None
 

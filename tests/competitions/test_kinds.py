@@ -18,13 +18,16 @@ from kaggleprice.competitions.kinds import (
     apply_kinds,
     find_date_formats,
     parse_amount,
+    with_date_formats,
 )
 from kaggleprice.core.errors import DataError
 
 
 def applied(cells: list[Any], kind: Any, csv_format: CsvFormat | None = None) -> pd.DataFrame:
     frame = pd.DataFrame({"x": pd.Series(cells).astype("category"), "kept": range(len(cells))})
-    made = apply_kinds(frame, {"x": kind}, csv_format or CsvFormat(), Path("train.csv"))
+    path = Path("train.csv")
+    kinds = with_date_formats({"x": kind}, frame, path)
+    made = apply_kinds(frame, kinds, csv_format or CsvFormat(), path)
     assert list(made.pop("kept")) == list(range(len(cells)))
     return made
 
@@ -95,6 +98,20 @@ def test_dates_of_every_format(form: str, when: datetime.datetime) -> None:
     if "%H" in form:
         assert made["x hour"] == pytest.approx(then.hour + then.minute / 60)
         assert made["x day sin"] == pytest.approx(np.sin(2 * np.pi * made["x hour"] / 24))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "month"),
+    [(["02/13/2020", "01/02/2020"], ["03/04/2020"], 3), (["13/02/2020"], ["03/04/2020"], 4)],
+)
+def test_a_test_file_has_the_format_of_the_training_file(
+    train: list[str], test: list[str], month: int
+) -> None:
+    """Whatever its own cells would allow: of 3/4 nobody knows which is the month."""
+    frames = [pd.DataFrame({"x": pd.Series(cells).astype("category")}) for cells in (train, test)]
+    kinds = with_date_formats({"x": "date"}, frames[0], Path("train.csv"))
+    made = apply_kinds(frames[1], kinds, CsvFormat(), Path("test.csv"))
+    assert made["x month"].tolist() == [month]
 
 
 def test_missing_dates_are_missing_in_every_part() -> None:

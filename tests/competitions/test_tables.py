@@ -296,6 +296,17 @@ def test_columns_of_one_name(tmp_path: Path) -> None:
     assert sum("'a'" in notice for notice in notices) == 2
 
 
+def test_a_decimal_comma_where_every_cell_looks_like_a_number(tmp_path: Path) -> None:
+    """Of `1.200` alone pandas would make 1.2."""
+    toy = replace(
+        HOUSES, target_column="y", engineering=None, kinds={"a": "number ,", "y": "number ,"}
+    )
+    found = read(tmp_path, "Id,a,y\n1,1.200,2.500\n2,3.000,1.000\n", "Id,a\n3,1.250\n", toy)
+    assert found.train.features["a"].tolist() == [1200, 3000]
+    assert found.test.features["a"].tolist() == [1250]
+    assert found.train.known_target.tolist() == [2500, 1000]
+
+
 def test_errors_relative_to_a_target_of_zero(tmp_path: Path) -> None:
     houses = replace(HOUSES, metric="mape", target_transform="none")
     with pytest.raises(DataError, match=r"'SalePrice' is 0 for Id 11 \(1 such rows\); mape .*mae"):

@@ -53,6 +53,19 @@ def test_damaged(name: str, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_a_small_file_that_unpacks_to_a_huge_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kaggleprice.competitions.unpacking._MOST_BYTES", 1 << 20)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(bytes(1 << 22)))
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("b.csv", bytes(1 << 22))
+    for name in ("a.csv.gz", "b.zip"):
+        with pytest.raises(DataError, match=rf"{name}.*1,048,576 bytes"):
+            unpack([tmp_path / name], str)
+    assert not list(tmp_path.glob("*.csv"))
+
+
 def test_absent(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"none\.csv does not exist"):
         unpack([tmp_path / "none.csv"], str)
