@@ -36,7 +36,7 @@ _FLAGS = {
 def init(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FOLDER|ZIP|FILES]", help="Where the files are; here by default."),
+        typer.Argument(metavar="FOLDER|ZIP|FILES", help="Where the files are; here by default."),
     ] = None,
     name: Annotated[
         str | None,
@@ -84,7 +84,8 @@ def init(
         list[str] | None,
         option(
             DATA,
-            "Kind of a column: number, category, date, or drop. May be given again.",
+            "Kind of a column: number, category, date, drop, or its levels in order as in "
+            "low<mid<high. May be given again.",
             "--kind",
             value="COLUMN=KIND",
         ),

@@ -416,7 +416,7 @@ def _guess_scale(target: NDArray[np.float64], known: Mapping[str, Guess]) -> dic
     metric = known.get("metric")
     if metric is None:
         name = "rmsle" if transform == "log1p" else "rmse"
-        metric = Guess(name, f"suits the target: {reason}; no file tells it", sure=False)
+        metric = Guess(name, "no file tells it; this one suits the target", sure=False)
     elif metric.value in ("log_rmse", "log1p_rmse", "rmsle"):
         transform, reason = "log" if metric.value == "log_rmse" else "log1p", "that of the metric"
     return {
