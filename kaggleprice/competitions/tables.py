@@ -37,13 +37,21 @@ class Table:
             types that hold it exactly, so whole numbers overflow: make them float64 before
             arithmetic.
         target: shape (n,), float64, in the target's own unit; None for a test file.
-        groups: shape (n,), texts; rows of one group belong into one fold. None for no groups.
+        groups: shape (n,), texts of `--fold-column`: rows of one group belong into one fold, or
+            it is the time that orders rows. None for no groups.
+        numbers: shape (n,), the rows' numbers in their file, from 1; None where all are here.
     """
 
     ids: NDArray[Any]
     features: pd.DataFrame
     target: NDArray[np.float64] | None = None
     groups: NDArray[Any] | None = None
+    numbers: NDArray[np.int64] | None = None
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """The rows' numbers in their file, from 1; shape (n,)."""
+        return np.arange(1, len(self) + 1) if self.numbers is None else self.numbers
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -117,8 +125,12 @@ def read_tables(
             the message names the file, the column and what was found.
     """
     train_frame, train_ids = _read(train, competition, progress)
+    numbers = None
     if competition.drop_missing_target:
-        train_frame, train_ids = _with_target(train_frame, train_ids, competition, train, progress)
+        kept = _with_target(train_frame, train_ids, competition, train, progress)
+        if not kept.all():
+            numbers = np.flatnonzero(kept) + 1
+            train_frame, train_ids = train_frame[kept].reset_index(drop=True), train_ids[kept]
     if test is not None:
         test_frame, test_ids = _read(test, competition, progress)
     for named in competition.kinds:
@@ -139,7 +151,9 @@ def read_tables(
     )
     for column in train_frame:
         _share_kind(str(column), (train_frame, train), (test_frame, test))
-    return Tables(Table(train_ids, train_frame, target, groups), Table(test_ids, test_frame))
+    return Tables(
+        Table(train_ids, train_frame, target, groups, numbers), Table(test_ids, test_frame)
+    )
 
 
 def _read(
@@ -180,15 +194,15 @@ def _with_target(
     competition: Competition,
     path: Path,
     progress: Progress,
-) -> tuple[pd.DataFrame, NDArray[Any]]:
-    """Return the rows that have a target, and name the others."""
+) -> NDArray[np.bool_]:
+    """Return which rows have a target, and name the others."""
     column = competition.target_column
     if column not in frame or frame[column].notna().all():
-        return frame, ids
+        return np.ones(len(frame), dtype=bool)
     kept = frame[column].notna().to_numpy()
     lost = _some([str(i) for i in ids[~kept]], quote=False)
     progress.notice(f"{path}: left out, without a target: {competition.id_name} {lost}.")
-    return frame[kept].reset_index(drop=True), ids[kept]
+    return kept
 
 
 def _groups(

@@ -35,7 +35,7 @@ class Scorer:
         self._transform = TARGET_TRANSFORMS[competition.target_transform].load()
 
     def folds(self, predictions: WeightedPredictions, oof: Floats) -> list[FoldScore]:
-        """Score each fold, given the out-of-fold predictions of shape (n,)."""
+        """Score each fold, given the out-of-fold predictions of all lines, shape (L,)."""
         return [
             FoldScore(
                 fold=fold + 1,
@@ -43,9 +43,11 @@ class Scorer:
                     self._target[train],
                     predictions.of_fold(fold, train).combine(self._transform, self._how),
                 ),
-                validation=self._metric.score(self._target[validation], oof[validation]),
+                validation=self._metric.score(self._target[validation], oof[places]),
             )
-            for fold, (train, validation) in enumerate(self._split)
+            for fold, ((train, validation), places) in enumerate(
+                zip(self._split, self._split.places, strict=True)
+            )
         ]
 
     def members(
@@ -73,22 +75,24 @@ class Scorer:
         ]
 
     def pooled(self, predictions: WeightedPredictions) -> float:
-        """Score out-of-fold predictions."""
+        """Score out-of-fold predictions; those of one row by their mean."""
         oof = predictions.out_of_fold(self._split, self._transform, self._how)
-        return self._metric.score(self._target, oof)
+        return self._metric.score(self._target[self._split.scored], self._split.pool(oof))
 
     def summary(
         self, oof: Floats, folds: Sequence[FoldScore], networks: WeightedPredictions
     ) -> Scores:
         """Summarize, given all out-of-fold predictions and those of the networks alone."""
         validation, metric = np.array([fold.validation for fold in folds]), self._metric
-        losses = metric.row_losses(self._target, oof)
+        target, pooled = self._target[self._split.scored], self._split.pool(oof)
+        losses = metric.row_losses(target, pooled)
         return Scores(
             fold_mean=float(validation.mean()),
-            fold_sd=float(validation.std(ddof=1)),
+            fold_sd=float(validation.std(ddof=1)) if len(validation) > 1 else None,
             train_mean=float(np.mean([fold.train for fold in folds])),
-            oof=metric.score(self._target, oof),
+            oof=metric.score(target, pooled),
             networks_oof=self.pooled(networks),
-            oof_error=None if losses is None else metric.standard_error(losses),
+            oof_error=None if losses is None or len(losses) < 2 else metric.standard_error(losses),
             mean_squared_log_error=float(np.mean(validation**2)) if metric.logarithmic else None,
+            scored=None if len(target) == len(self._target) else len(target),
         )

@@ -143,8 +143,10 @@ class Run:
 
     @property
     def folds_sha256(self) -> str | None:
-        """The hash of its folds.csv."""
-        found: str | None = self.record["files"].get("folds.csv")
+        """The hash of its folds: which rows train and validate where."""
+        # Earlier versions wrote no more than that into folds.csv.
+        earlier = self.record["files"].get("folds.csv")
+        found: str | None = self.record.get("folds_sha256", earlier)
         return found
 
     @property
@@ -241,12 +243,21 @@ class Run:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """The out-of-fold predictions, read once: index id (text), columns true and predicted.
+        """The out-of-fold predictions of each row that has one, read once.
+
+        A row that several folds validate has the mean of their predictions.
+
+        Returns:
+            Index id (text), columns true and predicted, and row, its number in the training file,
+            where the run has that.
 
         Raises:
             RunFolderError: where oof.csv is missing, truncated or altered.
         """
+        import numpy as np
         import pandas as pd
+
+        from kaggleprice.evaluation.folds import ROW
 
         # By place, since the id column may have the name of another one. Each number exactly as
         # it was written, in every version of pandas.
@@ -254,7 +265,16 @@ class Run:
             self.file("oof.csv"), dtype=str, keep_default_na=False, header=None, skiprows=1
         )
         numbers = {name: frame[i].map(float) for i, name in [(1, "true"), (2, "predicted")]}
-        return pd.DataFrame(numbers).set_axis(pd.Index(frame[0], name=None))
+        found = pd.DataFrame(numbers).set_axis(pd.Index(frame[0], name=None))
+        stands_in = self.record["columns"]["id_column"] == ROW and 4 not in frame
+        if stands_in and frame[0].str.fullmatch("[0-9]{1,18}").all():
+            frame[4] = frame[0]
+        if 4 in frame:
+            found[ROW] = frame[4].to_numpy(dtype=np.int64)
+            if found[ROW].duplicated().any():
+                means = found.groupby(ROW, sort=False)["predicted"].mean()
+                found = found[~found[ROW].duplicated()].assign(predicted=means.to_numpy())
+        return found
 
     def folds(self) -> Folds:
         """Load the folds of the training rows.
@@ -262,13 +282,9 @@ class Run:
         Raises:
             RunFolderError: where folds.csv is missing, truncated or altered.
         """
-        import numpy as np
-        import pandas as pd
+        from kaggleprice.evaluation.folds import read_folds_of_run
 
-        from kaggleprice.evaluation.folds import Folds
-
-        folds = pd.read_csv(self.file("folds.csv"), usecols=[1], dtype=str).iloc[:, 0]
-        return Folds.of_rows(folds.to_numpy(dtype=np.int64) - 1)
+        return read_folds_of_run(self.file("folds.csv"))
 
     def history(self) -> list[HistoryLine]:
         """Load the training history, by epoch, then member.

@@ -22,6 +22,7 @@ from kaggleprice.core.files import sha256
 from kaggleprice.core.versions import versions
 from kaggleprice.evaluation.cross_validation import CrossValidation, history_frame
 from kaggleprice.evaluation.ensemble import Ensemble
+from kaggleprice.evaluation.folds import ROW
 from kaggleprice.runs import (
     BASE_MODEL_PREDICTIONS,
     RECORD,
@@ -72,6 +73,7 @@ def write_run(
             arrays = {"train": result.base_models.train, "test": result.base_models.test}
             (folder / BASE_MODEL_PREDICTIONS).write_bytes(numpy_files.save(arrays))
         record = _make_record(competition, result, data, recipes, folder)
+        record["folds_sha256"] = result.split.sha256(table.ids, competition.id_name)
         if replaced is not None:
             return _replace(folder, replaced, record)
         return _place(folder, runs_dir, competition, result, name, record)
@@ -133,13 +135,18 @@ def _write_tables(
     folder: Path, competition: Competition, table: Table, result: CrossValidation
 ) -> None:
     column = competition.id_name
-    folds = result.split.to_csv(table.ids, column)
+    # Where rows have no id, their numbers stand in, and need no second column.
+    numbers = None if competition.id_column is None else table.row_numbers
+    folds = result.split.to_csv(table.ids, column, numbers)
     (folder / "folds.csv").write_text(folds, encoding="utf-8", newline="")
-    columns = [table.ids, table.known_target, result.oof, result.split.fold_of_row + 1]
+    rows, fold = result.split.lines
+    columns = [table.ids[rows], table.known_target[rows], result.oof, fold + 1]
+    names = [column, "true", "predicted", "fold"]
+    if numbers is not None:
+        columns.append(numbers[rows])
+        names.append(ROW)
     # By place, since the id column may have the name of another one.
-    oof = pd.DataFrame(dict(enumerate(columns))).set_axis(
-        [column, "true", "predicted", "fold"], axis=1
-    )
+    oof = pd.DataFrame(dict(enumerate(columns))).set_axis(names, axis=1)
     for name, frame in [("oof.csv", oof), ("history.csv", history_frame(result.ensemble))]:
         frame.to_csv(folder / name, index=False, lineterminator="\n")
 
