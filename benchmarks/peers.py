@@ -119,7 +119,7 @@ class Estimator:
         """Return out-of-fold log prices, shape (n,): all is learned from a fold's training rows."""
         train, fold_of_row = problem.tables.train, problem.fold_of_row
         predicted = np.empty(len(train))
-        recipes = fit_folds(PLAIN, train, train.features, fold_of_row, range(K))
+        recipes = fit_folds(PLAIN, train, train.features, problem.split.left_out)
         for fold, recipe in enumerate(recipes):
             features, held = recipe.transform(train.features), fold_of_row == fold
             regressor = self._make(problem.fold_seed)

@@ -91,7 +91,7 @@ def perceptron(task: Task) -> Floats:
     from sklearn.neural_network import MLPRegressor
 
     train = task.tables.train
-    recipes = fit_folds(Recipe(), train, train.features, task.split.fold_of_row, range(K))
+    recipes = fit_folds(Recipe(), train, train.features, task.split.left_out)
 
     def predict(fold: int, held: NDArray[np.bool_]) -> Floats:
         features, target = recipes[fold].transform(train.features), task.target[~held]

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.evaluation.folds import ROW
 from kaggleprice.preprocessing.fitted import CategoricalState, FittedRecipe, NumericState
 from kaggleprice.reports.wording import score
 from kaggleprice.runs.run import Run
@@ -70,11 +71,13 @@ class ScoredRun:
 
     @property
     def oof(self) -> pd.DataFrame:
-        """Each training row: its id, true and predicted target, and the fold that it was in."""
+        """Each training row and fold that validates it: id, true, predicted, fold, row number."""
         column = self.run.record["columns"]["id_column"]
         # By place, since the id column may have the name of another one.
         frame = pd.read_csv(self.run.file("oof.csv"), dtype={0: str}, keep_default_na=False)
-        frame.columns = pd.Index([column, *_true_and_predicted(self.run.targets), "fold"])
+        # Earlier versions wrote no row numbers, nor are there others where they are the ids.
+        named = [*_true_and_predicted(self.run.targets), "fold", ROW][: len(frame.columns) - 1]
+        frame.columns = pd.Index([column, *named])
         ids = plain_ids(frame.iloc[:, 0].to_numpy(dtype=object), column)
         return pd.concat([pd.Series(ids, name=column), frame.iloc[:, 1:]], axis=1)
 
@@ -94,7 +97,8 @@ class ScoredRun:
         return [
             f"run {self.name} of {record['competition']}, {len(record['members'])} networks",
             f"pooled out-of-fold {metric}: {score(scores['oof'])}",
-            f"mean of folds: {score(scores['fold_mean'])} ± {score(scores['fold_sd'])}",
+            f"mean of folds: {score(scores['fold_mean'])}"
+            + ("" if scores["fold_sd"] is None else f" ± {score(scores['fold_sd'])}"),
             *record["notes"],
         ]
 

@@ -22,7 +22,9 @@ from kaggleprice.competitions.download import (
     fetch,
 )
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
+from kaggleprice.competitions.moments import rank_moments
 from kaggleprice.competitions.submission import make_submission, write_submission
+from kaggleprice.competitions.tables import Table
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import SILENT, Progress
@@ -44,6 +46,7 @@ from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
 from kaggleprice.runs.writing import write_run
 from kaggleprice.settings.declaration import show_value
+from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.settings.run import (
     COMBINES,
@@ -352,11 +355,15 @@ def split_rows(
             settings.k,
             scheme=settings.fold_scheme,
             seed=seed,
+            repeats=settings.repeats,
+            gap=settings.fold_gap,
+            hold_out=settings.hold_out,
             target=_to_stratify_by(train.known_target),
             groups=train.groups,
+            moments=_moments(competition, train, settings),
         )
     else:
-        split = read_folds(folds, train.ids, competition.id_name)
+        split = read_folds(folds, train.ids, competition.id_name, train.row_numbers)
         if settings.k not in (len(split), RunSettings.k):
             raise UsageError(f"{folds} has {len(split)} folds, not {settings.k}; leave --k away.")
     if limits is not None:
@@ -371,6 +378,16 @@ def _to_stratify_by(target: NDArray[np.float64]) -> NDArray[np.float64]:
     if target.ndim == 1:
         return target
     return np.asarray((target / (target.std(axis=0) + 1e-300)).mean(axis=1))
+
+
+def _moments(
+    competition: Competition, train: Table, settings: RunSettings
+) -> NDArray[np.int64] | None:
+    """Return the rank of each training row's time; None where no column says it."""
+    if train.groups is None or not FOLD_SCHEMES[settings.fold_scheme].forward:
+        return None
+    column = str(settings.fold_column)
+    return rank_moments(train.groups, column, competition.kinds.get(column))
 
 
 def predict(

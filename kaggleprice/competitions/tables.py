@@ -38,13 +38,21 @@ class Table:
             arithmetic.
         target: shape (n,), float64, in the target's own unit, or (n, T) of T targets; None for a
             test file.
-        groups: shape (n,), texts; rows of one group belong into one fold. None for no groups.
+        groups: shape (n,), texts of `--fold-column`: rows of one group belong into one fold, or
+            it is the time that orders rows. None for no groups.
+        numbers: shape (n,), the rows' numbers in their file, from 1; None where all are here.
     """
 
     ids: NDArray[Any]
     features: pd.DataFrame
     target: NDArray[np.float64] | None = None
     groups: NDArray[Any] | None = None
+    numbers: NDArray[np.int64] | None = None
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """The rows' numbers in their file, from 1; shape (n,)."""
+        return np.arange(1, len(self) + 1) if self.numbers is None else self.numbers
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -123,8 +131,12 @@ def read_tables(
             the message names the file, the column and what was found.
     """
     train_frame, train_ids = _read(train, competition, progress)
+    numbers = None
     if competition.drop_missing_target:
-        train_frame, train_ids = _with_target(train_frame, train_ids, competition, train, progress)
+        kept = _with_target(train_frame, train_ids, competition, train, progress)
+        if not kept.all():
+            numbers = np.flatnonzero(kept) + 1
+            train_frame, train_ids = train_frame[kept].reset_index(drop=True), train_ids[kept]
     if test is not None:
         test_frame, test_ids = _read(test, competition, progress)
     for named in competition.kinds:
@@ -146,7 +158,9 @@ def read_tables(
     )
     for column in train_frame:
         _share_kind(str(column), (train_frame, train), (test_frame, test))
-    return Tables(Table(train_ids, train_frame, target, groups), Table(test_ids, test_frame))
+    return Tables(
+        Table(train_ids, train_frame, target, groups, numbers), Table(test_ids, test_frame)
+    )
 
 
 def _read(
@@ -187,14 +201,14 @@ def _with_target(
     competition: Competition,
     path: Path,
     progress: Progress,
-) -> tuple[pd.DataFrame, NDArray[Any]]:
-    """Return the rows that have a target, and name the others."""
+) -> NDArray[np.bool_]:
+    """Return which rows have a target, and name the others."""
     kept = frame[[c for c in competition.targets if c in frame]].notna().all(axis=1).to_numpy()
     if kept.all():
-        return frame, ids
+        return np.ones(len(frame), dtype=bool)
     lost = _some([str(i) for i in ids[~kept]], quote=False)
     progress.notice(f"{path}: left out, without a target: {competition.id_name} {lost}.")
-    return frame[kept].reset_index(drop=True), ids[kept]
+    return kept
 
 
 def _groups(

@@ -45,7 +45,8 @@ class CrossValidation:
         settings: what was asked for.
         split: the folds.
         ensemble: the trained members.
-        oof: shape (n,), out-of-fold predictions in the target's own unit, or (n, T) of T targets.
+        oof: shape (L,), or (L, T) of T targets, out-of-fold predictions in the target's own unit,
+            one for each of `split.lines`: each row once, in order, where each is validated once.
         base_models: what the base models predict; None where there are none.
         folds, members, base_model_scores, scores: how good it is.
         seconds: of the whole cross-validation, recipes to scores.
@@ -269,8 +270,7 @@ def fit_recipes(tables: Tables, split: Folds, settings: RunSettings) -> list[Fit
     """
     if settings.recipe.scope == "all":
         return [fit(settings.recipe, tables.train, tables.test)] * len(split)
-    folds = range(len(split))
-    return fit_folds(settings.recipe, tables.train, tables.train.features, split.fold_of_row, folds)
+    return fit_folds(settings.recipe, tables.train, tables.train.features, split.left_out)
 
 
 def make_members(folds: int, settings: RunSettings, targets: int = 1) -> list[Member]:

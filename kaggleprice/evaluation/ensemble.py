@@ -91,7 +91,7 @@ class WeightedPredictions:
         return WeightedPredictions(members, self.predictions[np.ix_(own, rows)], weights)
 
     def out_of_fold(self, split: Folds, transform: TargetTransform, how: str | None) -> Floats:
-        """Combine, for each row, the members that did not train on it.
+        """Combine, for each row and fold that validates it, the members of that fold.
 
         Args:
             split: the folds of the n rows.
@@ -99,11 +99,13 @@ class WeightedPredictions:
             how: as in `combine`.
 
         Returns:
-            Shape (n,), or (n, T) of T targets, in the target's own unit.
+            Shape (L,), or (L, T) of T targets, in the target's own unit, for each of
+            `split.lines`.
         """
-        oof = np.empty(split.rows if self._targets == 1 else (split.rows, self._targets))
-        for fold, (_, validation) in enumerate(split):
-            oof[validation] = self.of_fold(fold, validation).combine(transform, how)
+        lines = len(split.lines[0])
+        oof = np.empty(lines if self._targets == 1 else (lines, self._targets))
+        for fold, ((_, validation), places) in enumerate(zip(split, split.places, strict=True)):
+            oof[places] = self.of_fold(fold, validation).combine(transform, how)
         return oof
 
 

@@ -1,4 +1,9 @@
-"""Folds: which rows train and which validate, made by a scheme or read from a file."""
+"""Folds: which rows train and which validate, made by a scheme or read from a file.
+
+A row may be validated in several folds (`--repeats`), or in none (forward in time, hold-out). What
+is predicted out of fold therefore has a line for each row and fold that validates it; the pooled
+score is that of the mean of a row's lines.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -16,10 +22,14 @@ from numpy.typing import NDArray
 
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
 from kaggleprice.core.registry import look_up
-from kaggleprice.settings.fold_schemes import FOLD_SCHEMES, target_bins
+from kaggleprice.settings.fold_schemes import FOLD_SCHEMES, FoldOptions, FoldScheme, target_bins
 
 Rows = NDArray[np.int64]
 Fold = tuple[Rows, Rows]
+# The column of row numbers in the training file, and that of the folds that a row trains.
+ROW, TRAINS = "row", "trains"
+# What stands for no fold.
+NONE = "none"
 # Of up to 18 digits, which 64 bits hold.
 _WHOLE = re.compile(r"\s*[-+]?[0-9]{1,18}\s*")
 
@@ -32,7 +42,7 @@ class Folds(Sequence[Fold]):
     """
 
     def __init__(self, folds: Iterable[tuple[Rows, Rows]], rows: int) -> None:
-        """Take row numbers from 0 to rows - 1 of each fold, in ascending order."""
+        """Take row numbers from 0 to rows - 1 of each fold."""
         self.rows = rows
         self._folds = tuple((_fixed(train), _fixed(validation)) for train, validation in folds)
 
@@ -49,29 +59,108 @@ class Folds(Sequence[Fold]):
         return cls(pairs, len(fold_of_row))
 
     @cached_property
+    def lines(self) -> tuple[Rows, Rows]:
+        """The row and the fold of every validation, by row, then fold; two arrays of shape (L,)."""
+        rows = np.concatenate([validation for _, validation in self])
+        folds = np.repeat(np.arange(len(self)), [len(validation) for _, validation in self])
+        order = np.lexsort((folds, rows))
+        return rows[order], folds[order]
+
+    @cached_property
+    def places(self) -> list[Rows]:
+        """Where in `lines` the validation rows of each fold stand, ascending."""
+        _, folds = self.lines
+        ends = np.cumsum([len(validation) for _, validation in self])
+        return np.split(np.argsort(folds, kind="stable"), ends[:-1])
+
+    @cached_property
+    def scored(self) -> Rows:
+        """The rows that are validated once or more, ascending; shape (S,)."""
+        return self.lines[0][self._starts]
+
+    @cached_property
+    def _starts(self) -> Rows:
+        """Where the lines of each scored row begin, shape (S,)."""
+        return np.flatnonzero(np.diff(self.lines[0], prepend=-1))
+
+    def pool(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean of each scored row's lines.
+
+        Args:
+            values: shape (L, ...), of each line.
+
+        Returns:
+            Shape (S, ...); the very values where each row has one line.
+        """
+        if len(self._starts) == len(values):
+            return values
+        counts = np.diff(self._starts, append=len(values))
+        sums = np.add.reduceat(values, self._starts, axis=0)
+        return np.asarray(sums / counts.reshape(-1, *[1] * (values.ndim - 1)))
+
+    @cached_property
+    def left_out(self) -> list[Rows]:
+        """The rows that do not train in each fold, ascending."""
+        if self._complementary:
+            return [validation for _, validation in self]
+        return [_others(train, self.rows) for train, _ in self]
+
+    @property
+    def _complementary(self) -> bool:
+        """Whether every row that a fold does not validate trains in it."""
+        return all(len(train) + len(validation) == self.rows for train, validation in self)
+
+    @cached_property
     def fold_of_row(self) -> Rows:
         """The fold that validates each row, counted from 0; shape (n,).
 
         Raises:
             ValueError: where a row is validated more than once, or never.
         """
-        validated = np.concatenate([validation for _, validation in self])
-        if not np.array_equal(np.sort(validated), np.arange(self.rows)):
+        rows, folds = self.lines
+        if not np.array_equal(rows, np.arange(self.rows)):
             raise ValueError("not every row is validated exactly once")
-        found = np.empty(self.rows, dtype=np.int64)
-        for fold, (_, validation) in enumerate(self):
-            found[validation] = fold
-        return _fixed(found)
+        return _fixed(folds, ordered=True)
 
-    def to_csv(self, ids: NDArray[Any], id_column: str) -> str:
-        """Return the text of folds.csv: each id, and the fold (from 1) that validates its row."""
+    def to_csv(self, ids: NDArray[Any], id_column: str, numbers: Rows | None = None) -> str:
+        """Return the text of folds.csv.
+
+        It has a line for each row and fold (from 1) that validates it, and one with the fold
+        `none` for a row that none does. Where not every other row trains, the column `trains` has
+        the folds that the row trains.
+
+        Args:
+            ids: shape (n,).
+            id_column: their name.
+            numbers: shape (n,), the rows' numbers in the training file; None leaves them out.
+        """
+        rows, folds = self.lines
+        never = np.setdiff1d(np.arange(self.rows), self.scored)
+        listed = np.concatenate([rows, never])
+        order = np.argsort(listed, kind="stable")
+        listed = listed[order]
         # By place, since the id column may be named fold as well.
-        frame = pd.DataFrame({0: ids, 1: self.fold_of_row + 1})
-        frame.columns = pd.Index([id_column, "fold"])
+        named = np.concatenate([(folds + 1).astype(object), [NONE] * len(never)])
+        columns: dict[str, Any] = {"id": ids[listed], "fold": named[order]}
+        if numbers is not None:
+            columns[ROW] = numbers[listed]
+        if not self._complementary:
+            columns[TRAINS] = self._trained_texts()[listed]
+        frame = pd.DataFrame(columns)
+        frame.columns = pd.Index([id_column, *list(columns)[1:]])
         return str(frame.to_csv(index=False, lineterminator="\n"))
 
+    def _trained_texts(self) -> NDArray[Any]:
+        """Return the folds that each row trains, as `1 2 3`; shape (n,)."""
+        trains = np.zeros((self.rows, len(self)), dtype=bool)
+        for fold, (train, _) in enumerate(self):
+            trains[train, fold] = True
+        kinds, kind = np.unique(trains, axis=0, return_inverse=True)
+        texts = [" ".join(map(str, np.flatnonzero(line) + 1)) or NONE for line in kinds]
+        return np.array(texts, dtype=object)[kind.ravel()]
+
     def sha256(self, ids: NDArray[Any], id_column: str) -> str:
-        """Return the hash of folds.csv; arguments as in `to_csv`."""
+        """Return a hash of which rows train and validate where; arguments as in `to_csv`."""
         return hashlib.sha256(self.to_csv(ids, id_column).encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -88,8 +177,14 @@ class Folds(Sequence[Fold]):
         return self._folds[index]
 
 
-def _fixed(rows: Rows) -> Rows:
-    fixed = np.array(rows, dtype=np.int64)
+def _others(chosen: Rows, rows: int) -> Rows:
+    rest = np.ones(rows, dtype=bool)
+    rest[chosen] = False
+    return np.flatnonzero(rest)
+
+
+def _fixed(rows: Rows, *, ordered: bool = False) -> Rows:
+    fixed = np.array(rows, dtype=np.int64) if ordered else np.sort(rows).astype(np.int64)
     fixed.flags.writeable = False
     return fixed
 
@@ -100,29 +195,41 @@ def make_folds(
     *,
     scheme: str = "shuffled",
     seed: int = 0,
+    repeats: int = 1,
+    gap: int = 0,
+    hold_out: float = 0.2,
     target: NDArray[np.float64] | None = None,
     groups: NDArray[Any] | None = None,
+    moments: Rows | None = None,
 ) -> Folds:
-    """Split rows into k folds.
+    """Split rows into folds.
 
     Args:
         rows: their number n.
         k: how many folds.
         scheme: a name in `FOLD_SCHEMES`.
         seed: of what is random.
+        repeats: how often the rows are split anew, from one stream of random numbers as
+            scikit-learn's `RepeatedKFold` does.
+        gap: moments left out between the training and the validation rows of a forward scheme.
+        hold_out: share of the rows that validate, for a scheme of one fold.
         target: shape (n,), for schemes that split by it.
         groups: shape (n,), the group of each row, for schemes that keep groups together.
+        moments: shape (n,), the rank of each row's time, counted from 0 without holes, for forward
+            schemes; None for the rows' order.
 
     Raises:
         UnknownNameError: where no scheme has this name.
-        UsageError: where k is less than 2 or more than the number of rows or groups; where target
-            or groups are lacking.
+        UsageError: where k is less than 2 or more than the number of rows, groups or moments allow;
+            where a scheme without a seed is repeated; where target or groups are lacking.
     """
     found = look_up(FOLD_SCHEMES, scheme, "fold scheme")
-    if not 2 <= k <= rows:
+    if not found.holds_out and not 2 <= k <= rows:
         raise UsageError(
             f"k must lie between 2 and the number of training rows ({rows}), found {k}."
         )
+    if repeats > 1 and not found.seeded:
+        raise UsageError(f"fold scheme {scheme!r} is the same each time; leave --repeats away.")
     if found.grouped and groups is None:
         raise UsageError(f"fold scheme {scheme!r} needs groups; name their column: --fold-column.")
     if found.grouped and groups is not None and len(set(groups)) < k:
@@ -131,39 +238,160 @@ def make_folds(
         )
     if found.stratifies and target is None:
         raise UsageError(f"fold scheme {scheme!r} needs a target.")
+    if found.holds_out and not 0 < np.ceil(hold_out * rows) < rows:
+        raise UsageError(
+            f"--hold-out {hold_out:g} of {rows} rows leaves none to train on; give a smaller share."
+        )
+    options = FoldOptions(k, gap, hold_out, np.random.RandomState(seed))
+    if found.forward:
+        return _forward(found, options, np.arange(rows) if moments is None else moments)
     classes = target_bins(target, k) if found.stratifies and target is not None else None
-    splits = found.splitter(k, seed).split(
-        np.empty((rows, 1)), classes, groups if found.grouped else None
-    )
+    splitter = found.splitter(options)
+    splits = [
+        fold
+        for _ in range(repeats)
+        for fold in splitter.split(np.empty((rows, 1)), classes, groups if found.grouped else None)
+    ]
     return Folds(splits, rows)
 
 
-def read_folds(path: Path, ids: NDArray[Any], id_column: str) -> Folds:
-    """Read folds from a CSV with the id column and a column `fold`, as a run writes it.
+def _forward(scheme: FoldScheme, options: FoldOptions, moments: Rows) -> Folds:
+    """Split n rows by their moments, so that rows of one moment stay together."""
+    count = int(moments.max()) + 1
+    first = count - options.k * (count // (options.k + 1))
+    if count <= options.k or first <= options.gap:
+        raise UsageError(
+            f"forward folds cut {count} moments into k + 1 = {options.k + 1} blocks, of which the "
+            f"first ({first if count > options.k else 0}) must outlast --fold-gap {options.gap}; "
+            "give a smaller --k or --fold-gap."
+        )
+
+    def rows_of(chosen: Rows) -> Rows:
+        wanted = np.zeros(count, dtype=bool)
+        wanted[chosen] = True
+        return np.flatnonzero(wanted[moments])
+
+    splits = scheme.splitter(options).split(np.empty((count, 1)))
+    return Folds([(rows_of(train), rows_of(held)) for train, held in splits], len(moments))
+
+
+def read_folds(path: Path, ids: NDArray[Any], id_column: str, numbers: Rows | None = None) -> Folds:
+    """Read folds from a CSV as a run writes it, or as a person does.
+
+    It has a column `fold`, and the id column or a column `row` with row numbers. With row numbers
+    a row may have several lines: it is validated in each of these folds. The fold `none` is that
+    of a row that is never validated. All rows that a fold does not validate train in it, unless a
+    column `trains` says in which folds a row does.
 
     Args:
         path: the CSV; folds may have any whole numbers, and are put in their order.
         ids: shape (n,), the training rows' ids.
         id_column: its name.
+        numbers: shape (n,), the rows' numbers in the training file; None counts from 1.
 
     Raises:
-        MissingFileError, DataError: where the file is absent, or does not give each training id
-            exactly one fold, or gives only one fold.
+        MissingFileError, DataError: where the file is absent, or does not have each training row,
+            or has rows twice in a fold, or a fold has no rows to train on.
     """
-    found, numbers = _read(path, id_column)
-    fold_of_id = dict(zip(_numbered(found), numbers, strict=True))
-    wanted = _numbered(ids)
-    lacking = [i for i, number in wanted if (i, number) not in fold_of_id]
+    numbers = np.arange(1, len(ids) + 1) if numbers is None else numbers
+    cells = _read(path, id_column, by_number=np.array_equal(ids.astype(str), numbers.astype(str)))
+    if cells.rows is None:
+        places = _places_of_ids(path, cells.ids, ids, id_column)
+    else:
+        places = pd.Index(numbers).get_indexer(pd.Index(cells.rows))
+        lacking = np.setdiff1d(np.arange(len(ids)), places)
+        if len(lacking) or (places < 0).any():
+            raise DataError(
+                f"{path}: expected every row of the training file ({len(ids)} rows), found "
+                f"{len(set(cells.rows))}"
+                + (f"; row {numbers[lacking[0]]} is missing." if len(lacking) else ".")
+            )
+    return _from_cells(path, cells, places, len(ids))
+
+
+def read_folds_of_run(path: Path) -> Folds:
+    """Read the folds.csv of a run, also of an earlier version.
+
+    Raises:
+        MissingFileError, DataError: where it cannot be read.
+    """
+    cells = _read(path, None, by_number=True)
+    places = np.arange(len(cells.folds))
+    if cells.rows is not None:
+        places = np.unique(cells.rows, return_inverse=True)[1]
+    return _from_cells(path, cells, places, int(places.max()) + 1)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The lines of a file of folds.
+
+    Attributes:
+        ids: texts; empty where it has none.
+        rows: row numbers; None where it has none.
+        folds, trains: texts; trains is None where it has none.
+    """
+
+    ids: list[str]
+    rows: Rows | None
+    folds: NDArray[Any]
+    trains: NDArray[Any] | None
+
+
+def _places_of_ids(path: Path, found: list[str], ids: NDArray[Any], id_column: str) -> Rows:
+    place_of_id = {i: place for place, i in enumerate(_numbered(ids))}
+    places = [place_of_id.get(i, -1) for i in _numbered(found)]
+    lacking = sorted(set(place_of_id.values()) - set(places))
     if lacking or len(found) != len(ids):
         raise DataError(
             f"{path}: expected every {id_column} of the training file exactly once "
             f"({len(ids)} rows), found {len(found)} rows"
-            + (f"; {id_column} {lacking[0]} is missing." if lacking else ".")
+            + (f"; {id_column} {ids[lacking[0]]} is missing." if lacking else ".")
         )
-    names, folds = np.unique([fold_of_id[i] for i in wanted], return_inverse=True)
-    if len(names) < 2:
-        raise DataError(f"{path}: expected 2 folds or more, found {len(names)}.")
-    return Folds.of_rows(folds)
+    return np.array(places, dtype=np.int64)
+
+
+def _from_cells(path: Path, cells: _Cells, places: Rows, rows: int) -> Folds:
+    """Make the folds of n rows.
+
+    Args:
+        path: named in messages.
+        cells: the lines.
+        places: the row, from 0 to n - 1, of each line.
+        rows: n.
+    """
+    code, texts = pd.factorize(cells.folds)
+    numbers = [None if text == NONE else int(text) for text in texts]
+    names = sorted({number for number in numbers if number is not None})
+    fold_of_code = np.array([-1 if n is None else names.index(n) for n in numbers], dtype=np.int64)
+    fold = fold_of_code[code]
+    # Both are below 2^63: rows and folds are counted.
+    once = np.unique(places * (len(names) + 1) + fold)
+    if len(once) < len(places):
+        raise DataError(f"{path}: a row stands twice in one fold.")
+    held = [places[fold == f] for f in range(len(names))]
+    if cells.trains is None:
+        trained = [_others(own, rows) for own in held]
+    else:
+        code, texts = pd.factorize(cells.trains)
+        named = [_read_trains(path, text, names) for text in texts]
+        lines = [np.array([name in own for own in named], dtype=bool)[code] for name in names]
+        trained = [np.unique(places[line]) for line in lines]
+    if not names or any(not len(train) for train in trained):
+        raise DataError(
+            f"{path}: expected 2 folds or more, found {len(names)}; rows of the fold {NONE!r} "
+            "would train one."
+        )
+    if any(len(np.intersect1d(*pair)) for pair in zip(trained, held, strict=True)):
+        raise DataError(f"{path}: a row both trains and is validated in one fold.")
+    return Folds(zip(trained, held, strict=True), rows)
+
+
+def _read_trains(path: Path, text: str, names: Sequence[int]) -> set[int]:
+    parts = [] if text.strip() in ("", NONE) else text.split()
+    if not all(_WHOLE.fullmatch(part) and int(part) in names for part in parts):
+        raise DataError(f"{path}: the column {TRAINS!r} must hold folds, as in '1 2'.")
+    return {int(part) for part in parts}
 
 
 def _numbered(ids: Iterable[Any]) -> list[tuple[str, int]]:
@@ -176,8 +404,14 @@ def _numbered(ids: Iterable[Any]) -> list[tuple[str, int]]:
     return numbered
 
 
-def _read(path: Path, id_column: str) -> tuple[list[str], list[int]]:
-    """Return the ids and the folds' numbers."""
+def _read(path: Path, id_column: str | None, by_number: bool) -> _Cells:
+    """Read the lines of a file of folds.
+
+    Args:
+        path: the CSV.
+        id_column: its name; None for the first column, whatever it is called.
+        by_number: whether an id column named `row` has row numbers.
+    """
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, header=None)
     except FileNotFoundError:
@@ -185,14 +419,34 @@ def _read(path: Path, id_column: str) -> tuple[list[str], list[int]]:
     except (OSError, ValueError) as error:
         raise DataError(f"folds file {path} cannot be read as CSV: {error}.") from None
     header, cells = list(frame.iloc[0]), frame.iloc[1:]
-    # By place, since the id column may be named fold as well.
+    # By place, since the id column may have the name of another one.
     place = header.index(id_column) if id_column in header else None
-    others = [i for i, name in enumerate(header) if name == "fold" and i != place]
-    if place is None or not others:
-        lacking = id_column if place is None else "fold"
+    if id_column is None:
+        place = 0
+    others = {name: i for i, name in reversed([*enumerate(header)]) if i != place}
+    row = others.get(ROW)
+    if row is None and by_number and place is not None and header[place] == ROW:
+        row = place
+    if "fold" not in others or (place is None and row is None):
+        lacking = "fold" if "fold" not in others else id_column
         names = ", ".join(map(repr, header[:5])) + (", ..." if len(header) > 5 else "")
         raise DataError(f"{path}: the column {lacking!r} is missing; found {names}.")
-    numbers = list(cells[others[0]])
-    if not all(_WHOLE.fullmatch(number) for number in numbers):
+    folds = cells[others["fold"]].to_numpy(dtype=object)
+    if not all(text == NONE or _WHOLE.fullmatch(text) for text in pd.unique(folds)):
         raise DataError(f"{path}: the column 'fold' must hold whole numbers.")
-    return list(cells[place]), [int(number) for number in numbers]
+    numbers = None if row is None else _whole_numbers(cells[row])
+    if row is not None and row != place and numbers is None:
+        raise DataError(f"{path}: the column {ROW!r} must hold whole numbers.")
+    return _Cells(
+        ids=[] if place is None else list(cells[place]),
+        rows=numbers,
+        folds=folds,
+        trains=None if TRAINS not in others else cells[others[TRAINS]].to_numpy(dtype=object),
+    )
+
+
+def _whole_numbers(cells: pd.Series) -> Rows | None:
+    """Return texts as whole numbers; None where one is none."""
+    if not all(map(_WHOLE.fullmatch, cells)):
+        return None
+    return cells.to_numpy(dtype=np.int64)

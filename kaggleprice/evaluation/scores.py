@@ -61,9 +61,10 @@ class Scores:
 
     Attributes:
         fold_mean: mean of the folds' validation scores.
-        fold_sd: their standard deviation (ddof 1).
+        fold_sd: their standard deviation (ddof 1); None for a single fold.
         train_mean: mean of the folds' training scores.
-        oof: score of all out-of-fold predictions pooled: compare runs by it.
+        oof: score of all out-of-fold predictions pooled: compare runs by it. A row that is
+            validated in several folds counts once, with the mean of its predictions.
         networks_oof: that of the networks alone; the same without base models.
         oof_error: standard error of `oof`: how far it would move if other rows were scored, with
             the networks as they are (`kaggleprice.competitions.metrics.Metric.standard_error`);
@@ -72,16 +73,18 @@ class Scores:
             there is one.
         mean_squared_log_error: the book's: mean over folds of the mean squared log error; None
             where the metric is not a root mean squared log error.
+        scored: how many training rows were validated; None for all of them.
     """
 
     fold_mean: float
-    fold_sd: float
+    fold_sd: float | None
     train_mean: float
     oof: float
     networks_oof: float
     oof_error: float | None = None
     targets: dict[str, float] = field(default_factory=dict)
     mean_squared_log_error: float | None
+    scored: int | None = None
 
 
 def expected_error(oof_error: float, rows: int, test_rows: int) -> float:

@@ -40,17 +40,17 @@ class Scorer:
         """Return one of the targets, shape (n,)."""
         return self._target if self._target.ndim == 1 else self._target[:, target]
 
-    def _by_target(self, oof: Floats) -> dict[str, float]:
-        """Score each of several targets; empty for one."""
-        if oof.ndim == 1:
+    def _by_target(self, target: Floats, pooled: Floats) -> dict[str, float]:
+        """Score each of several targets, shape (S, T); empty for one."""
+        if pooled.ndim == 1:
             return {}
         return {
-            name: self._metric.score(self._of(t), oof[:, t])
+            name: self._metric.score(target[:, t], pooled[:, t])
             for t, name in enumerate(self._competition.targets)
         }
 
     def folds(self, predictions: WeightedPredictions, oof: Floats) -> list[FoldScore]:
-        """Score each fold, given the out-of-fold predictions, of the target's shape."""
+        """Score each fold, given the predictions of all lines, shape (L,) or (L, T)."""
         return [
             FoldScore(
                 fold=fold + 1,
@@ -58,9 +58,11 @@ class Scorer:
                     self._target[train],
                     predictions.of_fold(fold, train).combine(self._transform, self._how),
                 ),
-                validation=self._metric.score(self._target[validation], oof[validation]),
+                validation=self._metric.score(self._target[validation], oof[places]),
             )
-            for fold, (train, validation) in enumerate(self._split)
+            for fold, ((train, validation), places) in enumerate(
+                zip(self._split, self._split.places, strict=True)
+            )
         ]
 
     def members(
@@ -93,23 +95,25 @@ class Scorer:
         ]
 
     def pooled(self, predictions: WeightedPredictions) -> float:
-        """Score out-of-fold predictions."""
+        """Score out-of-fold predictions; those of one row by their mean."""
         oof = predictions.out_of_fold(self._split, self._transform, self._how)
-        return self._metric.score(self._target, oof)
+        return self._metric.score(self._target[self._split.scored], self._split.pool(oof))
 
     def summary(
         self, oof: Floats, folds: Sequence[FoldScore], networks: WeightedPredictions
     ) -> Scores:
         """Summarize, given all out-of-fold predictions and those of the networks alone."""
         validation, metric = np.array([fold.validation for fold in folds]), self._metric
-        losses = metric.row_losses(self._target, oof)
+        target, pooled = self._target[self._split.scored], self._split.pool(oof)
+        losses = metric.row_losses(target, pooled)
         return Scores(
             fold_mean=float(validation.mean()),
-            fold_sd=float(validation.std(ddof=1)),
+            fold_sd=float(validation.std(ddof=1)) if len(validation) > 1 else None,
             train_mean=float(np.mean([fold.train for fold in folds])),
-            oof=metric.score(self._target, oof),
+            oof=metric.score(target, pooled),
             networks_oof=self.pooled(networks),
-            targets=self._by_target(oof),
-            oof_error=None if losses is None else metric.standard_error(losses),
+            targets=self._by_target(target, pooled),
+            oof_error=None if losses is None or len(losses) < 2 else metric.standard_error(losses),
             mean_squared_log_error=float(np.mean(validation**2)) if metric.logarithmic else None,
+            scored=None if len(target) == len(self._target) else len(target),
         )

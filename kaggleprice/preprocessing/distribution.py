@@ -1,14 +1,14 @@
-"""A column's values, each once, with the number of rows of each fold that have it.
+"""A column's values, each once, with the number of each fold's training rows that have it.
 
-All that a recipe learns of a column follows from these counts. They are made in one pass for all
-folds, in columns of many rows there are mostly few different values, and what a fold learns
-depends on its training rows alone, to the last bit: a value that only its validation rows have is
-not in its distribution.
+All that a recipe learns of a column follows from these counts. The rows that do not train in a fold
+are taken off all rows, so that K folds cost about one pass more than one. In columns of many rows
+there are mostly few different values, and what a fold learns depends on its training rows alone, to
+the last bit: a value that only other rows have is not in its distribution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -44,40 +44,37 @@ def numbered(
 
 @dataclass(frozen=True)
 class FoldCounts:
-    """How many rows of each of F folds have each value of a column.
+    """How many rows have each value of a column, and how many of them do not train in each fold.
 
     Attributes:
         levels: the u different values, numbers ascending.
-        counts: shape (u, F).
-        missing: shape (F,), rows without a value.
+        counts: shape (u + 1,), all rows; the last ones have no value.
+        left_out: those that do not train, as counts, for each of F folds.
     """
 
     levels: pd.Index
     counts: NDArray[np.int64]
-    missing: NDArray[np.int64]
+    left_out: list[NDArray[np.int64]]
 
     @classmethod
-    def of(cls, column: pd.Series, fold_of_row: NDArray[np.int64]) -> FoldCounts:
-        """Count n values by their folds; `fold_of_row` has shape (n,), folds counted from 0."""
+    def of(cls, column: pd.Series, left_out: Sequence[NDArray[np.int64]]) -> FoldCounts:
+        """Count n values, given the numbers of the rows that do not train in each fold."""
         codes, levels = factorized(column)
-        folds = int(fold_of_row.max(initial=0)) + 1
         # The missing ones, whose code is -1, come last.
         cells = np.where(codes < 0, np.int64(len(levels)), codes)
-        cells *= folds
-        cells += fold_of_row
-        counts = np.bincount(cells, minlength=(len(levels) + 1) * folds).reshape(-1, folds)
-        return cls(levels, counts[:-1], counts[-1])
+        count = len(levels) + 1
+        rest = [np.bincount(cells[rows], minlength=count) for rows in left_out]
+        return cls(levels, np.bincount(cells, minlength=count), rest)
 
-    def without(self, fold: int) -> tuple[NDArray[np.int64], int]:
-        """Count a fold's training rows: all but its own; fold -1 has none of its own.
+    def trained(self) -> Iterator[tuple[NDArray[np.int64], int]]:
+        """Yield, for each fold, how many training rows have each level and how many none.
 
-        Returns:
+        Yields:
             Rows with each level, shape (u,); rows without a value.
         """
-        counts, missing = self.counts.sum(axis=1), int(self.missing.sum())
-        if fold < 0:
-            return counts, missing
-        return counts - self.counts[:, fold], missing - int(self.missing[fold])
+        for rest in self.left_out:
+            counts = self.counts - rest
+            yield counts[:-1], int(counts[-1])
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from kaggleprice.preprocessing.fitted import (
 )
 from kaggleprice.settings.recipe import IMPUTES, SCALES, Recipe
 
+Rows = NDArray[np.int64]
 _MAX_QUANTILES = 1000
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -32,48 +33,41 @@ def fit(recipe: Recipe, *tables: Table) -> FittedRecipe:
     """Learn a recipe from all rows of one or more tables with the same columns."""
     frames = [table.features for table in tables]
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    everything = np.zeros(len(frame), dtype=np.int64)
-    return fit_folds(recipe, tables[0], frame, everything, [-1])[0]
+    return fit_folds(recipe, tables[0], frame, [np.array([], dtype=np.int64)])[0]
 
 
 def fit_folds(
     recipe: Recipe,
     table: Table,
     frame: pd.DataFrame,
-    fold_of_row: NDArray[np.int64],
-    folds: Sequence[int],
+    left_out: Sequence[Rows],
 ) -> list[FittedRecipe]:
-    """Learn a recipe once per fold, from the rows that are not in that fold.
+    """Learn a recipe once per fold, from the rows that train in it.
 
     Args:
         recipe: the settings; its scope is the caller's business.
         table: says which columns are numeric and which categorical.
         frame: n rows of features.
-        fold_of_row: shape (n,), the fold in which each row is validated.
-        folds: the folds to fit, in the order of the result; -1 is fitted on all rows.
+        left_out: the numbers of the rows that do not train, for each fold.
     """
-    numeric = [_fit_numbers(recipe, frame[n], fold_of_row, folds) for n in table.numeric_columns]
-    categorical = [
-        _fit_levels(recipe, frame[n], fold_of_row, folds) for n in table.categorical_columns
-    ]
+    numeric = [_fit_numbers(recipe, frame[n], left_out) for n in table.numeric_columns]
+    categorical = [_fit_levels(recipe, frame[n], left_out) for n in table.categorical_columns]
     fitted = []
-    for i, fold in enumerate(folds):
-        trained = fold_of_row != fold
+    for i, rest in enumerate(left_out):
+        trained = np.ones(len(frame), dtype=bool)
+        trained[rest] = False
         states = tuple(column[i] for column in numeric), tuple(column[i] for column in categorical)
         by_column = FittedRecipe(recipe, int(trained.sum()), *states)
         fitted.append(by_column if recipe.affine else _fit_rows(by_column, frame[trained]))
     return fitted
 
 
-def _fit_numbers(
-    recipe: Recipe, column: pd.Series, fold_of_row: NDArray[np.int64], folds: Sequence[int]
-) -> list[NumericState]:
-    counted = FoldCounts.of(column, fold_of_row)
+def _fit_numbers(recipe: Recipe, column: pd.Series, left_out: Sequence[Rows]) -> list[NumericState]:
+    counted = FoldCounts.of(column, left_out)
     # Adding 0 makes -0 the 0 that it equals.
     values = counted.levels.to_numpy(dtype=np.float64) + 0.0
     states = []
-    for fold in folds:
-        counts, missing = counted.without(fold)
+    for counts, missing in counted.trained():
         seen = Distribution.of(values, counts, recipe.ddof)
         states.append(_learn_numbers(recipe, str(column.name), seen, missing))
     return states
@@ -132,13 +126,12 @@ def _quantiles(values: Floats) -> Floats:
 
 
 def _fit_levels(
-    recipe: Recipe, column: pd.Series, fold_of_row: NDArray[np.int64], folds: Sequence[int]
+    recipe: Recipe, column: pd.Series, left_out: Sequence[Rows]
 ) -> list[CategoricalState]:
-    counted = FoldCounts.of(column, fold_of_row)
+    counted = FoldCounts.of(column, left_out)
     names = [str(level) for level in counted.levels]
     states = []
-    for fold in folds:
-        counts, missing = counted.without(fold)
+    for counts, missing in counted.trained():
         seen = sorted(
             (name, int(count)) for name, count in zip(names, counts, strict=True) if count
         )

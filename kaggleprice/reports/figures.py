@@ -152,7 +152,7 @@ def _residuals_by_column(findings: Findings, columns: int) -> Figure:
     names = findings.order[: min(columns, _MOST_PANELS)]
     figure, axes = _grid(len(names), 2.3)
     for panel, name in zip(axes, names, strict=True):
-        column, title = table.features[name], short(name, 28)
+        column, title = table.features[name].iloc[findings.rows.split.scored], short(name, 28)
         if name in numeric:
             logged = name in findings.logged
             _against_numbers(panel, column.to_numpy(np.float64), residual, logged, seed)

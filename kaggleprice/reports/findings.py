@@ -38,7 +38,7 @@ class LargeError:
         true, predicted: in the target's own unit.
         residual: predicted less true on the transformed scale.
         relative: predicted / true - 1; None where true is 0.
-        fold: counted from 1.
+        fold: that validates it, counted from 1; the first of several.
         columns: the most important columns' values; None is missing.
     """
 
@@ -127,13 +127,13 @@ def find(
     seed, train = run.settings.seed, data.tables.train
     transform: TargetTransform = TARGET_TRANSFORMS[competition.target_transform].load()
     rows = OutOfFold.of_run(run, transform, target)
-    importance, order = None, by_association(train, rows.scaled[0])
+    importance, order = None, by_association(train, transform.forward(train.known_target))
     if repeats:
         importance = measure_importance(
             ensemble,
             competition,
             train,
-            rows.fold_of_row,
+            rows.split,
             how=run.settings.combine,
             repeats=repeats,
             seed=seed,
@@ -193,8 +193,10 @@ def _large_errors(rows: OutOfFold, table: Table, columns: list[str]) -> list[Lar
             predicted=float(rows.predicted[row]),
             residual=float(rows.residual[row]),
             relative=float(rows.predicted[row] / rows.true[row] - 1) if rows.true[row] else None,
-            fold=int(rows.fold_of_row[row]) + 1,
-            columns={name: _plain(table.features[name].iloc[row]) for name in columns},
+            fold=rows.folds_of(row)[0],
+            columns={
+                name: _plain(table.features[name].iloc[rows.split.scored[row]]) for name in columns
+            },
         )
         for row in rows.largest(_LARGEST_ERRORS)
     ]

@@ -77,7 +77,7 @@ def measure_importance(
     ensemble: Ensemble,
     competition: Competition,
     table: Table,
-    fold_of_row: Rows,
+    split: Folds,
     *,
     how: str | None,
     repeats: int = DEFAULT_REPEATS,
@@ -87,21 +87,21 @@ def measure_importance(
 ) -> Importance:
     """Compute how much worse the networks predict without each column.
 
-    A row is predicted by the members of its own fold only, which did not train on it, and a
-    value is exchanged only with rows of the same fold.
+    A row is predicted by the members of a fold that validates it, which did not train on it, and
+    a value is exchanged only with rows of the same fold.
 
     Args:
         ensemble: the members.
         competition: for the metric and the target transform.
         table: n training rows, as they stand in the CSV.
-        fold_of_row: shape (n,), counted from 0.
+        split: the folds of the n rows.
         how: members are combined: a name in `COMBINES`; None chooses by the target's transform.
         repeats: permutations of each column.
         seed: of the permutations.
-        most_rows: of a larger table as many rows are drawn.
+        most_rows: of more out-of-fold predictions as many are drawn.
         progress: told after every column.
     """
-    scorer = _Scorer(ensemble, competition, table, fold_of_row, how, seed, most_rows)
+    scorer = _Scorer(ensemble, competition, table, split, how, seed, most_rows)
     metric = METRICS[competition.metric]
     names, found = [str(name) for name in table.features], []
     progress.advance("importance", 0, len(names), unit="columns")
@@ -135,6 +135,8 @@ def _deviation(values: Floats) -> float | None:
 class _Scorer:
     """Predicts and scores n out-of-fold rows, as they are and with one column permuted.
 
+    A row that several folds validate stands here once for each.
+
     Attributes:
         pooled: the score of the rows as they are.
         own: shape (M,), every member's on its fold's rows.
@@ -146,7 +148,7 @@ class _Scorer:
         ensemble: Ensemble,
         competition: Competition,
         table: Table,
-        fold_of_row: Rows,
+        split: Folds,
         how: str | None,
         seed: int,
         most_rows: int,
@@ -154,14 +156,17 @@ class _Scorer:
         self._ensemble, self._how, self._seed = ensemble, how, seed
         self._metric = METRICS[competition.metric]
         self._transform = TARGET_TRANSFORMS[competition.target_transform].load()
-        chosen = np.arange(len(table))
-        if len(table) > most_rows:
+        rows, folds = split.lines
+        if len(rows) > most_rows:
             random = np.random.default_rng(np.random.SeedSequence((seed, 2)))
-            chosen = np.sort(random.choice(len(table), most_rows, replace=False))
-        self.rows = len(chosen)
-        self._frame = table.features.iloc[chosen].reset_index(drop=True)
-        self._target, self._folds = table.known_target[chosen], fold_of_row[chosen]
-        self._split = Folds.of_rows(self._folds)
+            chosen = np.sort(random.choice(len(rows), most_rows, replace=False))
+            rows, folds = rows[chosen], folds[chosen]
+        self.rows = len(rows)
+        self._frame = table.features.iloc[rows].reset_index(drop=True)
+        self._target, self._folds = table.known_target[rows], folds
+        self._split = Folds.of_rows(folds)
+        # Predictions of one row are scored by their mean.
+        self._first, self._same = np.unique(rows, return_index=True, return_inverse=True)[1:]
         # A row stays NaN for the members that trained on it: nothing may look there.
         self._predicted = np.full((len(ensemble.members), self.rows), np.nan)
         self._predict(self._frame, np.arange(self.rows), self._predicted)
@@ -228,7 +233,10 @@ class _Scorer:
                 own.append(
                     self._metric.score(self._target[held], self._transform.inverse(line[held]))
                 )
-            return self._metric.score(self._target, oof), np.array(own)
+            pooled = oof
+            if len(self._first) < self.rows:
+                pooled = np.bincount(self._same, weights=oof) / np.bincount(self._same)
+            return self._metric.score(self._target[self._first], pooled), np.array(own)
 
 
 def by_association(table: Table, target: Floats) -> list[str]:

@@ -1,4 +1,4 @@
-"""Out-of-fold rows: each training row as predicted by members that did not train on it.
+"""Out-of-fold rows: training rows as predicted by members that did not train on them.
 
 They tell the score to expect on the test file, and how sure that is.
 """
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.transforms import TargetTransform
+from kaggleprice.evaluation.folds import Folds
 from kaggleprice.runs.run import Run
 
 Floats = NDArray[np.float64]
@@ -28,19 +29,20 @@ _MOST_DRAWN_ROWS = 10**8
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """The n training rows in the file's order.
+    """The n training rows that are validated, in the file's order.
 
     Attributes:
         ids: shape (n,), the id column's text.
-        true, predicted: shape (n,), float64, in the target's own unit.
-        fold_of_row: shape (n,), counted from 0.
+        true, predicted: shape (n,), float64, in the target's own unit; the mean of the predictions
+            of a row that several folds validate.
+        split: the folds; `split.scored` has the rows' places in the training table.
         transform: of the target.
     """
 
     ids: NDArray[Any]
     true: Floats
     predicted: Floats
-    fold_of_row: NDArray[np.int64]
+    split: Folds
     transform: TargetTransform
 
     @classmethod
@@ -53,7 +55,12 @@ class OutOfFold:
         rows = run.predictions
         # Each target has two columns.
         true, predicted = rows.iloc[:, [2 * target, 2 * target + 1]].to_numpy().T
-        return cls(np.array(rows.index), true, predicted, run.folds().fold_of_row, transform)
+        return cls(np.array(rows.index), true, predicted, run.folds(), transform)
+
+    def folds_of(self, row: int) -> list[int]:
+        """Return the folds, from 1, that validate a row."""
+        rows, folds = self.split.lines
+        return [int(fold) + 1 for fold in folds[rows == self.split.scored[row]]]
 
     @cached_property
     def scaled(self) -> tuple[Floats, Floats]:

@@ -57,7 +57,7 @@ def make_page(findings: Findings, figures: Mapping[str, Figure], columns: int) -
         correlation=np.corrcoef(true, predicted)[0, 1] if true.std() and predicted.std() else 0.0,
         quartiles=np.quantile(rows.residual, [0.25, 0.5, 0.75]),
         medians=[np.median(rows.predicted), np.median(findings.predictions)],
-        fold_rows=np.bincount(rows.fold_of_row, minlength=len(record["folds"])),
+        fold_rows=[len(validation) for _, validation in rows.split],
         share=SHARE,
         most_curves=MOST_CURVES,
         most_points=MOST_POINTS,

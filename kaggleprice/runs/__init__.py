@@ -1,8 +1,8 @@
 """Run folders: `runs/<competition>/<name>/`, everything a run produced.
 
     run.json              every setting, version, data hash and score; hashes of the other files
-    folds.csv             id, fold (counted from 1)
-    oof.csv               id, true, predicted, fold; in the target's own unit
+    folds.csv             id, fold (counted from 1), row (its number in the training file)
+    oof.csv               id, true, predicted, fold, row; in the target's own unit
     history.csv           member, fold, seed, epoch, train, validation
     weights.safetensors   every parameter, members first
     base_models.safetensors  what base models predict of training and test rows; only with them

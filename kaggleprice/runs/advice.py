@@ -12,7 +12,10 @@ from kaggleprice.runs.run import FINISHED, Run
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS
 
 # What makes the folds: kept in the next run, so that the two can be compared.
-_FOLDS = ("k", "fold_scheme", "fold_column", "seed", "fold_seed")
+_FOLDS = (
+    *("k", "fold_scheme", "fold_column", "fold_gap", "hold_out", "repeats"),
+    *("seed", "fold_seed"),
+)
 
 
 @dataclass(frozen=True)

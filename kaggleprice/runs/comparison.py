@@ -12,9 +12,10 @@ pairs. It says what other rows to score would have changed, with the networks as
 *By fold.* The standard error of the mean of K differences of fold scores is s / sqrt(K), as in a
 paired t-test. It is too small, since any two folds train on mostly the same rows. Nadeau and
 Bengio (Inference for the Generalization Error, Machine Learning 52, 2003) put sqrt(1/K + test
-rows / training rows) for sqrt(1/K); with K folds that ratio is 1 / (K - 1). So it allows for other
-rows to train on as well, as far as K numbers can tell; no estimate from one cross-validation is
-unbiased (Bengio and Grandvalet, JMLR 5, 2004).
+rows / training rows) for sqrt(1/K). Of K folds that each row is in once, that ratio is 1 / (K - 1);
+of repeated, held-out and forward folds it is the mean over folds (Bouckaert and Frank, PAKDD 2004,
+for repeats). So it allows for other rows to train on as well, as far as K numbers can tell; no
+estimate from one cross-validation is unbiased (Bengio and Grandvalet, JMLR 5, 2004).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from scipy.special import stdtrit
 
 from kaggleprice.competitions.metrics import Metric
 from kaggleprice.core.errors import UsageError
+from kaggleprice.evaluation.folds import ROW
 from kaggleprice.runs.run import Run
 
 
@@ -83,22 +85,28 @@ def paired_rows(
     return Difference("row", len(moved), metric.worse_by(scores[1], scores[0]), error, error)
 
 
-def paired_folds(metric: Metric, first: ArrayLike, second: ArrayLike) -> Difference:
-    """Compare two series of fold scores over the same folds.
+def paired_folds(
+    metric: Metric, first: ArrayLike, second: ArrayLike, ratio: float | None = None
+) -> Difference | None:
+    """Compare two series of fold scores over the same folds; None for a single fold.
 
     Args:
         metric: says which scores are better.
-        first: shape (K,), K of 2 or more.
+        first: shape (K,).
         second: shape (K,).
+        ratio: validation rows / training rows, the mean over folds; None for 1 / (K - 1).
     """
+    if np.size(first) < 2:
+        return None
     pairs = zip(np.asarray(first), np.asarray(second), strict=True)
     differences = [metric.worse_by(float(b), float(a)) for a, b in pairs]
     count, spread = len(differences), float(np.std(differences, ddof=1))
+    ratio = 1 / (count - 1) if ratio is None else ratio
     return Difference(
         "fold",
         count,
         float(np.mean(differences)),
-        spread * float(np.sqrt(1 / count + 1 / (count - 1))),
+        spread * float(np.sqrt(1 / count + ratio)),
         spread / float(np.sqrt(count)),
     )
 
@@ -137,9 +145,9 @@ class Comparison:
     Attributes:
         first, second: the runs.
         same_data: whether they were trained on the same CSV.
-        same_folds: whether every row was validated in the same fold.
+        same_folds: whether the same rows train and validate in each fold.
         fold_scores: (fold from 1, first's score, second's), where the folds are the same.
-        by_fold: paired over the folds; None where they differ.
+        by_fold: paired over the folds; None where they differ, or there is but one.
         by_row: paired over the rows; None where fewer than 2 are common.
         unpaired: rows of either that are not in the other, or with another true value.
     """
@@ -154,10 +162,20 @@ class Comparison:
     unpaired: int
 
 
-def _numbered(run: Run) -> pd.DataFrame:
-    """Return its predictions by id and, since ids may repeat, by which of the same ids it is."""
+def _numbered(run: Run, by_row: bool) -> pd.DataFrame:
+    """Return its predictions by id and, since ids may repeat, by row or which of the same it is."""
     found = run.predictions
-    return found.set_index(found.groupby(level=0, sort=False).cumcount(), append=True)
+    key = found[ROW] if by_row else found.groupby(level=0, sort=False).cumcount()
+    return found[["true", "predicted"]].set_index(pd.Index(key.to_numpy()), append=True)
+
+
+def validation_ratio(run: Run) -> float:
+    """Return validation rows / training rows, the mean over a run's folds.
+
+    Raises:
+        RunFolderError: where its folds.csv cannot be read.
+    """
+    return float(np.mean([len(held) / len(train) for train, held in run.folds()]))
 
 
 def compare(first: Run, second: Run) -> Comparison:
@@ -177,19 +195,25 @@ def compare(first: Run, second: Run) -> Comparison:
                 f"{found[0]} and {found[1]}."
             )
     metric = first.metric
-    both = _numbered(first).join(_numbered(second).add_suffix("_second"), how="outer")
+    same_data = first.train_sha256 == second.train_sha256
+    # Folds that leave rows unscored leave holes in the order of equal ids.
+    by_row = same_data and all(ROW in run.predictions for run in (first, second))
+    both = _numbered(first, by_row).join(
+        _numbered(second, by_row).add_suffix("_second"), how="outer"
+    )
     # A row that is in one run alone has no number in the other's columns, which equals nothing.
     same = both["true"].to_numpy() == both["true_second"].to_numpy()
     paired = both[same if same.ndim == 1 else same.all(axis=1)]
     same_folds = first.folds_sha256 is not None and first.folds_sha256 == second.folds_sha256
-    lines = zip(first.fold_scores, second.fold_scores, strict=same_folds)
+    scores = first.fold_scores, second.fold_scores
+    lines = zip(*scores, strict=same_folds)
     return Comparison(
         first=first,
         second=second,
-        same_data=first.train_sha256 == second.train_sha256,
+        same_data=same_data,
         same_folds=same_folds,
         fold_scores=tuple((i, *line) for i, line in enumerate(lines, 1)) if same_folds else (),
-        by_fold=paired_folds(metric, first.fold_scores, second.fold_scores) if same_folds else None,
+        by_fold=paired_folds(metric, *scores, validation_ratio(second)) if same_folds else None,
         by_row=paired_rows(metric, paired["true"], paired["predicted"], paired["predicted_second"]),
         unpaired=len(both) - len(paired),
     )

@@ -23,7 +23,14 @@ from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.core.errors import DataError, GateError, MissingFileError, UsageError
 from kaggleprice.core.registry import look_up
 from kaggleprice.runs import RECORD
-from kaggleprice.runs.comparison import Difference, Scored, ScoreFile, compare, paired_folds
+from kaggleprice.runs.comparison import (
+    Difference,
+    Scored,
+    ScoreFile,
+    compare,
+    paired_folds,
+    validation_ratio,
+)
 from kaggleprice.runs.listing import find_run
 from kaggleprice.runs.record import parse_record
 from kaggleprice.runs.run import Run
@@ -110,7 +117,7 @@ class Limits:
             competition: its name.
             metric: its name.
             train_sha256: of the training CSV.
-            folds_sha256: of the folds.csv that the run will have.
+            folds_sha256: of the folds that the run will have.
             k: the number of folds.
 
         Raises:
@@ -205,7 +212,13 @@ def _judge_difference(limits: Limits, baseline: Scored, scored: Scored) -> Gate:
     if isinstance(baseline, Run) and isinstance(scored, Run):
         paired = compare(baseline, scored).by_row
     if paired is None:
-        paired = paired_folds(scored.metric, baseline.fold_scores, scored.fold_scores)
+        ratio = validation_ratio(scored) if isinstance(scored, Run) else None
+        paired = paired_folds(scored.metric, baseline.fold_scores, scored.fold_scores, ratio)
+    if paired is None:
+        raise DataError(
+            f"baseline {baseline.name} has one fold and no rows to pair; name its run folder, or "
+            "one of several folds."
+        )
     noise, found = paired.bound(), scored.metric.worse_by(scored.oof, baseline.oof)
     limit = limits.tolerance + noise
     passed = found <= limit
@@ -278,7 +291,8 @@ def _read_file(path: Path) -> ScoreFile:
         # A run.json without its run.
         document = parse_record(text, path)
         name = document["run"]
-        document = {**document, "folds_sha256": document["files"].get("folds.csv")}
+        earlier = document["files"].get("folds.csv")
+        document = {"folds_sha256": earlier, **document}
     try:
         found = ScoreFile(
             name=name,

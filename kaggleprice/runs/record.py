@@ -118,11 +118,12 @@ class Record(TypedDict):
     threads: int
     groups: NotRequired[list[int]]
     scores: Scores
-    folds: Annotated[list[FoldScore], Field(min_length=2)]
+    folds: Annotated[list[FoldScore], Field(min_length=1)]
     members: list[MemberScore]
     base_models: list[BaseModelScore]
     ensemble: EnsembleRecord
     files: dict[FileName, str]
+    folds_sha256: NotRequired[str]
     timing: Timing
     digest: str
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggleprice.competitions.catalog import as_tuple
+from kaggleprice.competitions.catalog import ROW, as_tuple
 from kaggleprice.competitions.metrics import METRICS, Metric
 from kaggleprice.core.errors import (
     DataError,
@@ -149,8 +149,10 @@ class Run:
 
     @property
     def folds_sha256(self) -> str | None:
-        """The hash of its folds.csv."""
-        found: str | None = self.record["files"].get("folds.csv")
+        """The hash of its folds: which rows train and validate where."""
+        # Earlier versions wrote no more than that into folds.csv.
+        earlier = self.record["files"].get("folds.csv")
+        found: str | None = self.record.get("folds_sha256", earlier)
         return found
 
     @property
@@ -247,13 +249,20 @@ class Run:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """The out-of-fold predictions, read once: index id (text), columns true and predicted.
+        """The out-of-fold predictions of each row that has one, read once.
+
+        A row that several folds validate has the mean of their predictions.
+
+        Returns:
+            Index id (text), columns true and predicted, and row, its number in the training file,
+            where the run has that.
 
         Of T targets both columns stand T times, so that `predictions["true"]` has T columns.
 
         Raises:
             RunFolderError: where oof.csv is missing, truncated or altered.
         """
+        import numpy as np
         import pandas as pd
 
         # By place, since the id column may have the name of another one. Each number exactly as
@@ -261,8 +270,18 @@ class Run:
         frame = pd.read_csv(
             self.file("oof.csv"), dtype=str, keep_default_na=False, header=None, skiprows=1
         )
-        numbers = frame.iloc[:, 1:-1].map(float).set_axis(pd.Index(frame[0], name=None))
-        return numbers.set_axis(["true", "predicted"] * (numbers.shape[1] // 2), axis=1)
+        values = 2 * len(self.targets)
+        numbers = frame.iloc[:, 1 : values + 1].map(float)
+        numbers.columns = pd.Index(["true", "predicted"] * len(self.targets))
+        found = numbers.set_axis(pd.Index(frame[0], name=None))
+        row, stands_in = values + 2, self.record["columns"]["id_column"] == ROW
+        if row not in frame and stands_in and frame[0].str.fullmatch("[0-9]{1,18}").all():
+            frame[row] = frame[0]
+        if row in frame:
+            found[ROW] = frame[row].to_numpy(dtype=np.int64)
+            if found[ROW].duplicated().any():
+                found = _means_of_rows(found)
+        return found
 
     def folds(self) -> Folds:
         """Load the folds of the training rows.
@@ -270,13 +289,9 @@ class Run:
         Raises:
             RunFolderError: where folds.csv is missing, truncated or altered.
         """
-        import numpy as np
-        import pandas as pd
+        from kaggleprice.evaluation.folds import read_folds_of_run
 
-        from kaggleprice.evaluation.folds import Folds
-
-        folds = pd.read_csv(self.file("folds.csv"), usecols=[1], dtype=str).iloc[:, 0]
-        return Folds.of_rows(folds.to_numpy(dtype=np.int64) - 1)
+        return read_folds_of_run(self.file("folds.csv"))
 
     def history(self) -> list[HistoryLine]:
         """Load the training history, by epoch, then member.
@@ -361,3 +376,12 @@ class Run:
 
     def _cannot_load(self, error: Exception) -> RunFolderError:
         return RunFolderError(f"run {self.name} in {self.path} cannot be loaded: {error}")
+
+
+def _means_of_rows(found: pd.DataFrame) -> pd.DataFrame:
+    """Return one line for each number of a row, with the means of what was predicted of it."""
+    rows, kept = found[ROW].to_numpy(), found[~found[ROW].duplicated()].copy()
+    for place in range(1, found.shape[1] - 1, 2):
+        means = found.iloc[:, place].groupby(rows, sort=False).mean()
+        kept.isetitem(place, means.to_numpy())
+    return kept

@@ -24,6 +24,7 @@ from kaggleprice.core.files import sha256
 from kaggleprice.core.versions import versions
 from kaggleprice.evaluation.cross_validation import CrossValidation, history_frame
 from kaggleprice.evaluation.ensemble import Ensemble
+from kaggleprice.evaluation.folds import ROW
 from kaggleprice.runs import (
     BASE_MODEL_PREDICTIONS,
     RECORD,
@@ -74,6 +75,7 @@ def write_run(
             arrays = {"train": result.base_models.train, "test": result.base_models.test}
             (folder / BASE_MODEL_PREDICTIONS).write_bytes(numpy_files.save(arrays))
         record = _make_record(competition, result, data, recipes, folder)
+        record["folds_sha256"] = result.split.sha256(table.ids, competition.id_name)
         if replaced is not None:
             return _replace(folder, replaced, record)
         return _place(folder, runs_dir, competition, result, name, record)
@@ -135,18 +137,28 @@ def _write_tables(
     folder: Path, competition: Competition, table: Table, result: CrossValidation
 ) -> None:
     column = competition.id_name
-    folds = result.split.to_csv(table.ids, column)
+    # Where rows have no id, their numbers stand in, and need no second column.
+    numbers = None if competition.id_column is None else table.row_numbers
+    folds = result.split.to_csv(table.ids, column, numbers)
     (folder / "folds.csv").write_text(folds, encoding="utf-8", newline="")
-    values, names = list[Any](), list[str]()
+    rows, fold = result.split.lines
+    values, names = [table.ids[rows]], [column]
     for target, *pair in zip(
-        competition.targets, _columns(table.known_target), _columns(result.oof), strict=True
+        competition.targets,
+        _columns(table.known_target[rows]),
+        _columns(result.oof),
+        strict=True,
     ):
         values += pair
         several = f" {target}" if len(competition.targets) > 1 else ""
         names += [f"true{several}", f"predicted{several}"]
-    columns = [table.ids, *values, result.split.fold_of_row + 1]
+    values.append(fold + 1)
+    names.append("fold")
+    if numbers is not None:
+        values.append(numbers[rows])
+        names.append(ROW)
     # By place, since the id column may have the name of another one.
-    oof = pd.DataFrame(dict(enumerate(columns))).set_axis([column, *names, "fold"], axis=1)
+    oof = pd.DataFrame(dict(enumerate(values))).set_axis(names, axis=1)
     for name, frame in [("oof.csv", oof), ("history.csv", history_frame(result.ensemble))]:
         frame.to_csv(folder / name, index=False, lineterminator="\n")
 

@@ -13,7 +13,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from sklearn.model_selection import BaseCrossValidator
+    from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
+
+
+@dataclass(frozen=True)
+class FoldOptions:
+    """What splitters are made of.
+
+    Attributes:
+        k: how many folds.
+        gap: moments left out between training and validation rows.
+        hold_out: share of the rows that validate.
+        random: the source of random numbers, or a seed.
+    """
+
+    k: int
+    gap: int = 0
+    hold_out: float = 0.2
+    random: np.random.RandomState | int = 0
 
 
 @dataclass(frozen=True)
@@ -22,17 +39,26 @@ class FoldScheme:
 
     Attributes:
         help: what it does, in a few words.
-        splitter: takes the number of folds and a seed.
+        splitter: makes a splitter of scikit-learn.
         seeded: whether the seed changes the folds.
         stratifies: whether it splits by classes of rows, which are bins of the target.
         grouped: whether it keeps the rows of one value of `--fold-column` together.
+        forward: whether it splits moments in time, which `--fold-column` orders.
+        holds_out: whether it makes one fold, whatever `--k` says.
     """
 
     help: str
-    splitter: Callable[[int, int], BaseCrossValidator]
+    splitter: Callable[[FoldOptions], BaseCrossValidator | BaseShuffleSplit]
     seeded: bool = True
     stratifies: bool = False
     grouped: bool = False
+    forward: bool = False
+    holds_out: bool = False
+
+    @property
+    def takes_column(self) -> bool:
+        """Whether `--fold-column` means anything to it."""
+        return self.grouped or self.forward
 
 
 def target_bins(target: NDArray[np.float64], k: int) -> NDArray[Any]:
@@ -50,28 +76,40 @@ def target_bins(target: NDArray[np.float64], k: int) -> NDArray[Any]:
     return ranks * bins // len(target)
 
 
-def _shuffled(k: int, seed: int) -> BaseCrossValidator:
+def _shuffled(options: FoldOptions) -> BaseCrossValidator:
     from sklearn.model_selection import KFold
 
-    return KFold(k, shuffle=True, random_state=seed)
+    return KFold(options.k, shuffle=True, random_state=options.random)
 
 
-def _contiguous(k: int, seed: int) -> BaseCrossValidator:
+def _contiguous(options: FoldOptions) -> BaseCrossValidator:
     from sklearn.model_selection import KFold
 
-    return KFold(k)
+    return KFold(options.k)
 
 
-def _stratified(k: int, seed: int) -> BaseCrossValidator:
+def _stratified(options: FoldOptions) -> BaseCrossValidator:
     from sklearn.model_selection import StratifiedKFold
 
-    return StratifiedKFold(k, shuffle=True, random_state=seed)
+    return StratifiedKFold(options.k, shuffle=True, random_state=options.random)
 
 
-def _grouped(k: int, seed: int) -> BaseCrossValidator:
+def _grouped(options: FoldOptions) -> BaseCrossValidator:
     from sklearn.model_selection import GroupKFold
 
-    return GroupKFold(k, shuffle=True, random_state=seed)
+    return GroupKFold(options.k, shuffle=True, random_state=options.random)
+
+
+def _forward(options: FoldOptions) -> BaseCrossValidator:
+    from sklearn.model_selection import TimeSeriesSplit
+
+    return TimeSeriesSplit(options.k, gap=options.gap)
+
+
+def _hold_out(options: FoldOptions) -> BaseShuffleSplit:
+    from sklearn.model_selection import ShuffleSplit
+
+    return ShuffleSplit(1, test_size=options.hold_out, random_state=options.random)
 
 
 FOLD_SCHEMES: dict[str, FoldScheme] = {
@@ -79,4 +117,13 @@ FOLD_SCHEMES: dict[str, FoldScheme] = {
     "contiguous": FoldScheme("rows in the file's order", _contiguous, seeded=False),
     "stratified": FoldScheme("alike in their targets", _stratified, stratifies=True),
     "grouped": FoldScheme("--fold-column's groups whole, at random", _grouped, grouped=True),
+    "forward": FoldScheme(
+        "validated on what comes after the training rows, by --fold-column or the file's order",
+        _forward,
+        seeded=False,
+        forward=True,
+    ),
+    "hold-out": FoldScheme(
+        "one fold: a random share of the rows validates", _hold_out, holds_out=True
+    ),
 }

@@ -23,22 +23,23 @@ def ineffective_options(
         folds: whether the folds come from a file.
     """
     model, training = settings.model, settings.training
+    scheme = FOLD_SCHEMES[settings.fold_scheme]
+    chosen = f"with --fold-scheme {settings.fold_scheme}"
     idle: list[tuple[tuple[str, ...], bool, str]] = [
         (("base_model_share",), not settings.base_models, "without --base-models"),
         (
-            ("fold_scheme", "fold_column", "fold_seed"),
+            ("fold_scheme", "fold_column", "fold_seed", "fold_gap", "hold_out", "repeats"),
             folds,
             "with --folds: the file says which rows are which fold",
         ),
-        (
-            ("fold_column",),
-            not FOLD_SCHEMES[settings.fold_scheme].grouped and not folds,
-            f"with --fold-scheme {settings.fold_scheme}",
-        ),
+        (("fold_column",), not scheme.takes_column and not folds, chosen),
+        (("fold_gap",), not scheme.forward and not folds, chosen),
+        (("hold_out",), not scheme.holds_out and not folds, chosen),
+        (("k",), scheme.holds_out and not folds, f"{chosen}: it is one fold"),
         (
             ("fold_seed",),
-            not FOLD_SCHEMES[settings.fold_scheme].seeded and not folds,
-            f"with --fold-scheme {settings.fold_scheme}: no seed changes these folds",
+            not scheme.seeded and not folds,
+            f"{chosen}: no seed changes these folds",
         ),
         ((*_HIDDEN_LAYERS, *_NUMBERS), model.plain, f"with --model {model.model}"),
         (

@@ -56,8 +56,25 @@ class RunSettings:
     ] = "shuffled"
     fold_column: Annotated[
         str | None,
-        Doc("Column of the training file whose equal values stay in one fold (scheme grouped)."),
+        Doc(
+            "Column of the training file: its equal values stay in one fold (grouped), or it is "
+            "the time that orders rows (forward)."
+        ),
     ] = None
+    fold_gap: Annotated[
+        int,
+        Ge(0),
+        Doc(
+            "Moments of --fold-column, or rows without one, left out before each validation block "
+            "(forward)."
+        ),
+    ] = 0
+    hold_out: Annotated[float, Gt(0), Lt(1), Doc("Share of the rows that validate (hold-out).")] = (
+        0.2
+    )
+    repeats: Annotated[
+        int, Ge(1), Doc("How often rows are split anew: repeats x k folds, each with its networks.")
+    ] = 1
     seeds: Annotated[int, Ge(1), Doc("Networks per fold, each from its own random start.")] = 6
     seed: Annotated[Seed, Doc("Drives everything random; a whole number.")] = 0
     fold_seed: Annotated[
@@ -84,11 +101,18 @@ class RunSettings:
     ] = 0.4
 
     def __post_init__(self) -> None:
-        """Check that base models differ.
+        """Check that base models differ, and that only folds of a seed are repeated.
 
         Raises:
-            ConflictError: where one is named twice.
+            ConflictError: where a base model is named twice; for repeats of the same folds.
         """
+        if self.repeats > 1 and not FOLD_SCHEMES[self.fold_scheme].seeded:
+            raise ConflictError(
+                f"fold scheme {self.fold_scheme!r} makes the same folds each time; leave --repeats "
+                "away, or take another scheme.",
+                "repeats",
+                "fold_scheme",
+            )
         if len(set(self.base_models)) < len(self.base_models):
             raise ConflictError(
                 f"base models must differ; found {', '.join(self.base_models)}.", "base_models"

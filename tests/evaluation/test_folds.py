@@ -12,10 +12,18 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    RepeatedKFold,
+    RepeatedStratifiedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
 
 from kaggleprice.core.errors import DataError, MissingFileError, UnknownNameError, UsageError
-from kaggleprice.evaluation.folds import Folds, make_folds, read_folds
+from kaggleprice.evaluation.folds import Folds, make_folds, read_folds, read_folds_of_run
 from kaggleprice.settings.fold_schemes import FOLD_SCHEMES, target_bins
 
 IDS = np.array(["007", "7", "12", "3", "NA"], dtype=object)
@@ -26,30 +34,109 @@ REFERENCES: dict[str, Any] = {
     "contiguous": lambda k, seed: KFold(k),
     "stratified": lambda k, seed: StratifiedKFold(k, shuffle=True, random_state=seed),
     "grouped": lambda k, seed: GroupKFold(k, shuffle=True, random_state=seed),
+    "forward": lambda k, seed: TimeSeriesSplit(k),
+    "hold-out": lambda k, seed: ShuffleSplit(1, test_size=0.2, random_state=seed),
 }
 
 
+def assert_same(folds: Folds, expected: Any) -> None:
+    for (train, validation), wanted in zip(folds, expected, strict=True):
+        assert np.array_equal(train, np.sort(wanted[0]))
+        assert np.array_equal(validation, np.sort(wanted[1]))
+        assert train.dtype == validation.dtype == np.int64
+
+
 @pytest.mark.parametrize("scheme", FOLD_SCHEMES)
-@given(rows=st.integers(2, 60), share=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
+@given(rows=st.integers(3, 60), share=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
 def test_conformance(scheme: str, rows: int, share: float, seed: int) -> None:
     """What is asked of every scheme: the splitter's folds, and that no row teaches and tests."""
-    k = 2 + round(share * (rows - 2))
+    k = 2 + round(share * (rows - 3))
     target = np.random.default_rng(seed).normal(size=rows)
     groups = np.arange(rows) % max(k, rows // 3)
     given = {"scheme": scheme, "seed": seed, "target": target, "groups": groups}
     folds = make_folds(rows, k, **given)
     splitter = REFERENCES[scheme](k, seed)
     used = groups if scheme == "grouped" else None
-    expected = list(splitter.split(np.zeros(rows), target_bins(target, k), used))
-    assert (len(folds), folds.rows) == (k, rows)
-    for (train, validation), (wanted_train, wanted_validation) in zip(folds, expected, strict=True):
-        assert np.array_equal(train, wanted_train)
-        assert np.array_equal(validation, wanted_validation)
-        assert train.dtype == validation.dtype == np.int64
+    assert_same(folds, splitter.split(np.zeros(rows), target_bins(target, k), used))
+    assert (len(folds), folds.rows) == (1 if scheme == "hold-out" else k, rows)
+    for train, validation in folds:
         assert not set(train) & set(validation)
         if scheme == "grouped":
             assert not set(groups[train]) & set(groups[validation])
-    assert np.array_equal(folds.fold_of_row, make_folds(rows, k, **given).fold_of_row)
+        if scheme == "forward":
+            assert train.max() < validation.min()
+    assert folds.sha256(groups, "a") == make_folds(rows, k, **given).sha256(groups, "a")
+    # Every line is told by its row and fold, and every fold finds its own.
+    line_rows, line_folds = folds.lines
+    for fold, (_, validation) in enumerate(folds):
+        assert np.array_equal(line_rows[folds.places[fold]], validation)
+        assert set(line_folds[folds.places[fold]]) == {fold}
+        rest = np.setdiff1d(np.arange(rows), folds[fold][0])
+        assert np.array_equal(folds.left_out[fold], rest)
+    assert np.array_equal(folds.scored, np.unique(line_rows))
+
+
+REPEATED = {
+    "shuffled": lambda k, r, seed: RepeatedKFold(n_splits=k, n_repeats=r, random_state=seed),
+    "stratified": lambda k, r, seed: RepeatedStratifiedKFold(
+        n_splits=k, n_repeats=r, random_state=seed
+    ),
+    "hold-out": lambda k, r, seed: ShuffleSplit(r, test_size=0.2, random_state=seed),
+}
+
+
+@pytest.mark.parametrize("scheme", REPEATED)
+@pytest.mark.parametrize("seed", [0, 7])
+def test_repeats_are_scikit_learns(scheme: str, seed: int) -> None:
+    target = np.random.default_rng(seed).normal(size=43)
+    folds = make_folds(43, 4, scheme=scheme, seed=seed, repeats=3, target=target)
+    assert_same(folds, REPEATED[scheme](4, 3, seed).split(target, target_bins(target, 4)))
+    first = make_folds(43, 4, scheme=scheme, seed=seed, target=target)
+    assert_same(Folds(folds[: len(first)], 43), first)
+
+
+def test_groups_are_repeated_whole() -> None:
+    groups = np.arange(40) // 4
+    folds = make_folds(40, 5, scheme="grouped", repeats=3, groups=groups)
+    assert len(folds) == 15
+    for train, validation in folds:
+        assert not set(groups[train]) & set(groups[validation])
+    assert np.bincount(folds.lines[0]).tolist() == [3] * 40
+    assert not np.array_equal(folds[0][1], folds[5][1])
+
+
+def test_the_pooled_value_of_a_row_is_the_mean_of_its_folds() -> None:
+    folds = make_folds(20, 4, repeats=3, seed=1)
+    values = np.random.default_rng(0).normal(size=60)
+    frame = pd.DataFrame({"row": folds.lines[0], "value": values})
+    np.testing.assert_allclose(folds.pool(values), frame.groupby("row")["value"].mean())
+    two = folds.pool(np.column_stack([values, -values]))
+    np.testing.assert_array_equal(two[:, 0], -two[:, 1])
+    # Of one prediction each, the very numbers.
+    assert make_folds(60, 4).pool(values) is values
+
+
+@given(
+    moments=st.lists(st.integers(0, 12), min_size=6, max_size=50),
+    gap=st.integers(0, 2),
+    k=st.integers(2, 4),
+)
+def test_forward_folds_keep_a_moment_whole(moments: list[int], gap: int, k: int) -> None:
+    """As scikit-learn splits the moments; the rows' order does not matter."""
+    times, ranks = np.unique(moments, return_inverse=True)
+    try:
+        expected = list(TimeSeriesSplit(k, gap=gap).split(times))
+    except ValueError:
+        with pytest.raises(UsageError, match=r"smaller --k or --fold-gap"):
+            make_folds(len(ranks), k, scheme="forward", gap=gap, moments=ranks)
+        return
+    folds = make_folds(len(ranks), k, scheme="forward", gap=gap, moments=ranks)
+    for (train, validation), wanted in zip(folds, expected, strict=True):
+        assert set(ranks[train]) == set(wanted[0])
+        assert set(ranks[validation]) == set(wanted[1])
+        assert ranks[train].max() + gap < ranks[validation].min()
+    # The first block is never validated.
+    assert not set(np.flatnonzero(ranks < expected[0][1][0])) & set(folds.scored)
 
 
 @given(rows=st.integers(2, 200), k=st.integers(2, 10), seed=st.integers(0, 99))
@@ -68,6 +155,10 @@ def test_bins_of_the_target_are_large_enough_and_in_its_order(rows: int, k: int,
         ({"scheme": "grouped"}, "--fold-column"),
         ({"scheme": "grouped", "groups": np.array(["a", "b"] * 5)}, "number of groups.*--k 2"),
         ({"scheme": "stratified"}, "needs a target"),
+        ({"scheme": "contiguous", "repeats": 2}, "--repeats"),
+        ({"scheme": "forward", "repeats": 2}, "--repeats"),
+        ({"scheme": "forward", "gap": 4}, "--fold-gap 4"),
+        ({"scheme": "hold-out", "hold_out": 0.95}, "--hold-out 0.95"),
     ],
 )
 def test_what_a_scheme_lacks(options: dict[str, Any], words: str) -> None:
@@ -85,10 +176,9 @@ def test_contiguous_folds_where_k_does_not_divide() -> None:
 def test_seed_changes_the_folds_of_seeded_schemes_only(scheme: str) -> None:
     target, groups = np.random.default_rng(0).normal(size=50), np.arange(50) // 2
     made = [
-        make_folds(50, 5, scheme=scheme, seed=seed, target=target, groups=groups).fold_of_row
-        for seed in (0, 1)
+        make_folds(50, 5, scheme=scheme, seed=seed, target=target, groups=groups) for seed in (0, 1)
     ]
-    assert np.array_equal(*made) is not FOLD_SCHEMES[scheme].seeded
+    assert np.array_equal(made[0][0][1], made[1][0][1]) is not FOLD_SCHEMES[scheme].seeded
 
 
 @pytest.mark.parametrize("k", [-1, 0, 1, 11])
@@ -99,7 +189,7 @@ def test_impossible_k(k: int) -> None:
 
 
 def test_unknown_scheme() -> None:
-    with pytest.raises(UnknownNameError, match="contiguous, grouped, shuffled, stratified"):
+    with pytest.raises(UnknownNameError, match="contiguous, forward, grouped, hold-out, shuffled"):
         make_folds(10, 2, scheme="contigous")
 
 
@@ -155,6 +245,70 @@ def test_round_trip(
     header, *lines = text.splitlines()
     path = write(path.parent, "\n".join([header, *reversed(lines)]))
     assert read_folds(path, ids, id_column).fold_of_row.tolist() == numbers
+
+
+UNEVEN = {
+    "forward": {"scheme": "forward", "gap": 1},
+    "hold-out": {"scheme": "hold-out"},
+    "repeated": {"repeats": 3},
+    "repeated hold-out": {"scheme": "hold-out", "repeats": 2},
+    "shuffled": {},
+}
+
+
+@pytest.mark.parametrize("case", UNEVEN)
+@pytest.mark.parametrize("id_column", ["Id", "row", "fold", "trains"])
+def test_any_folds_are_read_back(case: str, id_column: str, tmp_path: Path) -> None:
+    """With row numbers, in any order of lines; ids repeat, and some rows are not there."""
+    folds = make_folds(23, 3, **UNEVEN[case])
+    ids = np.array(["a", "b"] * 11 + ["c"], dtype=object)
+    numbers = np.arange(23) * 2 + 5
+    text = folds.to_csv(ids, id_column, numbers)
+    header, *lines = text.splitlines()
+    path = write(tmp_path, "\n".join([header, *sorted(lines)]))
+    found = read_folds(path, ids, id_column, numbers)
+    assert_same(found, folds)
+    assert_same(read_folds_of_run(path), folds)
+    assert found.sha256(ids, id_column) == folds.sha256(ids, id_column)
+    # A person may leave the ids out.
+    if id_column == "Id":
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False).iloc[:, 1:]
+        frame.to_csv(path, index=False)
+        assert_same(read_folds(path, ids, id_column, numbers), folds)
+
+
+@pytest.mark.parametrize("case", UNEVEN)
+def test_row_numbers_that_stand_in_for_ids(case: str, tmp_path: Path) -> None:
+    folds, numbers = make_folds(23, 3, **UNEVEN[case]), np.arange(1, 24)
+    path = write(tmp_path, folds.to_csv(numbers.astype(str), "row"))
+    assert_same(read_folds(path, numbers.astype(str), "row"), folds)
+    assert_same(read_folds_of_run(path), folds)
+
+
+NUMBERED = "row,fold\n1,1\n2,1\n3,2\n4,2\n5,none\n"
+BAD_NUMBERS = {
+    "row missing": (NUMBERED.replace("3,2\n", ""), "5 rows.*row 3 is missing"),
+    "unknown row": (NUMBERED + "6,1\n", "5 rows.*found 6"),
+    "row twice in a fold": (NUMBERED + "2,1\n", "twice in one fold"),
+    "row of text": (NUMBERED.replace("3,2", "c,2"), "'row' must hold whole numbers"),
+    "nothing to train on": (NUMBERED.replace("2\n", "1\n").replace("none", "1"), "found 1"),
+    "no fold at all": (NUMBERED.replace(",1", ",none").replace(",2", ",none"), "found 0"),
+    "trains in its own fold": (
+        "row,fold,trains\n1,1,1\n2,1,2\n3,2,1\n4,2,1\n5,2,1\n",
+        "both trains and is validated",
+    ),
+    "trains in no fold there is": (
+        "row,fold,trains\n1,1,7\n2,1,2\n3,2,1\n4,2,1\n5,2,1\n",
+        "'trains' must hold folds",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_NUMBERS)
+def test_bad_row_numbers(case: str, tmp_path: Path) -> None:
+    text, message = BAD_NUMBERS[case]
+    with pytest.raises(DataError, match=rf"folds\.csv.*{message}"):
+        read_folds(write(tmp_path, text), IDS, "Id")
 
 
 BAD = {

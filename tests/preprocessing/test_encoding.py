@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.core.errors import DataError
-from kaggleprice.evaluation.folds import make_folds
+from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import Feature, FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
@@ -70,8 +70,8 @@ def assert_assembled(
 
 
 def by_fold(recipe: Recipe, table: Table, k: int = 3) -> list[FittedRecipe]:
-    folds = make_folds(len(table), k, seed=1).fold_of_row
-    return fit_folds(recipe, table, table.features, folds, range(k))
+    folds = make_folds(len(table), k, seed=1)
+    return fit_folds(recipe, table, table.features, folds.left_out)
 
 
 @pytest.mark.parametrize("impute", IMPUTES)
@@ -120,7 +120,7 @@ CONTIGUOUS = np.array([0, 0, 1, 1, 2, 2])
 @pytest.mark.parametrize("impute", ["mean", "knn"])
 def test_folds_that_differ_in_everything(impute: str, min_rows: int) -> None:
     recipe = Recipe(impute=impute, log_skew=0.75, min_rows=min_rows)
-    recipes = fit_folds(recipe, DIFFERENT, DIFFERENT.features, CONTIGUOUS, range(3))
+    recipes = fit_folds(recipe, DIFFERENT, DIFFERENT.features, Folds.of_rows(CONTIGUOUS).left_out)
     logs = [[c.log for c in r.numeric if c.name == "amount"] for r in recipes]
     assert logs == [[True], [True], [False]]
     indicators = [[f.column for f in r.features if f.kind == "missing"] for r in recipes]
@@ -140,7 +140,8 @@ def test_large_values_lose_nothing_in_float32() -> None:
     unseen = table_of(a=np.where(CONTIGUOUS == 0, fine, np.nan), b=[1.0] * 6)
     outlier = table_of(a=np.where(CONTIGUOUS == 1, 1e15, fine), b=[1.0] * 6)
     for table in (unseen, outlier):
-        recipes = fit_folds(Recipe(log_skew=None), table, table.features, CONTIGUOUS, range(3))
+        left_out = Folds.of_rows(CONTIGUOUS).left_out
+        recipes = fit_folds(Recipe(log_skew=None), table, table.features, left_out)
         encoding = Encoding(recipes)
         rows = DeviceRows(encoding, encoding.encode(table.features), [1], CPU, torch.float32)
         made = rows.assemble(torch.arange(6)[None])[0].numpy()
@@ -228,7 +229,7 @@ def test_any_table_any_recipe(rows: list[tuple[object, ...]], recipe: Recipe) ->
     )
     table = Table(np.array([str(i) for i in range(len(rows))], dtype=object), frame)
     folds = np.arange(len(rows)) % 3
-    recipes = fit_folds(recipe, table, frame, folds, range(3))
+    recipes = fit_folds(recipe, table, frame, Folds.of_rows(folds).left_out)
     assert_assembled(recipes, frame, members=[2, 0, 1], dtype=torch.float64)
 
 

@@ -25,7 +25,7 @@ from sklearn.preprocessing import (
 
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.tables import Table, Tables, read_tables
-from kaggleprice.evaluation.folds import make_folds
+from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
 from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES, Recipe
@@ -347,7 +347,9 @@ def test_folds_of_any_columns_are_scikit_learns(
     table, folds = drawn
     which = range(int(folds.max()) + 1)
     # Skewness decides between two numbers: near the threshold rounding would.
-    fitted = fit_folds(replace(PLAIN, impute=impute), table, table.features, folds, which)
+    fitted = fit_folds(
+        replace(PLAIN, impute=impute), table, table.features, Folds.of_rows(folds).left_out
+    )
     for fold, recipe in zip(which, fitted, strict=True):
         x = table.features[folds != fold].to_numpy()
         imputer, scaler = reference("standard", impute).fit(x).steps
@@ -371,7 +373,9 @@ def test_constant_stays_a_constant(constant: float) -> None:
 @pytest.mark.parametrize("recipe", [Recipe(), Recipe(ddof=1, observed_statistics=True)])
 def test_values_that_differ_in_their_last_bit_are_a_constant(recipe: Recipe) -> None:
     table = make_table(a=[0.3] * 20 + [0.1 + 0.2])
-    for fitted in fit_folds(recipe, table, table.features, np.arange(21) % 3, range(3)):
+    for fitted in fit_folds(
+        recipe, table, table.features, Folds.of_rows(np.arange(21) % 3).left_out
+    ):
         assert (fitted.numeric[0].log, fitted.numeric[0].scale) == (False, 1.0)
 
 
@@ -405,7 +409,8 @@ def test_garbage_in_validation_rows_changes_nothing(recipe: Recipe, sample_table
         garbage[name] = garbage[name].astype("str")
         garbage.loc[held, name] = ["never seen", None, "None"][j % 3]
     states = [
-        fit_folds(recipe, train, frame, folds, range(3)) for frame in (train.features, garbage)
+        fit_folds(recipe, train, frame, Folds.of_rows(folds).left_out)
+        for frame in (train.features, garbage)
     ]
     assert states[0][1].to_json() == states[1][1].to_json()
     assert states[0][0].to_json() != states[1][0].to_json()
@@ -417,6 +422,6 @@ def test_fold_is_fitted_as_if_its_training_rows_were_all(
 ) -> None:
     train = part(sample_tables.train, slice(0, 150))
     folds = make_folds(len(train), 4, seed=0).fold_of_row
-    fitted = fit_folds(recipe, train, train.features, folds, [2, 0])
+    fitted = fit_folds(recipe, train, train.features, [np.flatnonzero(folds == f) for f in (2, 0)])
     for fold, state in zip([2, 0], fitted, strict=True):
         assert state.to_json() == fit(recipe, part(train, folds != fold)).to_json()

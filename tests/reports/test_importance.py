@@ -23,6 +23,7 @@ from kaggleprice.competitions.data import load
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Table
 from kaggleprice.evaluation.ensemble import Ensemble
+from kaggleprice.evaluation.folds import Folds
 from kaggleprice.reports.importance import Importance, measure_importance
 from kaggleprice.settings.run import make_settings
 
@@ -53,7 +54,7 @@ def measure(
     def call(**options: Any) -> Importance:
         given = {"how": None, "repeats": REPEATS, "seed": SEED, "ensemble": ensemble, **options}
         return measure_importance(
-            competition=made.source.competition, table=table, fold_of_row=folds, **given
+            competition=made.source.competition, table=table, split=Folds.of_rows(folds), **given
         )
 
     return call
@@ -202,7 +203,7 @@ def test_engineered_features_move_with_their_column(tmp_path: Path) -> None:
             run.ensemble(),
             source.competition,
             table,
-            result.split.fold_of_row,
+            result.split,
             how=None,
             repeats=1,
             most_rows=40,

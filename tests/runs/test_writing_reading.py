@@ -137,7 +137,8 @@ def test_record(made: Made) -> None:
 def test_oof_and_scores(made: Made) -> None:
     """Every score in run.json, from oof.csv by numpy alone."""
     oof, record = read(made.run.path / "oof.csv"), made.run.record
-    assert list(oof.columns) == ["Id", "true", "predicted", "fold"]
+    assert list(oof.columns) == ["Id", "true", "predicted", "fold", "row"]
+    assert oof["row"].tolist() == list(range(1, len(oof) + 1))
     truth = read(made.folder / "train.csv")["Price"]
     np.testing.assert_array_equal(oof["true"], truth)
     np.testing.assert_array_equal(oof["fold"], read(made.run.path / "folds.csv")["fold"])
@@ -331,12 +332,12 @@ def test_no_id_is_lost(tmp_path: Path, made: Made, column: str) -> None:
     settings = make_settings(options={**OPTIONS, "epochs": 1})
     run, result = workflow.cross_validate(source, settings, runtime)
     again, _ = workflow.cross_validate(source, settings, runtime, folds=run.path / "folds.csv")
-    oof_header = [column, "true", "predicted", "fold"]
-    for name, header in [("folds.csv", [column, "fold"]), ("oof.csv", oof_header)]:
+    oof_header = [column, "true", "predicted", "fold", "row"]
+    for name, header in [("folds.csv", [column, "fold", "row"]), ("oof.csv", oof_header)]:
         lines = [line.split(",") for line in (run.path / name).read_text().splitlines()]
         assert lines[0] == header
         assert [line[0] for line in lines[1:]] == [str(i) for i in range(1, ROWS + 1)]
-        assert [int(line[-1]) - 1 for line in lines[1:]] == result.split.fold_of_row.tolist()
+        assert [int(line[-2]) - 1 for line in lines[1:]] == result.split.fold_of_row.tolist()
         assert (again.path / name).read_bytes() == (run.path / name).read_bytes()
     np.testing.assert_array_equal(run.predictions["predicted"], result.oof)
     assert list(ScoredRun(run).oof.columns) == oof_header

@@ -19,7 +19,7 @@ from torch import nn
 
 from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.core.errors import DivergenceError
-from kaggleprice.evaluation.folds import make_folds
+from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit_folds
@@ -102,7 +102,7 @@ def setting(sample_tables: Tables) -> Setting:
     counts = {int((folds != f).sum()) for f in range(FOLDS)}
     # The longer folds have a last step, of one row, in which the others have none.
     assert counts == {112, 113}
-    recipes = fit_folds(RECIPES["standard"], table, table.features, folds, range(FOLDS))
+    recipes = fit_folds(RECIPES["standard"], table, table.features, Folds.of_rows(folds).left_out)
     return Setting(table, np.log(table.known_target), folds, Encoding(recipes))
 
 
@@ -182,7 +182,8 @@ def test_features_that_are_kept_are_those_that_are_made(
     setting: Setting, monkeypatch: pytest.MonkeyPatch, scale: str
 ) -> None:
     recipe = replace(RECIPES["standard"], scale=scale)
-    recipes = fit_folds(recipe, setting.table, setting.table.features, setting.folds, range(FOLDS))
+    left_out = Folds.of_rows(setting.folds).left_out
+    recipes = fit_folds(recipe, setting.table, setting.table.features, left_out)
     setting = replace(setting, encoding=Encoding(recipes))
     index = torch.from_numpy(np.random.default_rng(0).integers(0, ROWS, (len(MIXED), 9)))
     kept = setting.rows(MIXED)

@@ -61,11 +61,11 @@ class RunsCompareDocument(Document):
     settings: Annotated[dict[str, BothValues], Doc("Settings that differ.")]
     versions: Annotated[dict[str, BothValues], Doc("Library versions that differ.")]
     same_data: Annotated[bool, Doc("Whether they were trained on the same CSV.")]
-    same_folds: Annotated[bool, Doc("Whether every row was validated in the same fold.")]
+    same_folds: Annotated[bool, Doc("Whether the same rows train and validate in each fold.")]
     folds: Annotated[list[ComparedFold], Doc("Fold by fold; empty where the folds differ.")]
     by_fold: Annotated[
         PairedDifference | None,
-        Doc("Of the means of folds; null where the folds differ."),
+        Doc("Of the means of folds; null where the folds differ, or there is but one."),
     ]
     by_row: Annotated[
         PairedDifference | None,

@@ -135,7 +135,7 @@ class CvDocument(RunDocument):
     folds_sha256: Annotated[
         str,
         Len(64, 64),
-        Doc("Of the run's folds.csv: equal folds, equal hash."),
+        Doc("Of the run's folds: equal folds, equal hash."),
     ]
     earlier: Annotated[
         Earlier | None,
@@ -155,7 +155,7 @@ def cv_document(
         **fields_of(run),
         expected=expected_score(run.record),
         members=len(run.record["members"]),
-        folds_sha256=run.record["files"]["folds.csv"],
+        folds_sha256=str(run.folds_sha256),
         earlier=_earlier(earlier),
         gates=[_gate_result(gate) for gate in gates],
     )
@@ -192,7 +192,7 @@ def scores_of(run: Run) -> Scores:
 
 def expected_score(record: Mapping[str, Any]) -> Expected:
     """Describe the score to expect on the test rows, and how far it may be off."""
-    rows = record["data"]["train"]["rows"]
+    rows = record["scores"].get("scored") or record["data"]["train"]["rows"]
     # Without a test file it is that of as many new rows.
     test_rows = record["data"].get("test", record["data"]["train"])["rows"]
     own = record["scores"].get("oof_error")
@@ -243,7 +243,7 @@ def cv_view(
         f"pooled out-of-fold {METRICS[document.metric].help}: {score(scores.oof, error)}"
         + ("" if error is None else " (standard error)"),
         *target_lines(scores),
-        f"mean of folds: {score(scores.fold_mean, scores.fold_sd)} (standard deviation)",
+        spread_line(scores),
         f"to expect on {expected.rows} {unseen} rows: {score(expected.score, expected.error)}, "
         "or a little better",
         *([difference_text(earlier)] if earlier is not None and earlier.by_row else []),
@@ -271,6 +271,13 @@ def target_lines(scores: Scores) -> list[str]:
     """Say what each of several targets scores; nothing of one."""
     alone = ", ".join(f"{name} {score(found)}" for name, found in scores.targets.items())
     return [f"which is the mean of its targets: {alone}"] if alone else []
+
+
+def spread_line(scores: Scores) -> str:
+    """Return the mean of the folds' scores, with their deviation where there are several."""
+    if scores.fold_sd is None:
+        return f"one fold: {score(scores.fold_mean)}"
+    return f"mean of folds: {score(scores.fold_mean, scores.fold_sd)} (standard deviation)"
 
 
 def gate_lines(gates: Sequence[GateResult]) -> list[str]:
@@ -305,7 +312,8 @@ def _folds_table(document: CvDocument) -> Table:
     table.add_section()
     mean = _fit(metric, scores.train_mean, scores.fold_mean)
     table.add_row(*texts("mean", *mean), style="bold")
-    table.add_row(*texts("sd", "", score(scores.fold_mean, scores.fold_sd).partition(" ± ")[2]))
+    if scores.fold_sd is not None:
+        table.add_row(*texts("sd", "", score(scores.fold_mean, scores.fold_sd).partition(" ± ")[2]))
     return table
 
 
