@@ -149,12 +149,14 @@ def cross_validate(
         KagglePriceError: as `kaggleprice.api.workflow.cross_validate`.
     """
     _check_names(options, cross_validate)
-    settings, progress = make_settings(preset, options), _progress(quiet)
+    source, progress = _source(competition, data_dir, verify), _progress(quiet)
+    usual = source.competition.fold_options(options) if folds is None else {}
+    settings = make_settings(preset, {**usual, **options})
     for sentence in ineffective_options(settings, options, folds is not None):
         progress.notice(sentence)
     with taking_threads(threads):
         made, _ = workflow.cross_validate(
-            _source(competition, data_dir, verify),
+            source,
             settings,
             RuntimeConfig(_runs_dir(runs_dir), device, None, time_limit=_seconds(time_limit)),
             name=run,

@@ -78,7 +78,8 @@ def prediction_plan_document(plan: PredictionPlan) -> PredictionPlanDocument:
     """Describe the plan of a prediction."""
     return PredictionPlanDocument(
         competition=plan.competition,
-        run=None if plan.run is None else plan.run.name,
+        run=plan.runs[0].name if plan.runs else None,
+        runs=[run.name for run in plan.runs],
         training=None if plan.training is None else PlanDocument(**vars(plan.training)),
         outputs=[str(path) for path in plan.outputs],
     )
@@ -89,9 +90,13 @@ def prediction_plan_view(document: PredictionPlanDocument, plan: PredictionPlan)
     writes = texts(*(f"Would write {path}." for path in document.outputs))
     if document.training is not None:
         return Group(plan_view(document.training), *writes)
-    count = 0 if plan.run is None else len(plan.run.record["members"])
     return Group(
-        *texts(f"Would predict with the {count} networks of run {document.run}."),
+        *texts(
+            *(
+                f"Would predict with the {len(run.record['members'])} networks of run {run.name}."
+                for run in plan.runs
+            )
+        ),
         *writes,
         *texts("Nothing was predicted or written (--dry-run)."),
     )
