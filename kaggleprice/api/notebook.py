@@ -169,7 +169,8 @@ def cross_validate(
 def predict(
     competition: str | Path | Competition = DEFAULT_COMPETITION,
     *,
-    run: str | ScoredRun | None = None,
+    run: str | ScoredRun | Sequence[str | ScoredRun] | None = None,
+    weights: Sequence[float] = (),
     output: str | Path = "submission.csv",
     preset: str | None = None,
     folds: str | Path | None = None,
@@ -186,7 +187,8 @@ def predict(
     Args:
         competition: a name, or a `.toml` file that describes one.
         run: which run, by name or as `cross_validate` returned it; None for the latest, and where
-            there is none it is trained first.
+            there is none it is trained first. The predictions of a list of runs are averaged.
+        weights: what each of several runs counts; empty where all count the same.
         output: the submission's file.
         preset: as for `cross_validate`, where a run is to be trained.
         folds: a CSV of folds, where a run is to be trained.
@@ -209,10 +211,14 @@ def predict(
     """
     _check_names(options, predict)
     # Values are checked also where a run is there already, and nothing is trained.
-    wanted = flat_settings(make_settings(preset or DEFAULT_PRESET, options))
-    given = {name: wanted[name] for name in options}
     source = _source(competition, data_dir, verify)
-    request = workflow.PredictRequest(_which(run), preset, given, _path(folds))
+    usual = source.competition.fold_options(options) if folds is None else {}
+    wanted = flat_settings(make_settings(preset or DEFAULT_PRESET, {**usual, **options}))
+    given = {name: wanted[name] for name in (*usual, *options)}
+    first, *beside = [_which(one) for one in (run if isinstance(run, list | tuple) else [run])]
+    request = workflow.PredictRequest(
+        first, preset, given, _path(folds), tuple(usual), [str(one) for one in beside], weights
+    )
     with taking_threads(threads):
         result = workflow.predict(
             source,

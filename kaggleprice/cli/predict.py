@@ -110,9 +110,9 @@ def predict(
     usual = {} if folds is not None else source.competition.fold_options(given)
     options = {**usual, **given}
     configured = [n for n in ("preset", "folds", *options) if not explicit(context, n)]
-    names = run or [None]
+    first, beside = (run[0], run[1:]) if run else (None, [])
     request = workflow.PredictRequest(
-        names[0], preset, options, folds, configured, names[1:], weight or ()
+        first, preset, options, folds, configured, beside, weight or ()
     )
     warn_ineffective_options(context, chosen_settings(context, preset, usual), folds, quiet)
     if dry_run:

@@ -165,12 +165,11 @@ class Competition:
         """Return the settings of folds that this competition has, and `given` does not change.
 
         Args:
-            given: settings by name. A scheme in it that takes no column leaves out this
-                competition's.
+            given: settings by name. Another scheme in it leaves out this competition's column.
         """
         scheme = given.get("fold_scheme", self.fold_scheme)
         found = {} if scheme is None else {"fold_scheme": scheme}
-        if scheme in FOLD_SCHEMES and FOLD_SCHEMES[scheme].takes_column and self.fold_column:
+        if self.fold_column is not None and self.fold_scheme in (None, scheme):
             found["fold_column"] = self.fold_column
         return {name: value for name, value in found.items() if name not in given}
 

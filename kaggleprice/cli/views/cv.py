@@ -252,7 +252,8 @@ def cv_view(
             for line in alone_lines(document)
         ],
         *document.notes,
-        f"{document.members} members ({folds} folds x {document.members // folds}) trained "
+        f"{document.members} member{'s' * (document.members > 1)} ({folds} "
+        f"fold{'s' * (folds > 1)} x {document.members // folds}) trained "
         f"together in {trained_text(document)}",
         f"saved as run {document.run} in {document.path}",
         *gate_lines(document.gates),

@@ -27,7 +27,11 @@ class PredictionPlanDocument(Document):
 
     command: Annotated[Literal["prediction-plan"], COMMAND] = "prediction-plan"
     competition: Competition
-    run: Annotated[str | None, Doc("Which would predict; null where one would be trained first.")]
+    run: Annotated[
+        str | None,
+        Doc("Which would predict, the first of several; null where one would be trained first."),
+    ]
+    runs: Annotated[list[str], Doc("All that would be averaged.")]
     training: Annotated[
         PlanDocument | None,
         Doc("How one would be trained, as by `cv --dry-run`; null for none."),
