@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -215,9 +215,11 @@ def predict(
     usual = source.competition.fold_options(options) if folds is None else {}
     wanted = flat_settings(make_settings(preset or DEFAULT_PRESET, {**usual, **options}))
     given = {name: wanted[name] for name in (*usual, *options)}
-    first, *beside = [_which(one) for one in (run if isinstance(run, list | tuple) else [run])]
+    runs = [run] if run is None or isinstance(run, str | ScoredRun) else list(run)
+    names = [_which(one) for one in runs] or [None]
+    beside = [str(name) for name in names[1:]]
     request = workflow.PredictRequest(
-        first, preset, given, _path(folds), tuple(usual), [str(one) for one in beside], weights
+        names[0], preset, given, _path(folds), tuple(usual), beside, weights
     )
     with taking_threads(threads):
         result = workflow.predict(
