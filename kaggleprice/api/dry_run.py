@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kaggleprice import runs
-from kaggleprice.api.workflow import PredictRequest, resolve_run, split_rows
+from kaggleprice.api.workflow import PredictRequest, resolve_runs, split_rows
 from kaggleprice.competitions.data import Dataset, DatasetRef, load
 from kaggleprice.competitions.download import FetchedFile, absent
 from kaggleprice.core.files import check_writable
@@ -95,13 +95,13 @@ class PredictionPlan:
 
     Attributes:
         competition: its name.
-        run: the run that would predict; None where one would be trained first.
+        runs: those that would predict; none where one would be trained first.
         training: how that one would be trained; None where there is a run.
         outputs: files that would be written, beside a trained run's own.
     """
 
     competition: str
-    run: Run | None
+    runs: list[Run]
     training: Plan | None
     outputs: list[Path]
 
@@ -127,15 +127,17 @@ def plan_prediction(
         KagglePriceError: as `predict`.
     """
     check_writable(output)
-    run, training = resolve_run(source.competition, runtime, request, progress), None
-    if run is None:
+    runs, training = resolve_runs(source.competition, runtime, request, progress), None
+    if not runs:
         training = plan(source, request.settings, runtime, folds=request.folds, progress=progress)
     elif not absent(source.competition, source.data_dir):
-        check_data(run, source.competition, load(source, progress))
+        data = load(source, progress)
+        for run in runs:
+            check_data(run, source.competition, data)
     folders = [training.path] if training is not None else []
-    folders += [run.path] if run is not None else []
+    folders += [run.path for run in runs if len(runs) == 1]
     outputs = [*(folder / "submission.csv" for folder in folders), output]
-    return PredictionPlan(source.competition.name, run, training, outputs)
+    return PredictionPlan(source.competition.name, runs, training, outputs)
 
 
 def plan(
@@ -171,7 +173,7 @@ def plan(
     workload = resumes = None
     if not fetched:
         data = load(replace(source, group_column=settings.fold_column), progress)
-        split = split_rows(competition, data, settings, folds, limits)
+        split = split_rows(competition, data, settings, folds, limits, progress)
         identity = identify(competition, data, settings, split, compute)
         checkpoint = runtime.checkpoint(competition, identity, progress)
         problem = cross_validation.prepare(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,12 +149,14 @@ def cross_validate(
         KagglePriceError: as `kaggleprice.api.workflow.cross_validate`.
     """
     _check_names(options, cross_validate)
-    settings, progress = make_settings(preset, options), _progress(quiet)
+    source, progress = _source(competition, data_dir, verify), _progress(quiet)
+    usual = source.competition.fold_options(options) if folds is None else {}
+    settings = make_settings(preset, {**usual, **options})
     for sentence in ineffective_options(settings, options, folds is not None):
         progress.notice(sentence)
     with taking_threads(threads):
         made, _ = workflow.cross_validate(
-            _source(competition, data_dir, verify),
+            source,
             settings,
             RuntimeConfig(_runs_dir(runs_dir), device, None, time_limit=_seconds(time_limit)),
             name=run,
@@ -167,7 +169,8 @@ def cross_validate(
 def predict(
     competition: str | Path | Competition = DEFAULT_COMPETITION,
     *,
-    run: str | ScoredRun | None = None,
+    run: str | ScoredRun | Sequence[str | ScoredRun] | None = None,
+    weights: Sequence[float] = (),
     output: str | Path = "submission.csv",
     preset: str | None = None,
     folds: str | Path | None = None,
@@ -184,7 +187,8 @@ def predict(
     Args:
         competition: a name, or a `.toml` file that describes one.
         run: which run, by name or as `cross_validate` returned it; None for the latest, and where
-            there is none it is trained first.
+            there is none it is trained first. The predictions of a list of runs are averaged.
+        weights: what each of several runs counts; empty where all count the same.
         output: the submission's file.
         preset: as for `cross_validate`, where a run is to be trained.
         folds: a CSV of folds, where a run is to be trained.
@@ -207,10 +211,16 @@ def predict(
     """
     _check_names(options, predict)
     # Values are checked also where a run is there already, and nothing is trained.
-    wanted = flat_settings(make_settings(preset or DEFAULT_PRESET, options))
-    given = {name: wanted[name] for name in options}
     source = _source(competition, data_dir, verify)
-    request = workflow.PredictRequest(_which(run), preset, given, _path(folds))
+    usual = source.competition.fold_options(options) if folds is None else {}
+    wanted = flat_settings(make_settings(preset or DEFAULT_PRESET, {**usual, **options}))
+    given = {name: wanted[name] for name in (*usual, *options)}
+    runs = [run] if run is None or isinstance(run, str | ScoredRun) else list(run)
+    names = [_which(one) for one in runs] or [None]
+    beside = [str(name) for name in names[1:]]
+    request = workflow.PredictRequest(
+        names[0], preset, given, _path(folds), tuple(usual), beside, weights
+    )
     with taking_threads(threads):
         result = workflow.predict(
             source,

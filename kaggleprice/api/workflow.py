@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from kaggleprice.api.results import Preprocessed, plain_ids
@@ -21,6 +24,7 @@ from kaggleprice.competitions.download import (
     FetchSettings,
     fetch,
 )
+from kaggleprice.competitions.evidence import FORWARD
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.moments import rank_moments
 from kaggleprice.competitions.submission import make_submission, write_submission
@@ -73,6 +77,8 @@ class PredictRequest:
         folds: a CSV of folds, only where a run is to be trained.
         configured: which of `options`, `preset` and `folds` stand in a configuration: they train
             a run where there is none, and say nothing of one that there is.
+        beside: further runs, whose predictions are averaged with those of the first.
+        weights: what each run counts; empty where all count the same.
     """
 
     name: str | None = None
@@ -80,6 +86,24 @@ class PredictRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
     folds: Path | None = None
     configured: Collection[str] = ()
+    beside: Sequence[str] = ()
+    weights: Sequence[float] = ()
+
+    def __post_init__(self) -> None:
+        """Check the weights.
+
+        Raises:
+            UsageError: where there are more or fewer than runs, or one is not above 0.
+        """
+        count = len(self.beside) + (self.name is not None)
+        if self.weights and len(self.weights) != count:
+            raise UsageError(
+                f"--weight must be given once for each --run: found {len(self.weights)} weights "
+                f"and {count} runs."
+            )
+        wrong = [weight for weight in self.weights if not 0 < weight < math.inf]
+        if wrong:
+            raise UsageError(f"--weight takes a number above 0; found {wrong[0]:g}.")
 
     @property
     def settings(self) -> RunSettings:
@@ -114,16 +138,20 @@ class Prediction:
     """The result of `predict`.
 
     Attributes:
-        run: whose members predicted.
+        run: whose members predicted; the first of several.
         submission: what was written: id and target column.
         output: where.
         trained: the cross-validation, where the run had to be trained first.
+        runs: all runs that were averaged.
+        weights: what each of them counts; they sum to 1.
     """
 
     run: Run
     submission: pd.DataFrame
     output: Path
     trained: CrossValidation | None = field(default=None)
+    runs: Sequence[Run] = ()
+    weights: Sequence[float] = ()
 
 
 def download(
@@ -241,7 +269,7 @@ def cross_validate(
     competition = source.competition
     compute = check_start(competition, runtime, name)
     data = load(replace(source, group_column=settings.fold_column), progress)
-    split = split_rows(competition, data, settings, folds, limits)
+    split = split_rows(competition, data, settings, folds, limits, progress)
     return _train(source, runtime, data, compute, split, settings, name, progress)
 
 
@@ -340,8 +368,9 @@ def split_rows(
     settings: RunSettings,
     folds: Path | None,
     limits: Limits | None = None,
+    progress: Progress = SILENT,
 ) -> Folds:
-    """Return the folds of the training rows, made or read.
+    """Return the folds of the training rows, made or read; warn of those that are too easy.
 
     Raises:
         UsageError, DataError: as `make_folds` and `read_folds`; where the limits' baseline has
@@ -370,6 +399,7 @@ def split_rows(
         sha256 = split.sha256(train.ids, competition.id_name)
         data_sha256 = data.record["train"]["sha256"]
         limits.check(competition.name, competition.metric, data_sha256, sha256, len(split))
+    warn_of_easy_folds(data, split, progress)
     return split
 
 
@@ -378,6 +408,27 @@ def _to_stratify_by(target: NDArray[np.float64]) -> NDArray[np.float64]:
     if target.ndim == 1:
         return target
     return np.asarray((target / (target.std(axis=0) + 1e-300)).mean(axis=1))
+
+
+def warn_of_easy_folds(data: Dataset, split: Folds, progress: Progress) -> None:
+    """Say so where folds mix groups or times that training and test file keep apart."""
+    found = data.tables.evidence
+    if found is None:
+        return
+    for train, held in split:
+        if found.scheme == FORWARD:
+            mixed = found.codes[train].max() >= found.codes[held].min()
+            what = "are earlier than rows of training"
+        else:
+            mixed = np.isin(found.codes[held], found.codes[train]).any()
+            what = f"share {found.column!r} with rows of training"
+        if mixed:
+            progress.notice(
+                f"warning: validation rows of a fold {what}, though {found.reason}: the score is "
+                f"likely too good. Better: --fold-scheme {found.scheme} "
+                f"--fold-column {shlex.quote(found.column)}"
+            )
+            return
 
 
 def _moments(
@@ -420,18 +471,42 @@ def predict(
     device = choose_compute(runtime.device, runtime.threads).device
     if competition.test is None and source.later_test is None:
         raise UsageError(f"{competition.name} has no test file; name one with --test.")
-    run, trained = resolve_run(competition, runtime, request, progress), None
-    if run is not None:
-        run.output("submission.csv")
+    runs, trained = resolve_runs(competition, runtime, request, progress), None
+    places = [output] if len(runs) > 1 else [run.output("submission.csv") for run in runs]
     data = load(source, progress)
     refuse_overwriting_inputs(data, output)
-    if run is None:
+    if not runs:
         run, trained = cross_validate(
             source, request.settings, runtime, folds=request.folds, progress=progress
         )
-    check_data(run, competition, data)
+        runs, places = [run], [run.output("submission.csv")]
+    for run in runs:
+        check_data(run, competition, data)
+        if trained is None and data.tables.evidence is not None:
+            warn_of_easy_folds(data, run.folds(), progress)
     progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
-    ensemble = run.ensemble()
+    found = [_predict(run, source, data, how, device, progress) for run in runs]
+    weights = np.array(request.weights or [1.0] * len(runs))
+    predictions = found[0] if len(runs) == 1 else np.average(found, axis=0, weights=weights)
+    test = data.tables.test
+    submission = make_submission(competition, test, predictions)
+    for path in dict.fromkeys([*places, output]):
+        write_submission(submission, competition, test, path)
+        progress.detail(f"{len(submission)} rows written to {path}")
+    shares = (weights / weights.sum()).tolist()
+    return Prediction(runs[0], submission, output, trained, runs, shares)
+
+
+def _predict(
+    run: Run,
+    source: DatasetRef,
+    data: Dataset,
+    how: str | None,
+    device: torch.device,
+    progress: Progress,
+) -> NDArray[np.float64]:
+    """Return what a run's members predict of the test rows, shape (n,), in the target's unit."""
+    competition, ensemble = source.competition, run.ensemble()
     place_network(ensemble.network, device, progress)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     test = data.tables.test
@@ -444,21 +519,17 @@ def predict(
         )
     if base_models is not None:
         everybody = everybody.with_base_models(base_models.test, run.settings)
-    predictions = everybody.combine(transform, how or run.settings.combine)
-    submission = make_submission(competition, test, predictions)
-    for path in (run.output("submission.csv"), output):
-        write_submission(submission, competition, test, path)
-        progress.detail(f"{len(submission)} rows written to {path}")
-    return Prediction(run, submission, output, trained)
+    return everybody.combine(transform, how or run.settings.combine)
 
 
-def resolve_run(
+def resolve_runs(
     competition: Competition, runtime: RuntimeConfig, request: PredictRequest, progress: Progress
-) -> Run | None:
-    """Return the run that is to predict; None where one is to be trained first.
+) -> list[Run]:
+    """Return the runs that are to predict; none where one is to be trained first.
 
     Raises:
-        UsageError: where options contradict the run, or no run could be trained with them.
+        UsageError: where options contradict a run, or no run could be trained with them; where
+            a run is named twice.
         UnknownNameError, RunFolderError: as `kaggleprice.runs.listing.find_run`.
     """
     runs_dir, name = runtime.runs_dir, competition.name
@@ -466,14 +537,17 @@ def resolve_run(
         run = latest_run(runs_dir, name, progress.notice)
     else:
         run = find_run(runs_dir, name, request.name)
+    runs = [] if run is None else [run, *(find_run(runs_dir, name, n) for n in request.beside)]
     if run is None:
         # Settings that cannot be are refused before anything is read.
         _ = request.settings
         progress.notice(f"no run of {competition.name} yet: training one first, as `cv` does")
-    else:
-        _check_request(run, request)
-        progress.notice(f"using run {run.name} of {run.path.parent}")
-    return run
+    for i, each in enumerate(runs):
+        _check_request(each, request)
+        if each.path.resolve() in [other.path.resolve() for other in runs[:i]]:
+            raise UsageError(f"run {each.name} is named twice; say with --weight what it counts.")
+        progress.notice(f"using run {each.name} of {each.path.parent}")
+    return runs
 
 
 def _check_request(run: Run, request: PredictRequest) -> None:

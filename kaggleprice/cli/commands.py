@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -186,12 +186,17 @@ def given_settings(context: typer.Context) -> dict[str, Any]:
     return {n: context.params[n] for n in names if origin_of(context, n).kind != "default"}
 
 
-def chosen_settings(context: typer.Context, preset: str | None = None) -> RunSettings:
+def chosen_settings(
+    context: typer.Context,
+    preset: str | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> RunSettings:
     """Return the settings that a preset and the command's options make.
 
     Args:
         context: of the command, its options read.
         preset: a name in `PRESETS`; None for the default one.
+        defaults: settings that come before the command's options, and after the preset.
 
     Raises:
         UnknownNameError: for an unknown preset.
@@ -203,7 +208,8 @@ def chosen_settings(context: typer.Context, preset: str | None = None) -> RunSet
         more = "; `--preset list` shows them"
         raise UnknownNameError("preset", preset, [*PRESETS, "list"], where, more)
     try:
-        return make_settings(preset or DEFAULT_PRESET, given_settings(context))
+        options = {**(defaults or {}), **given_settings(context)}
+        return make_settings(preset or DEFAULT_PRESET, options)
     except ConflictError as error:
         origins = [origin_of(context, name) for name in error.names]
         places = " and ".join(origin.where for origin in origins if origin.kind != "default")

@@ -121,7 +121,10 @@ def cv(
             limits.check_scored(gates.read_scored(str(run), runs_dir, source.competition.name))
         train = partial(workflow.add_seeds, source, runtime, str(run), add_seeds)
     else:
-        settings = chosen_settings(context, preset)
+        usual = {}
+        if folds is None:
+            usual = source.competition.fold_options(given_settings(context))
+        settings = chosen_settings(context, preset, usual)
         warn_ineffective_options(context, settings, folds, quiet)
         if dry_run:
             with make_reporter(quiet) as reporter:

@@ -32,6 +32,7 @@ COMMAND = RunCommand
 EXAMPLES = (
     "kaggleprice predict",
     "kaggleprice predict --run mlp-001 --combine median -o median.csv",
+    "kaggleprice predict --run mlp-001 --run mlp-002 --weight 2 --weight 1",
 )
 
 
@@ -46,14 +47,25 @@ def predict(
     data_dir: arguments.DataDirOption = Path("data"),
     no_verify: arguments.NoVerifyOption = False,
     run: Annotated[
-        str | None,
+        list[str] | None,
         option(
             RUN,
-            "Which run predicts: its name, COMPETITION/NAME or folder.",
+            "Which run predicts: its name, COMPETITION/NAME or folder. Given again, the "
+            "predictions of all are averaged.",
             "--run",
             value="NAME",
             default="the latest; without one, it is trained",
             autocompletion=complete_runs,
+        ),
+    ] = None,
+    weight: Annotated[
+        list[float] | None,
+        option(
+            RUN,
+            "What each --run counts in the average, in their order.",
+            "--weight",
+            value="X",
+            default="the same for all",
         ),
     ] = None,
     runs_dir: arguments.RunsDirOption = Path("runs"),
@@ -71,7 +83,7 @@ def predict(
     as_json: arguments.JsonOption = False,
     quiet: arguments.QuietOption = False,
 ) -> None:
-    """Average all members of a run on the test rows and write submission.csv.
+    """Average all members of a run, or of several, on the test rows and write submission.csv.
 
     Without a run yet it trains one first, as [bold]cv[/] does with the same options.
     """
@@ -94,10 +106,15 @@ def predict(
     if described is None and test_file is not None:
         source = replace(source, later_test=test_file)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
-    options = given_settings(context)
+    given = given_settings(context)
+    usual = {} if folds is not None else source.competition.fold_options(given)
+    options = {**usual, **given}
     configured = [n for n in ("preset", "folds", *options) if not explicit(context, n)]
-    request = workflow.PredictRequest(run, preset, options, folds, configured)
-    warn_ineffective_options(context, chosen_settings(context, preset), folds, quiet)
+    first, beside = (run[0], run[1:]) if run else (None, [])
+    request = workflow.PredictRequest(
+        first, preset, options, folds, configured, beside, weight or ()
+    )
+    warn_ineffective_options(context, chosen_settings(context, preset, usual), folds, quiet)
     if dry_run:
         with make_reporter(quiet) as reporter:
             planned = plan_prediction(source, runtime, request, output=output, progress=reporter)

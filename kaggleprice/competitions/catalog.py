@@ -6,6 +6,8 @@ Adding one is an entry in `COMPETITIONS`, or a TOML file given as `--competition
     id_column = "datetime"
     target_column = "count"     # or several: ["casual", "registered"]
     target_transform = "log1p"
+    fold_scheme = "forward"     # how `cv` splits rows where no option says it
+    fold_column = "datetime"
     [kinds]                     # of columns that are no plain numbers or categories
     datetime = "date"
     casual = "drop"
@@ -25,7 +27,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from kaggleprice.competitions.csv_format import CsvFormat
 from kaggleprice.competitions.engineering import ENGINEERINGS
@@ -33,6 +35,7 @@ from kaggleprice.competitions.metrics import METRIC_ALIASES, METRICS, TARGET_TRA
 from kaggleprice.core.errors import DataError, MissingFileError, UnknownNameError, UsageError
 from kaggleprice.core.registry import look_up
 from kaggleprice.settings.declaration import STRICT, read_record
+from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 
 # A name in `KINDS`, `date FORMAT`, or the levels of an order, lowest first.
 Kind: TypeAlias = str | tuple[str, ...]
@@ -102,6 +105,9 @@ class Competition:
         csv_format: how both files are written.
         prediction_column: what a submission calls the target, or each of several; None for the
             target's name.
+        fold_scheme: a name in `FOLD_SCHEMES`: how rows are split where nothing else is said; None
+            for what the settings say.
+        fold_column: the column of that scheme, or None.
         drop_missing_target: whether training rows without a target are left out, not refused.
     """
 
@@ -120,6 +126,8 @@ class Competition:
     csv_format: CsvFormat = field(default_factory=CsvFormat)
     drop_missing_target: bool = False
     prediction_column: str | tuple[str, ...] | None = None
+    fold_scheme: str | None = None
+    fold_column: str | None = None
 
     __pydantic_config__ = STRICT
 
@@ -148,6 +156,8 @@ class Competition:
         look_up(METRICS, self.metric, "metric")
         if self.engineering is not None:
             look_up(ENGINEERINGS, self.engineering, "engineering")
+        if self.fold_scheme is not None:
+            look_up(FOLD_SCHEMES, self.fold_scheme, "fold scheme")
         for column, kind in self.kinds.items():
             if isinstance(kind, str) and not (kind.startswith(f"{DATE} ") or kind == NUMBER_COMMA):
                 look_up(KINDS, kind, f"kind of column {column!r}:")
@@ -177,6 +187,18 @@ class Competition:
             raise UnknownNameError("target", name, self.targets)
         calls = self.prediction_names[self.targets.index(name)]
         return replace(self, target_column=name, prediction_column=calls)
+
+    def fold_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of folds that this competition has, and `given` does not change.
+
+        Args:
+            given: settings by name. Another scheme in it leaves out this competition's column.
+        """
+        scheme = given.get("fold_scheme", self.fold_scheme)
+        found = {} if scheme is None else {"fold_scheme": scheme}
+        if self.fold_column is not None and self.fold_scheme in (None, scheme):
+            found["fold_column"] = self.fold_column
+        return {name: value for name, value in found.items() if name not in given}
 
     @property
     def text_columns(self) -> list[str]:

@@ -31,6 +31,7 @@ from kaggleprice.competitions.catalog import (
     as_tuple,
 )
 from kaggleprice.competitions.csv_format import CsvFormat, find_format
+from kaggleprice.competitions.evidence import find_evidence
 from kaggleprice.competitions.kinds import find_date_formats, parse_amount
 from kaggleprice.core.errors import DataError, UnknownNameError, UsageError
 
@@ -97,7 +98,8 @@ class Proposal:
     Attributes:
         files: of the competition.
         csv_format: how the training file is written.
-        keys: `id_column`, `target_column`, `target_transform`, `metric` and `missing_values`.
+        keys: `id_column`, `target_column`, `target_transform`, `metric` and `missing_values`;
+            `fold_scheme` and `fold_column` where the columns say so.
         kinds: those of columns that are no plain numbers or categories.
         warnings: sentences on what looks like a leak.
         drop_missing_target: whether training rows without a target are left out.
@@ -198,8 +200,8 @@ def competition_here() -> str:
     )
 
 
-def read_cells(path: Path, csv_format: CsvFormat, rows: int = _ROWS) -> pd.DataFrame:
-    """Read a table's first rows as text, exactly as it stands; an empty cell is an empty text.
+def read_cells(path: Path, csv_format: CsvFormat, rows: int | None = _ROWS) -> pd.DataFrame:
+    """Read a table's first rows, or all, as text as it stands; an empty cell is an empty text.
 
     Raises:
         DataError: where it cannot be read.
@@ -269,6 +271,10 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
         **_guess_scale(list(numbers.values()), known),
         "missing_values": known.get("missing_values") or _guess_missing(markers),
     }
+    if test is not None:
+        missing = keys["missing_values"].value
+        may_say = [c for c in both if c != identity.value or c in found]
+        keys |= _guess_folds(files, (train, test), may_say, found, missing)
     used = [c for c in both if found.get(c, Guess("", "")).value != DROP]
     warnings = [
         warning
@@ -450,6 +456,40 @@ def _guess_transform(observed: NDArray[np.float64]) -> tuple[str, str]:
         if before >= 1 and abs(after) < before and high >= 6 * max(low, 1e-9):
             return "log1p", f"from 0 up, skewed ({before:.1f}; {after:.1f} after log(1 + y))"
     return "none", "its values are not spread over orders of magnitude"
+
+
+def _guess_folds(
+    files: Files,
+    tables: Sequence[pd.DataFrame],
+    columns: Sequence[str],
+    kinds: Mapping[str, Guess],
+    missing: Sequence[str],
+) -> dict[str, Guess]:
+    """Return guesses of the fold scheme and its column, where the test file says so.
+
+    Args:
+        files: of the competition, with a test file.
+        tables: their first rows, as text.
+        columns: those that may say so.
+        kinds: of columns.
+        missing: texts that mean a missing value.
+    """
+    known, empty = {column: guess.value for column, guess in kinds.items()}, ["", *missing]
+    train, test = (table[list(columns)].replace(empty, None) for table in tables)
+    found = find_evidence(train, test, known)
+    if found is not None and files.test and max(len(train), len(test)) >= _ROWS:
+        # What holds of the first rows is looked at in all of them.
+        train, test = (
+            read_cells(path, find_format(path), None)[[found.column]].replace(empty, None)
+            for path in (files.train, files.test)
+        )
+        found = find_evidence(train, test, known)
+    if found is None:
+        return {}
+    return {
+        "fold_scheme": Guess(found.scheme, found.reason),
+        "fold_column": Guess(found.column, "what that goes by"),
+    }
 
 
 def _guess_missing(markers: Mapping[str, str]) -> Guess:

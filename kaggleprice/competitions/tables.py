@@ -15,6 +15,7 @@ from kaggleprice.competitions.catalog import NUMBER, NUMBER_COMMA, Competition
 from kaggleprice.competitions.columns import add_columns, share_levels
 from kaggleprice.competitions.csv_reader import read_csv
 from kaggleprice.competitions.engineering import ENGINEERINGS
+from kaggleprice.competitions.evidence import Evidence, find_evidence
 from kaggleprice.competitions.kinds import apply_kinds, with_date_formats
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.transforms import TargetTransform
@@ -88,10 +89,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Tables:
-    """A competition's training and test table, with the same feature columns in the same order."""
+    """A competition's training and test table, with the same feature columns in the same order.
+
+    Attributes:
+        train, test: the tables.
+        evidence: that the test file has other groups or later times; None where it has not.
+    """
 
     train: Table
     test: Table
+    evidence: Evidence | None = None
 
     def of_target(self, target: int) -> Tables:
         """Return both tables with one of several targets, counted from 0."""
@@ -100,7 +107,11 @@ class Tables:
 
     def engineered(self, competition: Competition) -> Tables:
         """Return both tables with the competition's own features added to their columns."""
-        return Tables(self.train.engineered(competition), self.test.engineered(competition))
+        return replace(
+            self,
+            train=self.train.engineered(competition),
+            test=self.test.engineered(competition),
+        )
 
 
 def engineer(features: pd.DataFrame, engineering: str) -> pd.DataFrame:
@@ -151,6 +162,7 @@ def read_tables(
     if test is None:
         test, test_frame, test_ids = train, train_frame[:0], train_ids[:0]
     kinds = with_date_formats(competition.kinds, train_frame, train)
+    evidence = find_evidence(train_frame, test_frame, kinds)
     train_frame = apply_kinds(train_frame, kinds, competition.csv_format, train)
     test_frame = apply_kinds(test_frame, kinds, competition.csv_format, test)
     train_frame, test_frame = _keep_shared(
@@ -159,7 +171,9 @@ def read_tables(
     for column in train_frame:
         _share_kind(str(column), (train_frame, train), (test_frame, test))
     return Tables(
-        Table(train_ids, train_frame, target, groups, numbers), Table(test_ids, test_frame)
+        Table(train_ids, train_frame, target, groups, numbers),
+        Table(test_ids, test_frame),
+        evidence,
     )
 
 

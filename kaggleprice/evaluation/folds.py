@@ -140,7 +140,9 @@ class Folds(Sequence[Fold]):
         order = np.argsort(listed, kind="stable")
         listed = listed[order]
         # By place, since the id column may be named fold as well.
-        named = np.concatenate([(folds + 1).astype(object), [NONE] * len(never)])
+        named = folds + 1
+        if len(never):
+            named = np.concatenate([named.astype(object), [NONE] * len(never)])
         columns: dict[str, Any] = {"id": ids[listed], "fold": named[order]}
         if numbers is not None:
             columns[ROW] = numbers[listed]
@@ -162,6 +164,14 @@ class Folds(Sequence[Fold]):
     def sha256(self, ids: NDArray[Any], id_column: str) -> str:
         """Return a hash of which rows train and validate where; arguments as in `to_csv`."""
         return hashlib.sha256(self.to_csv(ids, id_column).encode()).hexdigest()
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the rows of every fold, without ids."""
+        found = hashlib.sha256()
+        for part in (part for fold in self for part in fold):
+            found.update(f"{len(part)},".encode() + part.astype("<i8").tobytes())
+        return found.hexdigest()
 
     def __len__(self) -> int:
         return len(self._folds)

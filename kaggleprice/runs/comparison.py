@@ -162,7 +162,7 @@ class Comparison:
     unpaired: int
 
 
-def _numbered(run: Run, by_row: bool) -> pd.DataFrame:
+def numbered(run: Run, by_row: bool) -> pd.DataFrame:
     """Return its predictions by id and, since ids may repeat, by row or which of the same it is."""
     found = run.predictions
     key = found[ROW] if by_row else found.groupby(level=0, sort=False).cumcount()
@@ -198,9 +198,7 @@ def compare(first: Run, second: Run) -> Comparison:
     same_data = first.train_sha256 == second.train_sha256
     # Folds that leave rows unscored leave holes in the order of equal ids.
     by_row = same_data and all(ROW in run.predictions for run in (first, second))
-    both = _numbered(first, by_row).join(
-        _numbered(second, by_row).add_suffix("_second"), how="outer"
-    )
+    both = numbered(first, by_row).join(numbered(second, by_row).add_suffix("_second"), how="outer")
     # A row that is in one run alone has no number in the other's columns, which equals nothing.
     same = both["true"].to_numpy() == both["true_second"].to_numpy()
     paired = both[same if same.ndim == 1 else same.all(axis=1)]

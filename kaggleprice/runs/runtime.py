@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kaggleprice.competitions.catalog import Competition
@@ -17,7 +16,7 @@ from kaggleprice.core.errors import DataError, UsageError
 from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import Progress
 from kaggleprice.core.versions import versions
-from kaggleprice.evaluation.folds import ROW, Folds
+from kaggleprice.evaluation.folds import Folds
 from kaggleprice.runs import check_name
 from kaggleprice.runs.checkpoints import Checkpoint
 from kaggleprice.runs.run import Run
@@ -101,7 +100,7 @@ def identify(
         "data": data.record,
         "settings": settings_to_record(settings),
         "k": len(split),
-        "folds": split.sha256(np.arange(split.rows), ROW),
+        "folds": split.fingerprint,
         "versions": versions(),
         "device": compute.name,
         # What checkpoints hold: an older kind is not taken up.

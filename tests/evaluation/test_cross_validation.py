@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,10 +20,11 @@ from kaggleprice.evaluation.cross_validation import CrossValidation, make_member
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
+from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 from kaggleprice.settings.run import PRESETS, RunSettings, make_settings
 from kaggleprice.settings.training import Member
 
-SAMPLE = COMPETITIONS["sample"]
+SAMPLE, CPU = COMPETITIONS["sample"], torch.device("cpu")
 TINY = {"hidden": (8,), "epochs": 3, "seeds": 2, "k": 3}
 
 
@@ -78,6 +80,70 @@ def test_garbage_targets_reach_nothing_of_their_fold(
         for m, member in enumerate(clean.ensemble.members):
             if member.fold == 1:
                 assert torch.equal(a[m], b[m])
+
+
+SPLITS: dict[str, dict[str, Any]] = {
+    **{scheme: {"scheme": scheme} for scheme in FOLD_SCHEMES},
+    "forward with a gap": {"scheme": "forward", "gap": 5},
+    "repeated": {"repeats": 2},
+    "repeated groups": {"scheme": "grouped", "repeats": 2},
+}
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_garbage_targets_reach_nothing_of_a_fold_of_any_scheme(case: Case, name: str) -> None:
+    """Folds held fixed; every row that does not train in the fold is spoilt, also later ones."""
+    train = case.tables.train
+    split = make_folds(
+        200, 3, target=train.known_target, groups=np.arange(200) // 4, **SPLITS[name]
+    )
+    settings = make_settings(options={**TINY, "base_models": "ridge"})
+    fold = len(split) // 2
+    target = train.known_target.copy()
+    target[split.left_out[fold]] = 1e9
+    clean, garbled = (
+        cross_validation.cross_validate(
+            SAMPLE, Tables(replace(train, target=t), case.tables.test), split, settings, CPU
+        )
+        for t in (train.known_target, target)
+    )
+    assert clean.ensemble.encoding.recipes[fold] == garbled.ensemble.encoding.recipes[fold]
+    own = split.places[fold]
+    assert np.array_equal(clean.oof[own], garbled.oof[own])
+    for a, b in zip(
+        clean.ensemble.network.state_dict().values(),
+        garbled.ensemble.network.state_dict().values(),
+        strict=True,
+    ):
+        for m, member in enumerate(clean.ensemble.members):
+            if member.fold == fold:
+                assert torch.equal(a[m], b[m])
+    if len(split) > 1:
+        others = np.setdiff1d(np.arange(len(clean.oof)), own)
+        assert not np.array_equal(clean.oof[others], garbled.oof[others])
+
+
+@pytest.mark.parametrize("name", ["forward", "hold-out", "repeated"])
+def test_scores_of_folds_that_rows_are_not_in_once(case: Case, name: str) -> None:
+    """From the out-of-fold lines by pandas alone."""
+    target = case.tables.train.known_target
+    split = make_folds(200, 3, **SPLITS[name])
+    settings = make_settings(options=TINY)
+    found = cross_validation.cross_validate(SAMPLE, case.tables, split, settings, CPU)
+    rows, folds = split.lines
+    lines = pd.DataFrame({"row": rows, "fold": folds, "predicted": found.oof, "true": target[rows]})
+    by_row = lines.groupby("row")[["predicted", "true"]].mean()
+    error = np.log(by_row["predicted"]) - np.log(by_row["true"])
+    assert found.scores.oof == pytest.approx(np.sqrt((error**2).mean()), rel=1e-12)
+    expected = (np.log(lines["predicted"]) - np.log(lines["true"])) ** 2
+    by_fold = np.sqrt(expected.groupby(lines["fold"]).mean())
+    assert [fold.validation for fold in found.folds] == pytest.approx(by_fold.tolist())
+    assert len(found.ensemble.members) == 2 * len(split)
+    if name == "hold-out":
+        assert found.scores.fold_sd is None
+    else:
+        assert found.scores.fold_sd == pytest.approx(by_fold.std(ddof=1))
+    assert found.scores.scored == (None if name == "repeated" else len(by_row))
 
 
 def test_stopping_on_validation_rows_is_marked_and_does_see_them(case: Case) -> None:

@@ -253,8 +253,8 @@ def cv_view(
             for line in alone_lines(document)
         ],
         *document.notes,
-        f"{document.members} members ({_members_text(document)}) trained together in "
-        f"{trained_text(document)}",
+        f"{document.members} member{'s' * (document.members > 1)} ({_members_text(document)}) "
+        f"trained together in {trained_text(document)}",
         f"saved as run {document.run} in {document.path}",
         *gate_lines(document.gates),
     ]
@@ -264,7 +264,8 @@ def cv_view(
 def _members_text(document: CvDocument) -> str:
     folds, targets = len(document.folds), len(document.scores.targets)
     of_targets = f" x {targets} targets" if targets else ""
-    return f"{folds} folds x {document.members // folds // (targets or 1)}{of_targets}"
+    each = document.members // folds // (targets or 1)
+    return f"{folds} fold{'s' * (folds > 1)} x {each}{of_targets}"
 
 
 def target_lines(scores: Scores) -> list[str]:

@@ -27,7 +27,11 @@ class PredictionPlanDocument(Document):
 
     command: Annotated[Literal["prediction-plan"], COMMAND] = "prediction-plan"
     competition: Competition
-    run: Annotated[str | None, Doc("Which would predict; null where one would be trained first.")]
+    run: Annotated[
+        str | None,
+        Doc("Which would predict, the first of several; null where one would be trained first."),
+    ]
+    runs: Annotated[list[str], Doc("All that would be averaged.")]
     training: Annotated[
         PlanDocument | None,
         Doc("How one would be trained, as by `cv --dry-run`; null for none."),
@@ -80,7 +84,8 @@ def prediction_plan_document(plan: PredictionPlan) -> PredictionPlanDocument:
     """Describe the plan of a prediction."""
     return PredictionPlanDocument(
         competition=plan.competition,
-        run=None if plan.run is None else plan.run.name,
+        run=plan.runs[0].name if plan.runs else None,
+        runs=[run.name for run in plan.runs],
         training=None if plan.training is None else PlanDocument(**vars(plan.training)),
         outputs=[str(path) for path in plan.outputs],
     )
@@ -91,9 +96,13 @@ def prediction_plan_view(document: PredictionPlanDocument, plan: PredictionPlan)
     writes = texts(*(f"Would write {path}." for path in document.outputs))
     if document.training is not None:
         return Group(plan_view(document.training), *writes)
-    count = 0 if plan.run is None else len(plan.run.record["members"])
     return Group(
-        *texts(f"Would predict with the {count} networks of run {document.run}."),
+        *texts(
+            *(
+                f"Would predict with the {len(run.record['members'])} networks of run {run.name}."
+                for run in plan.runs
+            )
+        ),
         *writes,
         *texts("Nothing was predicted or written (--dry-run)."),
     )

@@ -20,8 +20,19 @@ from kaggleprice.cli.views.cv import (
 )
 from kaggleprice.cli.views.tables import make_table, step_lines, texts
 from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.evaluation.scores import expected_error
 from kaggleprice.reports.wording import alike, score
 from kaggleprice.runs.advice import Step
+from kaggleprice.runs.averaging import score_average
+
+
+@dataclass(frozen=True)
+class AveragedRun:
+    """One of the runs whose predictions were averaged."""
+
+    run: Annotated[str, Doc("Its name.")]
+    weight: Annotated[float, Doc("What it counts; all weights sum to 1.")]
+    oof: Annotated[float, Doc("Its own pooled out-of-fold score.")]
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,7 @@ class PredictedRange:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictDocument(PredictedRange, ScoredDocument):
-    """A submission."""
+    """A submission. Of several runs, `run`, `scores` and `notes` are those of the first."""
 
     command: Annotated[Literal["predict"], COMMAND] = "predict"
     submission: Annotated[str, Doc("The file that was written.")]
@@ -46,6 +57,10 @@ class PredictDocument(PredictedRange, ScoredDocument):
     ]
     trained: Annotated[bool, Doc("Whether the run was trained by this command.")]
     expected: Annotated[Expected, EXPECTED]
+    runs: Annotated[
+        list[AveragedRun],
+        Doc("Every run that predicted; `expected` is the score of their average, out of fold."),
+    ]
 
 
 def predict_document(prediction: Prediction) -> PredictDocument:
@@ -61,8 +76,40 @@ def predict_document(prediction: Prediction) -> PredictDocument:
         **vars(next(iter(ranges.values()))),
         targets=ranges,
         trained=prediction.trained is not None,
-        expected=expected_score(prediction.run.record),
+        expected=_expected(prediction),
+        runs=[
+            AveragedRun(run.name, weight, run.oof)
+            for run, weight in zip(prediction.runs, prediction.weights, strict=True)
+        ],
     )
+
+
+def _expected(prediction: Prediction) -> Expected:
+    """Return the score to expect: of the run, or of the average of runs."""
+    expected = expected_score(prediction.run.record)
+    if len(prediction.runs) == 1:
+        return expected
+    average = score_average(prediction.runs, prediction.weights)
+    if average is None:
+        return expected
+    error = average.oof_error
+    if error is not None:
+        error = expected_error(error, average.rows, expected.rows)
+    return Expected(average.oof, error, expected.rows)
+
+
+def _whose(document: PredictDocument, folds: int) -> str:
+    """Say of whose score the score to expect is."""
+    if len(document.runs) == 1:
+        average = f", and the submission averages all {folds} folds'" if folds > 1 else ""
+        return (
+            f"it is run {document.run}'s pooled out-of-fold score, of one fold's members "
+            f"each{average}"
+        )
+    named = ", ".join(
+        f"{run.run} ({score(run.oof)}, weight {run.weight:.2g})" for run in document.runs
+    )
+    return f"it is the out-of-fold score of the average of runs {named}"
 
 
 def predict_view(
@@ -98,10 +145,9 @@ def predict_view(
             f"{document.rows} rows written to {document.submission}, "
             + "; ".join(_range_text(name, found) for name, found in ranges.items()),
             f"Score to expect: {score(expected.score, expected.error)} "
-            f"({METRICS[record['metric']].help}), or a little better: it is run {document.run}'s "
-            "pooled out-of-fold score, of one fold's members each, and the submission averages "
-            f"all {len(record['folds'])} folds'. ± is one standard error, if test rows are like "
-            "training rows.",
+            f"({METRICS[record['metric']].help}), or a little better: "
+            f"{_whose(document, len(record['folds']))}. ± is one standard error, if test rows are "
+            "like training rows.",
             *document.notes,
             *([] if page is None else [f"Hand it in at {page}"]),
         ),
