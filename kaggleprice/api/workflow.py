@@ -19,8 +19,7 @@ from kaggleprice.competitions.download import (
     FetchSettings,
     fetch,
 )
-from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
-from kaggleprice.competitions.submission import make_submission, write_submission
+from kaggleprice.competitions.submission import check_predictions, make_submission, write_submission
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import SILENT, Progress
@@ -53,7 +52,7 @@ from kaggleprice.settings.run import (
 from kaggleprice.training.devices import Compute, choose_compute, place_network
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
-_ONLY_PREDICTION = {"combine"}
+_ONLY_PREDICTION = {"combine", "bound"}
 
 
 @dataclass(frozen=True)
@@ -113,12 +112,15 @@ class Prediction:
         submission: what was written: id and target column.
         output: where.
         trained: the cross-validation, where the run had to be trained first.
+        outside: how many predictions left the range of the training target, before they were
+            bounded.
     """
 
     run: Run
     submission: pd.DataFrame
     output: Path
     trained: CrossValidation | None = field(default=None)
+    outside: int = 0
 
 
 def download(
@@ -407,7 +409,6 @@ def predict(
     progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
     ensemble = run.ensemble()
     place_network(ensemble.network, device, progress)
-    transform = TARGET_TRANSFORMS[competition.target_transform].load()
     test = data.tables.test
     everybody = WeightedPredictions(ensemble.members, ensemble.predict(test.features))
     base_models = run.base_models()
@@ -418,12 +419,21 @@ def predict(
         )
     if base_models is not None:
         everybody = everybody.with_base_models(base_models.test, run.settings)
-    predictions = everybody.combine(transform, how or run.settings.combine)
+    bound = request.options.get("bound", run.settings.bound)
+    scale = run.target_scale(competition, data.tables.train, bound)
+    how, folds = how or run.settings.combine, range(len(scale.transforms))
+    raw = everybody.combine(scale.unbounded, how)
+    check_predictions(competition, test, raw)
+    outside = int(scale.outside(raw, folds).sum())
+    if outside:
+        words = cross_validation.outside_text(outside, len(raw), "test", bound=bound)
+        progress.notice(words)
+    predictions = everybody.combine(scale, how)
     submission = make_submission(competition, test, predictions)
     for path in (run.output("submission.csv"), output):
         write_submission(submission, competition, test, path)
         progress.detail(f"{len(submission)} rows written to {path}")
-    return Prediction(run, submission, output, trained)
+    return Prediction(run, submission, output, trained, outside)
 
 
 def resolve_run(

@@ -42,6 +42,7 @@ class Metric:
         relative: whether errors are divided by the target, which must not be 0.
         training_loss: what networks are trained on unless told otherwise, a name in
             `kaggleprice.settings.training.LOSSES`.
+        positive: whether predictions must be above 0, and the target 0 or above.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Metric:
     greater_is_better: bool = False
     relative: bool = False
     training_loss: str = "mse"
+    positive: bool = False
 
     @property
     def direction(self) -> str:
@@ -76,6 +78,14 @@ class Metric:
     def rank(self, score: float) -> float:
         """Return a number to sort scores by: the lowest is that of the best score."""
         return -score if self.greater_is_better else score
+
+    def floor(self, target: Floats) -> float:
+        """Return the least prediction that can be scored, given known targets of shape (n,).
+
+        Metrics whose predictions must be above 0 would take any, and punish one that is much too
+        small without end; this one is the mean that a single row in n would make of the target's.
+        """
+        return float(target.mean() / len(target)) if self.positive else float("-inf")
 
     def score(self, truth: ArrayLike, prediction: ArrayLike) -> float:
         """Score predictions, shape (n,), of a target of shape (n,), in the target's own unit.

@@ -23,6 +23,18 @@ def make_submission(
     Raises:
         RunError: where a prediction is not a number that the target could be.
     """
+    check_predictions(competition, table, predictions)
+    return pd.DataFrame({competition.id_name: table.ids, competition.prediction_name: predictions})
+
+
+def check_predictions(
+    competition: Competition, table: Table, predictions: NDArray[np.float64]
+) -> None:
+    """Check that predictions, shape (n,), can be submitted.
+
+    Raises:
+        RunError: where a prediction is not a number that the target could be.
+    """
     usable = TARGET_TRANSFORMS[competition.target_transform].load().accepts(predictions)
     if not usable.all():
         first = int(np.flatnonzero(~usable)[0])
@@ -31,7 +43,6 @@ def make_submission(
             f"{competition.id_name} {table.ids[first]} got {predictions[first]}; "
             "train again with a smaller learning rate."
         )
-    return pd.DataFrame({competition.id_name: table.ids, competition.prediction_name: predictions})
 
 
 def write_submission(

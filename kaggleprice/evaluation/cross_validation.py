@@ -21,6 +21,7 @@ from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, devic
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
 from kaggleprice.evaluation.scoring import Scorer
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
@@ -45,7 +46,10 @@ class CrossValidation:
         settings: what was asked for.
         split: the folds.
         ensemble: the trained members.
+        scale: of the target, in each fold.
         oof: shape (n,), out-of-fold predictions in the target's own unit.
+        outside: how many of them left the range of their fold's training target, before they were
+            bounded.
         base_models: what the base models predict; None where there are none.
         folds, members, base_model_scores, scores: how good it is.
         seconds: of the whole cross-validation, recipes to scores.
@@ -55,7 +59,9 @@ class CrossValidation:
     settings: RunSettings
     split: Folds
     ensemble: Ensemble
+    scale: TargetScale
     oof: Floats
+    outside: int
     base_models: BaseModelPredictions | None
     folds: list[FoldScore]
     members: list[MemberScore]
@@ -106,7 +112,6 @@ def cross_validate(
         RunError: where memory runs out with one member at a time; where a process died.
     """
     started = time.perf_counter()
-    transform = TARGET_TRANSFORMS[competition.target_transform].load()
     threads = torch.get_num_threads()
     where = name_devices(_listed(device))
     progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
@@ -122,9 +127,14 @@ def cross_validate(
     networks = everybody = WeightedPredictions(ensemble.members, predictions)
     if base_models is not None:
         everybody = networks.with_base_models(base_models.train, settings)
-    oof = everybody.out_of_fold(split, transform, settings.combine)
-    _check_predictions(transform.accepts(oof), settings)
-    scorer = Scorer(competition, tables.train.known_target, split, settings.combine)
+    scale = problem.scale
+    raw = everybody.out_of_fold(split, scale.unbounded, settings.combine)
+    _check_predictions(scale.transforms[0].accepts(raw), settings)
+    outside = sum(int(scale.outside(raw[r], [k]).sum()) for k, (_, r) in enumerate(split))
+    if outside:
+        progress.notice(outside_text(outside, len(raw), "out-of-fold", bound=scale.bound))
+    oof = everybody.out_of_fold(split, scale, settings.combine)
+    scorer = Scorer(competition, tables.train.known_target, split, scale, settings.combine)
     # What cannot be scored is told below, in words.
     with np.errstate(invalid="ignore", divide="ignore"):
         folds = scorer.folds(everybody, oof)
@@ -134,7 +144,9 @@ def cross_validate(
         settings=settings,
         split=split,
         ensemble=ensemble,
+        scale=scale,
         oof=oof,
+        outside=outside,
         base_models=base_models,
         folds=folds,
         members=alone,
@@ -201,12 +213,14 @@ class PreparedRun:
     Attributes:
         competition: whose rows they are.
         tables: as read.
+        scale: of the target.
         task: members, recipes, folds, encoded training rows; no tables.
         devices: where to train.
     """
 
     competition: Competition
     tables: Tables
+    scale: TargetScale
     task: TrainingTask
     devices: Sequence[torch.device]
 
@@ -233,6 +247,8 @@ def prepare(
 ) -> PreparedRun:
     """Fit the recipes and encode the rows; arguments as in `cross_validate`."""
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
+    metric, target = METRICS[competition.metric], tables.train.known_target
+    scale = TargetScale.learn(metric, transform, target, split, bound=settings.bound)
     wider = _engineered(competition, tables, settings)
     encoding = Encoding(fit_recipes(wider, split, settings))
     trained = set() if known is None else set(known.ensemble.members)
@@ -240,12 +256,12 @@ def prepare(
     task = TrainingTask(
         encoding=encoding,
         rows=encoding.encode(wider.train.features),
-        target=transform.forward(tables.train.known_target),
+        target=transform.forward(target),
         folds=split,
         members=members,
         settings=_with_loss(settings, competition),
     )
-    return PreparedRun(competition, tables, task, _listed(device))
+    return PreparedRun(competition, tables, scale, task, _listed(device))
 
 
 def _with_loss(settings: RunSettings, competition: Competition) -> RunSettings:
@@ -277,6 +293,12 @@ def make_members(folds: int, settings: RunSettings) -> list[Member]:
     """Return folds x seeds members: those of the same architecture together, by fold, then seed."""
     made = [Member(fold, seed) for fold in range(folds) for seed in range(settings.seeds)]
     return sorted(made, key=lambda member: settings.model.turn_of(member.seed))
+
+
+def outside_text(count: int, rows: int, what: str, *, bound: bool) -> str:
+    """Say how many predictions left the range of the training target, and what became of them."""
+    done = "bounded by it; --no-bound leaves them" if bound else "left as they are (--no-bound)"
+    return f"{count} of {rows} {what} predictions left the range of the training target: {done}"
 
 
 def _check_predictions(usable: NDArray[np.bool_], settings: RunSettings) -> None:

@@ -15,6 +15,7 @@ from kaggleprice.competitions.tables import engineer
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import UsageError
 from kaggleprice.evaluation.folds import Folds
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings.model import ModelSettings
@@ -59,9 +60,11 @@ class WeightedPredictions:
             np.repeat(settings.weights, [len(self.members), len(added)]),
         )
 
-    def combine(self, transform: TargetTransform, how: str | None) -> Floats:
+    def combine(self, scale: TargetScale, how: str | None) -> Floats:
         """Combine all predictions; shape (n,), in the target's own unit."""
-        return combine(self.predictions, transform, how, self.weights)
+        folds = [member.fold for member in self.members]
+        combined = combine(self.predictions, scale.of(folds), how, self.weights)
+        return scale.keep_inside(combined, folds)
 
     def of_fold(self, fold: int, rows: NDArray[np.int64]) -> WeightedPredictions:
         """Return what the members of a fold predict of some rows, given their numbers."""
@@ -70,12 +73,12 @@ class WeightedPredictions:
         members = [member for member in self.members if member.fold == fold]
         return WeightedPredictions(members, self.predictions[np.ix_(own, rows)], weights)
 
-    def out_of_fold(self, split: Folds, transform: TargetTransform, how: str | None) -> Floats:
+    def out_of_fold(self, split: Folds, scale: TargetScale, how: str | None) -> Floats:
         """Combine, for each row, the members that did not train on it.
 
         Args:
             split: the folds of the n rows.
-            transform: of the target.
+            scale: of the target.
             how: as in `combine`.
 
         Returns:
@@ -83,7 +86,7 @@ class WeightedPredictions:
         """
         oof = np.empty(split.rows)
         for fold, (_, validation) in enumerate(split):
-            oof[validation] = self.of_fold(fold, validation).combine(transform, how)
+            oof[validation] = self.of_fold(fold, validation).combine(scale, how)
         return oof
 
 

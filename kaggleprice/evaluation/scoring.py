@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.evaluation.base_models import BaseModelPredictions
 from kaggleprice.evaluation.ensemble import Floats, WeightedPredictions
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.settings.training import Member
 
 
@@ -20,19 +21,24 @@ class Scorer:
     """The competition's metric on the training rows of one cross-validation."""
 
     def __init__(
-        self, competition: Competition, target: Floats, split: Folds, how: str | None
+        self,
+        competition: Competition,
+        target: Floats,
+        split: Folds,
+        scale: TargetScale,
+        how: str | None,
     ) -> None:
         """Keep what all scores share.
 
         Args:
-            competition: metric and target transform.
+            competition: for the metric.
             target: shape (n,), in its own unit.
             split: the folds.
+            scale: of the target.
             how: predictions are combined, as in `combine`.
         """
-        self._target, self._split, self._how = target, split, how
+        self._target, self._split, self._scale, self._how = target, split, scale, how
         self._metric = METRICS[competition.metric]
-        self._transform = TARGET_TRANSFORMS[competition.target_transform].load()
 
     def folds(self, predictions: WeightedPredictions, oof: Floats) -> list[FoldScore]:
         """Score each fold, given the out-of-fold predictions of shape (n,)."""
@@ -41,7 +47,7 @@ class Scorer:
                 fold=fold + 1,
                 train=self._metric.score(
                     self._target[train],
-                    predictions.of_fold(fold, train).combine(self._transform, self._how),
+                    predictions.of_fold(fold, train).combine(self._scale, self._how),
                 ),
                 validation=self._metric.score(self._target[validation], oof[validation]),
             )
@@ -54,7 +60,7 @@ class Scorer:
         """Score M networks, given their predictions of shape (M, n)."""
         scores = []
         for member, epoch, line in zip(members, epochs, predictions, strict=True):
-            predicted = self._transform.inverse(line)
+            predicted = self._scale.turn_back(line, member.fold)
             train, validation = (
                 self._metric.score(self._target[rows], predicted[rows])
                 for rows in self._split[member.fold]
@@ -74,7 +80,7 @@ class Scorer:
 
     def pooled(self, predictions: WeightedPredictions) -> float:
         """Score out-of-fold predictions."""
-        oof = predictions.out_of_fold(self._split, self._transform, self._how)
+        oof = predictions.out_of_fold(self._split, self._scale, self._how)
         return self._metric.score(self._target, oof)
 
     def summary(

@@ -16,6 +16,7 @@ from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.reports.drift import Drift, measure_drift
 from kaggleprice.reports.importance import Importance, by_association, measure_importance
 from kaggleprice.reports.out_of_fold import Expected, OutOfFold, expect
@@ -124,6 +125,7 @@ def find(
     """
     seed, train = run.settings.seed, data.tables.train
     transform: TargetTransform = TARGET_TRANSFORMS[competition.target_transform].load()
+    scale = run.target_scale(competition, train)
     rows = OutOfFold.of_run(run, transform)
     importance, order = None, by_association(train, rows.scaled[0])
     if repeats:
@@ -132,6 +134,7 @@ def find(
             competition,
             train,
             rows.fold_of_row,
+            scale,
             how=run.settings.combine,
             repeats=repeats,
             seed=seed,
@@ -145,7 +148,7 @@ def find(
         transform=transform,
         rows=rows,
         history=pd.read_csv(run.file("history.csv")),
-        predictions=_predict_test(run, ensemble, data, transform),
+        predictions=_predict_test(run, ensemble, data, scale),
         expected=expect(competition, rows, len(data.tables.test), seed),
         importance=importance,
         order=order,
@@ -156,15 +159,13 @@ def find(
     )
 
 
-def _predict_test(
-    run: Run, ensemble: Ensemble, data: Dataset, transform: TargetTransform
-) -> Floats:
+def _predict_test(run: Run, ensemble: Ensemble, data: Dataset, scale: TargetScale) -> Floats:
     """Predict the test rows as `predict` does; shape (n_test,)."""
     predicted = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
     base_models = run.base_models()
     if base_models is not None:
         predicted = predicted.with_base_models(base_models.test, run.settings)
-    return predicted.combine(transform, run.settings.combine)
+    return predicted.combine(scale, run.settings.combine)
 
 
 def _logged(ensemble: Ensemble) -> frozenset[str]:

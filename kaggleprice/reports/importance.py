@@ -17,11 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Table, engineer
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows
 from kaggleprice.evaluation.folds import Folds
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.reports import DEFAULT_REPEATS
 from kaggleprice.training.batches import pad_rows
 from kaggleprice.training.engine import predict_members
@@ -78,6 +79,7 @@ def measure_importance(
     competition: Competition,
     table: Table,
     fold_of_row: Rows,
+    scale: TargetScale,
     *,
     how: str | None,
     repeats: int = DEFAULT_REPEATS,
@@ -92,16 +94,17 @@ def measure_importance(
 
     Args:
         ensemble: the members.
-        competition: for the metric and the target transform.
+        competition: for the metric.
         table: n training rows, as they stand in the CSV.
         fold_of_row: shape (n,), counted from 0.
+        scale: of the target, in each fold.
         how: members are combined: a name in `COMBINES`; None chooses by the target's transform.
         repeats: permutations of each column.
         seed: of the permutations.
         most_rows: of a larger table as many rows are drawn.
         progress: told after every column.
     """
-    scorer = _Scorer(ensemble, competition, table, fold_of_row, how, seed, most_rows)
+    scorer = _Scorer(ensemble, competition, table, fold_of_row, scale, how, seed, most_rows)
     metric = METRICS[competition.metric]
     names, found = [str(name) for name in table.features], []
     progress.advance("importance", 0, len(names), unit="columns")
@@ -147,13 +150,14 @@ class _Scorer:
         competition: Competition,
         table: Table,
         fold_of_row: Rows,
+        scale: TargetScale,
         how: str | None,
         seed: int,
         most_rows: int,
     ) -> None:
         self._ensemble, self._how, self._seed = ensemble, how, seed
         self._metric = METRICS[competition.metric]
-        self._transform = TARGET_TRANSFORMS[competition.target_transform].load()
+        self._scale = scale
         chosen = np.arange(len(table))
         if len(table) > most_rows:
             random = np.random.default_rng(np.random.SeedSequence((seed, 2)))
@@ -220,14 +224,13 @@ class _Scorer:
         # A metric of logs is undefined where a permuted row is predicted below its domain.
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             oof = WeightedPredictions(members, predicted).out_of_fold(
-                self._split, self._transform, self._how
+                self._split, self._scale, self._how
             )
             own = []
             for member, line in zip(members, predicted, strict=True):
                 held = self._folds == member.fold
-                own.append(
-                    self._metric.score(self._target[held], self._transform.inverse(line[held]))
-                )
+                own_predicted = self._scale.turn_back(line[held], member.fold)
+                own.append(self._metric.score(self._target[held], own_predicted))
             return self._metric.score(self._target, oof), np.array(own)
 
 

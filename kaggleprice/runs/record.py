@@ -82,6 +82,14 @@ class Data(TypedDict):
     test: NotRequired[DataFileRecord]
 
 
+class TargetRecord(TypedDict):
+    """What was learned of the target in the training rows of each of K folds."""
+
+    lowest: list[float]
+    highest: list[float]
+    floor: NotRequired[list[float]]
+
+
 class EnsembleRecord(TypedDict):
     """What the M members need beside weights and recipes."""
 
@@ -91,6 +99,7 @@ class EnsembleRecord(TypedDict):
     target_center: list[float]
     target_scale: list[float]
     epochs: list[int]
+    target: NotRequired[TargetRecord]
 
 
 class Timing(TypedDict):
@@ -118,6 +127,7 @@ class Record(TypedDict):
     threads: int
     groups: NotRequired[list[int]]
     scores: Scores
+    outside: NotRequired[int]
     folds: Annotated[list[FoldScore], Field(min_length=2)]
     members: list[MemberScore]
     base_models: list[BaseModelScore]

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggleprice.competitions.metrics import METRICS, Metric
+from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS, Metric
 from kaggleprice.core.errors import (
     DataError,
     KagglePriceError,
@@ -27,9 +27,12 @@ from kaggleprice.settings.run import RunSettings, settings_from_record
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kaggleprice.competitions.catalog import Competition
+    from kaggleprice.competitions.tables import Table
     from kaggleprice.evaluation.base_models import BaseModelPredictions
     from kaggleprice.evaluation.ensemble import Ensemble
     from kaggleprice.evaluation.folds import Folds
+    from kaggleprice.evaluation.target_scale import TargetScale
     from kaggleprice.training.task import HistoryLine
 
 FINISHED, UNREADABLE, INTERRUPTED = "finished", "unreadable", "unfinished"
@@ -269,6 +272,29 @@ class Run:
 
         folds = pd.read_csv(self.file("folds.csv"), usecols=[1], dtype=str).iloc[:, 0]
         return Folds.of_rows(folds.to_numpy(dtype=np.int64) - 1)
+
+    def target_scale(
+        self, competition: Competition, train: Table, bound: bool | None = None
+    ) -> TargetScale:
+        """Return what was learned of the target; of a run that does not say it, learn it again.
+
+        Args:
+            competition: of the run.
+            train: its training table.
+            bound: whether predictions are kept inside the range; None for what the run says.
+
+        Raises:
+            RunFolderError: where folds.csv is needed and missing, truncated or altered.
+        """
+        from kaggleprice.evaluation.target_scale import TargetScale
+
+        transform = TARGET_TRANSFORMS[competition.target_transform].load()
+        bound = self.settings.bound if bound is None else bound
+        record = self.record["ensemble"].get("target")
+        if record is not None:
+            return TargetScale.from_record(transform, record, bound=bound)
+        target, folds = train.known_target, self.folds()
+        return TargetScale.learn(self.metric, transform, target, folds, bound=bound)
 
     def history(self) -> list[HistoryLine]:
         """Load the training history, by epoch, then member.

@@ -181,6 +181,7 @@ def _make_record(
         "groups": list(ensemble.fit.groups),
         "groups_cut_at": list(ensemble.fit.groups_cut_at),
         "scores": asdict(result.scores),
+        "outside": result.outside,
         "folds": [asdict(fold) for fold in result.folds],
         "members": [asdict(member) for member in result.members],
         "base_models": [asdict(score) for score in result.base_model_scores],
@@ -191,6 +192,7 @@ def _make_record(
             "target_center": ensemble.fit.target_center.tolist(),
             "target_scale": ensemble.fit.target_scale.tolist(),
             "epochs": ensemble.fit.epochs.tolist(),
+            "target": result.scale.to_record(),
         },
         "files": {
             path.relative_to(folder).as_posix(): sha256(path)

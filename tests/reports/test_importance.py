@@ -53,7 +53,11 @@ def measure(
     def call(**options: Any) -> Importance:
         given = {"how": None, "repeats": REPEATS, "seed": SEED, "ensemble": ensemble, **options}
         return measure_importance(
-            competition=made.source.competition, table=table, fold_of_row=folds, **given
+            competition=made.source.competition,
+            table=table,
+            fold_of_row=folds,
+            scale=made.run.target_scale(made.source.competition, table),
+            **given,
         )
 
     return call
@@ -203,6 +207,7 @@ def test_engineered_features_move_with_their_column(tmp_path: Path) -> None:
             source.competition,
             table,
             result.split.fold_of_row,
+            result.scale,
             how=None,
             repeats=1,
             most_rows=40,

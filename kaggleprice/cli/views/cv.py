@@ -132,6 +132,7 @@ class CvDocument(RunDocument):
     command: Annotated[Literal["cv"], COMMAND] = "cv"
     expected: Annotated[Expected, EXPECTED]
     members: Annotated[documents.Positive, Doc("Number of networks: folds times seeds.")]
+    outside: documents.Outside
     folds_sha256: Annotated[
         str,
         Len(64, 64),
@@ -155,6 +156,7 @@ def cv_document(
         **fields_of(run),
         expected=expected_score(run.record),
         members=len(run.record["members"]),
+        outside=run.record.get("outside"),
         folds_sha256=run.record["files"]["folds.csv"],
         earlier=_earlier(earlier),
         gates=[_gate_result(gate) for gate in gates],

@@ -10,6 +10,7 @@ from annotated_doc import Doc
 from rich.console import Group
 
 from kaggleprice.api.workflow import Prediction
+from kaggleprice.cli import documents
 from kaggleprice.cli.documents import COMMAND, Positive
 from kaggleprice.cli.views.cv import (
     EXPECTED,
@@ -34,6 +35,7 @@ class PredictDocument(ScoredDocument):
     smallest: Annotated[float, Doc("Smallest prediction, in the target's unit.")]
     median: Annotated[float, Doc("Median prediction.")]
     largest: Annotated[float, Doc("Largest prediction.")]
+    outside: documents.Outside
     trained: Annotated[bool, Doc("Whether the run was trained by this command.")]
     expected: Annotated[Expected, EXPECTED]
 
@@ -48,6 +50,7 @@ def predict_document(prediction: Prediction) -> PredictDocument:
         smallest=float(values.min()),
         median=float(values.median()),
         largest=float(values.max()),
+        outside=prediction.outside,
         trained=prediction.trained is not None,
         expected=expected_score(prediction.run.record),
     )
