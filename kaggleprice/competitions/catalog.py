@@ -134,7 +134,8 @@ class Competition:
             )
         look_up(TARGET_TRANSFORMS, self.target_transform, "target transform")
         object.__setattr__(self, "metric", METRIC_ALIASES.get(self.metric, self.metric))
-        look_up(METRICS, self.metric, "metric")
+        # By its shortest name: `pinball 0.50` is `pinball`.
+        object.__setattr__(self, "metric", look_up(METRICS, self.metric, "metric").name)
         if self.engineering is not None:
             look_up(ENGINEERINGS, self.engineering, "engineering")
         for column, kind in self.kinds.items():

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS, Metric
 from kaggleprice.competitions.tables import Tables
-from kaggleprice.core.errors import DivergenceError
+from kaggleprice.competitions.transforms import TargetTransform
+from kaggleprice.core.errors import DivergenceError, UsageError
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows, join
@@ -26,7 +27,7 @@ from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
 from kaggleprice.settings.run import RunSettings
-from kaggleprice.settings.training import Member
+from kaggleprice.settings.training import LOSSES, Member
 from kaggleprice.training import train
 from kaggleprice.training.devices import name_devices
 from kaggleprice.training.engine import predict_members
@@ -246,7 +247,7 @@ def prepare(
     known: PreviousResults | None = None,
 ) -> PreparedRun:
     """Fit the recipes and encode the rows; arguments as in `cross_validate`."""
-    transform = TARGET_TRANSFORMS[competition.target_transform].load()
+    transform: TargetTransform = TARGET_TRANSFORMS[competition.target_transform].load()
     metric, target = METRICS[competition.metric], tables.train.known_target
     scale = TargetScale.learn(metric, transform, target, split, bound=settings.bound)
     wider = _engineered(competition, tables, settings)
@@ -259,14 +260,28 @@ def prepare(
         target=transform.forward(target),
         folds=split,
         members=members,
-        settings=_with_loss(settings, competition),
+        settings=with_loss(settings, metric, transform),
     )
     return PreparedRun(competition, tables, scale, task, _listed(device))
 
 
-def _with_loss(settings: RunSettings, competition: Competition) -> RunSettings:
-    """Return settings whose loss suits the metric, unless they name one."""
-    loss = settings.training.loss or METRICS[competition.metric].training_loss
+def with_loss(settings: RunSettings, metric: Metric, transform: TargetTransform) -> RunSettings:
+    """Return settings whose loss suits a metric, unless they name one.
+
+    Raises:
+        UsageError: for a loss of logs of a target that is not trained on as a log.
+    """
+    loss = settings.training.loss
+    of_logs = LOSSES[loss or metric.training_loss].of_logs
+    if of_logs and not transform.logarithmic:
+        if loss is not None:
+            raise UsageError(
+                f"--loss {loss} needs a target that is trained on as a log; give the competition "
+                '`target_transform = "log1p"`, or another --loss.'
+            )
+        # The mean, which a deviance asks for, is where squared errors are least as well.
+        loss = "mse"
+    loss = loss or metric.training_loss
     return replace(settings, training=replace(settings.training, loss=loss))
 
 

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 
 from kaggleprice.competitions.metrics import METRIC_ALIASES, METRICS
 from kaggleprice.core.errors import RunFolderError, UsageError
+from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
 from kaggleprice.runs import RECORD, SCHEMA_VERSION
 from kaggleprice.settings.run import RunSettings, settings_from_record, settings_to_record
@@ -30,8 +31,10 @@ def _inside(name: str) -> str:
 
 
 def _known_metric(name: str) -> str:
-    if name not in METRICS:
-        raise ValueError(f"there is no metric {name!r}")
+    try:
+        look_up(METRICS, name, "metric")
+    except UsageError:
+        raise ValueError(f"there is no metric {name!r}") from None
     return name
 
 

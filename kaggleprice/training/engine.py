@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -114,7 +115,7 @@ class Engine:
         self.parameters = MemberParameters(self.network, self.settings, counts)
         self.scales = self._scale_targets()
         self.target = self._scaled(task.target, task.dtype).to(device)
-        self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[self.settings.loss or "mse"].load()
+        self.loss = self._make_loss(task.dtype, device)
         self.batches = plan_epoch(counts, self.settings.batch_size)
         self.noise = NoiseSource(
             self.base_seed,
@@ -161,6 +162,17 @@ class Engine:
             for m, rows in enumerate(self.train_rows):
                 center[m], scale[m] = self.truth[rows].mean(), self.truth[rows].std() or 1.0
         return TrainingResult(center, scale, np.full(count, self.settings.epochs))
+
+    def _make_loss(
+        self, dtype: torch.dtype, device: torch.device
+    ) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return the loss of outputs and targets, of shapes (M, B), row by row."""
+        entry = LOSSES[self.settings.loss or "mse"]
+        loss: Callable[..., Tensor] = entry.load()
+        if not entry.of_logs:
+            return loss
+        scale = torch.from_numpy(self.scales.target_scale).to(device, dtype)[:, None]
+        return partial(loss, scale=scale)
 
     def _scaled(self, target: NDArray[np.float64], dtype: torch.dtype) -> Tensor:
         """Return the target as each member learns it, shape (M, n)."""

@@ -10,11 +10,16 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from sklearn.metrics import (
     mean_absolute_error,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+    mean_tweedie_deviance,
     root_mean_squared_error,
     root_mean_squared_log_error,
 )
 
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.core.errors import UsageError
+from kaggleprice.settings.training import LOSSES
 
 PRICES = np.random.default_rng(0).lognormal(12, 0.4, (2, 500))
 # One line for each metric: what it is, by other means.
@@ -25,6 +30,12 @@ REFERENCES = {
     "mae": mean_absolute_error,
     "medae": lambda a, b: np.median(np.abs(a - b)),
     "mape": lambda a, b: np.mean(np.abs(a - b) / np.abs(a)),
+    "smape": lambda a, b: np.mean(2 * np.abs(a - b) / (np.abs(a) + np.abs(b))),
+    "pinball": lambda a, b: np.mean(np.abs(a - b)) / 2,
+    "pinball 0.9": lambda a, b: mean_pinball_loss(a, b, alpha=0.9),
+    "poisson": mean_poisson_deviance,
+    "tweedie": lambda a, b: mean_tweedie_deviance(a, b, power=1.5),
+    "tweedie 1.2": lambda a, b: mean_tweedie_deviance(a, b, power=1.2),
     "r2": lambda a, b: 1 - np.sum((a - b) ** 2) / np.sum((a - a.mean()) ** 2),
 }
 DOMAINS = {
@@ -40,7 +51,7 @@ def sample(rows: int = 400) -> tuple[np.ndarray, np.ndarray]:
     return truth, truth * np.exp(random.standard_t(5, rows) * 0.1)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", REFERENCES)
 def test_conformance(name: str) -> None:
     """What is asked of every metric."""
     metric, reference, (truth, prediction) = METRICS[name], REFERENCES[name], PRICES
@@ -60,22 +71,39 @@ def test_conformance(name: str) -> None:
     )
     with np.errstate(all="ignore"):
         assert np.isnan(metric.score(truth, np.full(len(truth), np.nan)))
+    # A weight of 2 is a row that stands there twice, one of 0 a row that does not.
+    weights = np.arange(len(truth)) % 3
+    repeated = np.repeat([truth, prediction], weights, axis=1)
+    assert metric.score(truth, prediction, weights * 1.5) == pytest.approx(
+        reference(*repeated), rel=1e-12
+    )
+    assert metric.training_loss in LOSSES
 
 
-@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.row_loss is not None])
-def test_row_losses_make_the_score_and_its_standard_error(name: str) -> None:
+def test_every_metric_has_its_line() -> None:
+    assert set(METRICS) <= set(REFERENCES)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", [n for n in REFERENCES if METRICS[n].row_loss is not None])
+def test_row_losses_make_the_score_and_its_standard_error(name: str, weighted: bool) -> None:
     (truth, predicted), metric = sample(), METRICS[name]
-    losses = metric.row_losses(truth, predicted)
+    weights = np.random.default_rng(2).gamma(3, size=len(truth)) if weighted else None
+    losses = metric.row_losses(truth, predicted, weights)
     assert losses is not None
-    mean = np.mean(losses)
+    mean = np.average(losses, weights=weights)
     score = np.sqrt(mean) if metric.root else 1 - mean if metric.complement else mean
-    assert score == pytest.approx(metric.score(truth, predicted), rel=1e-12)
-    assert np.mean(metric.influence(losses)) == pytest.approx(0, abs=1e-12)
+    assert score == pytest.approx(metric.score(truth, predicted, weights), rel=1e-12)
+    assert np.mean(metric.influence(losses, weights)) == pytest.approx(0, abs=1e-12)
     random = np.random.default_rng(1)
     rows = random.integers(len(truth), size=(2000, len(truth)))
-    bootstrap = np.std([metric.score(truth[drawn], predicted[drawn]) for drawn in rows], ddof=1)
+    scores = [
+        metric.score(truth[drawn], predicted[drawn], None if weights is None else weights[drawn])
+        for drawn in rows
+    ]
+    bootstrap = np.std(scores, ddof=1)
     # 2000 draws give a standard deviation to about 2 %; the delta method is of first order.
-    assert metric.standard_error(losses) == pytest.approx(bootstrap, rel=0.06)
+    assert metric.standard_error(losses, weights) == pytest.approx(bootstrap, rel=0.06)
 
 
 def test_formulas_of_standard_errors() -> None:
@@ -86,6 +114,33 @@ def test_formulas_of_standard_errors() -> None:
     by_hand = squared.std(ddof=1) / (2 * np.sqrt(squared.mean()) * np.sqrt(50))
     assert METRICS["rmse"].standard_error(squared) == pytest.approx(by_hand)
     assert METRICS["rmse"].standard_error(np.zeros(5)) == 0.0
+
+
+def test_a_metric_with_a_number() -> None:
+    assert METRICS["pinball 0.90"].name == "pinball 0.9"
+    assert METRICS["pinball 0.9"].training_loss == "pinball 0.9"
+    assert METRICS["pinball 0.5"] is METRICS["pinball"]
+    assert METRICS["tweedie 1.2"].help == "Tweedie deviance of power 1.2"
+    for name in ("pinball 1", "pinball nan", "pinball x", "tweedie 2"):
+        with pytest.raises(UsageError, match=f"{name.split()[0]} takes a .* found '{name[8:]}'"):
+            METRICS[name]
+    for name in ("mae 0.9", "pinball0.9", "0.9", ""):
+        assert name not in METRICS
+
+
+@pytest.mark.parametrize("name", ["poisson", "tweedie", "tweedie 1.9"])
+def test_deviances_are_undefined_outside_their_domain(name: str) -> None:
+    metric = METRICS[name]
+    assert metric.score([0.0, 1.0], [0.5, 0.5]) > 0
+    assert np.isnan(metric.score([0.0, 1.0], [0.0, 0.5]))
+    assert np.isnan(metric.score([-1.0, 1.0], [0.5, 0.5]))
+    # What predictions are kept above is small, and above 0.
+    assert metric.floor(np.array([0.0, 0.0, 6.0])) == pytest.approx(2 / 3)
+    assert METRICS["rmse"].floor(np.array([0.0])) == -np.inf
+
+
+def test_smape_of_nothing_as_nothing_is_no_error() -> None:
+    assert METRICS["smape"].score([0.0, 0.0], [0.0, 1.0]) == pytest.approx(1.0)
 
 
 def test_a_metric_of_which_more_is_better() -> None:

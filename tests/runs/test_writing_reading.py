@@ -168,8 +168,9 @@ def test_history(made: Made) -> None:
         (5, 3, 1),
     ]
     members = made.run.record["members"]
-    assert [m["validation"] for m in members] == pytest.approx(last["validation"].tolist())
-    assert [m["train"] for m in members] == pytest.approx(last["train"].tolist())
+    # Scores are of bounded predictions, the history of those that the network made.
+    for name in ("validation", "train"):
+        assert [m[name] for m in members] == pytest.approx(last[name].tolist(), rel=0.01)
 
 
 # Loading.
