@@ -100,6 +100,8 @@ class Competition:
         kinds: column to kind, as in `kaggleprice.competitions.kinds`.
         csv_format: how both files are written.
         prediction_column: what a submission calls the target; None for the target's name.
+        weight_column: how much each training row counts, in scores and in training; None where all
+            count the same. Never a feature.
         drop_missing_target: whether training rows without a target are left out, not refused.
     """
 
@@ -118,6 +120,7 @@ class Competition:
     csv_format: CsvFormat = field(default_factory=CsvFormat)
     drop_missing_target: bool = False
     prediction_column: str | None = None
+    weight_column: str | None = None
 
     __pydantic_config__ = STRICT
 
@@ -136,6 +139,14 @@ class Competition:
         object.__setattr__(self, "metric", METRIC_ALIASES.get(self.metric, self.metric))
         # By its shortest name: `pinball 0.50` is `pinball`.
         object.__setattr__(self, "metric", look_up(METRICS, self.metric, "metric").name)
+        if self.weight_column is not None and self.weight_column in (
+            self.target_column,
+            self.id_column,
+        ):
+            raise UsageError(
+                f"weight_column {self.weight_column!r} is the target or the id; expected a column "
+                "of its own."
+            )
         if self.engineering is not None:
             look_up(ENGINEERINGS, self.engineering, "engineering")
         for column, kind in self.kinds.items():

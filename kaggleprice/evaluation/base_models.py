@@ -80,6 +80,7 @@ def fit_base_models(
     base_seed: int,
     threads: int,
     progress: Progress = SILENT,
+    weights: NDArray[np.float64] | None = None,
 ) -> BaseModelPredictions:
     """Fit every base model once per fold, and predict.
 
@@ -92,6 +93,7 @@ def fit_base_models(
         base_seed: what `--seed` says.
         threads: how many to use.
         progress: told after every model.
+        weights: shape (n,), how much each row counts; None where all count the same.
     """
     train = np.empty((len(names), len(recipes), len(tables.train)))
     test = np.empty((len(names), len(recipes), len(tables.test)))
@@ -105,7 +107,8 @@ def fit_base_models(
             # Room above it: an estimator may count on from its state.
             model = BASE_MODELS[name].load()(int(state >> 1))
             with threadpool_limits(limits=threads):
-                model.fit(features[rows], target[rows])
+                counted = {} if weights is None else {"sample_weight": weights[rows]}
+                model.fit(features[rows], target[rows], **counted)
                 train[p, fold] = model.predict(features)
                 if len(test_features):
                     test[p, fold] = model.predict(test_features)

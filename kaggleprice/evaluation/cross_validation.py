@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS, Metric
-from kaggleprice.competitions.tables import Tables
+from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.competitions.transforms import TargetTransform
-from kaggleprice.core.errors import DivergenceError, UsageError
+from kaggleprice.core.errors import DataError, DivergenceError, UsageError
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows, join
@@ -135,7 +135,8 @@ def cross_validate(
     if outside:
         progress.notice(outside_text(outside, len(raw), "out-of-fold", bound=scale.bound))
     oof = everybody.out_of_fold(split, scale, settings.combine)
-    scorer = Scorer(competition, tables.train.known_target, split, scale, settings.combine)
+    train = tables.train
+    scorer = Scorer(competition, train.known_target, split, scale, settings.combine, train.weights)
     # What cannot be scored is told below, in words.
     with np.errstate(invalid="ignore", divide="ignore"):
         folds = scorer.folds(everybody, oof)
@@ -203,6 +204,7 @@ def _train(
         settings.seed,
         torch.get_num_threads(),
         progress,
+        task.weights,
     )
     return ensemble, base_models
 
@@ -246,7 +248,13 @@ def prepare(
     device: Devices,
     known: PreviousResults | None = None,
 ) -> PreparedRun:
-    """Fit the recipes and encode the rows; arguments as in `cross_validate`."""
+    """Fit the recipes and encode the rows; arguments as in `cross_validate`.
+
+    Raises:
+        DataError: where no row of a fold's training or validation rows has any weight.
+        UsageError: for a loss that the target transform does not fit.
+    """
+    _check_weights(competition, tables.train, split)
     transform: TargetTransform = TARGET_TRANSFORMS[competition.target_transform].load()
     metric, target = METRICS[competition.metric], tables.train.known_target
     scale = TargetScale.learn(metric, transform, target, split, bound=settings.bound)
@@ -261,8 +269,20 @@ def prepare(
         folds=split,
         members=members,
         settings=with_loss(settings, metric, transform),
+        weights=tables.train.weights,
     )
     return PreparedRun(competition, tables, scale, task, _listed(device))
+
+
+def _check_weights(competition: Competition, train: Table, split: Folds) -> None:
+    for number, fold in enumerate(split, 1):
+        for rows, role in zip(fold, ("training", "validation"), strict=True):
+            if train.weights is not None and len(rows) and not train.weights[rows].any():
+                raise DataError(
+                    f"the weight {competition.weight_column!r} is 0 in all {len(rows)} {role} rows "
+                    f"of fold {number}, so it has no score; give fewer folds with --k, or another "
+                    "--fold-scheme."
+                )
 
 
 def with_loss(settings: RunSettings, metric: Metric, transform: TargetTransform) -> RunSettings:

@@ -165,6 +165,7 @@ class _Scorer:
         self.rows = len(chosen)
         self._frame = table.features.iloc[chosen].reset_index(drop=True)
         self._target, self._folds = table.known_target[chosen], fold_of_row[chosen]
+        self._weights = None if table.weights is None else table.weights[chosen]
         self._split = Folds.of_rows(self._folds)
         # A row stays NaN for the members that trained on it: nothing may look there.
         self._predicted = np.full((len(ensemble.members), self.rows), np.nan)
@@ -230,8 +231,9 @@ class _Scorer:
             for member, line in zip(members, predicted, strict=True):
                 held = self._folds == member.fold
                 own_predicted = self._scale.turn_back(line[held], member.fold)
-                own.append(self._metric.score(self._target[held], own_predicted))
-            return self._metric.score(self._target, oof), np.array(own)
+                weights = None if self._weights is None else self._weights[held]
+                own.append(self._metric.score(self._target[held], own_predicted, weights))
+            return self._metric.score(self._target, oof, self._weights), np.array(own)
 
 
 def by_association(table: Table, target: Floats) -> list[str]:

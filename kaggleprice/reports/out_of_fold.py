@@ -35,6 +35,7 @@ class OutOfFold:
         true, predicted: shape (n,), float64, in the target's own unit.
         fold_of_row: shape (n,), counted from 0.
         transform: of the target.
+        weights: shape (n,), how much each row counts; None where all count the same.
     """
 
     ids: NDArray[Any]
@@ -42,6 +43,7 @@ class OutOfFold:
     predicted: Floats
     fold_of_row: NDArray[np.int64]
     transform: TargetTransform
+    weights: Floats | None = None
 
     @classmethod
     def of_run(cls, run: Run, transform: TargetTransform) -> OutOfFold:
@@ -52,7 +54,9 @@ class OutOfFold:
         """
         rows = run.predictions
         true, predicted = rows["true"].to_numpy(), rows["predicted"].to_numpy()
-        return cls(np.array(rows.index), true, predicted, run.folds().fold_of_row, transform)
+        weights = rows["weight"].to_numpy() if "weight" in rows else None
+        folds = run.folds().fold_of_row
+        return cls(np.array(rows.index), true, predicted, folds, transform, weights)
 
     @cached_property
     def scaled(self) -> tuple[Floats, Floats]:
@@ -115,10 +119,11 @@ def expect(competition: Competition, rows: OutOfFold, test_rows: int, seed: int)
     for draw in range(draws):
         population = random.integers(count, size=count)
         drawn = population[random.integers(count, size=test_rows)]
-        scores[draw] = metric(rows.true[drawn], rows.predicted[drawn])
+        weights = None if rows.weights is None else rows.weights[drawn]
+        scores[draw] = metric(rows.true[drawn], rows.predicted[drawn], weights)
     low, high = np.quantile(scores, [(1 - SHARE) / 2, (1 + SHARE) / 2])
     return Expected(
-        score=float(metric(rows.true, rows.predicted)),
+        score=float(metric(rows.true, rows.predicted, rows.weights)),
         sd=float(scores.std(ddof=1)),
         low=float(low),
         high=float(high),

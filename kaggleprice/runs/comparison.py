@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from kaggleprice.competitions.metrics import Metric
@@ -60,7 +60,11 @@ class Difference:
 
 
 def paired_rows(
-    metric: Metric, truth: ArrayLike, first: ArrayLike, second: ArrayLike
+    metric: Metric,
+    truth: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    weights: NDArray[np.float64] | None = None,
 ) -> Difference | None:
     """Compare two predictions of the same rows.
 
@@ -69,17 +73,18 @@ def paired_rows(
         truth: shape (n,), in the target's own unit.
         first: predictions, as truth.
         second: predictions, as truth.
+        weights: shape (n,), how much each row counts; None where all count the same.
 
     Returns:
         The difference of their scores; None for fewer than 2 rows and for a metric without a loss
         of each row, which have no standard error.
     """
-    losses = [metric.row_losses(truth, predicted) for predicted in (first, second)]
+    losses = [metric.row_losses(truth, predicted, weights) for predicted in (first, second)]
     if losses[0] is None or losses[1] is None or len(losses[0]) < 2:
         return None
-    moved = metric.influence(losses[1]) - metric.influence(losses[0])
+    moved = metric.influence(losses[1], weights) - metric.influence(losses[0], weights)
     error = float(np.std(moved, ddof=1) / np.sqrt(len(moved)))
-    scores = [metric.score(truth, predicted) for predicted in (first, second)]
+    scores = [metric.score(truth, predicted, weights) for predicted in (first, second)]
     return Difference("row", len(moved), metric.worse_by(scores[1], scores[0]), error, error)
 
 
@@ -170,6 +175,7 @@ def compare(first: Run, second: Run) -> Comparison:
     for what, found in [
         ("competition", (first.competition, second.competition)),
         ("metric", (first.metric.name, second.metric.name)),
+        ("weight_column", (first.weight_column, second.weight_column)),
     ]:
         if found[0] != found[1]:
             raise UsageError(
@@ -180,6 +186,7 @@ def compare(first: Run, second: Run) -> Comparison:
     both = _numbered(first).join(_numbered(second).add_suffix("_second"), how="outer")
     # A row that is in one run alone has no number in the other's columns, which equals nothing.
     paired = both[both["true"] == both["true_second"]]
+    weights = paired["weight"].to_numpy() if "weight" in paired else None
     same_folds = first.folds_sha256 is not None and first.folds_sha256 == second.folds_sha256
     lines = zip(first.fold_scores, second.fold_scores, strict=same_folds)
     return Comparison(
@@ -189,6 +196,8 @@ def compare(first: Run, second: Run) -> Comparison:
         same_folds=same_folds,
         fold_scores=tuple((i, *line) for i, line in enumerate(lines, 1)) if same_folds else (),
         by_fold=paired_folds(metric, first.fold_scores, second.fold_scores) if same_folds else None,
-        by_row=paired_rows(metric, paired["true"], paired["predicted"], paired["predicted_second"]),
+        by_row=paired_rows(
+            metric, paired["true"], paired["predicted"], paired["predicted_second"], weights
+        ),
         unpaired=len(both) - len(paired),
     )

@@ -56,6 +56,7 @@ class Columns(TypedDict):
     missing_values: list[str]
     kinds: NotRequired[dict[str, str | list[str]]]
     csv: NotRequired[dict[str, str]]
+    weight_column: NotRequired[str]
     drop_missing_target: NotRequired[bool]
 
 

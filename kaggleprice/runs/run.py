@@ -130,6 +130,12 @@ class Run:
         return METRICS[self.record["metric"]]
 
     @property
+    def weight_column(self) -> str | None:
+        """The column that says how much each row of a finished run counts; None without."""
+        found: str | None = self.record["columns"].get("weight_column")
+        return found
+
+    @property
     def finished(self) -> str:
         """When it was finished, as ISO 8601 in UTC; empty where it is not."""
         return str(self.record["timing"]["finished"]) if self.record else ""
@@ -244,7 +250,9 @@ class Run:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """The out-of-fold predictions, read once: index id (text), columns true and predicted.
+        """The out-of-fold predictions, read once: index id (text), true, predicted and fold.
+
+        The fold is counted from 1; a run whose rows are weighted has a column weight as well.
 
         Raises:
             RunFolderError: where oof.csv is missing, truncated or altered.
@@ -256,7 +264,9 @@ class Run:
         frame = pd.read_csv(
             self.file("oof.csv"), dtype=str, keep_default_na=False, header=None, skiprows=1
         )
-        numbers = {name: frame[i].map(float) for i, name in [(1, "true"), (2, "predicted")]}
+        names = ["true", "predicted", "fold"]
+        names += ["weight"] * (self.weight_column is not None)
+        numbers = {name: frame[i].map(float) for i, name in enumerate(names, 1)}
         return pd.DataFrame(numbers).set_axis(pd.Index(frame[0], name=None))
 
     def folds(self) -> Folds:

@@ -136,10 +136,11 @@ def _write_tables(
     folds = result.split.to_csv(table.ids, column)
     (folder / "folds.csv").write_text(folds, encoding="utf-8", newline="")
     columns = [table.ids, table.known_target, result.oof, result.split.fold_of_row + 1]
+    names = [column, "true", "predicted", "fold"]
+    if table.weights is not None:
+        columns, names = [*columns, table.weights], [*names, "weight"]
     # By place, since the id column may have the name of another one.
-    oof = pd.DataFrame(dict(enumerate(columns))).set_axis(
-        [column, "true", "predicted", "fold"], axis=1
-    )
+    oof = pd.DataFrame(dict(enumerate(columns))).set_axis(names, axis=1)
     for name, frame in [("oof.csv", oof), ("history.csv", history_frame(result.ensemble))]:
         frame.to_csv(folder / name, index=False, lineterminator="\n")
 
@@ -215,6 +216,7 @@ def describe_columns(competition: Competition) -> dict[str, Any]:
         "target_transform": competition.target_transform,
         "missing_values": list(competition.missing_values),
         **({"kinds": _plain(competition.kinds)} if competition.kinds else {}),
+        **({"weight_column": competition.weight_column} if competition.weight_column else {}),
         **({"drop_missing_target": True} if competition.drop_missing_target else {}),
         **({"csv": competition.csv_format.changes} if competition.csv_format.changes else {}),
     }

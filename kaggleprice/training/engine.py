@@ -113,8 +113,10 @@ class Engine:
         self._roles, self._fold = self._find_roles(task)
         counts = [len(rows) for rows in self.train_rows]
         self.parameters = MemberParameters(self.network, self.settings, counts)
+        self.weights = task.weights
         self.scales = self._scale_targets()
         self.target = self._scaled(task.target, task.dtype).to(device)
+        self.row_weights = self._scaled_weights(task.dtype, device)
         self.loss = self._make_loss(task.dtype, device)
         self.batches = plan_epoch(counts, self.settings.batch_size)
         self.noise = NoiseSource(
@@ -160,8 +162,30 @@ class Engine:
         center, scale = np.zeros(count), np.ones(count)
         if self.settings.target_scale == "standard":
             for m, rows in enumerate(self.train_rows):
-                center[m], scale[m] = self.truth[rows].mean(), self.truth[rows].std() or 1.0
+                own, weights = self.truth[rows], self._weights_of(rows)
+                center[m] = np.average(own, weights=weights)
+                constant = np.full(len(own), center[m])
+                scale[m] = _rmse(own, constant, weights) if weights is not None else own.std()
+                scale[m] = scale[m] or 1.0
         return TrainingResult(center, scale, np.full(count, self.settings.epochs))
+
+    def _weights_of(self, rows: RowNumbers) -> NDArray[np.float64] | None:
+        """Return what rows count; None where all count the same, or none counts at all."""
+        if self.weights is None or not self.weights[rows].any():
+            return None
+        return self.weights[rows]
+
+    def _scaled_weights(self, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+        """Return what each row counts for each member, shape (M, n), or None where all do alike.
+
+        The mean over a member's training rows is 1.
+        """
+        if self.weights is None:
+            return None
+        made = torch.empty(len(self.members), len(self.weights), dtype=dtype)
+        for line, rows in zip(made, self.train_rows, strict=True):
+            line.copy_(torch.from_numpy(self.weights / (self.weights[rows].mean() or 1.0)))
+        return made.to(device)
 
     def _make_loss(
         self, dtype: torch.dtype, device: torch.device
@@ -258,6 +282,8 @@ class Engine:
             noise = noise[:, : index.shape[1]]
         output = self.network(self.rows.assemble(index), noise, used)
         losses = self.loss(output, self.target.gather(1, index))
+        if self.row_weights is not None:
+            losses = losses * self.row_weights.gather(1, index)
         # A row of padding counts nothing; a member's loss is the mean over its own rows.
         losses = losses.mean(dim=1) if used is None else _mean_over(losses, used[:, :, 0])
         self.parameters.step(losses.sum(), batch.idle)
@@ -271,7 +297,7 @@ class Engine:
         predicted = predict_members(self.network, self.rows, self.scales, index, self._check)
         scores = np.array(
             [
-                _rmse(self.truth[rows], line[: len(rows)])
+                _rmse(self.truth[rows], line[: len(rows)], self._weights_of(rows))
                 for rows, line in zip(self.stop_rows, predicted, strict=True)
             ]
         )
@@ -287,10 +313,13 @@ class Engine:
         for part, predicted in _predictions(self.network, self.rows, self.scales):
             self._check()
             square = np.square(predicted - self.truth[part])
+            if self.weights is not None:
+                square *= self.weights[part]
             roles = self._roles[:, part][self._fold]
             for side, chosen in enumerate((roles == _TRAINS, roles == _VALIDATES)):
+                counted = chosen if self.weights is None else chosen * self.weights[part]
                 sums[side] += np.where(chosen, square, 0.0).sum(axis=1)
-                counts[side] += chosen.sum(axis=1)
+                counts[side] += counted.sum(axis=1)
         # Where nothing is held out there is no error of it.
         with np.errstate(invalid="ignore"):
             return np.asarray(np.sqrt(sums / counts))
@@ -299,7 +328,8 @@ class Engine:
         """Return members that are finite, but far worse than a network that says nothing."""
         worse = []
         for m, (rows, error) in enumerate(zip(self.train_rows, self.errors()[0], strict=True)):
-            silent = _rmse(self.truth[rows], np.full(len(rows), self.scales.target_center[m]))
+            center = np.full(len(rows), self.scales.target_center[m])
+            silent = _rmse(self.truth[rows], center, self._weights_of(rows))
             # Saying nothing is perfect where the target is constant; nothing else can be.
             if not error <= _DIVERGED * max(silent, 0.1 * self.scales.target_scale[m]):
                 worse.append(m)
@@ -311,5 +341,9 @@ def _mean_over(values: Tensor, used: Tensor) -> Tensor:
     return (values * used).sum(dim=1) / used.sum(dim=1).clamp(min=1)
 
 
-def _rmse(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(np.square(predicted - truth))))
+def _rmse(
+    truth: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
+) -> float:
+    return float(np.sqrt(np.average(np.square(predicted - truth), weights=weights)))

@@ -29,6 +29,8 @@ class TrainingTask:
             that they are validated on. Rows may be in neither; validation rows may be none.
         members: M of them; `member.fold` is an index into the F folds.
         settings: everything else.
+        weights: shape (n,), float64, 0 or above: how much each row counts; None where all count
+            the same. They count within a fold's training rows, whose mean weight is 1.
     """
 
     encoding: Encoding
@@ -37,6 +39,7 @@ class TrainingTask:
     folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
     members: Sequence[Member]
     settings: RunSettings
+    weights: NDArray[np.float64] | None = None
 
     def of(self, span: slice) -> TrainingTask:
         """Return the task of some of the members."""
