@@ -210,7 +210,7 @@ def _measure(
     left = max(0.0, 1 - done / (len(task.members) * training.epochs))
     seconds = time_step(task, problem.devices, _MEASURED) * steps * left
     return Workload(
-        rows=len(task.target),
+        rows=len(task.rows),
         test_rows=len(data.tables.test),
         columns=len(data.tables.train.features.columns),
         features=[int(active.sum()) for active in task.encoding.active],

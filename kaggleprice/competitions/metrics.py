@@ -327,5 +327,15 @@ TARGET_TRANSFORMS: dict[str, Entry] = {
     "log1p": Entry(
         "log(1 + y), for targets of zero and above", "kaggleprice.competitions.transforms:LOG1P"
     ),
+    "sqrt": Entry(
+        "square root, for targets of zero and above", "kaggleprice.competitions.transforms:SQRT"
+    ),
+    "quantile": Entry(
+        "normal quantiles, learned in each fold", "kaggleprice.competitions.transforms:QUANTILE"
+    ),
+    "yeo-johnson": Entry(
+        "Yeo and Johnson's power, learned in each fold, for skewed targets of any sign",
+        "kaggleprice.competitions.transforms:YEO_JOHNSON",
+    ),
     "none": Entry("the target as it is", "kaggleprice.competitions.transforms:NONE"),
 }

@@ -31,7 +31,10 @@ from kaggleprice.competitions.catalog import (
 )
 from kaggleprice.competitions.csv_format import CsvFormat, find_format
 from kaggleprice.competitions.kinds import find_date_formats, parse_amount
+from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.competitions.transforms import YEO_JOHNSON
 from kaggleprice.core.errors import DataError, UnknownNameError, UsageError
+from kaggleprice.core.registry import look_up
 
 SUFFIXES = (".csv", ".tsv")
 # What runs and predictions write.
@@ -413,12 +416,19 @@ def _guess_scale(target: NDArray[np.float64], known: Mapping[str, Guess]) -> dic
         if before >= 1 and abs(after) < before and high >= 6 * max(low, 1e-9):
             transform = "log1p"
             reason = f"from 0 up, skewed ({before:.1f}; {after:.1f} after log(1 + y))"
+    elif len(observed) and abs(before := skew(observed)) >= 1:
+        after = skew(YEO_JOHNSON.fitted(observed).forward(observed))
+        if 2 * abs(after) < abs(before):
+            transform = "yeo-johnson"
+            reason = f"of both signs, skewed ({before:.1f}; {after:.1f} after the transform)"
     metric = known.get("metric")
     if metric is None:
         name = "rmsle" if transform == "log1p" else "rmse"
         metric = Guess(name, "no file tells it; this one suits the target", sure=False)
     elif metric.value in ("log_rmse", "log1p_rmse", "rmsle"):
         transform, reason = "log" if metric.value == "log_rmse" else "log1p", "that of the metric"
+    elif look_up(METRICS, metric.value, "metric").positive:
+        transform, reason = "log1p", "the metric's loss is one of logs"
     return {
         "target_transform": known.get("target_transform") or Guess(transform, reason),
         "metric": metric,

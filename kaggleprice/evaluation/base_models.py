@@ -89,7 +89,7 @@ def fit_base_models(
         tables: n training and n_test test rows, with all columns that the recipes need.
         recipes: K fitted recipes.
         split: the K folds.
-        target: shape (n,), the transformed target.
+        target: shape (n,), the transformed target; or (K, n), where each fold has its own.
         base_seed: what `--seed` says.
         threads: how many to use.
         progress: told after every model.
@@ -99,6 +99,7 @@ def fit_base_models(
     test = np.empty((len(names), len(recipes), len(tables.test)))
     count = len(names) * len(recipes)
     for fold, (recipe, (rows, _)) in enumerate(zip(recipes, split, strict=True)):
+        own = target if target.ndim == 1 else target[fold]
         features = recipe.transform(tables.train.features, np.float32)
         test_features = recipe.transform(tables.test.features, np.float32)
         for p, name in enumerate(names):
@@ -107,8 +108,10 @@ def fit_base_models(
             # Room above it: an estimator may count on from its state.
             model = BASE_MODELS[name].load()(int(state >> 1))
             with threadpool_limits(limits=threads):
-                counted = {} if weights is None else {"sample_weight": weights[rows]}
-                model.fit(features[rows], target[rows], **counted)
+                # Penalties are weighed against a mean weight of 1.
+                counts = None if weights is None else weights[rows] / weights[rows].mean()
+                counted = {} if counts is None else {"sample_weight": counts}
+                model.fit(features[rows], own[rows], **counted)
                 train[p, fold] = model.predict(features)
                 if len(test_features):
                     test[p, fold] = model.predict(test_features)

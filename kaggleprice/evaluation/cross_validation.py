@@ -265,7 +265,7 @@ def prepare(
     task = TrainingTask(
         encoding=encoding,
         rows=encoding.encode(wider.train.features),
-        target=transform.forward(target),
+        target=scale.forward(target),
         folds=split,
         members=members,
         settings=with_loss(settings, metric, transform),

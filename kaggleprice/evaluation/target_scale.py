@@ -7,7 +7,7 @@ fold's training rows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -52,14 +52,14 @@ class TargetScale:
 
         Args:
             metric: which may not take every prediction.
-            transform: of the target.
+            transform: of the target, which has yet to learn where it learns.
             target: shape (n,), in its own unit.
             folds: K pairs of training and validation rows.
             bound: as the attribute.
         """
         own = [target[train] for train, _ in folds]
         return cls(
-            transforms=[transform] * len(own),
+            transforms=[transform.fitted(values) for values in own],
             lowest=np.array([values.min() for values in own]),
             highest=np.array([values.max() for values in own]),
             floor=np.array([metric.floor(values) for values in own]),
@@ -74,7 +74,25 @@ class TargetScale:
 
     def of(self, folds: Sequence[int]) -> TargetTransform:
         """Return the transform of V lines of predictions, given the fold of each."""
-        return self.transforms[folds[0]]
+        first = self.transforms[folds[0]]
+        if all(self.transforms[fold].learned == first.learned for fold in folds):
+            return first
+
+        def inverse(values: Floats) -> Floats:
+            turned = [self.transforms[k].inverse(v) for k, v in zip(folds, values, strict=True)]
+            return np.stack(turned)
+
+        return replace(first, inverse=inverse)
+
+    def forward(self, target: Floats) -> Floats:
+        """Return the target as it is learned: shape (n,), or (K, n) where each fold has its own.
+
+        Args:
+            target: shape (n,), in its own unit.
+        """
+        if not self.transforms[0].learned:
+            return self.transforms[0].forward(target)
+        return np.stack([transform.forward(target) for transform in self.transforms])
 
     def outside(self, values: Floats, folds: Sequence[int]) -> NDArray[np.bool_]:
         """Tell for each value, shape (n,), whether it leaves the range of some folds' targets."""
@@ -99,6 +117,8 @@ class TargetScale:
             "lowest": self.lowest.tolist(),
             "highest": self.highest.tolist(),
         }
+        if self.transforms[0].learned:
+            record["learned"] = [list(transform.learned) for transform in self.transforms]
         return record | ({"floor": self.floor.tolist()} if np.isfinite(self.floor).any() else {})
 
     @classmethod
@@ -107,8 +127,9 @@ class TargetScale:
     ) -> Self:
         """Read what `to_record` wrote; other arguments as in `learn`."""
         lowest = np.array(record["lowest"])
+        learned = record.get("learned", [[]] * len(lowest))
         return cls(
-            transforms=[transform] * len(lowest),
+            transforms=[transform.knowing(numbers) for numbers in learned],
             lowest=lowest,
             highest=np.array(record["highest"]),
             floor=np.array(record.get("floor", [-np.inf] * len(lowest))),

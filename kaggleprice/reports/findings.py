@@ -97,7 +97,14 @@ class Findings:
 
     def scale(self, target: str) -> str:
         """Name the scale that networks predict, `log of Price`, given the target's name."""
-        words = {"log": "log of {}", "log1p": "log(1 + {})", "none": "{}"}
+        words = {
+            "log": "log of {}",
+            "log1p": "log(1 + {})",
+            "sqrt": "square root of {}",
+            "quantile": "normal quantile of {}",
+            "yeo-johnson": "Yeo-Johnson of {}",
+            "none": "{}",
+        }
         return words[self.competition.target_transform].format(target)
 
 
@@ -125,6 +132,8 @@ def find(
     """
     seed, train = run.settings.seed, data.tables.train
     transform: TargetTransform = TARGET_TRANSFORMS[competition.target_transform].load()
+    # What each fold learned of the target differs a little; figures have one axis.
+    transform = transform.fitted(train.known_target)
     scale = run.target_scale(competition, train)
     rows = OutOfFold.of_run(run, transform)
     importance, order = None, by_association(train, rows.scaled[0])

@@ -91,6 +91,7 @@ class TargetRecord(TypedDict):
 
     lowest: list[float]
     highest: list[float]
+    learned: NotRequired[list[list[float]]]
     floor: NotRequired[list[float]]
 
 

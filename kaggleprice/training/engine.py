@@ -107,7 +107,9 @@ class Engine:
             check: called at every step; what it raises ends the training.
         """
         self.members, self.settings = task.members, task.settings.training
-        self.base_seed, self.truth, self._check = task.settings.seed, task.target, check
+        self.base_seed, self._check = task.settings.seed, check
+        # Each member's transformed target, of shape (n,).
+        self.truths = [task.target_of(member.fold) for member in self.members]
         self.rows, self.network = task.rows_on(device), task.network().to(device)
         self.train_rows, self.stop_rows = self._split_rows(task)
         self._roles, self._fold = self._find_roles(task)
@@ -115,7 +117,7 @@ class Engine:
         self.parameters = MemberParameters(self.network, self.settings, counts)
         self.weights = task.weights
         self.scales = self._scale_targets()
-        self.target = self._scaled(task.target, task.dtype).to(device)
+        self.target = self._scaled(task.dtype).to(device)
         self.row_weights = self._scaled_weights(task.dtype, device)
         self.loss = self._make_loss(task.dtype, device)
         self.batches = plan_epoch(counts, self.settings.batch_size)
@@ -145,7 +147,7 @@ class Engine:
     def _find_roles(self, task: TrainingTask) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
         """Return what each fold does with each row, shape (F, n), and each member's fold in it."""
         folds, own = np.unique([member.fold for member in self.members], return_inverse=True)
-        roles = np.zeros((len(folds), len(task.target)), dtype=np.int8)
+        roles = np.zeros((len(folds), len(task.rows)), dtype=np.int8)
         for line, fold in zip(roles, folds, strict=True):
             train, validation = task.folds[fold]
             line[train], line[validation] = _TRAINS, _VALIDATES
@@ -162,7 +164,7 @@ class Engine:
         center, scale = np.zeros(count), np.ones(count)
         if self.settings.target_scale == "standard":
             for m, rows in enumerate(self.train_rows):
-                own, weights = self.truth[rows], self._weights_of(rows)
+                own, weights = self.truths[m][rows], self._weights_of(rows)
                 center[m] = np.average(own, weights=weights)
                 constant = np.full(len(own), center[m])
                 scale[m] = _rmse(own, constant, weights) if weights is not None else own.std()
@@ -198,11 +200,11 @@ class Engine:
         scale = torch.from_numpy(self.scales.target_scale).to(device, dtype)[:, None]
         return partial(loss, scale=scale)
 
-    def _scaled(self, target: NDArray[np.float64], dtype: torch.dtype) -> Tensor:
+    def _scaled(self, dtype: torch.dtype) -> Tensor:
         """Return the target as each member learns it, shape (M, n)."""
-        made = torch.empty(len(self.members), len(target), dtype=dtype)
+        made = torch.empty(len(self.members), len(self.truths[0]), dtype=dtype)
         scales = zip(self.scales.target_center, self.scales.target_scale, strict=True)
-        for line, (center, scale) in zip(made, scales, strict=True):
+        for line, target, (center, scale) in zip(made, self.truths, scales, strict=True):
             line.copy_(torch.from_numpy((target - center) / scale))
         return made
 
@@ -297,8 +299,8 @@ class Engine:
         predicted = predict_members(self.network, self.rows, self.scales, index, self._check)
         scores = np.array(
             [
-                _rmse(self.truth[rows], line[: len(rows)], self._weights_of(rows))
-                for rows, line in zip(self.stop_rows, predicted, strict=True)
+                _rmse(truth[rows], line[: len(rows)], self._weights_of(rows))
+                for truth, rows, line in zip(self.truths, self.stop_rows, predicted, strict=True)
             ]
         )
         self.best.update(self.network, epoch, scores, self.settings.patience)
@@ -312,7 +314,7 @@ class Engine:
         sums, counts = np.zeros((2, 2, len(self.members)))
         for part, predicted in _predictions(self.network, self.rows, self.scales):
             self._check()
-            square = np.square(predicted - self.truth[part])
+            square = np.square(predicted - np.stack([truth[part] for truth in self.truths]))
             if self.weights is not None:
                 square *= self.weights[part]
             roles = self._roles[:, part][self._fold]
@@ -329,7 +331,7 @@ class Engine:
         worse = []
         for m, (rows, error) in enumerate(zip(self.train_rows, self.errors()[0], strict=True)):
             center = np.full(len(rows), self.scales.target_center[m])
-            silent = _rmse(self.truth[rows], center, self._weights_of(rows))
+            silent = _rmse(self.truths[m][rows], center, self._weights_of(rows))
             # Saying nothing is perfect where the target is constant; nothing else can be.
             if not error <= _DIVERGED * max(silent, 0.1 * self.scales.target_scale[m]):
                 worse.append(m)

@@ -24,7 +24,7 @@ class TrainingTask:
     Attributes:
         encoding: of F folds.
         rows: n rows, encoded by it.
-        target: shape (n,), the transformed target.
+        target: shape (n,), the transformed target; or (F, n), where each fold has its own.
         folds: F pairs of row numbers, int64: the rows that a fold's members train on, and those
             that they are validated on. Rows may be in neither; validation rows may be none.
         members: M of them; `member.fold` is an index into the F folds.
@@ -44,6 +44,11 @@ class TrainingTask:
     def of(self, span: slice) -> TrainingTask:
         """Return the task of some of the members."""
         return replace(self, members=self.members[span])
+
+    def target_of(self, fold: int) -> NDArray[np.float64]:
+        """Return the transformed target of a fold, shape (n,)."""
+        own: NDArray[np.float64] = self.target if self.target.ndim == 1 else self.target[fold]
+        return own
 
     @property
     def dtype(self) -> torch.dtype:

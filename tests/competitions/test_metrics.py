@@ -16,6 +16,7 @@ from sklearn.metrics import (
     root_mean_squared_error,
     root_mean_squared_log_error,
 )
+from sklearn.preprocessing import PowerTransformer, QuantileTransformer
 
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.core.errors import UsageError
@@ -41,6 +42,9 @@ REFERENCES = {
 DOMAINS = {
     "log": st.floats(1e-300, 1e300),
     "log1p": st.floats(0, 1e300),
+    "sqrt": st.floats(0, 1e300),
+    "quantile": st.floats(-1e3, 1e3),
+    "yeo-johnson": st.floats(-1e3, 1e3),
     "none": st.floats(-1e300, 1e300),
 }
 
@@ -154,15 +158,26 @@ def test_a_metric_of_which_more_is_better() -> None:
 @pytest.mark.parametrize("name", TARGET_TRANSFORMS)
 @given(data=st.data())
 def test_transform_and_inverse(name: str, data: st.DataObject) -> None:
-    transform = TARGET_TRANSFORMS[name].load()
     y = data.draw(arrays(np.float64, st.integers(1, 20), elements=DOMAINS[name]))
+    transform = TARGET_TRANSFORMS[name].load().fitted(y)
     assert transform.accepts(y).all()
     there = transform.forward(y)
     assert np.isfinite(there).all()
     # An error of one bit of a log is one of that many bits of the value: logs go up to 700.
-    np.testing.assert_allclose(transform.inverse(there), y, rtol=2e-13, atol=1e-300)
+    tight = {"rtol": 2e-13, "atol": 1e-300}
+    # What learns may lose differences that are small beside the others.
+    near = {"rtol": 1e-6, "atol": 1e-6 * (1 + np.abs(y).max())}
+    np.testing.assert_allclose(transform.inverse(there), y, **(near if transform.learn else tight))
     order = np.argsort(y, kind="stable")
     assert (np.diff(there[order]) >= 0).all()
+    # From plain numbers it is the same again.
+    again = TARGET_TRANSFORMS[name].load().knowing(transform.learned)
+    assert np.array_equal(again.forward(y), there)
+    # Whatever a network says, the target could be it.
+    wild = transform.inverse(np.array([-50.0, -3.0, 0.0, 3.0, 50.0]))
+    assert transform.accepts(wild[np.isfinite(wild) & (wild != 0)]).all()
+    if transform.learn:
+        assert np.isfinite(wild).all()
 
 
 @pytest.mark.parametrize(
@@ -170,6 +185,9 @@ def test_transform_and_inverse(name: str, data: st.DataObject) -> None:
     [
         ("log", [False, False, False, False, False, True, True]),
         ("log1p", [False, False, False, False, True, True, True]),
+        ("sqrt", [False, False, False, False, True, True, True]),
+        ("quantile", [False, False, False, True, True, True, True]),
+        ("yeo-johnson", [False, False, False, True, True, True, True]),
         ("none", [False, False, False, True, True, True, True]),
     ],
 )
@@ -180,10 +198,34 @@ def test_domains(name: str, accepted: list[bool]) -> None:
 
 def test_forward_is_numpys() -> None:
     y = PRICES[0]
-    expected = {"log": np.log(y), "log1p": np.log1p(y), "none": y}
-    for name, entry in TARGET_TRANSFORMS.items():
-        assert np.array_equal(entry.load().forward(y), expected[name])
-        assert entry.load().logarithmic is (name != "none")
+    expected = {"log": np.log(y), "log1p": np.log1p(y), "sqrt": np.sqrt(y), "none": y}
+    for name, transformed in expected.items():
+        transform = TARGET_TRANSFORMS[name].load()
+        assert np.array_equal(transform.forward(y), transformed)
+        assert transform.logarithmic is name.startswith("log")
+        assert transform.fitted(y) is transform
+
+
+def test_learned_transforms_are_scikit_learns() -> None:
+    y = np.random.default_rng(0).gamma(1.5, size=400) - 1
+    new = np.linspace(y.min(), y.max(), 50)
+    references = {
+        "quantile": QuantileTransformer(output_distribution="normal", n_quantiles=400),
+        "yeo-johnson": PowerTransformer(standardize=False),
+    }
+    for name, reference in references.items():
+        transform = TARGET_TRANSFORMS[name].load().fitted(y)
+        reference.fit(y[:, None])
+        expected = reference.transform(new[:, None])[:, 0]
+        np.testing.assert_allclose(transform.forward(new), expected, rtol=1e-9, atol=1e-12)
+        back = reference.inverse_transform(expected[:, None])[:, 0]
+        np.testing.assert_allclose(transform.inverse(expected), back, rtol=1e-7, atol=1e-12)
+        with pytest.raises(ValueError, match="must be fitted"):
+            TARGET_TRANSFORMS[name].load().forward(y)
+    # Beyond its bound no value lies; a range's width beyond the largest is far enough.
+    skewed = TARGET_TRANSFORMS["yeo-johnson"].load().fitted(np.exp(3 * y))
+    top = np.exp(3 * y).max()
+    assert skewed.inverse(np.array([1e9]))[0] == pytest.approx(2 * top - np.exp(3 * y).min())
 
 
 def test_log1p_predictions_below_zero_become_zero() -> None:
