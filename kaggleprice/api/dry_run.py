@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kaggleprice import runs
-from kaggleprice.api.workflow import PredictRequest, resolve_run, split_rows
+from kaggleprice.api.workflow import PredictRequest, intervals_beside, resolve_run, split_rows
 from kaggleprice.competitions.data import Dataset, DatasetRef, load
 from kaggleprice.competitions.download import FetchedFile, absent
 from kaggleprice.core.files import check_writable
@@ -110,6 +110,7 @@ def plan_prediction(
     request: PredictRequest,
     *,
     output: Path,
+    interval: float | None = None,
     progress: Progress = SILENT,
 ) -> PredictionPlan:
     """Do all of `kaggleprice.api.workflow.predict` but training, predicting and writing.
@@ -119,6 +120,7 @@ def plan_prediction(
         runtime: where runs lie.
         request: which run, or how one would be trained.
         output: the submission.
+        interval: the share of rows that intervals shall cover; None for no intervals.
         progress: told what happens.
 
     Raises:
@@ -133,6 +135,8 @@ def plan_prediction(
     folders = [training.path] if training is not None else []
     folders += [run.path] if run is not None else []
     outputs = [*(folder / "submission.csv" for folder in folders), output]
+    if interval is not None:
+        outputs.append(intervals_beside(output))
     return PredictionPlan(source.competition.name, run, training, outputs)
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kaggleprice.api.results import Preprocessed, plain_ids
 from kaggleprice.competitions.catalog import Competition
@@ -19,7 +21,12 @@ from kaggleprice.competitions.download import (
     FetchSettings,
     fetch,
 )
-from kaggleprice.competitions.submission import check_predictions, make_submission, write_submission
+from kaggleprice.competitions.submission import (
+    check_predictions,
+    make_submission,
+    write_intervals,
+    write_submission,
+)
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import SILENT, Progress
@@ -28,6 +35,13 @@ from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import CrossValidation, PreviousResults
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, make_folds, read_folds
+from kaggleprice.evaluation.intervals import (
+    Coverage,
+    Intervals,
+    check_level,
+    estimate_coverage,
+)
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.preprocessing.export import (
     check_suffix,
     read_recipe,
@@ -114,6 +128,8 @@ class Prediction:
         trained: the cross-validation, where the run had to be trained first.
         outside: how many predictions left the range of the training target, before they were
             bounded.
+        coverage: what intervals are worth; None where none were asked for.
+        intervals: where they were written; None likewise.
     """
 
     run: Run
@@ -121,6 +137,8 @@ class Prediction:
     output: Path
     trained: CrossValidation | None = field(default=None)
     outside: int = 0
+    coverage: Coverage | None = None
+    intervals: Path | None = None
 
 
 def download(
@@ -372,6 +390,7 @@ def predict(
     request: PredictRequest | None = None,
     *,
     output: Path = Path("submission.csv"),
+    interval: float | None = None,
     progress: Progress = SILENT,
 ) -> Prediction:
     """Predict the test rows with a run's members, and write the submission.
@@ -381,6 +400,8 @@ def predict(
         runtime: where runs lie.
         request: which run, or how to train one where there is none.
         output: the submission; it is also written to the run folder.
+        interval: the share of rows that intervals shall cover, which are written to a file beside
+            the submission; None for no intervals.
         progress: told what happens.
 
     Raises:
@@ -392,7 +413,10 @@ def predict(
     how = request.options.get("combine")
     if how is not None:
         look_up(COMBINES, how, "combination")
-    check_writable(output)
+    check_level(interval)
+    outputs = [output] if interval is None else [output, intervals_beside(output)]
+    for path in outputs:
+        check_writable(path)
     device = choose_compute(runtime.device, runtime.threads).device
     if competition.test is None and source.later_test is None:
         raise UsageError(f"{competition.name} has no test file; name one with --test.")
@@ -400,40 +424,89 @@ def predict(
     if run is not None:
         run.output("submission.csv")
     data = load(source, progress)
-    refuse_overwriting_inputs(data, output)
+    refuse_overwriting_inputs(data, *outputs)
     if run is None:
         run, trained = cross_validate(
             source, request.settings, runtime, folds=request.folds, progress=progress
         )
     check_data(run, competition, data)
     progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
-    ensemble = run.ensemble()
-    place_network(ensemble.network, device, progress)
-    test = data.tables.test
-    everybody = WeightedPredictions(ensemble.members, ensemble.predict(test.features))
-    base_models = run.base_models()
-    if base_models is not None and source.later_test is not None:
-        raise UsageError(
-            f"run {run.name} keeps what its base models predict of {competition.name}'s own test "
-            "file, and cannot predict another one; train with --base-models none for that."
-        )
-    if base_models is not None:
-        everybody = everybody.with_base_models(base_models.test, run.settings)
     bound = request.options.get("bound", run.settings.bound)
     scale = run.target_scale(competition, data.tables.train, bound)
-    how, folds = how or run.settings.combine, range(len(scale.transforms))
-    raw = everybody.combine(scale.unbounded, how)
+    everybody = _predict_members(run, source, data, device, progress)
+    how = how or run.settings.combine
+    raw, test = everybody.combine(scale.unbounded, how), data.tables.test
     check_predictions(competition, test, raw)
-    outside = int(scale.outside(raw, folds).sum())
+    outside = int(scale.outside(raw, range(len(scale.transforms))).sum())
     if outside:
         words = cross_validation.outside_text(outside, len(raw), "test", bound=bound)
         progress.notice(words)
     predictions = everybody.combine(scale, how)
+    # What cannot be made is told before anything is written.
+    intervals = None if interval is None else _make_intervals(run, scale, interval, predictions)
     submission = make_submission(competition, test, predictions)
     for path in (run.output("submission.csv"), output):
         write_submission(submission, competition, test, path)
         progress.detail(f"{len(submission)} rows written to {path}")
-    return Prediction(run, submission, output, trained, outside)
+    if intervals is None:
+        return Prediction(run, submission, output, trained, outside)
+    coverage, low, high = intervals
+    write_intervals(submission, low, high, outputs[-1])
+    progress.detail(f"{len(submission)} intervals written to {outputs[-1]}")
+    return Prediction(run, submission, output, trained, outside, coverage, outputs[-1])
+
+
+def _predict_members(
+    run: Run, source: DatasetRef, data: Dataset, device: Any, progress: Progress
+) -> WeightedPredictions:
+    """Return what networks and base models predict of the test rows."""
+    ensemble = run.ensemble()
+    place_network(ensemble.network, device, progress)
+    predicted = ensemble.predict(data.tables.test.features)
+    everybody = WeightedPredictions(ensemble.members, predicted)
+    base_models = run.base_models()
+    if base_models is None:
+        return everybody
+    if source.later_test is not None:
+        raise UsageError(
+            f"run {run.name} keeps what its base models predict of {source.competition.name}'s own "
+            "test file, and cannot predict another one; train with --base-models none for that."
+        )
+    return everybody.with_base_models(base_models.test, run.settings)
+
+
+def _make_intervals(
+    run: Run, scale: TargetScale, level: float, predictions: NDArray[np.float64]
+) -> tuple[Coverage, NDArray[np.float64], NDArray[np.float64]]:
+    """Return what intervals are worth, and the ends of those of new predictions, shape (n,)."""
+    coverage, rows = interval_coverage(run, scale, level), run.predictions
+    true, predicted = rows["true"].to_numpy(), rows["predicted"].to_numpy()
+    transform = scale.transforms[0].fitted(true)
+    found = Intervals.calibrate(true, predicted, level, transform)
+    return coverage, *found.of(predictions)
+
+
+def intervals_beside(output: Path) -> Path:
+    """Return the file of a submission's intervals: `submission-intervals.csv`."""
+    return output.with_name(f"{output.stem}-intervals.csv")
+
+
+def interval_coverage(run: Run, scale: TargetScale, level: float) -> Coverage:
+    """Estimate, by nested folds, what intervals that a run's out-of-fold rows make are worth.
+
+    Args:
+        run: a finished one.
+        scale: of its target.
+        level: the share of rows that intervals shall cover.
+
+    Raises:
+        RunFolderError: where its predictions cannot be read.
+        DataError: where there are too few rows for such a share.
+    """
+    rows = run.predictions
+    true, predicted = rows["true"].to_numpy(), rows["predicted"].to_numpy()
+    folds = rows["fold"].to_numpy(dtype=np.int64) - 1
+    return estimate_coverage(true, predicted, folds, level, scale.transforms)
 
 
 def resolve_run(

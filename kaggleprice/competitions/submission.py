@@ -59,6 +59,31 @@ def write_submission(
         check_submission(beside, competition, table)
 
 
+def write_intervals(
+    submission: pd.DataFrame,
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    path: Path,
+) -> None:
+    """Write a submission's rows with two more columns, the ends of their intervals.
+
+    Args:
+        submission: n rows of id and prediction.
+        low: shape (n,), as `high`.
+        high: shape (n,).
+        path: where to.
+
+    Raises:
+        OutputError: where it cannot be written.
+    """
+    name = submission.columns[1]
+    # By place, since the id column may have any name.
+    frame = pd.concat([submission, pd.DataFrame({0: low, 1: high})], axis=1)
+    frame = frame.set_axis([*submission.columns, f"{name}_low", f"{name}_high"], axis=1)
+    with replacing(path) as beside:
+        frame.to_csv(beside, index=False, lineterminator="\n")
+
+
 def check_submission(path: Path, competition: Competition, table: Table) -> None:
     """Check a file as Kaggle does: header, every test id once and in order, usable numbers.
 

@@ -14,9 +14,13 @@ from kaggleprice.cli import documents
 from kaggleprice.cli.documents import COMMAND, Positive
 from kaggleprice.cli.views.cv import (
     EXPECTED,
+    INTERVAL,
     Expected,
+    Interval,
     ScoredDocument,
     expected_score,
+    interval_lines,
+    interval_of,
     score_fields,
 )
 from kaggleprice.cli.views.tables import make_table, step_lines, texts
@@ -36,6 +40,10 @@ class PredictDocument(ScoredDocument):
     median: Annotated[float, Doc("Median prediction.")]
     largest: Annotated[float, Doc("Largest prediction.")]
     outside: documents.Outside
+    interval: Annotated[Interval | None, INTERVAL]
+    intervals: Annotated[
+        str | None, Doc("The file of the intervals: id, prediction, low, high; null likewise.")
+    ]
     trained: Annotated[bool, Doc("Whether the run was trained by this command.")]
     expected: Annotated[Expected, EXPECTED]
 
@@ -51,6 +59,8 @@ def predict_document(prediction: Prediction) -> PredictDocument:
         median=float(values.median()),
         largest=float(values.max()),
         outside=prediction.outside,
+        interval=interval_of(prediction.coverage),
+        intervals=None if prediction.intervals is None else str(prediction.intervals),
         trained=prediction.trained is not None,
         expected=expected_score(prediction.run.record),
     )
@@ -97,6 +107,12 @@ def predict_view(
             "pooled out-of-fold score, of one fold's members each, and the submission averages "
             f"all {len(record['folds'])} folds'. ± is one standard error, if test rows are like "
             "training rows.",
+            *interval_lines(document.interval),
+            *(
+                []
+                if document.intervals is None
+                else [f"{document.rows} intervals written to {document.intervals}"]
+            ),
             *document.notes,
             *([] if page is None else [f"Hand it in at {page}"]),
         ),
