@@ -54,6 +54,7 @@ OTHER: dict[str, Any] = {
     "seed": 11,
     "fold_seed": 12,
     "combine": "median",
+    "bound": False,
     "base_models": ("ridge", "boosting"),
     "base_model_share": 0.3,
 }

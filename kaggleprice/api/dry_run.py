@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kaggleprice import runs
-from kaggleprice.api.workflow import PredictRequest, resolve_runs, split_rows
+from kaggleprice.api.workflow import PredictRequest, intervals_beside, resolve_runs, split_rows
 from kaggleprice.competitions.data import Dataset, DatasetRef, load
 from kaggleprice.competitions.download import FetchedFile, absent
 from kaggleprice.core.files import check_writable
@@ -112,6 +112,7 @@ def plan_prediction(
     request: PredictRequest,
     *,
     output: Path,
+    interval: float | None = None,
     progress: Progress = SILENT,
 ) -> PredictionPlan:
     """Do all of `kaggleprice.api.workflow.predict` but training, predicting and writing.
@@ -121,6 +122,7 @@ def plan_prediction(
         runtime: where runs lie.
         request: which run, or how one would be trained.
         output: the submission.
+        interval: the share of rows that intervals shall cover; None for no intervals.
         progress: told what happens.
 
     Raises:
@@ -137,6 +139,8 @@ def plan_prediction(
     folders = [training.path] if training is not None else []
     folders += [run.path for run in runs if len(runs) == 1]
     outputs = [*(folder / "submission.csv" for folder in folders), output]
+    if interval is not None:
+        outputs.append(intervals_beside(output))
     return PredictionPlan(source.competition.name, runs, training, outputs)
 
 
@@ -214,7 +218,7 @@ def _measure(
     left = max(0.0, 1 - done / (len(task.members) * training.epochs))
     seconds = time_step(task, problem.devices, _MEASURED) * steps * left
     return Workload(
-        rows=len(task.target),
+        rows=len(task.rows),
         test_rows=len(data.tables.test),
         columns=len(data.tables.train.features.columns),
         features=[int(active.sum()) for active in task.encoding.active],

@@ -76,8 +76,10 @@ class ScoredRun:
         # By place, since the id column may have the name of another one.
         frame = pd.read_csv(self.run.file("oof.csv"), dtype={0: str}, keep_default_na=False)
         # Earlier versions wrote no row numbers, nor are there others where they are the ids.
-        named = [*_true_and_predicted(self.run.targets), "fold", ROW][: len(frame.columns) - 1]
-        frame.columns = pd.Index([column, *named])
+        weighted = [] if self.run.weight_column is None else ["weight"]
+        named = [column, *_true_and_predicted(self.run.targets), "fold"]
+        numbered = [ROW] if len(frame.columns) > len(named) + len(weighted) else []
+        frame.columns = pd.Index([*named, *numbered, *weighted])
         ids = plain_ids(frame.iloc[:, 0].to_numpy(dtype=object), column)
         return pd.concat([pd.Series(ids, name=column), frame.iloc[:, 1:]], axis=1)
 

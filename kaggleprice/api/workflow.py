@@ -25,9 +25,13 @@ from kaggleprice.competitions.download import (
     fetch,
 )
 from kaggleprice.competitions.evidence import FORWARD
-from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.moments import rank_moments
-from kaggleprice.competitions.submission import make_submission, write_submission
+from kaggleprice.competitions.submission import (
+    check_predictions,
+    make_submission,
+    write_intervals,
+    write_submission,
+)
 from kaggleprice.competitions.tables import Table
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.files import check_writable
@@ -37,6 +41,13 @@ from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import CrossValidation, PreviousResults
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, make_folds, read_folds
+from kaggleprice.evaluation.intervals import (
+    Coverage,
+    Intervals,
+    check_level,
+    estimate_coverage,
+)
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.preprocessing.export import (
     check_suffix,
     read_recipe,
@@ -62,7 +73,7 @@ from kaggleprice.settings.run import (
 from kaggleprice.training.devices import Compute, choose_compute, place_network
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
-_ONLY_PREDICTION = {"combine"}
+_ONLY_PREDICTION = {"combine", "bound"}
 
 
 @dataclass(frozen=True)
@@ -144,6 +155,10 @@ class Prediction:
         trained: the cross-validation, where the run had to be trained first.
         runs: all runs that were averaged.
         weights: what each of them counts; they sum to 1.
+        outside: how many predictions left the range of the training target, before they were
+            bounded.
+        coverage: what intervals are worth; None where none were asked for.
+        intervals: where they were written; None likewise.
     """
 
     run: Run
@@ -152,6 +167,9 @@ class Prediction:
     trained: CrossValidation | None = field(default=None)
     runs: Sequence[Run] = ()
     weights: Sequence[float] = ()
+    outside: int = 0
+    coverage: Coverage | None = None
+    intervals: Path | None = None
 
 
 def download(
@@ -447,6 +465,7 @@ def predict(
     request: PredictRequest | None = None,
     *,
     output: Path = Path("submission.csv"),
+    interval: float | None = None,
     progress: Progress = SILENT,
 ) -> Prediction:
     """Predict the test rows with a run's members, and write the submission.
@@ -456,6 +475,8 @@ def predict(
         runtime: where runs lie.
         request: which run, or how to train one where there is none.
         output: the submission; it is also written to the run folder.
+        interval: the share of rows that intervals shall cover, which are written to a file beside
+            the submission; None for no intervals.
         progress: told what happens.
 
     Raises:
@@ -467,14 +488,17 @@ def predict(
     how = request.options.get("combine")
     if how is not None:
         look_up(COMBINES, how, "combination")
-    check_writable(output)
+    _check_interval(interval, competition, request)
+    outputs = [output] if interval is None else [output, intervals_beside(output)]
+    for path in outputs:
+        check_writable(path)
     device = choose_compute(runtime.device, runtime.threads).device
     if competition.test is None and source.later_test is None:
         raise UsageError(f"{competition.name} has no test file; name one with --test.")
     runs, trained = resolve_runs(competition, runtime, request, progress), None
     places = [output] if len(runs) > 1 else [run.output("submission.csv") for run in runs]
     data = load(source, progress)
-    refuse_overwriting_inputs(data, output)
+    refuse_overwriting_inputs(data, *outputs)
     if not runs:
         run, trained = cross_validate(
             source, request.settings, runtime, folds=request.folds, progress=progress
@@ -485,31 +509,77 @@ def predict(
         if trained is None and data.tables.evidence is not None:
             warn_of_easy_folds(data, run.folds(), progress)
     progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
-    found = [_predict(run, source, data, how, device, progress) for run in runs]
-    weights = np.array(request.weights or [1.0] * len(runs))
-    predictions = found[0] if len(runs) == 1 else np.average(found, axis=0, weights=weights)
-    test = data.tables.test
+    weights, test = np.array(request.weights or [1.0] * len(runs)), data.tables.test
+    found = [_predict(run, source, data, request, device, progress) for run in runs]
+    predictions = _average([one.predictions for one in found], weights)
+    # What cannot be made is told before anything is written.
+    intervals = None
+    if interval is not None:
+        intervals = _make_intervals(runs[0], found[0].scale, interval, predictions)
     submission = make_submission(competition, test, predictions)
     for path in dict.fromkeys([*places, output]):
         write_submission(submission, competition, test, path)
         progress.detail(f"{len(submission)} rows written to {path}")
-    shares = (weights / weights.sum()).tolist()
-    return Prediction(runs[0], submission, output, trained, runs, shares)
+    shares, outside = (weights / weights.sum()).tolist(), sum(one.outside for one in found)
+    made = Prediction(runs[0], submission, output, trained, runs, shares, outside)
+    if intervals is None:
+        return made
+    coverage, low, high = intervals
+    write_intervals(submission, low, high, outputs[-1])
+    progress.detail(f"{len(submission)} intervals written to {outputs[-1]}")
+    return replace(made, coverage=coverage, intervals=outputs[-1])
+
+
+def _average(
+    predictions: Sequence[NDArray[np.float64]], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the mean of several runs' predictions, or those of the only one, to the last bit."""
+    if len(predictions) == 1:
+        return predictions[0]
+    return np.asarray(np.average(predictions, axis=0, weights=weights))
+
+
+def _check_interval(level: float | None, competition: Competition, request: PredictRequest) -> None:
+    """Check that intervals can be made.
+
+    Raises:
+        UsageError: where their share cannot be, for several targets, and for averages of runs.
+    """
+    check_level(level)
+    if level is not None and (request.beside or len(competition.targets) > 1):
+        several = "runs" if request.beside else "targets"
+        raise UsageError(f"--interval takes one run of one target, found several {several}.")
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """What a run predicts of the test rows.
+
+    Attributes:
+        predictions: shape (n,) or (n, T), in the target's own unit.
+        outside: how many of them left the range of the training target.
+        scale: of the target.
+    """
+
+    predictions: NDArray[np.float64]
+    outside: int
+    scale: TargetScale
 
 
 def _predict(
     run: Run,
     source: DatasetRef,
     data: Dataset,
-    how: str | None,
+    request: PredictRequest,
     device: torch.device,
     progress: Progress,
-) -> NDArray[np.float64]:
-    """Return what a run's members predict of the test rows, shape (n,), in the target's unit."""
-    competition, ensemble = source.competition, run.ensemble()
+) -> _Predicted:
+    """Predict the test rows with one run's networks and base models."""
+    competition, test = source.competition, data.tables.test
+    bound = request.options.get("bound", run.settings.bound)
+    scale = run.target_scale(competition, data.tables.train, bound)
+    ensemble = run.ensemble()
     place_network(ensemble.network, device, progress)
-    transform = TARGET_TRANSFORMS[competition.target_transform].load()
-    test = data.tables.test
     everybody = WeightedPredictions(ensemble.members, ensemble.predict(test.features))
     base_models = run.base_models()
     if base_models is not None and source.later_test is not None:
@@ -519,7 +589,48 @@ def _predict(
         )
     if base_models is not None:
         everybody = everybody.with_base_models(base_models.test, run.settings)
-    return everybody.combine(transform, how or run.settings.combine)
+    how = request.options.get("combine") or run.settings.combine
+    raw = everybody.combine(scale.unbounded, how)
+    check_predictions(competition, test, raw)
+    outside = int(scale.outside(raw, range(scale.folds)).sum())
+    if outside:
+        words = cross_validation.outside_text(outside, raw.size, "test", bound=bound)
+        progress.notice(words)
+    return _Predicted(everybody.combine(scale, how), outside, scale)
+
+
+def _make_intervals(
+    run: Run, scale: TargetScale, level: float, predictions: NDArray[np.float64]
+) -> tuple[Coverage, NDArray[np.float64], NDArray[np.float64]]:
+    """Return what intervals are worth, and the ends of those of new predictions, shape (n,)."""
+    coverage, rows = interval_coverage(run, scale, level), run.predictions
+    true, predicted = rows["true"].to_numpy(), rows["predicted"].to_numpy()
+    transform = scale.transforms[0].fitted(true)
+    found = Intervals.calibrate(true, predicted, level, transform)
+    return coverage, *found.of(predictions)
+
+
+def intervals_beside(output: Path) -> Path:
+    """Return the file of a submission's intervals: `submission-intervals.csv`."""
+    return output.with_name(f"{output.stem}-intervals.csv")
+
+
+def interval_coverage(run: Run, scale: TargetScale, level: float) -> Coverage:
+    """Estimate, by nested folds, what intervals that a run's out-of-fold rows make are worth.
+
+    Args:
+        run: a finished one, of one target.
+        scale: of its target.
+        level: the share of rows that intervals shall cover.
+
+    Raises:
+        RunFolderError: where its predictions cannot be read.
+        DataError: where there are too few rows for such a share.
+    """
+    rows = run.predictions
+    true, predicted = rows["true"].to_numpy(), rows["predicted"].to_numpy()
+    folds = rows["fold"].to_numpy(dtype=np.int64) - 1
+    return estimate_coverage(true, predicted, folds, level, scale.transforms)
 
 
 def resolve_runs(

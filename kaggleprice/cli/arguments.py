@@ -159,6 +159,17 @@ PresetOption = Annotated[
         autocompletion=complete_presets,
     ),
 ]
+IntervalOption = Annotated[
+    float | None,
+    option(
+        OUTPUT,
+        "Also give intervals that cover so many of the rows, such as 0.9, and the share that they "
+        "cover out of fold.",
+        "--interval",
+        value="SHARE",
+        default="none",
+    ),
+]
 JsonOption = Annotated[
     bool,
     option(

@@ -31,6 +31,7 @@ from kaggleprice.core.errors import UsageError
 
 if TYPE_CHECKING:
     from kaggleprice.core.progress import Progress
+    from kaggleprice.evaluation.intervals import Coverage
     from kaggleprice.runs.gates import Limits
     from kaggleprice.runs.run import Run
 
@@ -79,6 +80,7 @@ def cv(
     checkpoint_every: arguments.CheckpointOption = "10s",
     dry_run: arguments.DryRunOption = False,
     folds: arguments.FoldsOption = None,
+    interval: arguments.IntervalOption = None,
     fail_above: ci.FailAboveOption = None,
     fail_below: ci.FailBelowOption = None,
     baseline: ci.BaselineOption = None,
@@ -94,6 +96,7 @@ def cv(
     from kaggleprice.api.dry_run import plan
     from kaggleprice.cli.views.plan import PlanDocument, plan_view
     from kaggleprice.cli.views.presets import presets_document, presets_view
+    from kaggleprice.evaluation.intervals import check_level
     from kaggleprice.runs import gates
     from kaggleprice.runs.describe import typed_settings
 
@@ -108,6 +111,7 @@ def cv(
         fail_above, fail_below, baseline, tolerance, runs_dir, source.competition.name
     )
     limits.check_direction(source.competition.metric)
+    check_level(interval)
     delivery = ci.Delivery(source.competition.name, junit, summary)
     how: dict[str, Any] = {"name": run, "folds": folds, "limits": limits}
     if add_seeds is not None:
@@ -135,8 +139,11 @@ def cv(
     with make_reporter(quiet) as reporter, delivery.of_failure(reporter):
         if add_seeds is None:
             reporter.detail(f"settings: {typed_settings(settings) or 'those of preset default'}")
-        made, _ = train(progress=reporter)
-    _finish(context, made, limits, delivery, reporter, as_json)
+        made, result = train(progress=reporter)
+    coverage = None
+    if interval is not None:
+        coverage = workflow.interval_coverage(made, result.scale, interval)
+    _finish(context, made, limits, delivery, reporter, as_json, coverage)
 
 
 def _finish(
@@ -146,6 +153,7 @@ def _finish(
     delivery: ci.Delivery,
     progress: Progress,
     as_json: bool,
+    coverage: Coverage | None,
 ) -> None:
     """Write what CI is given, show the run, and demand what was to be kept: in this order."""
     from kaggleprice.cli.views.cv import cv_document, cv_view
@@ -158,7 +166,7 @@ def _finish(
     steps = [] if context.params["quiet"] else after_training(made, repeated(context))
     show(
         as_json,
-        cv_document(made, gates, earlier),
+        cv_document(made, gates, earlier, coverage),
         lambda document: cv_view(document, made.settings.base_model_share, earlier, steps),
     )
     require(gates)

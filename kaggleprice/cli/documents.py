@@ -28,6 +28,13 @@ Competition = Annotated[str, Doc("Name of the competition.")]
 RunName = Annotated[str, Doc("Name of the run.")]
 RunPath = Annotated[str, Doc("The run's folder.")]
 MetricName = Annotated[str, Doc("Name of the competition's metric.")]
+Outside = Annotated[
+    int | None,
+    Doc(
+        "How many of the predictions left the range of the training target, before they were "
+        "bounded by it. Null in runs of earlier versions."
+    ),
+]
 Notes = Annotated[
     list[str],
     Doc("To be shown with the score, such as that it is optimistic."),

@@ -80,6 +80,7 @@ def predict(
         Path,
         option(OUTPUT, "The submission.", "--output", "-o", value="FILE"),
     ] = Path("submission.csv"),
+    interval: arguments.IntervalOption = None,
     as_json: arguments.JsonOption = False,
     quiet: arguments.QuietOption = False,
 ) -> None:
@@ -93,11 +94,13 @@ def predict(
     from kaggleprice.cli.views.plan import prediction_plan_document, prediction_plan_view
     from kaggleprice.cli.views.predict import predict_document, predict_view
     from kaggleprice.cli.views.presets import presets_document, presets_view
+    from kaggleprice.evaluation.intervals import check_level
     from kaggleprice.runs.advice import after_prediction
 
     if preset == "list":
         show(as_json, presets_document(), presets_view)
         return
+    check_level(interval)
     with make_reporter(quiet) as reporter:
         described = describe_files(
             train_file, None if train_file is None else test_file, target, id_column, reporter
@@ -117,7 +120,9 @@ def predict(
     warn_ineffective_options(context, chosen_settings(context, preset, usual), folds, quiet)
     if dry_run:
         with make_reporter(quiet) as reporter:
-            planned = plan_prediction(source, runtime, request, output=output, progress=reporter)
+            planned = plan_prediction(
+                source, runtime, request, output=output, interval=interval, progress=reporter
+            )
         show(
             as_json,
             prediction_plan_document(planned),
@@ -125,7 +130,9 @@ def predict(
         )
         return
     with make_reporter(quiet) as reporter:
-        prediction = workflow.predict(source, runtime, request, output=output, progress=reporter)
+        prediction = workflow.predict(
+            source, runtime, request, output=output, interval=interval, progress=reporter
+        )
     steps = [] if quiet else after_prediction(prediction.run, repeated(context))
     show(
         as_json,

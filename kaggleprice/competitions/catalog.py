@@ -108,6 +108,8 @@ class Competition:
         fold_scheme: a name in `FOLD_SCHEMES`: how rows are split where nothing else is said; None
             for what the settings say.
         fold_column: the column of that scheme, or None.
+        weight_column: how much each training row counts, in scores and in training; None where all
+            count the same. Never a feature.
         drop_missing_target: whether training rows without a target are left out, not refused.
     """
 
@@ -128,6 +130,7 @@ class Competition:
     prediction_column: str | tuple[str, ...] | None = None
     fold_scheme: str | None = None
     fold_column: str | None = None
+    weight_column: str | None = None
 
     __pydantic_config__ = STRICT
 
@@ -153,7 +156,16 @@ class Competition:
             )
         look_up(TARGET_TRANSFORMS, self.target_transform, "target transform")
         object.__setattr__(self, "metric", METRIC_ALIASES.get(self.metric, self.metric))
-        look_up(METRICS, self.metric, "metric")
+        # By its shortest name: `pinball 0.50` is `pinball`.
+        object.__setattr__(self, "metric", look_up(METRICS, self.metric, "metric").name)
+        if self.weight_column is not None and self.weight_column in (
+            self.target_column,
+            self.id_column,
+        ):
+            raise UsageError(
+                f"weight_column {self.weight_column!r} is the target or the id; expected a column "
+                "of its own."
+            )
         if self.engineering is not None:
             look_up(ENGINEERINGS, self.engineering, "engineering")
         if self.fold_scheme is not None:

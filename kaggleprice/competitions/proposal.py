@@ -33,7 +33,10 @@ from kaggleprice.competitions.catalog import (
 from kaggleprice.competitions.csv_format import CsvFormat, find_format
 from kaggleprice.competitions.evidence import find_evidence
 from kaggleprice.competitions.kinds import find_date_formats, parse_amount
+from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.competitions.transforms import YEO_JOHNSON
 from kaggleprice.core.errors import DataError, UnknownNameError, UsageError
+from kaggleprice.core.registry import look_up
 
 SUFFIXES = (".csv", ".tsv")
 # What runs and predictions write.
@@ -440,6 +443,8 @@ def _guess_scale(
         metric = Guess(name, "no file tells it; this one suits the target", sure=False)
     elif metric.value in ("log_rmse", "log1p_rmse", "rmsle"):
         transform, reason = "log" if metric.value == "log_rmse" else "log1p", "that of the metric"
+    elif look_up(METRICS, metric.value, "metric").positive:
+        transform, reason = "log1p", "the metric's loss is one of logs"
     return {
         "target_transform": known.get("target_transform") or Guess(transform, reason),
         "metric": metric,
@@ -455,6 +460,11 @@ def _guess_transform(observed: NDArray[np.float64]) -> tuple[str, str]:
         before, after = skew(observed), skew(np.log1p(observed))
         if before >= 1 and abs(after) < before and high >= 6 * max(low, 1e-9):
             return "log1p", f"from 0 up, skewed ({before:.1f}; {after:.1f} after log(1 + y))"
+    elif len(observed) and abs(before := skew(observed)) >= 1:
+        after = skew(YEO_JOHNSON.fitted(observed).forward(observed))
+        if 2 * abs(after) < abs(before):
+            reason = f"of both signs, skewed ({before:.1f}; {after:.1f} after the transform)"
+            return "yeo-johnson", reason
     return "none", "its values are not spread over orders of magnitude"
 
 

@@ -23,6 +23,20 @@ def make_submission(
     Raises:
         RunError: where a prediction is not a number that the target could be.
     """
+    check_predictions(competition, table, predictions)
+    columns = predictions.reshape(len(table), -1).T
+    names = competition.prediction_names
+    return pd.DataFrame({competition.id_name: table.ids, **dict(zip(names, columns, strict=True))})
+
+
+def check_predictions(
+    competition: Competition, table: Table, predictions: NDArray[np.float64]
+) -> None:
+    """Check that predictions, shape (n,) or (n, T), can be submitted.
+
+    Raises:
+        RunError: where a prediction is not a number that the target could be.
+    """
     usable = TARGET_TRANSFORMS[competition.target_transform].load().accepts(predictions)
     if not usable.all():
         place = tuple(np.argwhere(~usable)[0])
@@ -31,9 +45,6 @@ def make_submission(
             f"{competition.id_name} {table.ids[place[0]]} got {predictions[place]}; "
             "train again with a smaller learning rate."
         )
-    columns = predictions.reshape(len(table), -1).T
-    names = competition.prediction_names
-    return pd.DataFrame({competition.id_name: table.ids, **dict(zip(names, columns, strict=True))})
 
 
 def write_submission(
@@ -48,6 +59,31 @@ def write_submission(
     with replacing(path) as beside:
         submission.to_csv(beside, index=False, lineterminator="\n")
         check_submission(beside, competition, table)
+
+
+def write_intervals(
+    submission: pd.DataFrame,
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    path: Path,
+) -> None:
+    """Write a submission's rows with two more columns, the ends of their intervals.
+
+    Args:
+        submission: n rows of id and prediction.
+        low: shape (n,), as `high`.
+        high: shape (n,).
+        path: where to.
+
+    Raises:
+        OutputError: where it cannot be written.
+    """
+    name = submission.columns[1]
+    # By place, since the id column may have any name.
+    frame = pd.concat([submission, pd.DataFrame({0: low, 1: high})], axis=1)
+    frame = frame.set_axis([*submission.columns, f"{name}_low", f"{name}_high"], axis=1)
+    with replacing(path) as beside:
+        frame.to_csv(beside, index=False, lineterminator="\n")
 
 
 def check_submission(path: Path, competition: Competition, table: Table) -> None:

@@ -42,6 +42,8 @@ class Table:
         groups: shape (n,), texts of `--fold-column`: rows of one group belong into one fold, or
             it is the time that orders rows. None for no groups.
         numbers: shape (n,), the rows' numbers in their file, from 1; None where all are here.
+        weights: shape (n,), float64, 0 or above: how much each row counts. None where all count
+            the same, and for a test file.
     """
 
     ids: NDArray[Any]
@@ -49,6 +51,7 @@ class Table:
     target: NDArray[np.float64] | None = None
     groups: NDArray[Any] | None = None
     numbers: NDArray[np.int64] | None = None
+    weights: NDArray[np.float64] | None = None
 
     @property
     def row_numbers(self) -> NDArray[np.int64]:
@@ -159,8 +162,11 @@ def read_tables(
     groups = _groups(train_frame, train_ids, competition, group_column, train)
     targets = [_take_target(train_frame, train_ids, one, train) for one in _by_target(competition)]
     target = targets[0] if len(targets) == 1 else np.column_stack(targets)
+    weights = _take_weights(train_frame, train_ids, competition, train)
     if test is None:
         test, test_frame, test_ids = train, train_frame[:0], train_ids[:0]
+    # What a row counts is no feature, in whichever file it stands.
+    test_frame = test_frame.drop(columns=[competition.weight_column or ""], errors="ignore")
     kinds = with_date_formats(competition.kinds, train_frame, train)
     evidence = find_evidence(train_frame, test_frame, kinds)
     train_frame = apply_kinds(train_frame, kinds, competition.csv_format, train)
@@ -171,7 +177,7 @@ def read_tables(
     for column in train_frame:
         _share_kind(str(column), (train_frame, train), (test_frame, test))
     return Tables(
-        Table(train_ids, train_frame, target, groups, numbers),
+        Table(train_ids, train_frame, target, groups, numbers, weights),
         Table(test_ids, test_frame),
         evidence,
     )
@@ -257,15 +263,7 @@ def _take_target(
         raise DataError(
             f"{path}: the target column {column!r} is missing; found {_some(list(frame.columns))}."
         )
-    written = frame.pop(column)
-    if isinstance(written.dtype, pd.CategoricalDtype):
-        written = written.astype(object)
-    kind = competition.kinds.get(column)
-    if kind in (NUMBER, NUMBER_COMMA):
-        written = apply_kinds(written.to_frame(), {column: kind}, competition.csv_format, path)[
-            column
-        ]
-    target = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64)
+    written, target = _take_numbers(frame, column, competition, path)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     wrong = ~transform.accepts(target)
     if wrong.any():
@@ -277,7 +275,15 @@ def _take_target(
             f"({int(wrong.sum())} such row{'s' if wrong.sum() > 1 else ''})."
             + _cure(competition, target[row], written.iloc[row])
         )
-    if METRICS[competition.metric].relative and (target == 0).any():
+    metric = METRICS[competition.metric]
+    if metric.positive and (target < 0).any():
+        first = int(np.flatnonzero(target < 0)[0])
+        raise DataError(
+            f"{path}: the target {column!r} is {target[first]:g} for {competition.id_name} "
+            f"{ids[first]} ({int((target < 0).sum())} such rows); {competition.metric} takes 0 and "
+            'above alone: `metric = "rmse"` takes any number.'
+        )
+    if metric.relative and (target == 0).any():
         first = int(np.flatnonzero(target == 0)[0])
         raise DataError(
             f"{path}: the target {column!r} is 0 for {competition.id_name} {ids[first]} "
@@ -285,6 +291,50 @@ def _take_target(
             'cannot be scored: `metric = "mae"` or "rmsle" can.'
         )
     return target
+
+
+def _take_weights(
+    frame: pd.DataFrame, ids: NDArray[Any], competition: Competition, path: Path
+) -> NDArray[np.float64] | None:
+    """Take the weights out of the columns; None where the competition has none."""
+    column = competition.weight_column
+    if column is None:
+        return None
+    if column not in frame:
+        raise DataError(
+            f"{path}: the weight column {column!r} is missing; found {_some(list(frame.columns))}."
+        )
+    written, weights = _take_numbers(frame, column, competition, path)
+    wrong = ~((weights >= 0) & (weights <= _LARGEST))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        found = "nothing" if pd.isna(written.iloc[row]) else repr(str(written.iloc[row]))
+        raise DataError(
+            f"{path}: the weight {column!r} must be a number of 0 or above in every row; found "
+            f"{found} for {competition.id_name} {ids[row]} ({int(wrong.sum())} such "
+            f"row{'s' if wrong.sum() > 1 else ''}); mend it, or name another `weight_column`."
+        )
+    if not weights.any():
+        raise DataError(
+            f"{path}: the weight {column!r} is 0 in every row, so nothing would count; name "
+            "another `weight_column`."
+        )
+    return weights
+
+
+def _take_numbers(
+    frame: pd.DataFrame, column: str, competition: Competition, path: Path
+) -> tuple[pd.Series, NDArray[np.float64]]:
+    """Take a column out of a frame; return it as written, and as numbers, NaN for what is none."""
+    written = frame.pop(column)
+    if isinstance(written.dtype, pd.CategoricalDtype):
+        written = written.astype(object)
+    kind = competition.kinds.get(column)
+    if kind in (NUMBER, NUMBER_COMMA):
+        written = apply_kinds(written.to_frame(), {column: kind}, competition.csv_format, path)[
+            column
+        ]
+    return written, pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64)
 
 
 def _cure(competition: Competition, value: float, written: Any) -> str:

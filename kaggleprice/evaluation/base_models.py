@@ -86,6 +86,7 @@ def fit_base_models(
     base_seed: int,
     threads: int,
     progress: Progress = SILENT,
+    weights: NDArray[np.float64] | None = None,
 ) -> BaseModelPredictions:
     """Fit every base model once per fold, and predict.
 
@@ -94,14 +95,16 @@ def fit_base_models(
         tables: n training and n_test test rows, with all columns that the recipes need.
         recipes: K fitted recipes.
         split: the K folds.
-        target: shape (n,), the transformed target, or (n, T) of T targets.
+        target: shape (n,), the transformed target, or (K * T, n) where folds learn it differently
+            or there are T targets.
         base_seed: what `--seed` says.
         threads: how many to use.
         progress: told after every model.
+        weights: shape (n,), how much each row counts; None where all count the same.
     """
-    targets = target.reshape(len(target), -1).T
-    train = np.empty((len(names), len(recipes), len(targets), len(tables.train)))
-    test = np.empty((len(names), len(recipes), len(targets), len(tables.test)))
+    targets = 1 if target.ndim == 1 else len(target) // len(recipes)
+    train = np.empty((len(names), len(recipes), targets, len(tables.train)))
+    test = np.empty((len(names), len(recipes), targets, len(tables.test)))
     count = len(names) * len(recipes)
     for fold, (recipe, (rows, _)) in enumerate(zip(recipes, split, strict=True)):
         features = recipe.transform(tables.train.features, np.float32)
@@ -110,13 +113,17 @@ def fit_base_models(
             progress.advance("base models", fold * len(names) + p, count, name, "models")
             state = np.random.SeedSequence((base_seed, fold, p)).generate_state(1)[0]
             # Room above it: an estimator may count on from its state.
-            for t, own in enumerate(targets):
+            for t in range(targets):
+                own = target if target.ndim == 1 else target[fold * targets + t]
                 model = BASE_MODELS[name].load()(int(state >> 1))
                 with threadpool_limits(limits=threads):
-                    model.fit(features[rows], own[rows])
+                    # Penalties are weighed against a mean weight of 1.
+                    counts = None if weights is None else weights[rows] / weights[rows].mean()
+                    counted = {} if counts is None else {"sample_weight": counts}
+                    model.fit(features[rows], own[rows], **counted)
                     train[p, fold, t] = model.predict(features)
                     if len(test_features):
                         test[p, fold, t] = model.predict(test_features)
     progress.advance("base models", count, count, unit="models")
-    shape = (len(names), len(recipes) * len(targets), -1)
+    shape = (len(names), len(recipes) * targets, -1)
     return BaseModelPredictions(tuple(names), train.reshape(shape), test.reshape(shape))

@@ -12,20 +12,22 @@ import torch
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
-from kaggleprice.competitions.tables import Tables
-from kaggleprice.core.errors import DivergenceError
+from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS, Metric
+from kaggleprice.competitions.tables import Table, Tables
+from kaggleprice.competitions.transforms import TargetTransform
+from kaggleprice.core.errors import DataError, DivergenceError, UsageError
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows, join
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
 from kaggleprice.evaluation.scoring import Scorer
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
 from kaggleprice.settings.run import RunSettings
-from kaggleprice.settings.training import Member
+from kaggleprice.settings.training import LOSSES, Member
 from kaggleprice.training import train
 from kaggleprice.training.devices import name_devices
 from kaggleprice.training.engine import predict_members
@@ -45,8 +47,11 @@ class CrossValidation:
         settings: what was asked for.
         split: the folds.
         ensemble: the trained members.
+        scale: of the target, in each fold.
         oof: shape (L,), or (L, T) of T targets, out-of-fold predictions in the target's own unit,
             one for each of `split.lines`: each row once, in order, where each is validated once.
+        outside: how many of them left the range of their fold's training target, before they were
+            bounded.
         base_models: what the base models predict; None where there are none.
         folds, members, base_model_scores, scores: how good it is.
         seconds: of the whole cross-validation, recipes to scores.
@@ -56,7 +61,9 @@ class CrossValidation:
     settings: RunSettings
     split: Folds
     ensemble: Ensemble
+    scale: TargetScale
     oof: Floats
+    outside: int
     base_models: BaseModelPredictions | None
     folds: list[FoldScore]
     members: list[MemberScore]
@@ -107,7 +114,6 @@ def cross_validate(
         RunError: where memory runs out with one member at a time; where a process died.
     """
     started = time.perf_counter()
-    transform = TARGET_TRANSFORMS[competition.target_transform].load()
     threads = torch.get_num_threads()
     where = name_devices(_listed(device))
     progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
@@ -123,9 +129,15 @@ def cross_validate(
     networks = everybody = WeightedPredictions(ensemble.members, predictions)
     if base_models is not None:
         everybody = networks.with_base_models(base_models.train, settings)
-    oof = everybody.out_of_fold(split, transform, settings.combine)
-    _check_predictions(transform.accepts(oof), settings)
-    scorer = Scorer(competition, tables.train.known_target, split, settings.combine)
+    scale = problem.scale
+    raw = everybody.out_of_fold(split, scale.unbounded, settings.combine)
+    _check_predictions(scale.transforms[0].accepts(raw), settings)
+    outside = sum(int(scale.outside(raw[r], [k]).sum()) for k, r in enumerate(split.places))
+    if outside:
+        progress.notice(outside_text(outside, raw.size, "out-of-fold", bound=scale.bound))
+    oof = everybody.out_of_fold(split, scale, settings.combine)
+    train = tables.train
+    scorer = Scorer(competition, train.known_target, split, scale, settings.combine, train.weights)
     # What cannot be scored is told below, in words.
     with np.errstate(invalid="ignore", divide="ignore"):
         folds = scorer.folds(everybody, oof)
@@ -135,7 +147,9 @@ def cross_validate(
         settings=settings,
         split=split,
         ensemble=ensemble,
+        scale=scale,
         oof=oof,
+        outside=outside,
         base_models=base_models,
         folds=folds,
         members=alone,
@@ -191,6 +205,7 @@ def _train(
         settings.seed,
         torch.get_num_threads(),
         progress,
+        task.weights,
     )
     return ensemble, base_models
 
@@ -202,12 +217,14 @@ class PreparedRun:
     Attributes:
         competition: whose rows they are.
         tables: as read.
+        scale: of the target.
         task: members, recipes, folds, encoded training rows; no tables.
         devices: where to train.
     """
 
     competition: Competition
     tables: Tables
+    scale: TargetScale
     task: TrainingTask
     devices: Sequence[torch.device]
 
@@ -232,8 +249,16 @@ def prepare(
     device: Devices,
     known: PreviousResults | None = None,
 ) -> PreparedRun:
-    """Fit the recipes and encode the rows; arguments as in `cross_validate`."""
-    transform = TARGET_TRANSFORMS[competition.target_transform].load()
+    """Fit the recipes and encode the rows; arguments as in `cross_validate`.
+
+    Raises:
+        DataError: where no row of a fold's training or validation rows has any weight.
+        UsageError: for a loss that the target transform does not fit.
+    """
+    _check_weights(competition, tables.train, split)
+    transform: TargetTransform = TARGET_TRANSFORMS[competition.target_transform].load()
+    metric, target = METRICS[competition.metric], tables.train.known_target
+    scale = TargetScale.learn(metric, transform, target, split, bound=settings.bound)
     wider = _engineered(competition, tables, settings)
     encoding = Encoding(fit_recipes(wider, split, settings))
     trained = set() if known is None else set(known.ensemble.members)
@@ -241,17 +266,43 @@ def prepare(
     task = TrainingTask(
         encoding=encoding,
         rows=encoding.encode(wider.train.features),
-        target=transform.forward(tables.train.known_target),
+        target=scale.forward(target),
         folds=split,
         members=[member for member in everybody if member not in trained],
-        settings=_with_loss(settings, competition),
+        settings=with_loss(settings, metric, transform),
+        weights=tables.train.weights,
     )
-    return PreparedRun(competition, tables, task, _listed(device))
+    return PreparedRun(competition, tables, scale, task, _listed(device))
 
 
-def _with_loss(settings: RunSettings, competition: Competition) -> RunSettings:
-    """Return settings whose loss suits the metric, unless they name one."""
-    loss = settings.training.loss or METRICS[competition.metric].training_loss
+def _check_weights(competition: Competition, train: Table, split: Folds) -> None:
+    for number, fold in enumerate(split, 1):
+        for rows, role in zip(fold, ("training", "validation"), strict=True):
+            if train.weights is not None and len(rows) and not train.weights[rows].any():
+                raise DataError(
+                    f"the weight {competition.weight_column!r} is 0 in all {len(rows)} {role} rows "
+                    f"of fold {number}, so it has no score; give fewer folds with --k, or another "
+                    "--fold-scheme."
+                )
+
+
+def with_loss(settings: RunSettings, metric: Metric, transform: TargetTransform) -> RunSettings:
+    """Return settings whose loss suits a metric, unless they name one.
+
+    Raises:
+        UsageError: for a loss of logs of a target that is not trained on as a log.
+    """
+    loss = settings.training.loss
+    of_logs = LOSSES[loss or metric.training_loss].of_logs
+    if of_logs and not transform.logarithmic:
+        if loss is not None:
+            raise UsageError(
+                f"--loss {loss} needs a target that is trained on as a log; give the competition "
+                '`target_transform = "log1p"`, or another --loss.'
+            )
+        # The mean, which a deviance asks for, is where squared errors are least as well.
+        loss = "mse"
+    loss = loss or metric.training_loss
     return replace(settings, training=replace(settings.training, loss=loss))
 
 
@@ -285,6 +336,12 @@ def make_members(folds: int, settings: RunSettings, targets: int = 1) -> list[Me
         for target in range(targets)
     ]
     return sorted(made, key=lambda member: settings.model.turn_of(member.seed))
+
+
+def outside_text(count: int, rows: int, what: str, *, bound: bool) -> str:
+    """Say how many predictions left the range of the training target, and what became of them."""
+    done = "bounded by it; --no-bound leaves them" if bound else "left as they are (--no-bound)"
+    return f"{count} of {rows} {what} predictions left the range of the training target: {done}"
 
 
 def _check_predictions(usable: NDArray[np.bool_], settings: RunSettings) -> None:

@@ -15,6 +15,7 @@ from kaggleprice.competitions.tables import engineer
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import UsageError
 from kaggleprice.evaluation.folds import Folds
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings.model import ModelSettings
@@ -69,19 +70,16 @@ class WeightedPredictions:
     def _targets(self) -> int:
         return 1 + max(member.target for member in self.members)
 
-    def combine(self, transform: TargetTransform, how: str | None) -> Floats:
+    def combine(self, scale: TargetScale, how: str | None) -> Floats:
         """Combine all predictions; shape (n,) or (n, T), in the target's own unit."""
-        targets = [np.array([m.target == t for m in self.members]) for t in range(self._targets)]
-        combined = [
-            combine(
-                self.predictions[own],
-                transform,
-                how,
-                None if self.weights is None else self.weights[own],
-            )
-            for own in targets
-        ]
-        return combined[0] if len(combined) == 1 else np.column_stack(combined)
+        combined = []
+        for target in range(self._targets):
+            own = np.array([member.target == target for member in self.members])
+            members = [member for member in self.members if member.target == target]
+            weights = None if self.weights is None else self.weights[own]
+            combined.append(combine(self.predictions[own], scale.of(members), how, weights))
+        values = combined[0] if len(combined) == 1 else np.column_stack(combined)
+        return scale.keep_inside(values, [member.fold for member in self.members])
 
     def of_fold(self, fold: int, rows: NDArray[np.int64]) -> WeightedPredictions:
         """Return what the members of a fold predict of some rows, given their numbers."""
@@ -90,12 +88,12 @@ class WeightedPredictions:
         members = [member for member in self.members if member.fold == fold]
         return WeightedPredictions(members, self.predictions[np.ix_(own, rows)], weights)
 
-    def out_of_fold(self, split: Folds, transform: TargetTransform, how: str | None) -> Floats:
+    def out_of_fold(self, split: Folds, scale: TargetScale, how: str | None) -> Floats:
         """Combine, for each row and fold that validates it, the members of that fold.
 
         Args:
             split: the folds of the n rows.
-            transform: of the target.
+            scale: of the target.
             how: as in `combine`.
 
         Returns:
@@ -105,7 +103,7 @@ class WeightedPredictions:
         lines = len(split.lines[0])
         oof = np.empty(lines if self._targets == 1 else (lines, self._targets))
         for fold, ((_, validation), places) in enumerate(zip(split, split.places, strict=True)):
-            oof[places] = self.of_fold(fold, validation).combine(transform, how)
+            oof[places] = self.of_fold(fold, validation).combine(scale, how)
         return oof
 
 

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.evaluation.base_models import BaseModelPredictions
 from kaggleprice.evaluation.ensemble import Floats, WeightedPredictions
-from kaggleprice.evaluation.folds import Folds
+from kaggleprice.evaluation.folds import Folds, Rows
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.settings.training import Member
 
 
@@ -20,45 +21,56 @@ class Scorer:
     """The competition's metric on the training rows of one cross-validation."""
 
     def __init__(
-        self, competition: Competition, target: Floats, split: Folds, how: str | None
+        self,
+        competition: Competition,
+        target: Floats,
+        split: Folds,
+        scale: TargetScale,
+        how: str | None,
+        weights: Floats | None = None,
     ) -> None:
         """Keep what all scores share.
 
         Args:
-            competition: metric and target transform.
+            competition: for the metric, and the targets' names.
             target: shape (n,), or (n, T) of T targets, in its own unit; the score is the mean over
                 targets.
             split: the folds.
+            scale: of the target.
             how: predictions are combined, as in `combine`.
+            weights: shape (n,), how much each row counts; None where all count the same.
         """
         self._competition = competition
-        self._target, self._split, self._how = target, split, how
-        self._metric = METRICS[competition.metric]
-        self._transform = TARGET_TRANSFORMS[competition.target_transform].load()
+        self._target, self._split, self._scale, self._how = target, split, scale, how
+        self._metric, self._weights = METRICS[competition.metric], weights
 
-    def _of(self, target: int) -> Floats:
-        """Return one of the targets, shape (n,)."""
-        return self._target if self._target.ndim == 1 else self._target[:, target]
+    def _score(self, rows: Rows, predicted: Floats, target: int | None = None) -> float:
+        """Score predictions of some rows, given their numbers, of all targets or of one."""
+        truth = self._target[rows]
+        if target is not None and truth.ndim == 2:
+            truth = truth[:, target]
+        return self._metric.score(truth, predicted, self._weights_of(rows))
 
-    def _by_target(self, target: Floats, pooled: Floats) -> dict[str, float]:
+    def _weights_of(self, rows: Rows) -> Floats | None:
+        return None if self._weights is None else self._weights[rows]
+
+    def _by_target(self, pooled: Floats) -> dict[str, float]:
         """Score each of several targets, shape (S, T); empty for one."""
         if pooled.ndim == 1:
             return {}
-        return {
-            name: self._metric.score(target[:, t], pooled[:, t])
-            for t, name in enumerate(self._competition.targets)
-        }
+        scored, names = self._split.scored, self._competition.targets
+        return {name: self._score(scored, pooled[:, t], t) for t, name in enumerate(names)}
 
     def folds(self, predictions: WeightedPredictions, oof: Floats) -> list[FoldScore]:
         """Score each fold, given the predictions of all lines, shape (L,) or (L, T)."""
         return [
             FoldScore(
                 fold=fold + 1,
-                train=self._metric.score(
-                    self._target[train],
-                    predictions.of_fold(fold, train).combine(self._transform, self._how),
+                train=self._score(
+                    train,
+                    predictions.of_fold(fold, train).combine(self._scale, self._how),
                 ),
-                validation=self._metric.score(self._target[validation], oof[places]),
+                validation=self._score(validation, oof[places]),
             )
             for fold, ((train, validation), places) in enumerate(
                 zip(self._split, self._split.places, strict=True)
@@ -71,9 +83,9 @@ class Scorer:
         """Score M networks, given their predictions of shape (M, n)."""
         scores = []
         for member, epoch, line in zip(members, epochs, predictions, strict=True):
-            predicted, target = self._transform.inverse(line), self._of(member.target)
+            predicted = self._scale.turn_back(line, member)
             train, validation = (
-                self._metric.score(target[rows], predicted[rows])
+                self._score(rows, predicted[rows], member.target)
                 for rows in self._split[member.fold]
             )
             scores.append(
@@ -96,24 +108,27 @@ class Scorer:
 
     def pooled(self, predictions: WeightedPredictions) -> float:
         """Score out-of-fold predictions; those of one row by their mean."""
-        oof = predictions.out_of_fold(self._split, self._transform, self._how)
-        return self._metric.score(self._target[self._split.scored], self._split.pool(oof))
+        oof = predictions.out_of_fold(self._split, self._scale, self._how)
+        return self._score(self._split.scored, self._split.pool(oof))
 
     def summary(
         self, oof: Floats, folds: Sequence[FoldScore], networks: WeightedPredictions
     ) -> Scores:
         """Summarize, given all out-of-fold predictions and those of the networks alone."""
         validation, metric = np.array([fold.validation for fold in folds]), self._metric
-        target, pooled = self._target[self._split.scored], self._split.pool(oof)
-        losses = metric.row_losses(target, pooled)
+        scored, pooled = self._split.scored, self._split.pool(oof)
+        weights = self._weights_of(scored)
+        losses = metric.row_losses(self._target[scored], pooled, weights)
+        if losses is not None and len(losses) < 2:
+            losses = None
         return Scores(
             fold_mean=float(validation.mean()),
             fold_sd=float(validation.std(ddof=1)) if len(validation) > 1 else None,
             train_mean=float(np.mean([fold.train for fold in folds])),
-            oof=metric.score(target, pooled),
+            oof=self._score(scored, pooled),
             networks_oof=self.pooled(networks),
-            targets=self._by_target(target, pooled),
-            oof_error=None if losses is None or len(losses) < 2 else metric.standard_error(losses),
+            targets=self._by_target(pooled),
+            oof_error=None if losses is None else metric.standard_error(losses, weights),
             mean_squared_log_error=float(np.mean(validation**2)) if metric.logarithmic else None,
-            scored=None if len(target) == len(self._target) else len(target),
+            scored=None if len(scored) == len(self._target) else len(scored),
         )

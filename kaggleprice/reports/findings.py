@@ -16,6 +16,7 @@ from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.reports.drift import Drift, measure_drift
 from kaggleprice.reports.importance import Importance, by_association, measure_importance
 from kaggleprice.reports.out_of_fold import Expected, OutOfFold, expect
@@ -96,7 +97,14 @@ class Findings:
 
     def scale(self, target: str) -> str:
         """Name the scale that networks predict, `log of Price`, given the target's name."""
-        words = {"log": "log of {}", "log1p": "log(1 + {})", "none": "{}"}
+        words = {
+            "log": "log of {}",
+            "log1p": "log(1 + {})",
+            "sqrt": "square root of {}",
+            "quantile": "normal quantile of {}",
+            "yeo-johnson": "Yeo-Johnson of {}",
+            "none": "{}",
+        }
         return words[self.competition.target_transform].format(target)
 
 
@@ -126,6 +134,9 @@ def find(
     """
     seed, train = run.settings.seed, data.tables.train
     transform: TargetTransform = TARGET_TRANSFORMS[competition.target_transform].load()
+    # What each fold learned of the target differs a little; figures have one axis.
+    transform = transform.fitted(train.known_target)
+    scale = run.target_scale(competition, train).of_target(target)
     rows = OutOfFold.of_run(run, transform, target)
     importance, order = None, by_association(train, transform.forward(train.known_target))
     if repeats:
@@ -134,6 +145,7 @@ def find(
             competition,
             train,
             rows.split,
+            scale,
             how=run.settings.combine,
             repeats=repeats,
             seed=seed,
@@ -147,7 +159,7 @@ def find(
         transform=transform,
         rows=rows,
         history=_history(run, target),
-        predictions=_predict_test(run, ensemble, data, transform, target),
+        predictions=_predict_test(run, ensemble, data, scale, target),
         expected=expect(competition, rows, len(data.tables.test), seed),
         importance=importance,
         order=order,
@@ -159,7 +171,7 @@ def find(
 
 
 def _predict_test(
-    run: Run, ensemble: Ensemble, data: Dataset, transform: TargetTransform, target: int
+    run: Run, ensemble: Ensemble, data: Dataset, scale: TargetScale, target: int
 ) -> Floats:
     """Predict the test rows as `predict` does; shape (n_test,)."""
     predicted = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
@@ -167,7 +179,7 @@ def _predict_test(
     if base_models is not None:
         own = base_models.of_target(target, len(run.targets))
         predicted = predicted.with_base_models(own.test, run.settings)
-    return predicted.combine(transform, run.settings.combine)
+    return predicted.combine(scale, run.settings.combine)
 
 
 def _history(run: Run, target: int) -> pd.DataFrame:

@@ -17,11 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Table, engineer
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows
 from kaggleprice.evaluation.folds import Folds
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.reports import DEFAULT_REPEATS
 from kaggleprice.training.batches import pad_rows
 from kaggleprice.training.engine import predict_members
@@ -78,6 +79,7 @@ def measure_importance(
     competition: Competition,
     table: Table,
     split: Folds,
+    scale: TargetScale,
     *,
     how: str | None,
     repeats: int = DEFAULT_REPEATS,
@@ -92,16 +94,17 @@ def measure_importance(
 
     Args:
         ensemble: the members.
-        competition: for the metric and the target transform.
+        competition: for the metric.
         table: n training rows, as they stand in the CSV.
         split: the folds of the n rows.
+        scale: of the target, in each fold.
         how: members are combined: a name in `COMBINES`; None chooses by the target's transform.
         repeats: permutations of each column.
         seed: of the permutations.
         most_rows: of more out-of-fold predictions as many are drawn.
         progress: told after every column.
     """
-    scorer = _Scorer(ensemble, competition, table, split, how, seed, most_rows)
+    scorer = _Scorer(ensemble, competition, table, split, scale, how, seed, most_rows)
     metric = METRICS[competition.metric]
     names, found = [str(name) for name in table.features], []
     progress.advance("importance", 0, len(names), unit="columns")
@@ -149,13 +152,14 @@ class _Scorer:
         competition: Competition,
         table: Table,
         split: Folds,
+        scale: TargetScale,
         how: str | None,
         seed: int,
         most_rows: int,
     ) -> None:
         self._ensemble, self._how, self._seed = ensemble, how, seed
         self._metric = METRICS[competition.metric]
-        self._transform = TARGET_TRANSFORMS[competition.target_transform].load()
+        self._scale = scale
         rows, folds = split.lines
         if len(rows) > most_rows:
             random = np.random.default_rng(np.random.SeedSequence((seed, 2)))
@@ -164,6 +168,7 @@ class _Scorer:
         self.rows = len(rows)
         self._frame = table.features.iloc[rows].reset_index(drop=True)
         self._target, self._folds = table.known_target[rows], folds
+        self._weights = None if table.weights is None else table.weights[rows]
         self._split = Folds.of_rows(folds)
         # Predictions of one row are scored by their mean.
         self._first, self._same = np.unique(rows, return_index=True, return_inverse=True)[1:]
@@ -225,18 +230,21 @@ class _Scorer:
         # A metric of logs is undefined where a permuted row is predicted below its domain.
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             oof = WeightedPredictions(members, predicted).out_of_fold(
-                self._split, self._transform, self._how
+                self._split, self._scale, self._how
             )
             own = []
             for member, line in zip(members, predicted, strict=True):
                 held = self._folds == member.fold
-                own.append(
-                    self._metric.score(self._target[held], self._transform.inverse(line[held]))
-                )
+                own.append(self._score(held, self._scale.turn_back(line[held], member)))
             pooled = oof
             if len(self._first) < self.rows:
                 pooled = np.bincount(self._same, weights=oof) / np.bincount(self._same)
-            return self._metric.score(self._target[self._first], pooled), np.array(own)
+            return self._score(self._first, pooled), np.array(own)
+
+    def _score(self, rows: NDArray[np.generic], predicted: Floats) -> float:
+        """Score predictions of some of the rows, given which."""
+        weights = None if self._weights is None else self._weights[rows]
+        return self._metric.score(self._target[rows], predicted, weights)
 
 
 def by_association(table: Table, target: Floats) -> list[str]:

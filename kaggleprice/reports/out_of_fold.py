@@ -37,6 +37,7 @@ class OutOfFold:
             of a row that several folds validate.
         split: the folds; `split.scored` has the rows' places in the training table.
         transform: of the target.
+        weights: shape (n,), how much each row counts; None where all count the same.
     """
 
     ids: NDArray[Any]
@@ -44,6 +45,7 @@ class OutOfFold:
     predicted: Floats
     split: Folds
     transform: TargetTransform
+    weights: Floats | None = None
 
     @classmethod
     def of_run(cls, run: Run, transform: TargetTransform, target: int = 0) -> OutOfFold:
@@ -55,7 +57,8 @@ class OutOfFold:
         rows = run.predictions
         # Each target has two columns.
         true, predicted = rows.iloc[:, [2 * target, 2 * target + 1]].to_numpy().T
-        return cls(np.array(rows.index), true, predicted, run.folds(), transform)
+        weights = rows["weight"].to_numpy() if "weight" in rows else None
+        return cls(np.array(rows.index), true, predicted, run.folds(), transform, weights)
 
     def folds_of(self, row: int) -> list[int]:
         """Return the folds, from 1, that validate a row."""
@@ -123,10 +126,11 @@ def expect(competition: Competition, rows: OutOfFold, test_rows: int, seed: int)
     for draw in range(draws):
         population = random.integers(count, size=count)
         drawn = population[random.integers(count, size=test_rows)]
-        scores[draw] = metric(rows.true[drawn], rows.predicted[drawn])
+        weights = None if rows.weights is None else rows.weights[drawn]
+        scores[draw] = metric(rows.true[drawn], rows.predicted[drawn], weights)
     low, high = np.quantile(scores, [(1 - SHARE) / 2, (1 + SHARE) / 2])
     return Expected(
-        score=float(metric(rows.true, rows.predicted)),
+        score=float(metric(rows.true, rows.predicted, rows.weights)),
         sd=float(scores.std(ddof=1)),
         low=float(low),
         high=float(high),

@@ -43,7 +43,7 @@ def compare_with_best(run: Run) -> Comparison | None:
             continue
         alike = all(
             getattr(other, what) == getattr(run, what)
-            for what in ("competition", "metric", "train_sha256")
+            for what in ("competition", "metric", "weight_column", "train_sha256")
         )
         if alike and other.finished < run.finished:
             try:

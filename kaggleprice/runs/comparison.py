@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from kaggleprice.competitions.metrics import Metric
@@ -62,7 +62,11 @@ class Difference:
 
 
 def paired_rows(
-    metric: Metric, truth: ArrayLike, first: ArrayLike, second: ArrayLike
+    metric: Metric,
+    truth: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    weights: NDArray[np.float64] | None = None,
 ) -> Difference | None:
     """Compare two predictions of the same rows.
 
@@ -71,17 +75,18 @@ def paired_rows(
         truth: shape (n,), or (n, T) of T targets, in the target's own unit.
         first: predictions, as truth.
         second: predictions, as truth.
+        weights: shape (n,), how much each row counts; None where all count the same.
 
     Returns:
         The difference of their scores; None for fewer than 2 rows and for a metric without a loss
         of each row, which have no standard error.
     """
-    losses = [metric.row_losses(truth, predicted) for predicted in (first, second)]
+    losses = [metric.row_losses(truth, predicted, weights) for predicted in (first, second)]
     if losses[0] is None or losses[1] is None or len(losses[0]) < 2:
         return None
-    moved = metric.influence(losses[1]) - metric.influence(losses[0])
+    moved = metric.influence(losses[1], weights) - metric.influence(losses[0], weights)
     error = float(np.std(moved, ddof=1) / np.sqrt(len(moved)))
-    scores = [metric.score(truth, predicted) for predicted in (first, second)]
+    scores = [metric.score(truth, predicted, weights) for predicted in (first, second)]
     return Difference("row", len(moved), metric.worse_by(scores[1], scores[0]), error, error)
 
 
@@ -188,6 +193,7 @@ def compare(first: Run, second: Run) -> Comparison:
     for what, found in [
         ("competition", (first.competition, second.competition)),
         ("metric", (first.metric.name, second.metric.name)),
+        ("weight_column", (first.weight_column, second.weight_column)),
     ]:
         if found[0] != found[1]:
             raise UsageError(
@@ -202,6 +208,7 @@ def compare(first: Run, second: Run) -> Comparison:
     # A row that is in one run alone has no number in the other's columns, which equals nothing.
     same = both["true"].to_numpy() == both["true_second"].to_numpy()
     paired = both[same if same.ndim == 1 else same.all(axis=1)]
+    weights = paired["weight"].to_numpy() if "weight" in paired else None
     same_folds = first.folds_sha256 is not None and first.folds_sha256 == second.folds_sha256
     scores = first.fold_scores, second.fold_scores
     lines = zip(*scores, strict=same_folds)
@@ -212,6 +219,8 @@ def compare(first: Run, second: Run) -> Comparison:
         same_folds=same_folds,
         fold_scores=tuple((i, *line) for i, line in enumerate(lines, 1)) if same_folds else (),
         by_fold=paired_folds(metric, *scores, validation_ratio(second)) if same_folds else None,
-        by_row=paired_rows(metric, paired["true"], paired["predicted"], paired["predicted_second"]),
+        by_row=paired_rows(
+            metric, paired["true"], paired["predicted"], paired["predicted_second"], weights
+        ),
         unpaired=len(both) - len(paired),
     )

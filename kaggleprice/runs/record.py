@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 
 from kaggleprice.competitions.metrics import METRIC_ALIASES, METRICS
 from kaggleprice.core.errors import RunFolderError, UsageError
+from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
 from kaggleprice.runs import RECORD, SCHEMA_VERSION
 from kaggleprice.settings.run import RunSettings, settings_from_record, settings_to_record
@@ -30,8 +31,10 @@ def _inside(name: str) -> str:
 
 
 def _known_metric(name: str) -> str:
-    if name not in METRICS:
-        raise ValueError(f"there is no metric {name!r}")
+    try:
+        look_up(METRICS, name, "metric")
+    except UsageError:
+        raise ValueError(f"there is no metric {name!r}") from None
     return name
 
 
@@ -53,6 +56,7 @@ class Columns(TypedDict):
     missing_values: list[str]
     kinds: NotRequired[dict[str, str | list[str]]]
     csv: NotRequired[dict[str, str]]
+    weight_column: NotRequired[str]
     drop_missing_target: NotRequired[bool]
 
 
@@ -82,6 +86,15 @@ class Data(TypedDict):
     test: NotRequired[DataFileRecord]
 
 
+class TargetRecord(TypedDict):
+    """What was learned of the target in the training rows of each of K folds."""
+
+    lowest: list[list[float]]
+    highest: list[list[float]]
+    learned: NotRequired[list[list[float]]]
+    floor: NotRequired[list[list[float]]]
+
+
 class EnsembleRecord(TypedDict):
     """What the M members need beside weights and recipes."""
 
@@ -91,6 +104,7 @@ class EnsembleRecord(TypedDict):
     target_center: list[float]
     target_scale: list[float]
     epochs: list[int]
+    target: NotRequired[TargetRecord]
 
 
 class Timing(TypedDict):
@@ -118,6 +132,7 @@ class Record(TypedDict):
     threads: int
     groups: NotRequired[list[int]]
     scores: Scores
+    outside: NotRequired[int]
     folds: Annotated[list[FoldScore], Field(min_length=1)]
     members: list[MemberScore]
     base_models: list[BaseModelScore]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaggleprice.competitions.catalog import ROW, as_tuple
-from kaggleprice.competitions.metrics import METRICS, Metric
+from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS, Metric
 from kaggleprice.core.errors import (
     DataError,
     KagglePriceError,
@@ -28,9 +28,12 @@ from kaggleprice.settings.run import RunSettings, settings_from_record
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kaggleprice.competitions.catalog import Competition
+    from kaggleprice.competitions.tables import Table
     from kaggleprice.evaluation.base_models import BaseModelPredictions
     from kaggleprice.evaluation.ensemble import Ensemble
     from kaggleprice.evaluation.folds import Folds
+    from kaggleprice.evaluation.target_scale import TargetScale
     from kaggleprice.training.task import HistoryLine
 
 FINISHED, UNREADABLE, INTERRUPTED = "finished", "unreadable", "unfinished"
@@ -131,6 +134,12 @@ class Run:
     def targets(self) -> tuple[str, ...]:
         """The target columns of a finished run."""
         return as_tuple(self.record["columns"]["target_column"])
+
+    @property
+    def weight_column(self) -> str | None:
+        """The column that says how much each row of a finished run counts; None without."""
+        found: str | None = self.record["columns"].get("weight_column")
+        return found
 
     @property
     def finished(self) -> str:
@@ -251,13 +260,12 @@ class Run:
     def predictions(self) -> pd.DataFrame:
         """The out-of-fold predictions of each row that has one, read once.
 
-        A row that several folds validate has the mean of their predictions.
+        A row that several folds validate has the mean of their predictions, and the first fold.
 
         Returns:
-            Index id (text), columns true and predicted, and row, its number in the training file,
-            where the run has that.
-
-        Of T targets both columns stand T times, so that `predictions["true"]` has T columns.
+            Index id (text); columns true and predicted, T times each of T targets, so that
+            `predictions["true"]` has T columns; fold, from 1; row, its number in the training
+            file, where the run has that; weight, where rows are weighted.
 
         Raises:
             RunFolderError: where oof.csv is missing, truncated or altered.
@@ -270,15 +278,17 @@ class Run:
         frame = pd.read_csv(
             self.file("oof.csv"), dtype=str, keep_default_na=False, header=None, skiprows=1
         )
-        values = 2 * len(self.targets)
-        numbers = frame.iloc[:, 1 : values + 1].map(float)
-        numbers.columns = pd.Index(["true", "predicted"] * len(self.targets))
-        found = numbers.set_axis(pd.Index(frame[0], name=None))
-        row, stands_in = values + 2, self.record["columns"]["id_column"] == ROW
-        if row not in frame and stands_in and frame[0].str.fullmatch("[0-9]{1,18}").all():
-            frame[row] = frame[0]
-        if row in frame:
-            found[ROW] = frame[row].to_numpy(dtype=np.int64)
+        weighted, values = self.weight_column is not None, 2 * len(self.targets)
+        names = ["true", "predicted"] * len(self.targets) + ["fold"]
+        numbered = frame.shape[1] > 1 + len(names) + weighted
+        names += [ROW] * numbered + ["weight"] * weighted
+        found = frame.iloc[:, 1:].map(float)
+        found = found.set_axis(names, axis=1).set_axis(pd.Index(frame[0], name=None))
+        stands_in = not numbered and self.record["columns"]["id_column"] == ROW
+        if stands_in and frame[0].str.fullmatch("[0-9]{1,18}").all():
+            found.insert(values + 1, ROW, frame[0].to_numpy(dtype=np.int64))
+        if ROW in found:
+            found[ROW] = found[ROW].astype(np.int64)
             if found[ROW].duplicated().any():
                 found = _means_of_rows(found)
         return found
@@ -292,6 +302,29 @@ class Run:
         from kaggleprice.evaluation.folds import read_folds_of_run
 
         return read_folds_of_run(self.file("folds.csv"))
+
+    def target_scale(
+        self, competition: Competition, train: Table, bound: bool | None = None
+    ) -> TargetScale:
+        """Return what was learned of the target; of a run that does not say it, learn it again.
+
+        Args:
+            competition: of the run.
+            train: its training table.
+            bound: whether predictions are kept inside the range; None for what the run says.
+
+        Raises:
+            RunFolderError: where folds.csv is needed and missing, truncated or altered.
+        """
+        from kaggleprice.evaluation.target_scale import TargetScale
+
+        transform = TARGET_TRANSFORMS[competition.target_transform].load()
+        bound = self.settings.bound if bound is None else bound
+        record = self.record["ensemble"].get("target")
+        if record is not None:
+            return TargetScale.from_record(transform, record, bound=bound)
+        target, folds = train.known_target, self.folds()
+        return TargetScale.learn(self.metric, transform, target, folds, bound=bound)
 
     def history(self) -> list[HistoryLine]:
         """Load the training history, by epoch, then member.
@@ -381,7 +414,8 @@ class Run:
 def _means_of_rows(found: pd.DataFrame) -> pd.DataFrame:
     """Return one line for each number of a row, with the means of what was predicted of it."""
     rows, kept = found[ROW].to_numpy(), found[~found[ROW].duplicated()].copy()
-    for place in range(1, found.shape[1] - 1, 2):
-        means = found.iloc[:, place].groupby(rows, sort=False).mean()
-        kept.isetitem(place, means.to_numpy())
+    for place, name in enumerate(found):
+        if name == "predicted":
+            means = found.iloc[:, place].groupby(rows, sort=False).mean()
+            kept.isetitem(place, means.to_numpy())
     return kept

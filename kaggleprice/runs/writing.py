@@ -157,6 +157,9 @@ def _write_tables(
     if numbers is not None:
         values.append(numbers[rows])
         names.append(ROW)
+    if table.weights is not None:
+        values.append(table.weights[rows])
+        names.append("weight")
     # By place, since the id column may have the name of another one.
     oof = pd.DataFrame(dict(enumerate(values))).set_axis(names, axis=1)
     for name, frame in [("oof.csv", oof), ("history.csv", history_frame(result.ensemble))]:
@@ -205,6 +208,7 @@ def _make_record(
         "groups": list(ensemble.fit.groups),
         "groups_cut_at": list(ensemble.fit.groups_cut_at),
         "scores": asdict(result.scores),
+        "outside": result.outside,
         "folds": [asdict(fold) for fold in result.folds],
         "members": [asdict(member) for member in result.members],
         "base_models": [asdict(score) for score in result.base_model_scores],
@@ -215,6 +219,7 @@ def _make_record(
             "target_center": ensemble.fit.target_center.tolist(),
             "target_scale": ensemble.fit.target_scale.tolist(),
             "epochs": ensemble.fit.epochs.tolist(),
+            "target": result.scale.to_record(),
         },
         "files": {
             path.relative_to(folder).as_posix(): sha256(path)
@@ -237,6 +242,7 @@ def describe_columns(competition: Competition) -> dict[str, Any]:
         "target_transform": competition.target_transform,
         "missing_values": list(competition.missing_values),
         **({"kinds": _plain(competition.kinds)} if competition.kinds else {}),
+        **({"weight_column": competition.weight_column} if competition.weight_column else {}),
         **({"drop_missing_target": True} if competition.drop_missing_target else {}),
         **({"csv": competition.csv_format.changes} if competition.csv_format.changes else {}),
     }

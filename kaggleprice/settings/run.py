@@ -87,6 +87,7 @@ class RunSettings:
         Shown(none="geometric for log targets, else arithmetic"),
         Doc("How members' predictions are averaged."),
     ] = None
+    bound: Annotated[bool, Doc("Keep predictions inside the range of the training target.")] = True
     base_models: Annotated[
         tuple[Annotated[str, Names(BASE_MODELS)], ...],
         Listed(",", "boosting,ridge"),
@@ -192,6 +193,7 @@ PRESETS: dict[str, Preset] = {
             fold_scheme="contiguous",
             seeds=1,
             combine="arithmetic",
+            bound=False,
         ),
     ),
 }
@@ -267,4 +269,5 @@ def settings_from_record(record: Mapping[str, Any]) -> RunSettings:
     lacking = [part for part in _PARTS if part not in record]
     if lacking:
         raise UsageError(f"there is no {lacking[0]!r}")
-    return read_record(RunSettings, record)
+    # A record that does not speak of bounds is older than they are.
+    return read_record(RunSettings, {"bound": False, **record})

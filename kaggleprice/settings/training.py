@@ -1,12 +1,13 @@
 """Training: the registries and the settings of the batched engine. Nothing heavy."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, Any, Self
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Lt
 
-from kaggleprice.core.registry import Entry
+from kaggleprice.core.registry import Entry, Numbered, Parameter
 from kaggleprice.settings.declaration import STRICT, Names, Shown
 
 # CPU threads: more than any machine has. What a system cannot start ends as a lack of memory.
@@ -37,14 +38,62 @@ SCHEDULES: dict[str, Entry] = {
     ),
 }
 
-LOSSES: dict[str, Entry] = {
-    "mse": Entry("squared error", "kaggleprice.training.optimization:squared_error"),
-    "mae": Entry("absolute error", "kaggleprice.training.optimization:absolute_error"),
-    "huber": Entry(
-        "squared up to one standard deviation of the target, then linear",
-        "kaggleprice.training.optimization:huber",
-    ),
-}
+
+@dataclass(frozen=True)
+class Loss(Entry):
+    """A loss on the scaled target.
+
+    Attributes:
+        parameter: a number that may follow its name; None for none.
+        number: the one that does; None for the default.
+        of_logs: whether it takes the scale of a target that is trained on as a log.
+    """
+
+    parameter: Parameter | None = None
+    number: float | None = None
+    of_logs: bool = False
+
+    def with_number(self, number: float) -> Self:
+        """Return the same loss with a number of its own."""
+        return replace(self, number=number)
+
+    def load(self) -> Any:
+        """Import and return the loss: from outputs and targets, of one shape, to that of each."""
+        found = super().load()
+        if self.parameter is None or self.number is None:
+            return found
+        return partial(found, **{self.parameter.name: self.number})
+
+
+LEVEL = Parameter("level", 0.5, above=0, below=1)
+POWER = Parameter("power", 1.5, above=1, below=2)
+
+LOSSES: Numbered[Loss] = Numbered(
+    {
+        "mse": Loss("squared error", "kaggleprice.training.optimization:squared_error"),
+        "mae": Loss("absolute error", "kaggleprice.training.optimization:absolute_error"),
+        "huber": Loss(
+            "squared up to one standard deviation of the target, then linear",
+            "kaggleprice.training.optimization:huber",
+        ),
+        "pinball": Loss(
+            "that of a quantile, as in `pinball 0.9`",
+            "kaggleprice.training.optimization:pinball",
+            LEVEL,
+        ),
+        "poisson": Loss(
+            "Poisson deviance, for targets trained on as logs",
+            "kaggleprice.training.optimization:poisson",
+            of_logs=True,
+        ),
+        "tweedie": Loss(
+            "Tweedie deviance, for targets trained on as logs, as in `tweedie 1.5`",
+            "kaggleprice.training.optimization:tweedie",
+            POWER,
+            of_logs=True,
+        ),
+    }
+)
 
 TARGET_SCALES: dict[str, str] = {
     "standard": "zero mean and unit variance over the member's own training rows",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -107,17 +108,18 @@ class Engine:
         """
         self.members, self.settings = task.members, task.settings.training
         self.base_seed, self._check = task.settings.seed, check
-        # One line each, shape (T, n).
-        self._targets = np.ascontiguousarray(task.target.reshape(len(task.target), -1).T)
-        self._target_of = [member.target for member in self.members]
+        # Each member's transformed target, of shape (n,).
+        self.truths = [task.target_of(member) for member in self.members]
         self.rows, self.network = task.rows_on(device), task.network().to(device)
         self.train_rows, self.stop_rows = self._split_rows(task)
         self._roles, self._fold = self._find_roles(task)
         counts = [len(rows) for rows in self.train_rows]
         self.parameters = MemberParameters(self.network, self.settings, counts)
+        self.weights = task.weights
         self.scales = self._scale_targets()
         self.target = self._scaled(task.dtype).to(device)
-        self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[self.settings.loss or "mse"].load()
+        self.row_weights = self._scaled_weights(task.dtype, device)
+        self.loss = self._make_loss(task.dtype, device)
         self.batches = plan_epoch(counts, self.settings.batch_size)
         self.noise = NoiseSource(
             self.base_seed,
@@ -145,7 +147,7 @@ class Engine:
     def _find_roles(self, task: TrainingTask) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
         """Return what each fold does with each row, shape (F, n), and each member's fold in it."""
         folds, own = np.unique([member.fold for member in self.members], return_inverse=True)
-        roles = np.zeros((len(folds), len(task.target)), dtype=np.int8)
+        roles = np.zeros((len(folds), len(task.rows)), dtype=np.int8)
         for line, fold in zip(roles, folds, strict=True):
             train, validation = task.folds[fold]
             line[train], line[validation] = _TRAINS, _VALIDATES
@@ -162,21 +164,48 @@ class Engine:
         center, scale = np.zeros(count), np.ones(count)
         if self.settings.target_scale == "standard":
             for m, rows in enumerate(self.train_rows):
-                truth = self._truth(m)[rows]
-                center[m], scale[m] = truth.mean(), truth.std() or 1.0
+                own, weights = self.truths[m][rows], self._weights_of(rows)
+                center[m] = np.average(own, weights=weights)
+                constant = np.full(len(own), center[m])
+                scale[m] = _rmse(own, constant, weights) if weights is not None else own.std()
+                scale[m] = scale[m] or 1.0
         return TrainingResult(center, scale, np.full(count, self.settings.epochs))
 
-    def _truth(self, member: int) -> NDArray[np.float64]:
-        """Return the transformed target of a member, shape (n,)."""
-        truth: NDArray[np.float64] = self._targets[self._target_of[member]]
-        return truth
+    def _weights_of(self, rows: RowNumbers) -> NDArray[np.float64] | None:
+        """Return what rows count; None where all count the same, or none counts at all."""
+        if self.weights is None or not self.weights[rows].any():
+            return None
+        return self.weights[rows]
+
+    def _scaled_weights(self, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+        """Return what each row counts for each member, shape (M, n), or None where all do alike.
+
+        The mean over a member's training rows is 1.
+        """
+        if self.weights is None:
+            return None
+        made = torch.empty(len(self.members), len(self.weights), dtype=dtype)
+        for line, rows in zip(made, self.train_rows, strict=True):
+            line.copy_(torch.from_numpy(self.weights / (self.weights[rows].mean() or 1.0)))
+        return made.to(device)
+
+    def _make_loss(
+        self, dtype: torch.dtype, device: torch.device
+    ) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return the loss of outputs and targets, of shapes (M, B), row by row."""
+        entry = LOSSES[self.settings.loss or "mse"]
+        loss: Callable[..., Tensor] = entry.load()
+        if not entry.of_logs:
+            return loss
+        scale = torch.from_numpy(self.scales.target_scale).to(device, dtype)[:, None]
+        return partial(loss, scale=scale)
 
     def _scaled(self, dtype: torch.dtype) -> Tensor:
         """Return the target as each member learns it, shape (M, n)."""
-        made = torch.empty(len(self.members), self._targets.shape[1], dtype=dtype)
+        made = torch.empty(len(self.members), len(self.truths[0]), dtype=dtype)
         scales = zip(self.scales.target_center, self.scales.target_scale, strict=True)
-        for m, (center, scale) in enumerate(scales):
-            made[m].copy_(torch.from_numpy((self._truth(m) - center) / scale))
+        for line, target, (center, scale) in zip(made, self.truths, scales, strict=True):
+            line.copy_(torch.from_numpy((target - center) / scale))
         return made
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -255,6 +284,8 @@ class Engine:
             noise = noise[:, : index.shape[1]]
         output = self.network(self.rows.assemble(index), noise, used)
         losses = self.loss(output, self.target.gather(1, index))
+        if self.row_weights is not None:
+            losses = losses * self.row_weights.gather(1, index)
         # A row of padding counts nothing; a member's loss is the mean over its own rows.
         losses = losses.mean(dim=1) if used is None else _mean_over(losses, used[:, :, 0])
         self.parameters.step(losses.sum(), batch.idle)
@@ -268,8 +299,8 @@ class Engine:
         predicted = predict_members(self.network, self.rows, self.scales, index, self._check)
         scores = np.array(
             [
-                _rmse(self._truth(m)[rows], predicted[m, : len(rows)])
-                for m, rows in enumerate(self.stop_rows)
+                _rmse(truth[rows], line[: len(rows)], self._weights_of(rows))
+                for truth, rows, line in zip(self.truths, self.stop_rows, predicted, strict=True)
             ]
         )
         self.best.update(self.network, epoch, scores, self.settings.patience)
@@ -283,11 +314,14 @@ class Engine:
         sums, counts = np.zeros((2, 2, len(self.members)))
         for part, predicted in _predictions(self.network, self.rows, self.scales):
             self._check()
-            square = np.square(predicted - self._targets[:, part][self._target_of])
+            square = np.square(predicted - np.stack([truth[part] for truth in self.truths]))
+            if self.weights is not None:
+                square *= self.weights[part]
             roles = self._roles[:, part][self._fold]
             for side, chosen in enumerate((roles == _TRAINS, roles == _VALIDATES)):
+                counted = chosen if self.weights is None else chosen * self.weights[part]
                 sums[side] += np.where(chosen, square, 0.0).sum(axis=1)
-                counts[side] += chosen.sum(axis=1)
+                counts[side] += counted.sum(axis=1)
         # Where nothing is held out there is no error of it.
         with np.errstate(invalid="ignore"):
             return np.asarray(np.sqrt(sums / counts))
@@ -296,7 +330,8 @@ class Engine:
         """Return members that are finite, but far worse than a network that says nothing."""
         worse = []
         for m, (rows, error) in enumerate(zip(self.train_rows, self.errors()[0], strict=True)):
-            silent = _rmse(self._truth(m)[rows], np.full(len(rows), self.scales.target_center[m]))
+            center = np.full(len(rows), self.scales.target_center[m])
+            silent = _rmse(self.truths[m][rows], center, self._weights_of(rows))
             # Saying nothing is perfect where the target is constant; nothing else can be.
             if not error <= _DIVERGED * max(silent, 0.1 * self.scales.target_scale[m]):
                 worse.append(m)
@@ -308,5 +343,9 @@ def _mean_over(values: Tensor, used: Tensor) -> Tensor:
     return (values * used).sum(dim=1) / used.sum(dim=1).clamp(min=1)
 
 
-def _rmse(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(np.square(predicted - truth))))
+def _rmse(
+    truth: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
+) -> float:
+    return float(np.sqrt(np.average(np.square(predicted - truth), weights=weights)))

@@ -27,6 +27,38 @@ def huber(output: Tensor, target: Tensor) -> Tensor:
     return functional.huber_loss(output, target, reduction="none")
 
 
+def pinball(output: Tensor, target: Tensor, level: float = 0.5) -> Tensor:
+    """Pinball loss of a quantile (Koenker and Bassett 1978)."""
+    lacking = target - output
+    return torch.maximum(level * lacking, (level - 1) * lacking)
+
+
+def poisson(output: Tensor, target: Tensor, scale: Tensor | float = 1.0) -> Tensor:
+    """Half the Poisson deviance between the exponentials of target and output.
+
+    The target is a log (of y, or of 1 + y) that was centered and divided by `scale`, so that the
+    exponentials are those of amounts in the unit of their geometric mean. The expected loss is
+    least where the exponential of the output is the mean of the target's, whatever its spread.
+    It is divided by the scale's square: near the target it is half the squared error.
+
+    Args:
+        output: shape (M, B).
+        target: shape (M, B).
+        scale: shape (M, 1).
+    """
+    ratio = scale * (output - target)
+    return (scale * target).exp() * (ratio.expm1() - ratio) / scale**2
+
+
+def tweedie(
+    output: Tensor, target: Tensor, scale: Tensor | float = 1.0, power: float = 1.5
+) -> Tensor:
+    """Half the Tweedie deviance of a power between 1 and 2; all else as in `poisson`."""
+    ratio, low, high = scale * (output - target), 1 - power, 2 - power
+    losses = (high * ratio).expm1() / high - (low * ratio).expm1() / low
+    return (high * scale * target).exp() * losses / scale**2
+
+
 _WARM_UP = 0.1
 
 

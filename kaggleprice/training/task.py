@@ -24,12 +24,15 @@ class TrainingTask:
     Attributes:
         encoding: of F folds.
         rows: n rows, encoded by it.
-        target: shape (n,), the transformed target, or (n, T) of T targets.
+        target: shape (n,), the transformed target; or (F * T, n), by fold, then target, where folds
+            learn it differently or there are T targets.
         folds: F pairs of row numbers, int64: the rows that a fold's members train on, and those
             that they are validated on. Rows may be in neither; validation rows may be none.
         members: M of them; `member.fold` is an index into the F folds, `member.target` one into
             the T targets.
         settings: everything else.
+        weights: shape (n,), float64, 0 or above: how much each row counts; None where all count
+            the same. They count within a fold's training rows, whose mean weight is 1.
     """
 
     encoding: Encoding
@@ -38,10 +41,19 @@ class TrainingTask:
     folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
     members: Sequence[Member]
     settings: RunSettings
+    weights: NDArray[np.float64] | None = None
 
     def of(self, span: slice) -> TrainingTask:
         """Return the task of some of the members."""
         return replace(self, members=self.members[span])
+
+    def target_of(self, member: Member) -> NDArray[np.float64]:
+        """Return what a member learns, the transformed target, shape (n,)."""
+        if self.target.ndim == 1:
+            return self.target
+        targets = len(self.target) // len(self.folds)
+        own: NDArray[np.float64] = self.target[member.fold * targets + member.target]
+        return own
 
     @property
     def dtype(self) -> torch.dtype:

@@ -12,6 +12,7 @@ import torch
 from sklearn.metrics import root_mean_squared_error
 
 from kaggleprice.competitions.catalog import COMPETITIONS, Competition
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.competitions.transforms import LOG
 from kaggleprice.core.errors import DivergenceError
@@ -19,6 +20,7 @@ from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import CrossValidation, make_members
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, make_folds
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 from kaggleprice.settings.run import PRESETS, RunSettings, make_settings
@@ -279,8 +281,9 @@ def test_out_of_fold_uses_only_members_that_did_not_train_on_the_row() -> None:
     members = [Member(0, 0), Member(1, 0), Member(0, 1), Member(1, 1)]
     predictions = np.log([[1.0, 1.0], [10.0, 10.0], [4.0, 4.0], [1000.0, 1000.0]])
     networks, folds = WeightedPredictions(members, predictions), Folds.of_rows(np.array([1, 0]))
-    assert networks.out_of_fold(folds, LOG, "geometric") == pytest.approx([100.0, 2.0])
-    assert networks.out_of_fold(folds, LOG, "arithmetic") == pytest.approx([505.0, 2.5])
+    scale = TargetScale.learn(METRICS["rmse"], LOG, np.array([1.0, 3.0]), folds, bound=False)
+    assert networks.out_of_fold(folds, scale, "geometric") == pytest.approx([100.0, 2.0])
+    assert networks.out_of_fold(folds, scale, "arithmetic") == pytest.approx([505.0, 2.5])
 
 
 def test_predictions_that_the_metric_cannot_score_are_told(case: Case) -> None:
@@ -289,7 +292,7 @@ def test_predictions_that_the_metric_cannot_score_are_told(case: Case) -> None:
     train = case.tables.train
     wide = np.exp(np.random.default_rng(0).normal(0, 3, len(train)))
     tables = Tables(replace(train, target=wide), case.tables.test)
-    settings = make_settings(options={**TINY, "epochs": 1})
+    settings = make_settings(options={**TINY, "epochs": 1, "bound": False})
     folds = folds_of(settings)
     with pytest.raises(DivergenceError, match="metric rmsle is not defined"):
         cross_validation.cross_validate(competition, tables, folds, settings, torch.device("cpu"))

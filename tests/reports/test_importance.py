@@ -54,7 +54,11 @@ def measure(
     def call(**options: Any) -> Importance:
         given = {"how": None, "repeats": REPEATS, "seed": SEED, "ensemble": ensemble, **options}
         return measure_importance(
-            competition=made.source.competition, table=table, split=Folds.of_rows(folds), **given
+            competition=made.source.competition,
+            table=table,
+            split=Folds.of_rows(folds),
+            scale=made.run.target_scale(made.source.competition, table),
+            **given,
         )
 
     return call
@@ -204,6 +208,7 @@ def test_engineered_features_move_with_their_column(tmp_path: Path) -> None:
             source.competition,
             table,
             result.split,
+            result.scale,
             how=None,
             repeats=1,
             most_rows=40,

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import mean_pinball_loss, mean_tweedie_deviance
 from torch import nn
 
 from kaggleprice.competitions.tables import Table, Tables
@@ -483,6 +484,27 @@ def test_losses_are_torchs(name: str, reference: nn.Module) -> None:
     torch.testing.assert_close(
         LOSSES[name].load()(output, target).mean(), reference(output, target)
     )
+
+
+@pytest.mark.parametrize("name", ["pinball", "pinball 0.9", "poisson", "tweedie", "tweedie 1.2"])
+def test_losses_are_scikit_learns(name: str) -> None:
+    """Of logs, the deviance is that of what they are the logs of, up to the factor of a step."""
+    random = np.random.default_rng(0)
+    output, target = random.normal(size=(2, 4, 50))
+    entry, base = LOSSES[name], name.split()[0]
+    number = entry.number if entry.number is not None else getattr(entry.parameter, "default", 0)
+    if base == "pinball":
+        found = LOSSES[name].load()(torch.tensor(output), torch.tensor(target))
+        expected = mean_pinball_loss(target.ravel(), output.ravel(), alpha=number)
+    else:
+        scale = np.array([[0.3], [0.5], [1.0], [1.5]])
+        power = number if base == "tweedie" else 1
+        found = entry.load()(*map(torch.tensor, (output, target)), scale=torch.tensor(scale))
+        found = 2 * found * torch.tensor(scale) ** 2
+        expected = mean_tweedie_deviance(
+            np.exp(scale * target).ravel(), np.exp(scale * output).ravel(), power=power
+        )
+    assert float(found.mean()) == pytest.approx(expected, rel=1e-9)
 
 
 # Prints how many bytes the system gave while a step's worth of arrays came and went, 20 times.

@@ -19,12 +19,13 @@ from sklearn.utils.validation import (
 )
 
 from kaggleprice.api.regressor.columns import LARGEST, Columns, check_names
-from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
+from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.settings.run import OPTIONS, RunSettings, make_settings
@@ -143,12 +144,13 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         table = Table(ids, self._columns.read(values), target)
         devices = choose_devices(self.device)
         with taking_threads(self.threads):
-            ensemble = _train(table, transform.forward(target), settings, devices)
+            scale = TargetScale.learn(
+                METRICS["rmse"], transform, target, [_everything(target)], bound=False
+            )
+            ensemble = _train(table, scale.forward(target), settings, devices)
         history = cross_validation.history_frame(ensemble)
-        self.ensemble_, self.history_ = (
-            ensemble,
-            history.drop(columns=["member", "fold", "validation"]),
-        )
+        self.history_ = history.drop(columns=["member", "fold", "validation"])
+        self.ensemble_, self._scale = ensemble, scale
         return self
 
     def predict(self, X: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:  # noqa: N803
@@ -163,7 +165,7 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         with taking_threads(self.threads):
             predictions = self.ensemble_.predict(frame)
         everybody = WeightedPredictions(self.ensemble_.members, predictions)
-        return everybody.combine(self._transform(), self.combine)
+        return everybody.combine(self._scale, self.combine)
 
     def _settings(self) -> RunSettings:
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OWN}
@@ -225,24 +227,29 @@ def _read_target(y: Any, transform: TargetTransform) -> NDArray[np.float64]:
     return target
 
 
+def _everything(target: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the fold of which all rows train, given a target of n rows."""
+    return np.arange(len(target)), np.empty(0, dtype=np.int64)
+
+
 def _train(
     table: Table, target: NDArray[np.float64], settings: RunSettings, devices: Any
 ) -> Ensemble:
-    """Train on all rows; target has shape (n,) or (n, T) and is transformed."""
+    """Train on all rows; target has shape (n,) or (T, n) and is transformed."""
     encoding = Encoding([fit(settings.recipe, table)])
     # Random streams are those of the first fold's members; no row is held out by that fold.
-    targets = 1 if target.ndim == 1 else target.shape[1]
+    targets = 1 if target.ndim == 1 else len(target)
     members = cross_validation.make_members(1, settings, targets)
-    everything = (np.arange(len(target)), np.empty(0, dtype=np.int64))
     rows = encoding.encode(table.features)
-    task = TrainingTask(encoding, rows, target, [everything], members, settings)
+    folds = [_everything(table.known_target)]
+    task = TrainingTask(encoding, rows, target, folds, members, settings)
     if target.min() == target.max():
         # There is nothing to learn: networks of zeros say the constant exactly.
         network, count = task.blank_network(), len(members)
         for parameter in network.parameters():
             parameter.detach().zero_()
         learned = TrainingResult(
-            np.full(count, target[0]), np.ones(count), np.zeros(count, dtype=np.int64)
+            np.full(count, target.flat[0]), np.ones(count), np.zeros(count, dtype=np.int64)
         )
     else:
         network, learned = train(task, devices)

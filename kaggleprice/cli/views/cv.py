@@ -15,8 +15,9 @@ from kaggleprice.cli import documents
 from kaggleprice.cli.documents import COMMAND, Document
 from kaggleprice.cli.views.tables import make_table, step_lines, texts, threads_text
 from kaggleprice.competitions.metrics import METRICS, Metric
+from kaggleprice.evaluation.intervals import Coverage
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, Scores, expected_error
-from kaggleprice.reports.wording import score
+from kaggleprice.reports.wording import amount, percent, score
 from kaggleprice.runs.advice import Step, difference_text
 from kaggleprice.runs.comparison import Comparison, Difference
 from kaggleprice.runs.gates import Gate
@@ -46,6 +47,19 @@ class Expected:
         ),
     ]
     rows: Annotated[documents.Positive, Doc("Number of test rows.")]
+
+
+@dataclass(frozen=True)
+class Interval(Coverage):
+    """What conformal intervals are worth, estimated by nested folds."""
+
+    level: Annotated[float, Doc("The share of rows that they shall cover.")]
+    covered: Annotated[float, Doc("The share of out-of-fold rows that they did cover.")]
+    rows: Annotated[documents.Positive, Doc("Number of these rows.")]
+    width: Annotated[float, Doc("Their median width, in the target's unit.")]
+
+
+INTERVAL = Doc("The intervals of --interval; null where none were asked for.")
 
 
 @dataclass(frozen=True)
@@ -132,6 +146,8 @@ class CvDocument(RunDocument):
     command: Annotated[Literal["cv"], COMMAND] = "cv"
     expected: Annotated[Expected, EXPECTED]
     members: Annotated[documents.Positive, Doc("Number of networks: folds times seeds.")]
+    outside: documents.Outside
+    interval: Annotated[Interval | None, INTERVAL]
     folds_sha256: Annotated[
         str,
         Len(64, 64),
@@ -148,13 +164,25 @@ class CvDocument(RunDocument):
 
 
 def cv_document(
-    run: Run, gates: Sequence[Gate] = (), earlier: Comparison | None = None
+    run: Run,
+    gates: Sequence[Gate] = (),
+    earlier: Comparison | None = None,
+    coverage: Coverage | None = None,
 ) -> CvDocument:
-    """Describe a cross-validated run, the gates it was held against, the best run before it."""
+    """Describe a cross-validated run.
+
+    Args:
+        run: a finished one.
+        gates: what it was held against.
+        earlier: how it does beside the best run before it.
+        coverage: what intervals are worth; None where none were asked for.
+    """
     return CvDocument(
         **fields_of(run),
         expected=expected_score(run.record),
         members=len(run.record["members"]),
+        outside=run.record.get("outside"),
+        interval=interval_of(coverage),
         folds_sha256=str(run.folds_sha256),
         earlier=_earlier(earlier),
         gates=[_gate_result(gate) for gate in gates],
@@ -198,6 +226,21 @@ def expected_score(record: Mapping[str, Any]) -> Expected:
     own = record["scores"].get("oof_error")
     error = None if own is None else expected_error(own, rows, test_rows)
     return Expected(record["scores"]["oof"], error, test_rows)
+
+
+def interval_of(coverage: Coverage | None) -> Interval | None:
+    """Describe what intervals are worth."""
+    return None if coverage is None else Interval(**vars(coverage))
+
+
+def interval_lines(interval: Interval | None) -> list[str]:
+    """Say what intervals are worth; nothing where there are none."""
+    if interval is None:
+        return []
+    return [
+        f"intervals of {interval.level:g}: {percent(interval.covered)} of {interval.rows:,} "
+        f"out-of-fold rows lie inside (nested folds), median width {amount(interval.width)}"
+    ]
 
 
 def _earlier(comparison: Comparison | None) -> Earlier | None:
@@ -246,6 +289,7 @@ def cv_view(
         spread_line(scores),
         f"to expect on {expected.rows} {unseen} rows: {score(expected.score, expected.error)}, "
         "or a little better",
+        *interval_lines(document.interval),
         *([difference_text(earlier)] if earlier is not None and earlier.by_row else []),
         fit_sentence(*map(METRICS[document.metric].error, (scores.train_mean, scores.fold_mean))),
         *[

@@ -10,12 +10,17 @@ from annotated_doc import Doc
 from rich.console import Group
 
 from kaggleprice.api.workflow import Prediction
+from kaggleprice.cli import documents
 from kaggleprice.cli.documents import COMMAND, Positive
 from kaggleprice.cli.views.cv import (
     EXPECTED,
+    INTERVAL,
     Expected,
+    Interval,
     ScoredDocument,
     expected_score,
+    interval_lines,
+    interval_of,
     score_fields,
 )
 from kaggleprice.cli.views.tables import make_table, step_lines, texts
@@ -55,6 +60,11 @@ class PredictDocument(PredictedRange, ScoredDocument):
         dict[str, PredictedRange],
         Doc("The same for each column of the submission; outside of it for the first."),
     ]
+    outside: documents.Outside
+    interval: Annotated[Interval | None, INTERVAL]
+    intervals: Annotated[
+        str | None, Doc("The file of the intervals: id, prediction, low, high; null likewise.")
+    ]
     trained: Annotated[bool, Doc("Whether the run was trained by this command.")]
     expected: Annotated[Expected, EXPECTED]
     runs: Annotated[
@@ -75,6 +85,9 @@ def predict_document(prediction: Prediction) -> PredictDocument:
         rows=len(prediction.submission),
         **vars(next(iter(ranges.values()))),
         targets=ranges,
+        outside=prediction.outside,
+        interval=interval_of(prediction.coverage),
+        intervals=None if prediction.intervals is None else str(prediction.intervals),
         trained=prediction.trained is not None,
         expected=_expected(prediction),
         runs=[
@@ -148,6 +161,12 @@ def predict_view(
             f"({METRICS[record['metric']].help}), or a little better: "
             f"{_whose(document, len(record['folds']))}. ± is one standard error, if test rows are "
             "like training rows.",
+            *interval_lines(document.interval),
+            *(
+                []
+                if document.intervals is None
+                else [f"{document.rows} intervals written to {document.intervals}"]
+            ),
             *document.notes,
             *([] if page is None else [f"Hand it in at {page}"]),
         ),
