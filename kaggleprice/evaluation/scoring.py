@@ -94,5 +94,5 @@ class Scorer:
             networks_oof=self.pooled(networks),
             oof_error=None if losses is None or len(losses) < 2 else metric.standard_error(losses),
             mean_squared_log_error=float(np.mean(validation**2)) if metric.logarithmic else None,
-            scored=None if len(target) == len(self._target) else len(target),
+            scored=len(target),
         )

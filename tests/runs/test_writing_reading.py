@@ -98,7 +98,7 @@ def copied(made: Made, tmp_path: Path) -> Made:
 def read(path: Path) -> pd.DataFrame:
     """A CSV with every float exactly as it was: pandas' own parser may be off by a last bit."""
     frame = pd.read_csv(path, dtype=str)
-    kinds = dict.fromkeys(["fold", "seed", "member", "epoch"], "int64")
+    kinds = dict.fromkeys(["fold", "seed", "member", "epoch", "row"], "int64")
     kinds |= dict.fromkeys(["true", "predicted", "train", "validation", "Price"], "float64")
     for column in frame.columns.intersection(list(kinds)):
         frame[column] = frame[column].map(float).astype(kinds[column])
