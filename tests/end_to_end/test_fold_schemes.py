@@ -144,7 +144,7 @@ def test_what_is_shown_of_uneven_ones(case: str, entry: EntryPoint, panel: Path)
             ["runs", "show", "a"],
             ["cv", "--run", "b", "--baseline", "a", *CASES[case][0], *OPTIONS],
             ["runs", "compare", "a", "b"],
-            ["report", "a", "--repeats", "1"],
+            ["report", "a", "--permutations", "1"],
         )
     ]
     page = (panel / "runs/panel/a/report.html").read_text(encoding="utf-8")
@@ -160,6 +160,26 @@ def test_forward_folds_leave_a_gap_of_days(entry: EntryPoint, panel: Path) -> No
     for train, held in Run.read(panel / "runs/panel/a").folds():
         between = distinct.index(days[held].min()) - distinct.index(days[train].max())
         assert between == 3
+
+
+def test_row_numbers_are_those_of_the_file(entry: EntryPoint, panel: Path) -> None:
+    """Also where rows without a target are left out; a file of folds may name rows by them."""
+    train = pd.read_csv(panel / "train.csv", dtype=str)
+    train.loc[[0, 7, 30], "y"] = None
+    train.to_csv(panel / "train.csv", index=False)
+    toml = panel / "competition.toml"
+    toml.write_text(f"drop_missing_target = true\n{TOML}", encoding="utf-8")
+    command(entry, panel, "cv", "--run", "a", *OPTIONS)
+    oof, _ = tables(panel, "a")
+    assert oof["row"].tolist() == [i + 1 for i in range(ROWS) if i not in (0, 7, 30)]
+    own = oof[["row", "fold"]].sample(frac=1, random_state=0)
+    own.to_csv(panel / "own.csv", index=False)
+    command(entry, panel, "cv", "--run", "b", "--folds", "own.csv", *OPTIONS)
+    pd.testing.assert_frame_equal(oof, tables(panel, "b")[0])
+    own[1:].to_csv(panel / "own.csv", index=False)
+    done = entry("cv", "--folds", "own.csv", *OPTIONS, cwd=panel)
+    assert done.code == 3
+    assert f"row {own['row'].iloc[0]} is missing" in done.error
 
 
 def test_a_date_that_is_no_date_is_named(entry: EntryPoint, panel: Path) -> None:
