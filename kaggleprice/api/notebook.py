@@ -241,7 +241,7 @@ def report(
     *,
     run: str | ScoredRun | None = None,
     output: str | Path | None = None,
-    repeats: int = DEFAULT_REPEATS,
+    permutations: int = DEFAULT_REPEATS,
     columns: int = DEFAULT_COLUMNS,
     data_dir: str | Path | None = None,
     runs_dir: str | Path | None = None,
@@ -256,7 +256,7 @@ def report(
         competition: a name, or a `.toml` file that describes one.
         run: which run, by name or as `cross_validate` returned it; None for the latest.
         output: a copy of the page, as `.html`.
-        repeats: permutations of each column for its importance; 0 measures none.
+        permutations: of each column for its importance; 0 measures none.
         columns: how many to show, at most, where columns are shown.
         data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
         runs_dir: the folder of all runs; None for `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
@@ -279,7 +279,7 @@ def report(
             RuntimeConfig(_runs_dir(runs_dir), device),
             _which(run),
             output=_path(output),
-            repeats=repeats,
+            repeats=permutations,
             columns=columns,
             progress=_progress(quiet),
         )

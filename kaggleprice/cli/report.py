@@ -16,7 +16,7 @@ from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS
 
 EXAMPLES = (
     "kaggleprice report",
-    "kaggleprice report mlp-001 --repeats 10 -o mlp-001.html",
+    "kaggleprice report mlp-001 --permutations 10 -o mlp-001.html",
 )
 REPORT = "Report"
 
@@ -37,12 +37,12 @@ def report(
     runs_dir: arguments.RunsDirOption = Path("runs"),
     device: arguments.DeviceOption = "auto",
     threads: arguments.ThreadsOption = None,
-    repeats: Annotated[
+    permutations: Annotated[
         int | None,
         option(
             REPORT,
             "Permutations of each column for its importance.",
-            "--repeats",
+            "--permutations",
             value="N",
             default=str(DEFAULT_REPEATS),
             min=1,
@@ -94,8 +94,10 @@ def report(
 
     Both go to the run folder; the page needs no network and nothing beside it.
     """
-    if no_importance and repeats is not None:
-        raise UsageError("--repeats has no effect with --no-importance; leave one of them out.")
+    if no_importance and permutations is not None:
+        raise UsageError(
+            "--permutations has no effect with --no-importance; leave one of them out."
+        )
     start(quiet)
     from kaggleprice.cli.views.report import report_document, report_view
     from kaggleprice.reports.making import make_report
@@ -106,7 +108,7 @@ def report(
             make_workplace(runs_dir, device, threads),
             run,
             output=output,
-            repeats=0 if no_importance else repeats or DEFAULT_REPEATS,
+            repeats=0 if no_importance else permutations or DEFAULT_REPEATS,
             columns=columns,
             target=target,
             progress=reporter,

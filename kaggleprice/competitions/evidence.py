@@ -81,16 +81,17 @@ def _later(train: pd.Series, test: pd.Series, kind: Kind) -> Evidence | None:
     """Return the evidence that every test time is after all of training."""
     codes, levels = pd.factorize(train)
     times = moments_of(_texts(levels), kind)
+    if (codes < 0).any() or pd.isna(times).any():
+        # Rows without a time have no place in the order.
+        return None
     after = moments_of(_texts(test.dropna().unique()), kind)
     after = after[~pd.isna(after)]
-    known, ranks = np.unique(times[~pd.isna(times)], return_inverse=True)
+    known, ranks = np.unique(times, return_inverse=True)
     if len(known) <= RunSettings.k or not len(after) or not after.min() > known.max():
         return None
-    rank_of_level = np.full(len(levels) + 1, -1, dtype=np.int64)
-    rank_of_level[:-1][~pd.isna(times)] = ranks
     name = str(train.name)
     reason = f"every {name!r} of the test file is later than those of training"
-    return Evidence(FORWARD, name, reason, rank_of_level[codes])
+    return Evidence(FORWARD, name, reason, ranks[codes])
 
 
 def _groups(train: pd.Series, test: pd.Series) -> Evidence | None:

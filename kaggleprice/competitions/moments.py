@@ -38,11 +38,11 @@ def rank_moments(cells: NDArray[Any], column: str, kind: Kind | None) -> NDArray
 
 def moments_of(levels: pd.Series, kind: Kind | None) -> NDArray[Any]:
     """Return texts as numbers or times, missing where one is none; shape (u,)."""
+    form = str(kind).removeprefix(DATE).strip() if str(kind).startswith(f"{DATE} ") else ""
     numbers = pd.to_numeric(levels, errors="coerce")
-    if numbers.notna().all():
+    if not form and numbers.notna().all():
         return numbers.to_numpy(dtype=np.float64)
-    form = kind.removeprefix(DATE).strip() if isinstance(kind, str) else ""
-    if not (isinstance(kind, str) and kind.startswith(DATE) and form):
+    if not form:
         # By the cells that are there: a missing one is named, rather than the first date.
         known = [level for level in levels if level not in ("nan", "")]
         form = next(iter(find_date_formats(known)), "%Y-%m-%d")

@@ -135,7 +135,7 @@ class Folds(Sequence[Fold]):
             numbers: shape (n,), the rows' numbers in the training file; None leaves them out.
         """
         rows, folds = self.lines
-        never = np.setdiff1d(np.arange(self.rows), self.scored)
+        never = _others(self.scored, self.rows)
         listed = np.concatenate([rows, never])
         order = np.argsort(listed, kind="stable")
         listed = listed[order]
@@ -154,12 +154,14 @@ class Folds(Sequence[Fold]):
 
     def _trained_texts(self) -> NDArray[Any]:
         """Return the folds that each row trains, as `1 2 3`; shape (n,)."""
-        trains = np.zeros((self.rows, len(self)), dtype=bool)
-        for fold, (train, _) in enumerate(self):
-            trains[train, fold] = True
-        kinds, kind = np.unique(trains, axis=0, return_inverse=True)
-        texts = [" ".join(map(str, np.flatnonzero(line) + 1)) or NONE for line in kinds]
-        return np.array(texts, dtype=object)[kind.ravel()]
+        # Rows that train the same folds have one code, which each fold may split in two.
+        code, texts = np.zeros(self.rows, dtype=np.int64), [""]
+        for fold, (train, _) in enumerate(self, 1):
+            code *= 2
+            code[train] += 1
+            code, kinds = pd.factorize(code)
+            texts = [texts[kind // 2] + f" {fold}" * (kind % 2) for kind in kinds]
+        return np.array([text.strip() or NONE for text in texts], dtype=object)[code]
 
     def sha256(self, ids: NDArray[Any], id_column: str) -> str:
         """Return a hash of which rows train and validate where; arguments as in `to_csv`."""
@@ -304,16 +306,17 @@ def read_folds(path: Path, ids: NDArray[Any], id_column: str, numbers: Rows | No
             or has rows twice in a fold, or a fold has no rows to train on.
     """
     numbers = np.arange(1, len(ids) + 1) if numbers is None else numbers
-    cells = _read(path, id_column, by_number=np.array_equal(ids.astype(str), numbers.astype(str)))
+    stand_in = id_column == ROW and np.array_equal(ids.astype(str), numbers.astype(str))
+    cells = _read(path, id_column, by_number=stand_in)
     if cells.rows is None:
         places = _places_of_ids(path, cells.ids, ids, id_column)
     else:
         places = pd.Index(numbers).get_indexer(pd.Index(cells.rows))
-        lacking = np.setdiff1d(np.arange(len(ids)), places)
+        lacking = _others(places[places >= 0], len(ids))
         if len(lacking) or (places < 0).any():
             raise DataError(
                 f"{path}: expected every row of the training file ({len(ids)} rows), found "
-                f"{len(set(cells.rows))}"
+                f"{pd.Index(cells.rows).nunique()}"
                 + (f"; row {numbers[lacking[0]]} is missing." if len(lacking) else ".")
             )
     return _from_cells(path, cells, places, len(ids))
@@ -328,7 +331,7 @@ def read_folds_of_run(path: Path) -> Folds:
     cells = _read(path, None, by_number=True)
     places = np.arange(len(cells.folds))
     if cells.rows is not None:
-        places = np.unique(cells.rows, return_inverse=True)[1]
+        places = pd.factorize(cells.rows, sort=True)[0]
     return _from_cells(path, cells, places, int(places.max()) + 1)
 
 
@@ -337,7 +340,7 @@ class _Cells:
     """The lines of a file of folds.
 
     Attributes:
-        ids: texts; empty where it has none.
+        ids: texts; empty where none are asked for.
         rows: row numbers; None where it has none.
         folds, trains: texts; trains is None where it has none.
     """
@@ -376,8 +379,7 @@ def _from_cells(path: Path, cells: _Cells, places: Rows, rows: int) -> Folds:
     fold_of_code = np.array([-1 if n is None else names.index(n) for n in numbers], dtype=np.int64)
     fold = fold_of_code[code]
     # Both are below 2^63: rows and folds are counted.
-    once = np.unique(places * (len(names) + 1) + fold)
-    if len(once) < len(places):
+    if not pd.Index(places * (len(names) + 1) + fold).is_unique:
         raise DataError(f"{path}: a row stands twice in one fold.")
     held = [places[fold == f] for f in range(len(names))]
     if cells.trains is None:
@@ -386,13 +388,14 @@ def _from_cells(path: Path, cells: _Cells, places: Rows, rows: int) -> Folds:
         code, texts = pd.factorize(cells.trains)
         named = [_read_trains(path, text, names) for text in texts]
         lines = [np.array([name in own for own in named], dtype=bool)[code] for name in names]
-        trained = [np.unique(places[line]) for line in lines]
+        trained = [_others(_others(places[line], rows), rows) for line in lines]
     if not names or any(not len(train) for train in trained):
         raise DataError(
             f"{path}: expected 2 folds or more, found {len(names)}; rows of the fold {NONE!r} "
             "would train one."
         )
-    if any(len(np.intersect1d(*pair)) for pair in zip(trained, held, strict=True)):
+    rest = [_others(train, rows) for train in trained]
+    if any(np.isin(own, others).sum() < len(own) for own, others in zip(held, rest, strict=True)):
         raise DataError(f"{path}: a row both trains and is validated in one fold.")
     return Folds(zip(trained, held, strict=True), rows)
 
@@ -448,7 +451,7 @@ def _read(path: Path, id_column: str | None, by_number: bool) -> _Cells:
     if row is not None and row != place and numbers is None:
         raise DataError(f"{path}: the column {ROW!r} must hold whole numbers.")
     return _Cells(
-        ids=[] if place is None else list(cells[place]),
+        ids=[] if place is None or id_column is None else cells[place].tolist(),
         rows=numbers,
         folds=folds,
         trains=None if TRAINS not in others else cells[others[TRAINS]].to_numpy(dtype=object),
@@ -457,6 +460,6 @@ def _read(path: Path, id_column: str | None, by_number: bool) -> _Cells:
 
 def _whole_numbers(cells: pd.Series) -> Rows | None:
     """Return texts as whole numbers; None where one is none."""
-    if not all(map(_WHOLE.fullmatch, cells)):
+    if not cells.str.fullmatch(_WHOLE.pattern).all():
         return None
     return cells.to_numpy(dtype=np.int64)

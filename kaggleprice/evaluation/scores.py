@@ -73,7 +73,8 @@ class Scores:
             there is one.
         mean_squared_log_error: the book's: mean over folds of the mean squared log error; None
             where the metric is not a root mean squared log error.
-        scored: how many training rows were validated; None for all of them.
+        scored: how many training rows were validated; None in records of earlier versions, whose
+            folds validate all.
     """
 
     fold_mean: float

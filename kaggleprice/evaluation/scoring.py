@@ -130,5 +130,5 @@ class Scorer:
             targets=self._by_target(pooled),
             oof_error=None if losses is None else metric.standard_error(losses, weights),
             mean_squared_log_error=float(np.mean(validation**2)) if metric.logarithmic else None,
-            scored=None if len(scored) == len(self._target) else len(scored),
+            scored=len(scored),
         )

@@ -159,7 +159,7 @@ def test_prediction_with_a_run(place: Place) -> None:
     before = files(place.folder)
     output = place.folder / "out.csv"
     planned = plan_prediction(place.source, place.runtime, PredictRequest(), output=output)
-    assert (planned.run is not None, planned.training) == (True, None)
+    assert ([one.name for one in planned.runs], planned.training) == ([run.name], None)
     assert planned.outputs == [run.path / "submission.csv", output]
     assert files(place.folder) == before
     unknown = PredictRequest(name="mlp-01")

@@ -248,7 +248,7 @@ def test_download_says_what_there_is(
 
 
 def test_report_is_shown_below_its_cell(run: ScoredRun) -> None:
-    report = kaggleprice.report("sample", run=run, repeats=1, output="page.html", quiet=True)
+    report = kaggleprice.report("sample", run=run, permutations=1, output="page.html", quiet=True)
     assert report.page.parent == run.path
     assert repr(report) == f"report of run {run.name} in {report.page}"
     page = Path("page.html").read_text(encoding="utf-8")
@@ -262,7 +262,7 @@ def test_report_is_shown_below_its_cell(run: ScoredRun) -> None:
     assert list(report.errors["true"]) == list(oof.loc[report.errors.index, "true"])
     residual = np.log(oof["predicted"] / oof["true"])
     assert report.errors.index[0] == residual.abs().idxmax()
-    without = kaggleprice.report("sample", run=run.name, repeats=0, columns=3, quiet=True)
+    without = kaggleprice.report("sample", run=run.name, permutations=0, columns=3, quiet=True)
     assert without.importance is None
 
 

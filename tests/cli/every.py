@@ -26,7 +26,7 @@ COMMANDS: list[tuple[str, int, str]] = [
     (f"runs show mlp-002 {SMALL} --all", 0, "runs-show"),
     (f"runs compare mlp-001 mlp-002 {SMALL}", 0, "runs-compare"),
     (f"runs prune {SMALL} --keep 1 --dry-run", 0, "runs-prune"),
-    (f"report mlp-002 {SMALL} --repeats 1", 0, "report"),
+    (f"report mlp-002 {SMALL} --permutations 1", 0, "report"),
     (f"config --command cv {SMALL}", 0, "config"),
     ("cv --epochs none", 2, "error"),
     ("cv --epoch 3", 2, "error"),

@@ -71,7 +71,7 @@ COMMANDS: list[tuple[str, int, str]] = [
     ("preprocess", 0, SHOWN.format("Area")),
     ("preprocess --head 2", 0, SHOWN.format("Area")),
     ("download", 0, SHOWN.format("Area").replace("/", "")),
-    ("report --repeats 1", 0, SHOWN.format("Area")),
+    ("report --permutations 1", 0, SHOWN.format("Area")),
     ("runs", 0, SHOWN.format("Area").replace("/", "")),
     ("runs show", 0, SHOWN.format("Area").replace("/", "")),
     ("runs compare a b", 0, "pooled"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,12 @@ BAD: dict[str, tuple[str, str, type[Exception], str]] = {
         UsageError,
         "unknown metric 'rmslo'.*mean 'rmsle'",
     ),
+    "unknown fold scheme": (
+        "metric =",
+        'fold_scheme = "forwards"\nmetric =',
+        UsageError,
+        "fold scheme 'forwards'.*mean 'forward'",
+    ),
     "name": ('"bike-sharing"', '"../bikes"', UsageError, "competition name"),
 }
 
@@ -187,3 +194,24 @@ def test_example_of_the_documentation_is_read(tmp_path: Path) -> None:
     lines: list[Any] = (catalog.__doc__ or "").splitlines()
     example = "\n".join(line[4:] for line in lines if line.startswith("    "))
     assert read_competition(write(tmp_path, example)).name == "bike-sharing"
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "expected"),
+    [
+        ((None, None), {}, {}),
+        (("grouped", "who"), {}, {"fold_scheme": "grouped", "fold_column": "who"}),
+        (("grouped", "who"), {"fold_scheme": "shuffled"}, {}),
+        (("grouped", "who"), {"fold_scheme": "forward"}, {}),
+        (("grouped", "who"), {"fold_scheme": "grouped"}, {"fold_column": "who"}),
+        (("grouped", "who"), {"fold_column": "where"}, {"fold_scheme": "grouped"}),
+        (("forward", None), {"k": 3}, {"fold_scheme": "forward"}),
+        ((None, "who"), {"fold_scheme": "grouped"}, {"fold_column": "who"}),
+    ],
+)
+def test_folds_of_a_competition_come_before_no_option(
+    own: tuple[str | None, str | None], given: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    scheme, column = own
+    competition = replace(COMPETITIONS["sample"], fold_scheme=scheme, fold_column=column)
+    assert {k: v for k, v in competition.fold_options(given).items() if v} == expected

@@ -160,13 +160,13 @@ def test_command(entry: EntryPoint, tmp_path: Path) -> None:
     assert entry("report", "-c", "sample", cwd=tmp_path).code == 2
     assert entry("cv", "-c", "sample", *TINY, "--no-engineering", "-q", cwd=tmp_path).code == 0
     done = entry(
-        "report", "-c", "sample", "mlp-001", "--repeats", "1", "-o", "r.html", "--json",
+        "report", "-c", "sample", "mlp-001", "--permutations", "1", "-o", "r.html", "--json",
         cwd=tmp_path,
     )  # fmt: skip
     assert done.code == 0, done.err
     assert (tmp_path / "r.html").read_bytes() == (tmp_path / done.json["page"]).read_bytes()
     assert done.json["importance"]["repeats"] == 1
     assert len(done.json["importance"]["columns"]) == 79
-    both = entry("report", "-c", "sample", "--no-importance", "--repeats", "2", cwd=tmp_path)
+    both = entry("report", "-c", "sample", "--no-importance", "--permutations", "2", cwd=tmp_path)
     assert both.code == 2
-    assert "--repeats" in both.error
+    assert "--permutations" in both.error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -97,7 +98,7 @@ def copied(made: Made, tmp_path: Path) -> Made:
 def read(path: Path) -> pd.DataFrame:
     """A CSV with every float exactly as it was: pandas' own parser may be off by a last bit."""
     frame = pd.read_csv(path, dtype=str)
-    kinds = dict.fromkeys(["fold", "seed", "member", "epoch"], "int64")
+    kinds = dict.fromkeys(["fold", "seed", "member", "epoch", "row"], "int64")
     kinds |= dict.fromkeys(["true", "predicted", "train", "validation", "Price"], "float64")
     for column in frame.columns.intersection(list(kinds)):
         frame[column] = frame[column].map(float).astype(kinds[column])
@@ -152,6 +153,13 @@ def test_oof_and_scores(made: Made) -> None:
     assert [fold["validation"] for fold in record["folds"]] == pytest.approx(by_fold.tolist())
     trained = [fold["train"] for fold in record["folds"]]
     assert scores["train_mean"] == pytest.approx(np.mean(trained))
+
+
+def test_folds_have_the_hash_that_earlier_versions_gave_them(made: Made) -> None:
+    """That of folds.csv without row numbers: a baseline of then is one of the same folds."""
+    folds = read(made.run.path / "folds.csv")[["Id", "fold"]]
+    text = folds.to_csv(index=False, lineterminator="\n")
+    assert made.run.folds_sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_history(made: Made) -> None:

@@ -39,6 +39,16 @@ from kaggleprice.settings.run import make_settings
             ],
         ),
         (
+            {"fold_scheme": "hold-out", "k": 4, "fold_gap": 2},
+            [
+                "--fold-gap has no effect with --fold-scheme hold-out.",
+                "--k has no effect with --fold-scheme hold-out: it is one fold.",
+            ],
+        ),
+        ({"fold_scheme": "forward", "fold_column": "day", "fold_gap": 2}, []),
+        ({"hold_out": 0.1}, ["--hold-out has no effect with --fold-scheme shuffled."]),
+        ({"fold_scheme": "hold-out", "hold_out": 0.1, "repeats": 2}, []),
+        (
             {"seeds": 2, "activation": ("gelu", "tanh", "relu")},
             [
                 "--activation gelu/tanh/relu: with 2 random starts per fold (--seeds), "
