@@ -420,7 +420,7 @@ def _guess_scale(target: NDArray[np.float64], known: Mapping[str, Guess]) -> dic
         after = skew(YEO_JOHNSON.fitted(observed).forward(observed))
         if 2 * abs(after) < abs(before):
             transform = "yeo-johnson"
-            reason = f"of both signs, skewed ({before:.1f}; {after:.1f} after the transform)"
+            reason = f"with values below 0, skewed ({before:.1f}; {after:.1f} after the transform)"
     metric = known.get("metric")
     if metric is None:
         name = "rmsle" if transform == "log1p" else "rmse"

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import (
+    _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
@@ -19,12 +20,13 @@ from sklearn.utils.validation import (
 )
 
 from kaggleprice.api.regressor.columns import LARGEST, Columns, check_names
-from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
+from kaggleprice.competitions.metrics import METRIC_ALIASES, METRICS, TARGET_TRANSFORMS, Metric
 from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.ensemble import Ensemble, combine
+from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
+from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.settings.run import OPTIONS, RunSettings, make_settings
@@ -59,6 +61,12 @@ _OWN: dict[str, tuple[Any, str]] = {
         "What networks are trained on, and predictions are turned back from. One of "
         f"{', '.join(TARGET_TRANSFORMS)}.",
     ),
+    "metric": (
+        "rmse",
+        "What predictions shall be good by: it chooses the loss where `loss` is None, and keeps "
+        "predictions where it is defined; `score` stays R². One of "
+        f"{', '.join(METRICS)}; `pinball 0.9` and `tweedie 1.5` take a number.",
+    ),
     "device": (
         "auto",
         "Where to train: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`. "
@@ -87,7 +95,7 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
 
     X may be an array of numbers, or a pandas DataFrame with columns of numbers and of categories
     (text, `category`, truth values). Missing values are allowed in both, as NaN or None. A
-    category that `fit` has not seen counts as none. `sample_weight` is not supported.
+    category that `fit` has not seen counts as none.
 
     Sequences may be lists; a single activation, width or rate stands for a sequence of one, and a
     text for what the command line makes of it: `hidden="128,64"`.
@@ -111,24 +119,32 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         array([1.5])
     """
 
-    def fit(self, X: ArrayLike | pd.DataFrame, y: ArrayLike) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: ArrayLike | pd.DataFrame,  # noqa: N803
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train all networks on all rows.
 
         Args:
             X: shape (n, p), 2 rows or more.
             y: shape (n,), finite numbers.
+            sample_weight: shape (n,), numbers of 0 or above, not all 0: how much each row counts
+                in the loss, beside the others; None where all count the same.
 
         Raises:
             UsageError: for a parameter that cannot be.
             DivergenceError: where networks leave the finite numbers.
             ValueError, TypeError: for an X or y that cannot be, as scikit-learn's conventions ask.
         """
-        settings, transform = self._settings(), self._transform()
+        metric, transform = self._metric(), self._transform()
+        settings = cross_validation.with_loss(self._settings(), metric, transform)
         values = self._validated(X, reset=True)
         if y is None:
             # The words are scikit-learn's own.
             validate_data(self, y=None)
-        target = _read_target(y, transform)
+        target = _read_target(y, transform, metric)
         check_consistent_length(values, target)
         if len(target) < 2:
             raise ValueError(
@@ -137,10 +153,22 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
             )
         self._columns = Columns.learn(values, getattr(self, "feature_names_in_", None))
         ids = np.arange(len(target)).astype(object)
-        table = Table(ids, self._columns.read(values), target)
+        frame = self._columns.read(values)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(
+                sample_weight, frame, dtype=np.float64, ensure_non_negative=True
+            )
+            if not weights.any():
+                raise ValueError("sample_weight is 0 in every row: nothing would count.")
+        table = Table(ids, frame, target, weights=weights)
+        everything = (np.arange(len(target)), np.empty(0, dtype=np.int64))
+        self._scale = TargetScale.learn(
+            metric, transform, target, [everything], bound=settings.bound
+        )
         devices = choose_devices(self.device)
         with taking_threads(self.threads):
-            ensemble = _train(table, transform.forward(target), settings, devices)
+            ensemble = _train(table, self._scale.forward(target), settings, devices)
         history = cross_validation.history_frame(ensemble)
         self.ensemble_, self.history_ = ensemble, history[["seed", "epoch", "train"]]
         return self
@@ -156,7 +184,9 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         frame = self._columns.read(self._validated(X, reset=False))
         with taking_threads(self.threads):
             predictions = self.ensemble_.predict(frame)
-        return combine(predictions, self._transform(), self.combine)
+        return WeightedPredictions(self.ensemble_.members, predictions).combine(
+            self._scale, self.combine
+        )
 
     def _settings(self) -> RunSettings:
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OWN}
@@ -164,6 +194,10 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = int(check_random_state(seed).randint(2**31 - 1))
         return make_settings(options={**given, "seed": seed, "engineering": False})
+
+    def _metric(self) -> Metric:
+        name = str(self.metric)
+        return look_up(METRICS, METRIC_ALIASES.get(name, name), "metric")
 
     def _transform(self) -> TargetTransform:
         entry = look_up(TARGET_TRANSFORMS, self.target_transform, "target transform")
@@ -200,7 +234,7 @@ KagglePriceRegressor.__doc__ = str(KagglePriceRegressor.__doc__).replace(
 )
 
 
-def _read_target(y: Any, transform: TargetTransform) -> NDArray[np.float64]:
+def _read_target(y: Any, transform: TargetTransform, metric: Metric) -> NDArray[np.float64]:
     read = column_or_1d(y, warn=True)
     target: NDArray[np.float64] = np.asarray(
         check_array(read, ensure_2d=False, dtype=np.float64, input_name="y")
@@ -213,26 +247,30 @@ def _read_target(y: Any, transform: TargetTransform) -> NDArray[np.float64]:
             f"y must be {transform.domain} in every row; found {target[wrong][0]:g} in row "
             f"{int(np.argmax(wrong))} ({int(wrong.sum())} such rows)."
         )
+    if metric.positive and target.min() < 0:
+        raise ValueError(
+            f"y must be 0 or above for the metric {metric.name}; found {target.min():g}."
+        )
     return target
 
 
 def _train(
     table: Table, target: NDArray[np.float64], settings: RunSettings, devices: Any
 ) -> Ensemble:
-    """Train on all rows; target has shape (n,) and is transformed."""
+    """Train on all rows; target has shape (n,) or (1, n) and is transformed."""
     encoding = Encoding([fit(settings.recipe, table)])
     # Random streams are those of the first fold's members; no row is held out by that fold.
     members = cross_validation.make_members(1, settings)
-    everything = (np.arange(len(target)), np.empty(0, dtype=np.int64))
+    everything = (np.arange(len(table)), np.empty(0, dtype=np.int64))
     rows = encoding.encode(table.features)
-    task = TrainingTask(encoding, rows, target, [everything], members, settings)
+    task = TrainingTask(encoding, rows, target, [everything], members, settings, table.weights)
     if target.min() == target.max():
         # There is nothing to learn: networks of zeros say the constant exactly.
         network, count = task.blank_network(), len(members)
         for parameter in network.parameters():
             parameter.detach().zero_()
         learned = TrainingResult(
-            np.full(count, target[0]), np.ones(count), np.zeros(count, dtype=np.int64)
+            np.full(count, target.flat[0]), np.ones(count), np.zeros(count, dtype=np.int64)
         )
     else:
         network, learned = train(task, devices)
