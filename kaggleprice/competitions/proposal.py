@@ -463,7 +463,7 @@ def _guess_transform(observed: NDArray[np.float64]) -> tuple[str, str]:
     elif len(observed) and abs(before := skew(observed)) >= 1:
         after = skew(YEO_JOHNSON.fitted(observed).forward(observed))
         if 2 * abs(after) < abs(before):
-            reason = f"of both signs, skewed ({before:.1f}; {after:.1f} after the transform)"
+            reason = f"with values below 0, skewed ({before:.1f}; {after:.1f} after the transform)"
             return "yeo-johnson", reason
     return "none", "its values are not spread over orders of magnitude"
 

@@ -119,6 +119,8 @@ def cross_validate(
     progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
     progress.advance("preparing", 0, None, "recipes and networks")
     problem = prepare(competition, tables, split, settings, device, known)
+    if competition.weight_column is not None:
+        progress.notice(f"rows are weighted by {competition.weight_column!r}")
     if settings.training.loss is None and problem.task.settings.training.loss != "mse":
         loss = problem.task.settings.training.loss
         progress.notice(f"loss {loss}, which suits the metric {competition.metric}")
@@ -289,6 +291,8 @@ def _check_weights(competition: Competition, train: Table, split: Folds) -> None
 def with_loss(settings: RunSettings, metric: Metric, transform: TargetTransform) -> RunSettings:
     """Return settings whose loss suits a metric, unless they name one.
 
+    A loss of logs bounds the norm of gradients by 1, where the settings do not bound it.
+
     Raises:
         UsageError: for a loss of logs of a target that is not trained on as a log.
     """
@@ -302,8 +306,12 @@ def with_loss(settings: RunSettings, metric: Metric, transform: TargetTransform)
             )
         # The mean, which a deviance asks for, is where squared errors are least as well.
         loss = "mse"
-    loss = loss or metric.training_loss
-    return replace(settings, training=replace(settings.training, loss=loss))
+    loss, clip_norm = loss or metric.training_loss, settings.training.clip_norm
+    if LOSSES[loss].of_logs and clip_norm is None:
+        # A row that is predicted far too high has an exponentially large gradient.
+        clip_norm = 1.0
+    training = replace(settings.training, loss=loss, clip_norm=clip_norm)
+    return replace(settings, training=training)
 
 
 def _engineered(competition: Competition, tables: Tables, settings: RunSettings) -> Tables:

@@ -141,7 +141,7 @@ class TrainingSettings:
     loss: Annotated[
         Annotated[str, Names(LOSSES)] | None,
         Shown(none="the one that suits the metric"),
-        Doc("Loss on the scaled target."),
+        Doc("Loss on the scaled target; poisson and tweedie set --clip-norm 1 unless it is given."),
     ] = None
     weight_decay: Annotated[
         float,

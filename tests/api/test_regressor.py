@@ -72,7 +72,15 @@ def houses(rows: int = 60) -> tuple[pd.DataFrame, NDArray[np.float64]]:
     return frame, np.where(kind == "brick", 200.0, 100.0)
 
 
-@parametrize_with_checks([QUICK])
+# As scikit-learn says of its own networks and of all that is trained in random batches: a row of
+# weight 2 is drawn once in an epoch, and counts twice, where two rows are drawn in two batches.
+_NOT_IN_BATCHES = {
+    f"check_sample_weight_equivalence_on_{kind}_data": "rows are drawn in random batches"
+    for kind in ("dense", "sparse")
+}
+
+
+@parametrize_with_checks([QUICK], expected_failed_checks=lambda _: _NOT_IN_BATCHES)
 def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
@@ -124,6 +132,7 @@ def test_defaults_are_those_of_the_default_preset() -> None:
     assert shared == {name: defaults[name] for name in shared}
     assert {name: value for name, value in own.items() if name not in defaults} == {
         "random_state": defaults["seed"],
+        "metric": "rmse",
         "target_transform": "none",
         "device": "auto",
         "threads": None,
@@ -298,11 +307,45 @@ def test_it_stands_in_pipelines_searches_and_stacks() -> None:
     assert chosen.fit(frame, target).score(frame, target) > 0.5
 
 
-def test_sample_weight_is_not_supported() -> None:
+def test_rows_of_no_weight_say_nothing_of_the_target() -> None:
     x, y = line()
-    assert not has_fit_parameter(QUICK, "sample_weight")
-    with pytest.raises(TypeError, match="sample_weight"):
-        KagglePriceRegressor(**TINY).fit(x, y, sample_weight=np.ones(40))
+    assert has_fit_parameter(QUICK, "sample_weight")
+    ignored = np.arange(len(y)) % 4 == 0
+    weights = np.where(ignored, 0.0, 2.0)
+    wrong = np.where(ignored, 11.0, y)
+    first, second = (
+        KagglePriceRegressor(**TINY, bound=False).fit(x, target, sample_weight=weights)
+        for target in (y, wrong)
+    )
+    np.testing.assert_allclose(first.predict(x), second.predict(x), rtol=1e-6)
+    plain = KagglePriceRegressor(**TINY, bound=False).fit(x, wrong)
+    assert not np.allclose(first.predict(x), plain.predict(x), rtol=1e-3)
+    for weight, message in [(-1.0, "Negative values"), (0.0, "non-zero|in every row")]:
+        with pytest.raises(ValueError, match=message):
+            KagglePriceRegressor(**TINY).fit(x, y, sample_weight=np.full(len(y), weight))
+
+
+def test_the_metric_chooses_what_is_learned() -> None:
+    """Of a target that nothing explains: a quantile, the mean, never out of the domain."""
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(200, 1)), random.poisson(0.6, size=200).astype(float)
+    options = {**TINY, "epochs": 40, "weight_decay": 1.0, "target_transform": "log1p"}
+    high = KagglePriceRegressor(**options, metric="pinball 0.9").fit(x, y).predict(x)
+    assert 0.8 < (y <= high + 0.5).mean() <= 1
+    mean = KagglePriceRegressor(**options, metric="poisson").fit(x, y).predict(x)
+    assert mean.mean() == pytest.approx(y.mean(), rel=0.15)
+    assert mean.min() > 0
+    with pytest.raises(ValueError, match="y must be 0 or above for the metric poisson"):
+        KagglePriceRegressor(**TINY, metric="poisson").fit(x, y - 1)
+
+
+def test_predictions_stay_inside_what_was_seen() -> None:
+    x, y = line()
+    far = x * 5
+    free = KagglePriceRegressor(**TINY, lr=0.1, bound=False).fit(x, y).predict(far)
+    bound = KagglePriceRegressor(**TINY, lr=0.1).fit(x, y).predict(far)
+    assert free.max() > y.max()
+    np.testing.assert_array_equal(bound, np.clip(free, y.min(), y.max()))
 
 
 @pytest.mark.parametrize(
@@ -311,7 +354,9 @@ def test_sample_weight_is_not_supported() -> None:
         ({"epochs": 2.5}, "epochs takes a whole number from 1; found 2.5"),
         ({"lr": -1}, "lr takes a number above 0; found -1"),
         ({"activation": "gleu"}, "unknown value 'gleu' of activation.* Did you mean 'gelu'"),
-        ({"target_transform": "sqrt"}, "unknown target transform 'sqrt'; there are: log, log1p"),
+        ({"target_transform": "cube"}, "unknown target transform 'cube'; there are: log, log1p"),
+        ({"metric": "accuracy"}, "unknown metric 'accuracy'"),
+        ({"metric": "pinball 2"}, "pinball takes a level above 0 and below 1.* found '2'"),
         ({"random_state": -1}, "seed takes a whole number from 0"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
     ],

@@ -148,7 +148,7 @@ def test_a_sample_submission_names_id_and_target(tmp_path: Path) -> None:
     [
         (TARGET, "log1p", "rmsle"),
         (AREA, "none", "rmse"),
-        (-TARGET, "none", "rmse"),
+        (-TARGET, "yeo-johnson", "rmse"),
         (RANDOM.integers(0, 2, ROWS), "none", "rmse"),
     ],
 )

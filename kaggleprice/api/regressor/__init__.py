@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import (
+    _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
@@ -19,7 +20,7 @@ from sklearn.utils.validation import (
 )
 
 from kaggleprice.api.regressor.columns import LARGEST, Columns, check_names
-from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
+from kaggleprice.competitions.metrics import METRIC_ALIASES, METRICS, TARGET_TRANSFORMS, Metric
 from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.registry import look_up
@@ -63,6 +64,12 @@ _OWN: dict[str, tuple[Any, str]] = {
         "What networks are trained on, and predictions are turned back from. One of "
         f"{', '.join(TARGET_TRANSFORMS)}.",
     ),
+    "metric": (
+        "rmse",
+        "What predictions shall be good by: it chooses the loss where `loss` is None, and keeps "
+        "predictions where it is defined; `score` stays R². One of "
+        f"{', '.join(METRICS)}; `pinball 0.9` and `tweedie 1.5` take a number.",
+    ),
     "device": (
         "auto",
         "Where to train: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`. "
@@ -91,7 +98,7 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
 
     X may be an array of numbers, or a pandas DataFrame with columns of numbers and of categories
     (text, `category`, truth values). Missing values are allowed in both, as NaN or None. A
-    category that `fit` has not seen counts as none. `sample_weight` is not supported.
+    category that `fit` has not seen counts as none.
 
     Sequences may be lists; a single activation, width or rate stands for a sequence of one, and a
     text for what the command line makes of it: `hidden="128,64"`.
@@ -115,24 +122,32 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         array([1.5])
     """
 
-    def fit(self, X: ArrayLike | pd.DataFrame, y: ArrayLike) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: ArrayLike | pd.DataFrame,  # noqa: N803
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train all networks on all rows.
 
         Args:
             X: shape (n, p), 2 rows or more.
             y: shape (n,), finite numbers, or (n, T) of T targets.
+            sample_weight: shape (n,), numbers of 0 or above, not all 0: how much each row counts
+                in the loss, beside the others; None where all count the same.
 
         Raises:
             UsageError: for a parameter that cannot be.
             DivergenceError: where networks leave the finite numbers.
             ValueError, TypeError: for an X or y that cannot be, as scikit-learn's conventions ask.
         """
-        settings, transform = self._settings(), self._transform()
+        metric, transform = self._metric(), self._transform()
+        settings = cross_validation.with_loss(self._settings(), metric, transform)
         values = self._validated(X, reset=True)
         if y is None:
             # The words are scikit-learn's own.
             validate_data(self, y=None)
-        target = _read_target(y, transform)
+        target = _read_target(y, transform, metric)
         check_consistent_length(values, target)
         if len(target) < 2:
             raise ValueError(
@@ -141,16 +156,24 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
             )
         self._columns = Columns.learn(values, getattr(self, "feature_names_in_", None))
         ids = np.arange(len(target)).astype(object)
-        table = Table(ids, self._columns.read(values), target)
+        frame = self._columns.read(values)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(
+                sample_weight, frame, dtype=np.float64, ensure_non_negative=True
+            )
+            if not weights.any():
+                raise ValueError("sample_weight is 0 in every row: nothing would count.")
+        table = Table(ids, frame, target, weights=weights)
+        self._scale = TargetScale.learn(
+            metric, transform, target, [_everything(target)], bound=settings.bound
+        )
         devices = choose_devices(self.device)
         with taking_threads(self.threads):
-            scale = TargetScale.learn(
-                METRICS["rmse"], transform, target, [_everything(target)], bound=False
-            )
-            ensemble = _train(table, scale.forward(target), settings, devices)
+            ensemble = _train(table, self._scale.forward(target), settings, devices)
         history = cross_validation.history_frame(ensemble)
         self.history_ = history.drop(columns=["member", "fold", "validation"])
-        self.ensemble_, self._scale = ensemble, scale
+        self.ensemble_ = ensemble
         return self
 
     def predict(self, X: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:  # noqa: N803
@@ -173,6 +196,10 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = int(check_random_state(seed).randint(2**31 - 1))
         return make_settings(options={**given, "seed": seed, "engineering": False})
+
+    def _metric(self) -> Metric:
+        name = str(self.metric)
+        return look_up(METRICS, METRIC_ALIASES.get(name, name), "metric")
 
     def _transform(self) -> TargetTransform:
         entry = look_up(TARGET_TRANSFORMS, self.target_transform, "target transform")
@@ -210,7 +237,7 @@ KagglePriceRegressor.__doc__ = str(KagglePriceRegressor.__doc__).replace(
 )
 
 
-def _read_target(y: Any, transform: TargetTransform) -> NDArray[np.float64]:
+def _read_target(y: Any, transform: TargetTransform, metric: Metric) -> NDArray[np.float64]:
     target: NDArray[np.float64] = np.asarray(
         check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     )
@@ -223,6 +250,10 @@ def _read_target(y: Any, transform: TargetTransform) -> NDArray[np.float64]:
         raise ValueError(
             f"y must be {transform.domain} in every row; found {target[wrong][0]:g} in row "
             f"{int(np.argwhere(wrong)[0][0])} ({int(wrong.sum())} such rows)."
+        )
+    if metric.positive and target.min() < 0:
+        raise ValueError(
+            f"y must be 0 or above for the metric {metric.name}; found {target.min():g}."
         )
     return target
 
@@ -240,9 +271,8 @@ def _train(
     # Random streams are those of the first fold's members; no row is held out by that fold.
     targets = 1 if target.ndim == 1 else len(target)
     members = cross_validation.make_members(1, settings, targets)
-    rows = encoding.encode(table.features)
-    folds = [_everything(table.known_target)]
-    task = TrainingTask(encoding, rows, target, folds, members, settings)
+    folds, rows = [_everything(table.known_target)], encoding.encode(table.features)
+    task = TrainingTask(encoding, rows, target, folds, members, settings, table.weights)
     if target.min() == target.max():
         # There is nothing to learn: networks of zeros say the constant exactly.
         network, count = task.blank_network(), len(members)
