@@ -74,11 +74,6 @@ def make_report(
         OutputError: where a file cannot be written.
     """
     _check(output, repeats, columns)
-    if source.competition.test is None:
-        raise UsageError(
-            f"{source.competition.name} has no test file, which a report compares with; add one to "
-            "its description, in `[test]`."
-        )
     run = find_run(runtime.runs_dir, source.competition.name, name)
     pages = [run.output(PAGE), *([] if output is None else [output])]
     for path in (*pages, run.output(f"{FIGURES}/{PAGE}")):

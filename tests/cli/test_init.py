@@ -172,9 +172,17 @@ def test_a_test_file_that_comes_later(folder: Path, entry: EntryPoint) -> None:
     scored = entry("cv", *TINY, "--base-models", "ridge", cwd=folder)
     assert scored.code == 0, scored.err
     assert "to expect on 40 new rows" in scored.out
-    for command in ("predict", "report"):
-        done = entry(command, cwd=folder)
-        assert (done.code, "test" in done.error) == (2, True)
+    done = entry("predict", cwd=folder)
+    assert (done.code, "test" in done.error) == (2, True)
+    done = entry("report", "--repeats", "1", "--json", cwd=folder)
+    assert done.code == 0, done.err
+    assert (done.json["separation"], done.json["drift"]) == (None, [])
+    assert done.json["expected"]["rows"] == 40
+    assert "distributions" not in done.json["figures"]
+    page = Path(folder / done.json["page"]).read_text()
+    assert "40 new rows" in page
+    assert "Drift" not in page
+    assert entry("report", "--no-importance", cwd=folder).code == 0
     done = entry("predict", "--test", later.name, cwd=folder)
     assert (done.code, "--base-models none" in done.error) == (2, True)
     assert entry("cv", *TINY, cwd=folder).code == 0
