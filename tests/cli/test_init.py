@@ -235,6 +235,39 @@ def test_a_sample_submission_and_a_misspelt_kind(folder: Path, entry: EntryPoint
     assert "'since'" in done.error
 
 
+def test_an_id_that_names_groups(folder: Path, entry: EntryPoint) -> None:
+    document = entry("init", "--yes", "--id", "state", "--json", cwd=folder).json
+    (warning,) = (w for w in document["warnings"] if "the id" in w)
+    for word in ("'state'", "3 different values in 40 rows"):
+        assert word in warning
+
+
+def test_test_rows_of_another_time(folder: Path, entry: EntryPoint) -> None:
+    random = np.random.default_rng(0)
+    for name, first, rows in (("train.csv", 0, 90), ("test.csv", 100, 60)):
+        frame = pd.DataFrame({"day": np.arange(first, first + rows), "wet": random.random(rows)})
+        frame["y"] = random.random(rows)
+        frame.drop(columns="y" if first else []).to_csv(folder / name, index=False)
+    assert entry("init", "--yes", "--id", "day", "--kind", "day=number", cwd=folder).code == 0
+    done = entry("cv", *TINY, cwd=folder)
+    assert done.code == 0, done.err
+    (warning,) = (line for line in done.err.splitlines() if "told apart" in line)
+    for word in ("'day'", "AUC 1.00", "0.5 is chance"):
+        assert word in warning
+    done = entry("report", "--no-importance", "--json", cwd=folder)
+    assert done.code == 0, done.err
+    assert done.json["separation"]["columns"] == ["day"]
+    assert done.json["separation"]["auc"] == pytest.approx(1)
+    page = (folder / done.json["page"]).read_text()
+    assert "most telling first:\nday" in page
+
+
+def test_files_that_are_alike_are_not_warned_of(folder: Path, entry: EntryPoint) -> None:
+    # The days of the fixture's files come one after another.
+    assert entry("init", "--yes", "--drop", "since", cwd=folder).code == 0
+    assert "told apart" not in entry("cv", *TINY, cwd=folder).err
+
+
 def test_a_description_is_never_overwritten(folder: Path, entry: EntryPoint) -> None:
     (folder / "competition.toml").write_text("mine")
     done = entry("init", "--yes", cwd=folder)
@@ -269,6 +302,8 @@ def test_cv_of_files(folder: Path, entry: EntryPoint) -> None:
     [
         (["cv", "--target", "rent"], ["--target", "--train"]),
         (["cv", "--test", "test.csv"], ["--train", "--test"]),
+        (["cv", "--train", "train.csv", "-c", "sample"], ["--train", "--competition"]),
+        (["predict", "--train", "train.csv", "-c", "sample"], ["--train", "--competition"]),
         (["init", "--kind", "since"], ["--kind", "COLUMN=KIND"]),
         (["init", "--yes", "--target", "rant"], ["'rant'", "rent"]),
         (["init", "--yes", "--metric", "rmslo"], ["'rmslo'", "mean 'rmsle'"]),

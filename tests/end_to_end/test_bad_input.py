@@ -109,6 +109,15 @@ DATA: dict[str, tuple[Change, tuple[str, ...]]] = {
         edit("test.csv", ",115,", ",big,"),
         ("'Area'", "text in", "'big'", "test.csv", "numbers in", "train.csv"),
     ),
+    "wrong-path": (
+        edit("small.toml", "test.csv", "tset.csv"),
+        ("tset.csv", "does not exist", "[test]"),
+    ),
+    "wrong-folder": (
+        edit("small.toml", "train.csv", "no/where/train.csv"),
+        ("no/where/train.csv", "does not exist", "[train]"),
+    ),
+    "kind": (edit("small.toml", "[train]", "kinds = {Area = 3}\n[train]"), ("'kinds.Area'", "3")),
     "metric": (edit("small.toml", "[train]", 'metric = "rmslo"\n[train]'), ("'rmslo'", "rmsle")),
     "infinite": (edit("train.csv", "\n1,43,", "\n1,-inf,"), ("'Area'", "infinite", "line 2")),
 }
@@ -127,10 +136,8 @@ DATA: dict[str, tuple[Change, tuple[str, ...]]] = {
 def test_bad_data(entry: EntryPoint, small: Path, case: str, command: str) -> None:
     change, words = DATA[case]
     change(small)
-    # A metric that is unknown is a name that is none, and no defect of the data.
-    code = 2 if case == "metric" else 3
     output = ["--output", "features.csv"] if command == "preprocess" else []
-    refused(entry, small, code, words, command, "-c", "small.toml", *output)
+    refused(entry, small, 3, words, command, "-c", "small.toml", *output)
 
 
 # Values that cannot be: the message names the option and what was found.

@@ -51,7 +51,8 @@ class ReportDocument(ScoredDocument):
     drift: Annotated[
         list[Drift],
         Doc(
-            "How far the two files are apart; furthest above chance first; none without a test file."
+            "How far the two files are apart, furthest above chance first; none without a test "
+            "file."
         ),
     ]
     separation: Annotated[
