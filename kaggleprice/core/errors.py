@@ -75,10 +75,12 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """Return ` Did you mean 'NAME'?` with the valid name that is nearest; empty where none is near.
 
     Of near names one of the same letters is nearest: letters are swapped more often than lost.
+    Whether they are capitals does not count.
     """
-    close = difflib.get_close_matches(name, sorted(valid))
-    swapped = [near for near in close if sorted(near) == sorted(name)]
-    return f" Did you mean {(swapped or close)[0]!r}?" if close else ""
+    named = {known.casefold(): known for known in sorted(valid, reverse=True)}
+    close = difflib.get_close_matches(name.casefold(), sorted(named))
+    swapped = [near for near in close if sorted(near) == sorted(name.casefold())]
+    return f" Did you mean {named[(swapped or close)[0]]!r}?" if close else ""
 
 
 class DeviceError(UsageError):

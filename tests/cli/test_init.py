@@ -235,6 +235,22 @@ def test_a_sample_submission_and_a_misspelt_kind(folder: Path, entry: EntryPoint
     assert "'since'" in done.error
 
 
+def test_a_marker_beside_numbers_is_told(folder: Path, entry: EntryPoint) -> None:
+    for name in ("train.csv", "test.csv"):
+        table = pd.read_csv(folder / name, sep=";", dtype=str)
+        table["floor"] = [str(i) if i % 7 else "?" for i in range(len(table))]
+        table.to_csv(folder / name, sep=";", index=False)
+    assert entry("init", "--yes", cwd=folder).code == 0
+    assert "'?'" not in entry("cv", *TINY, cwd=folder).err
+    file = folder / "competition.toml"
+    file.write_text(file.read_text().replace(', "?"]', "]"))
+    done = entry("cv", *TINY, cwd=folder)
+    assert done.code == 0, done.err
+    (notice,) = (line for line in done.err.splitlines() if "'?'" in line)
+    for word in ("'floor'", "`missing_values`"):
+        assert word in notice
+
+
 def test_an_id_that_names_groups(folder: Path, entry: EntryPoint) -> None:
     document = entry("init", "--yes", "--id", "state", "--json", cwd=folder).json
     (warning,) = (w for w in document["warnings"] if "the id" in w)

@@ -63,7 +63,14 @@ def test_unknown_name() -> None:
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("rmsel", "rmsle"), ("rmes", "rmse"), ("rsme", "rmse"), ("rmslo", "rmsle"), ("mea", "mae")],
+    [
+        ("rmsel", "rmsle"),
+        ("rmes", "rmse"),
+        ("rsme", "rmse"),
+        ("rmslo", "rmsle"),
+        ("mea", "mae"),
+        ("RMSE", "rmse"),
+    ],
 )
 def test_swapped_letters_are_nearer_than_lost_ones(name: str, nearest: str) -> None:
     with pytest.raises(UnknownNameError, match=f"Did you mean '{nearest}'"):

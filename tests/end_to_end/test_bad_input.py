@@ -92,7 +92,14 @@ DATA: dict[str, tuple[Change, tuple[str, ...]]] = {
     "no-id-train": (edit("train.csv", "Id,", "No,"), ("train.csv", "id column 'Id'")),
     "no-id-test": (edit("test.csv", "Id,", "No,"), ("test.csv", "id column 'Id'")),
     "empty-id": (edit("train.csv", "\n5,", "\n,"), ("train.csv", "'Id'", "line 6")),
-    "no-target": (edit("train.csv", "Price", "Prise"), ("target column 'Price'", "train.csv")),
+    "no-target": (
+        edit("train.csv", "Price", "price"),
+        ("target column 'Price'", "train.csv", "Did you mean 'price'"),
+    ),
+    "semicolon": (
+        edit("train.csv", ",", ";", times=999),
+        ("train.csv", "'Id;Area;Kind;Price'", 'separator = ";"', "[csv]"),
+    ),
     "id-column-twice": (edit("test.csv", "Kind", "Id"), ("test.csv", "'Id'", "twice")),
     "target-in-test": (edit("test.csv", "Kind", "Price"), ("test.csv", "target column 'Price'")),
     "target-missing": (edit("train.csv", ",50000\n", ",NA\n"), ("'Price'", "nothing", "Id 1")),
