@@ -34,7 +34,8 @@ COMMANDS: dict[str, tuple[list[str], Reach | None]] = {
 LEAST_PAIRS = 10
 _SMALL = ["--k", "2", "--seeds", "1", "--epochs", "1", "--hidden", "8"]
 CV = ["cv", "--competition", "sample", "--no-config", "--quiet", *_SMALL]
-LIBRARIES = "import torch, pandas, sklearn"
+PREDICT = ["predict", "--competition", "sample", "--no-config", "--quiet"]
+LIBRARIES, FEWER = "import torch, pandas, sklearn", "import torch, pandas"
 
 
 def measure(effort: Effort) -> Outcome:
@@ -65,6 +66,11 @@ def measure(effort: Effort) -> Outcome:
         ratio = alternate(base, own, effort.pairs, warm=not effort.quick).costs()
         what, threads = "kaggleprice cv, one epoch of 2 tiny networks", torch.get_num_threads()
         add(Line(what, f"`{LIBRARIES}`", "times the seconds", ratio, threads))
+        # The run that `cv` left predicts.
+        own, base = process([ours, *PREDICT], folder), process(["-c", FEWER], folder)
+        ratio = alternate(base, own, effort.pairs, warm=not effort.quick).costs()
+        what = "kaggleprice predict of that run, 300 rows"
+        add(Line(what, f"`{FEWER}`", "times the seconds", ratio, threads))
     outcome.notes.append(
         "One epoch of two networks of 8 units on 600 rows is some hundredths of a second: what "
         "`cv` takes beside it is what it takes beside any training."

@@ -23,6 +23,7 @@ from kaggleprice.cli.output import (
     make_reporter,
     make_source,
     make_workplace,
+    refuse_two_competitions,
     repeated,
     show,
     start,
@@ -91,6 +92,7 @@ def cv(
     quiet: arguments.QuietOption = False,
 ) -> None:
     """Cross-validate: train all folds and seeds together, score them out of fold, save the run."""
+    refuse_two_competitions(context)
     start(quiet)
     from kaggleprice.api import workflow
     from kaggleprice.api.dry_run import plan

@@ -91,6 +91,19 @@ def describe_files(
     return found.competition(competition_name(train.parent))
 
 
+def refuse_two_competitions(context: typer.Context) -> None:
+    """Refuse `--train` beside `--competition`; one of them may stand in a configuration.
+
+    Raises:
+        UsageError: where both were typed.
+    """
+    if explicit(context, "train_file") and explicit(context, "competition"):
+        raise UsageError(
+            "--train and --competition exclude each other: the one guesses a competition from its "
+            "files, the other names one; leave one away."
+        )
+
+
 def make_workplace(
     runs_dir: Path,
     device: str,

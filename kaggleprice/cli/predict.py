@@ -23,6 +23,7 @@ from kaggleprice.cli.output import (
     make_reporter,
     make_source,
     make_workplace,
+    refuse_two_competitions,
     repeated,
     show,
     start,
@@ -88,6 +89,7 @@ def predict(
 
     Without a run yet it trains one first, as [bold]cv[/] does with the same options.
     """
+    refuse_two_competitions(context)
     start(quiet)
     from kaggleprice.api import workflow
     from kaggleprice.api.dry_run import plan_prediction

@@ -312,8 +312,8 @@ def read_competition(path: Path) -> Competition:
 
     Raises:
         MissingFileError: where the file is not there.
-        DataError: where it is not TOML, or a key is missing, unknown or of the wrong type.
-        UsageError: where a transform or metric is unknown.
+        DataError: where it is not TOML, or a key is missing, unknown or of the wrong type; where
+            a kind, transform or metric is unknown.
     """
     try:
         record = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -323,9 +323,8 @@ def read_competition(path: Path) -> Competition:
         raise DataError(f"competition file {path} cannot be read as TOML: {error}.") from None
     where = str(path)
     try:
-        if isinstance(markers := record.get("missing_values"), str):
-            record["missing_values"] = [markers]
-        elif isinstance(markers, list):
+        if (markers := record.get("missing_values")) is not None:
+            markers = markers if isinstance(markers, list) else [markers]
             record["missing_values"] = list(map(str, markers))
         for role in {"train", "test"} & set(record):
             where = f"{path} [{role}]"
@@ -341,7 +340,9 @@ def read_competition(path: Path) -> Competition:
             {"title": record.get("name"), "page": "", "id_column": None, "test": None, **record},
             DataError,
         )
-    except DataError as error:
-        # The file calls it by a shorter name.
+    except (DataError, UsageError) as error:
+        # The file calls it by a shorter name. Where it stands in a file, a name is a datum.
         message = str(error).replace("csv_format", "csv")
-        raise DataError(f"{where}: {message}.") from None
+        raise DataError(
+            f"{where}: {message}{'' if message.endswith(('.', '?')) else '.'}"
+        ) from None

@@ -48,7 +48,9 @@ class CsvFormat:
         try:
             codecs.lookup(self.encoding)
         except (LookupError, ValueError):
-            raise DataError(f"there is no encoding {self.encoding!r}, as in 'utf-8'") from None
+            raise DataError(
+                f"'csv.encoding' must be an encoding, as 'utf-8'; found {self.encoding!r}"
+            ) from None
 
     @property
     def codec(self) -> str:

@@ -43,6 +43,8 @@ SUFFIXES = (".csv", ".tsv")
 _OURS = ("submission.csv", "oof.csv", "folds.csv", "history.csv")
 # Rows that are looked at; more of them seldom change a guess.
 _ROWS = 50_000
+# Share of rows of which a column that names rows has a value of its own.
+_MOSTLY = 0.9
 _MARKERS = "? - -- . NA N/A n/a na NaN nan NULL null None none #N/A missing Missing unknown"
 _ID_NAME = re.compile(r"(?i)(?:.*[_ .-])?(?:id|index|key)|.*[a-z]I[dD]|I[dD][_A-Z].*|Unnamed: 0|")
 _TARGET_NAMES = ("target", "y", "label", "price", "saleprice", "value", "count", "sales")
@@ -284,6 +286,7 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
         for column, number in numbers.items()
         for warning in _find_leaks(train, used, column, identity.value, number, csv_format.decimal)
     ]
+    warnings += _find_repeats(identity.value, train)
     others = () if sample is None else tuple(str(c) for c in sample.columns[1:])
     differ = len(others) == len(targets) and others != targets
     calls = one_or_all(others) if differ else None
@@ -410,7 +413,7 @@ def _guess_id(
         return Guess(sample.columns[0], "the first column of the sample submission")
     tables = [train] if test is None else [train, test]
     distinct = {c: min(t[c].nunique() / max(len(t), 1) for t in tables) for c in both}
-    named = [c for c in both if _ID_NAME.fullmatch(c) and distinct[c] > 0.9]
+    named = [c for c in both if _ID_NAME.fullmatch(c) and distinct[c] > _MOSTLY]
     if named:
         repeats = "" if distinct[named[0]] == 1 else ", though some repeat"
         return Guess(named[0], f"its name, and a value of its own in nearly every row{repeats}")
@@ -507,6 +510,18 @@ def _guess_missing(markers: Mapping[str, str]) -> Guess:
         return Guess(["NA"], "the usual marker; an empty cell is missing as well")
     reasons = [f"{text!r} in {column!r}" for text, column in list(markers.items())[:3]]
     return Guess(["NA", *sorted(set(markers) - {"NA"})], f"beside numbers: {', '.join(reasons)}")
+
+
+def _find_repeats(identity: str | None, train: pd.DataFrame) -> list[str]:
+    """Say of an id that it repeats too often to name rows."""
+    rows = len(train)
+    distinct = rows if identity is None else train[identity].nunique()
+    if distinct > _MOSTLY * rows:
+        return []
+    return [
+        f"the id {identity!r} has {distinct:,} different values in {rows:,} rows: it names groups "
+        "of rows. Without an id, row numbers stand in; as a feature it needs a kind."
+    ]
 
 
 def _find_leaks(

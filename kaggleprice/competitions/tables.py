@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +20,11 @@ from kaggleprice.competitions.evidence import Evidence, find_evidence
 from kaggleprice.competitions.kinds import apply_kinds, with_date_formats
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.transforms import TargetTransform
-from kaggleprice.core.errors import DataError, UsageError
+from kaggleprice.core.errors import DataError, UsageError, did_you_mean
 from kaggleprice.core.progress import SILENT, Progress
 
+# Beside no more numbers than these a text is a level like them.
+_FEW_NUMBERS = 5
 # Of larger numbers the moments overflow.
 _LARGEST = 1e100
 
@@ -174,8 +177,13 @@ def read_tables(
     train_frame, test_frame = _keep_shared(
         train_frame, test_frame, competition, train, test, progress
     )
-    for column in train_frame:
-        _share_kind(str(column), (train_frame, train), (test_frame, test))
+    for column in map(str, train_frame):
+        _share_kind(column, (train_frame, train), (test_frame, test))
+        if column not in kinds and (text := _beside_numbers(train_frame[column])):
+            progress.notice(
+                f"the column {column!r} is text, since beside numbers it holds {text!r}; if that "
+                "means a missing value, add it to `missing_values`."
+            )
     return Tables(
         Table(train_ids, train_frame, target, groups, numbers, weights),
         Table(test_ids, test_frame),
@@ -208,11 +216,23 @@ def _check_ids(
     if ids is None:
         raise DataError(
             f"{path}: the id column {column!r} is missing; found {_some(list(frame.columns))}."
+            + _other_name(column, frame)
         )
     missing = pd.Series(ids == "")
     if missing.any():
         raise DataError(f"{path}: the id column {column!r} is empty in {_rows(missing)}.")
     return ids
+
+
+def _other_name(column: str, frame: pd.DataFrame) -> str:
+    """Return what may cure that a frame has no such column: a separator, or a like name."""
+    names = [str(name) for name in frame]
+    for separator in (";", "\t", "|"):
+        if len(names) == 1 and column in names[0].split(separator):
+            return (
+                f" Another separator may be it: `separator = {json.dumps(separator)}` in `[csv]`."
+            )
+    return did_you_mean(column, names)
 
 
 def _with_target(
@@ -262,6 +282,7 @@ def _take_target(
     if column not in frame:
         raise DataError(
             f"{path}: the target column {column!r} is missing; found {_some(list(frame.columns))}."
+            + _other_name(column, frame)
         )
     written, target = _take_numbers(frame, column, competition, path)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
@@ -417,6 +438,15 @@ def _example_of_text(column: pd.Series) -> str:
     odd = values[pd.to_numeric(values, errors="coerce").isna()]
     # Whole numbers of more than 64 bits are text to pandas, too.
     return str(odd.iloc[0]) if len(odd) else str(max(values, key=len))
+
+
+def _beside_numbers(column: pd.Series) -> str | None:
+    """Return the one text beside the numbers of a categorical column; None where it has more."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return None
+    levels = column.cat.categories
+    odd = levels[pd.to_numeric(pd.Series(levels), errors="coerce").isna().to_numpy()]
+    return str(odd[0]) if len(odd) == 1 and len(levels) > _FEW_NUMBERS else None
 
 
 def _check_finite(column: pd.Series, path: Path) -> None:

@@ -66,10 +66,21 @@ class UnknownNameError(UsageError):
             more: follows the list of valid names.
         """
         self.kind, self.name, self.valid = kind, name, sorted(valid)
-        close = difflib.get_close_matches(name, self.valid, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
         listed = f"there are: {', '.join(self.valid)}" if self.valid else "there are none yet"
+        hint = did_you_mean(name, self.valid)
         super().__init__(f"unknown {kind} {name!r}{where}; {listed}{more}.{hint}")
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """Return ` Did you mean 'NAME'?` with the valid name that is nearest; empty where none is near.
+
+    Of near names one of the same letters is nearest: letters are swapped more often than lost.
+    Whether they are capitals does not count.
+    """
+    named = {known.casefold(): known for known in sorted(valid, reverse=True)}
+    close = difflib.get_close_matches(name.casefold(), sorted(named))
+    swapped = [near for near in close if sorted(near) == sorted(name.casefold())]
+    return f" Did you mean {named[(swapped or close)[0]]!r}?" if close else ""
 
 
 class DeviceError(UsageError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import platform
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
-import sklearn
 import torch
 
 import kaggleprice
@@ -19,6 +19,6 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "pandas": pd.__version__,
-        "scikit-learn": sklearn.__version__,
+        "scikit-learn": version("scikit-learn"),
         "torch": torch.__version__,
     }

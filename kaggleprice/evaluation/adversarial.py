@@ -7,9 +7,11 @@ more than they give.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from annotated_doc import Doc
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import roc_auc_score
@@ -19,6 +21,8 @@ from kaggleprice.competitions.tables import Tables
 
 # Below, trees tell files apart that were split at random about as well.
 SUSPICIOUS = 0.65
+# From here on they are files of different times, places or people.
+APART = 0.9
 _MOST_ROWS = 4000
 _FOLDS = 3
 # A column counts that lowers the area by this much when its values are shuffled.
@@ -37,18 +41,31 @@ class Separation:
             above `SUSPICIOUS`.
     """
 
-    auc: float
-    columns: tuple[str, ...] = ()
+    auc: Annotated[float, Doc("Area under the ROC curve; 0.5 is chance.")]
+    columns: Annotated[
+        tuple[str, ...], Doc("Columns that tell the files apart, the most telling first.")
+    ] = ()
+
+    def warning(self) -> str:
+        """Say what it means for the score; empty where the files are alike."""
+        if self.auc <= SUSPICIOUS:
+            return ""
+        by = f", by {', '.join(map(repr, self.columns[:3]))}" if self.columns else ""
+        return (
+            f"training and test rows are told apart{by} (AUC {self.auc:.2f}; 0.5 is chance): "
+            "folds drawn at random may promise a better score than the test rows give."
+        )
 
 
-def separate(tables: Tables, seed: int = 0) -> Separation:
+def separate(tables: Tables, seed: int = 0, most_rows: int = _MOST_ROWS) -> Separation:
     """Train boosted trees to tell training from test rows, in three folds.
 
     Args:
-        tables: of each file at most 4000 rows, drawn at random, are looked at.
+        tables: both files.
         seed: of everything random.
+        most_rows: so many rows of each file, drawn at random, are looked at.
     """
-    parts = [_draw(table.features, seed) for table in (tables.train, tables.test)]
+    parts = [_draw(table.features, seed, most_rows) for table in (tables.train, tables.test)]
     rows = pd.concat(parts, ignore_index=True)
     frame = pd.DataFrame({str(name): _values(rows[name]) for name in rows})
     is_test = np.repeat([0, 1], [len(part) for part in parts])
@@ -76,10 +93,10 @@ def separate(tables: Tables, seed: int = 0) -> Separation:
     return Separation(auc, columns if auc > SUSPICIOUS else ())
 
 
-def _draw(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    if len(frame) <= _MOST_ROWS:
+def _draw(frame: pd.DataFrame, seed: int, most_rows: int) -> pd.DataFrame:
+    if len(frame) <= most_rows:
         return frame
-    return frame.sample(_MOST_ROWS, random_state=seed)
+    return frame.sample(most_rows, random_state=seed)
 
 
 def _values(column: pd.Series) -> pd.Series:

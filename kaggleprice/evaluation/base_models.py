@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import RegressorMixin
-from sklearn.ensemble import HistGradientBoostingRegressor, VotingRegressor
-from sklearn.linear_model import RidgeCV
 from threadpoolctl import threadpool_limits
 
 from kaggleprice.competitions.tables import Tables
@@ -17,6 +15,9 @@ from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.folds import Fold
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.settings.base_models import BASE_MODELS
+
+if TYPE_CHECKING:
+    from sklearn.base import RegressorMixin
 
 _TREES = 3
 
@@ -26,6 +27,9 @@ def boosting(random_state: int) -> RegressorMixin:
 
     Three that differ in their columns are averaged; nothing is held out to stop early.
     """
+    # Here, not above: a prediction does without, and scikit-learn takes a second to load.
+    from sklearn.ensemble import HistGradientBoostingRegressor, VotingRegressor
+
     return VotingRegressor(
         [
             (
@@ -47,6 +51,8 @@ def boosting(random_state: int) -> RegressorMixin:
 
 def ridge(random_state: int) -> RegressorMixin:
     """Least squares with an L2 penalty; nothing in it is random."""
+    from sklearn.linear_model import RidgeCV
+
     return RidgeCV(np.logspace(-1, 4, 16))
 
 

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
 from annotated_types import Gt
 from numpy.typing import NDArray
 from pydantic import AllowInfNan, BeforeValidator, PlainValidator
-from sklearn.impute import KNNImputer
-from sklearn.preprocessing import QuantileTransformer
 
 from kaggleprice.core.errors import DataError, UsageError
 from kaggleprice.preprocessing.distribution import Floats, numbered
 from kaggleprice.settings.declaration import STRICT, read_record
 from kaggleprice.settings.recipe import Recipe
+
+if TYPE_CHECKING:
+    from sklearn.preprocessing import QuantileTransformer
 
 STATE_VERSION = 1
 NEIGHBOURS = 5
@@ -252,6 +253,9 @@ class FittedRecipe:
         for j, state in enumerate(self.numeric):
             scaled[:, j] = state.scaled(frame[state.name].to_numpy(dtype=np.float64))
         if self.neighbours is not None and self.numeric:
+            # Here, not above: most recipes do without it, and scikit-learn takes a second to load.
+            from sklearn.impute import KNNImputer
+
             imputer = KNNImputer(n_neighbors=NEIGHBOURS, keep_empty_features=True)
             scaled = imputer.fit(self.neighbours).transform(scaled)
         if self.quantiles is not None and self.numeric:
@@ -293,6 +297,8 @@ class FittedRecipe:
 
 
 def _quantile_transformer(quantiles: Floats) -> QuantileTransformer:
+    from sklearn.preprocessing import QuantileTransformer
+
     transformer = QuantileTransformer(
         n_quantiles=len(quantiles), output_distribution="normal", subsample=None
     )

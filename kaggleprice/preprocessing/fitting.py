@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.preprocessing import QuantileTransformer
 
 from kaggleprice.competitions.tables import Table
 from kaggleprice.preprocessing.distribution import Distribution, Floats, FoldCounts
@@ -118,6 +117,8 @@ def _fit_rows(fitted: FittedRecipe, frame: pd.DataFrame) -> FittedRecipe:
 
 
 def _quantiles(values: Floats) -> Floats:
+    from sklearn.preprocessing import QuantileTransformer
+
     transformer = QuantileTransformer(
         n_quantiles=min(_MAX_QUANTILES, len(values)), output_distribution="normal", subsample=None
     )

@@ -25,9 +25,10 @@ class Drift:
         column: its name.
         kind: "numeric" or "categorical".
         statistic: from 0 (alike) to 1 (nothing in common). Numeric: the two-sample
-            Kolmogorov-Smirnov statistic of the values that are not missing. Categorical: the
-            total variation distance, half the sum of absolute differences of the levels' shares,
-            where missing is a level.
+            Kolmogorov-Smirnov statistic of the values that are not missing; where a file has
+            none, the difference of the shares of missing values. Categorical: the total variation
+            distance, half the sum of absolute differences of the levels' shares, where missing is
+            a level.
         by_chance: what 95 of 100 splits of one population into two such files stay below.
         missing_train, missing_test: shares of missing values, 0 to 1.
     """
@@ -56,12 +57,14 @@ def measure_drift(tables: Tables, seed: int) -> list[Drift]:
     found = []
     for number, column in enumerate(map(str, tables.train.features)):
         train, test = tables.train.features[column], tables.test.features[column]
-        if column in numeric:
+        random = np.random.default_rng(np.random.SeedSequence((seed, 1, number)))
+        if column in numeric and min(train.count(), test.count()):
             statistic, by_chance = kolmogorov_smirnov(
                 train.dropna().to_numpy(np.float64), test.dropna().to_numpy(np.float64)
             )
+        elif column in numeric:
+            statistic, by_chance = total_variation(train.isna(), test.isna(), random)
         else:
-            random = np.random.default_rng(np.random.SeedSequence((seed, 1, number)))
             statistic, by_chance = total_variation(train, test, random)
         found.append(
             Drift(

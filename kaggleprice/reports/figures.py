@@ -66,7 +66,8 @@ def draw(findings: Findings, columns: int) -> dict[str, Figure]:
         }
         if findings.importance is not None:
             figures["importance"] = _importance(findings, findings.importance.columns, columns)
-        figures["distributions"] = _distributions(findings)
+        if findings.predictions is not None:
+            figures["distributions"] = _distributions(findings, findings.predictions)
         for figure in figures.values():
             # Arranged once, so that PNG and SVG have everything in the same places.
             figure.draw_without_rendering()
@@ -195,8 +196,8 @@ def _importance(findings: Findings, found: Sequence[ColumnImportance], columns: 
     return figure
 
 
-def _distributions(findings: Findings) -> Figure:
-    transform, out_of_fold, test = findings.transform, findings.rows.predicted, findings.predictions
+def _distributions(findings: Findings, test: Floats) -> Figure:
+    transform, out_of_fold = findings.transform, findings.rows.predicted
     values = np.concatenate([out_of_fold, test])
     most_bins = min(60, max(10, int(np.sqrt(len(out_of_fold)))))
     bins = np.histogram_bin_edges(transform.forward(values), bins=most_bins)

@@ -15,6 +15,7 @@ from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.progress import SILENT, Progress
+from kaggleprice.evaluation.adversarial import Separation, separate
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
 from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.reports.drift import Drift, measure_drift
@@ -63,14 +64,16 @@ class Findings:
         transform: of the target.
         rows: the out-of-fold rows.
         history: one row per member and recorded epoch, as in history.csv.
-        predictions: shape (n_test,), of the test rows, in the target's own unit.
+        predictions: shape (n_test,), of the test rows, in the target's own unit; None without a
+            test file.
         expected: the score to expect.
         importance: of all columns; None where it was not computed.
         order: all columns. The most important first, or, without importance, the one that explains
             most of the target by itself.
         logged: numeric columns whose logs the networks get.
         errors: the largest ones.
-        drift: of all columns, those above chance first, by size.
+        drift: of all columns, those above chance first, by size; empty without a test file.
+        separation: how well a classifier tells the two files apart; None without a test file.
         changes: setting, its value in the default preset, its value in this run.
     """
 
@@ -80,13 +83,14 @@ class Findings:
     transform: TargetTransform
     rows: OutOfFold
     history: pd.DataFrame
-    predictions: Floats
+    predictions: Floats | None
     expected: Expected
     importance: Importance | None
     order: list[str]
     logged: frozenset[str]
     errors: list[LargeError]
     drift: list[Drift]
+    separation: Separation | None
     changes: list[tuple[str, str, str]]
 
     @property
@@ -133,6 +137,8 @@ def find(
         RunFolderError: where a file of the run cannot be read.
     """
     seed, train = run.settings.seed, data.tables.train
+    # Without a test file there may be as many new rows as training rows.
+    tested, new_rows = len(data.tables.test) > 0, len(data.tables.test) or len(train)
     transform: TargetTransform = TARGET_TRANSFORMS[competition.target_transform].load()
     # What each fold learned of the target differs a little; figures have one axis.
     transform = transform.fitted(train.known_target)
@@ -159,13 +165,14 @@ def find(
         transform=transform,
         rows=rows,
         history=_history(run, target),
-        predictions=_predict_test(run, ensemble, data, scale, target),
-        expected=expect(competition, rows, len(data.tables.test), seed),
+        predictions=_predict_test(run, ensemble, data, scale, target) if tested else None,
+        expected=expect(competition, rows, new_rows, seed),
         importance=importance,
         order=order,
         logged=_logged(ensemble),
         errors=_large_errors(rows, train, order[:_INSPECTED_COLUMNS]),
-        drift=measure_drift(data.tables, seed),
+        drift=measure_drift(data.tables, seed) if tested else [],
+        separation=separate(data.tables, seed) if tested else None,
         changes=_changes(run),
     )
 

@@ -76,11 +76,6 @@ def make_report(
         OutputError: where a file cannot be written.
     """
     _check(output, repeats, columns)
-    if source.competition.test is None:
-        raise UsageError(
-            f"{source.competition.name} has no test file, which a report compares with; add one to "
-            "its description, in `[test]`."
-        )
     targets = source.competition.targets
     competition = source.competition.of_target(targets[0] if target is None else target)
     run = find_run(runtime.runs_dir, source.competition.name, name)

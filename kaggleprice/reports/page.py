@@ -56,7 +56,12 @@ def make_page(findings: Findings, figures: Mapping[str, Figure], columns: int) -
         curve=findings.mean_curve.reset_index().to_dict("records"),
         correlation=np.corrcoef(true, predicted)[0, 1] if true.std() and predicted.std() else 0.0,
         quartiles=np.quantile(rows.residual, [0.25, 0.5, 0.75]),
-        medians=[np.median(rows.predicted), np.median(findings.predictions)],
+        medians=[
+            np.median(predicted)
+            for predicted in (rows.predicted, findings.predictions)
+            if predicted is not None
+        ],
+        new="test" if findings.predictions is not None else "new",
         fold_rows=[len(validation) for _, validation in rows.split],
         share=SHARE,
         most_curves=MOST_CURVES,

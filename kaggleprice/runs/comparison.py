@@ -25,7 +25,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from kaggleprice.competitions.metrics import Metric
 from kaggleprice.core.errors import UsageError
@@ -58,6 +57,9 @@ class Difference:
         It is the quantile of Student's t with `count - 1` degrees of freedom, times the
         standard error.
         """
+        # Here, not above: only some commands compare, and scipy takes a while to load.
+        from scipy.special import stdtrit
+
         return float(stdtrit(self.count - 1, confidence)) * self.standard_error
 
 

@@ -11,15 +11,16 @@ imported when the first value is read.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Le, Lt
 
-from kaggleprice.core.errors import KagglePriceError, UnknownNameError, UsageError
+from kaggleprice.core.errors import KagglePriceError, UnknownNameError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -38,6 +39,19 @@ if TYPE_CHECKING:
 STRICT: ConfigDict = {"extra": "forbid", "allow_inf_nan": False, "strict": True}
 
 _WORDS = {int: "whole number", float: "number", str: "name"}
+# What pydantic calls a wrong type, or one type of several → what was expected.
+_EXPECTED = {
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "mapping_type": "a table",
+    "dataclass_type": "a table",
+    "str": "a text",
+    "tuple[str, ...]": "a list of texts",
+}
 _BOUNDS = {Gt: "above {.gt}", Ge: "from {.ge}", Lt: "and below {.lt}", Le: "up to {.le}"}
 
 
@@ -301,15 +315,56 @@ def read_record(
     try:
         found: Declared = _record_adapter(kind).validate_json(json.dumps(record, default=str))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "record"
-        if first["type"].startswith("missing"):
-            raise refusal(f"the key {place!r} is missing") from None
-        if first["type"] == "unexpected_keyword_argument" and place in record:
-            names = ", ".join(field.name for field in fields(kind))
-            raise refusal(f"unknown key {place!r}; there are: {names}") from None
-        raise refusal(f"{place}: {first['msg']}; found {first['input']!r}") from None
+        raise refusal(_explain(kind, record, error.errors())) from None
     return found
+
+
+def _explain(kind: type[DataclassInstance], record: Any, errors: Sequence[Any]) -> str:
+    """Say of the first of pydantic's errors which key it is of, what it takes and what it holds."""
+    first = errors[0]
+    loc = _place(record, first["loc"])
+    key = ".".join(map(str, loc))
+    if first["type"].startswith("missing"):
+        return f"the key {'.'.join(map(str, first['loc']))!r} is missing"
+    if first["type"] == "unexpected_keyword_argument":
+        valid = _field_names(kind, loc[:-1])
+        hint = did_you_mean(str(loc[-1]), valid)
+        return f"unknown key {key!r}; there are: {', '.join(valid)}{'.' if hint else ''}{hint}"
+    # A value of several types has an error for each, under the type's name.
+    same = [error for error in errors if error["loc"][: len(loc)] == loc]
+    expected = " or ".join(
+        dict.fromkeys(_expected(error, error["loc"][len(loc) :]) for error in same)
+    )
+    verb = "must" if expected.startswith("have ") else "must be"
+    subject = repr(key) if key else "this"
+    return f"{subject} {verb} {expected}; found {_at(record, loc)!r}"
+
+
+def _place(record: Any, loc: Sequence[int | str]) -> tuple[int | str, ...]:
+    """Return the part of a place in pydantic's words that is a place in a record."""
+    for depth in range(len(loc)):
+        try:
+            _at(record, loc[: depth + 1])
+        except (LookupError, TypeError):
+            return tuple(loc[:depth])
+    return tuple(loc)
+
+
+def _at(record: Any, loc: Sequence[Any]) -> Any:
+    for part in loc:
+        record = record[part]
+    return record
+
+
+def _expected(error: Any, types: Sequence[Any]) -> str:
+    word = _EXPECTED.get(types[0] if types else error["type"])
+    return word or re.sub(r"^\w+ should (be )?", "", error["msg"])
+
+
+def _field_names(kind: Any, loc: Sequence[Any]) -> list[str]:
+    for part in loc:
+        kind = get_type_hints(kind)[part]
+    return [field.name for field in fields(kind)]
 
 
 @cache

@@ -172,9 +172,17 @@ def test_a_test_file_that_comes_later(folder: Path, entry: EntryPoint) -> None:
     scored = entry("cv", *TINY, "--base-models", "ridge", cwd=folder)
     assert scored.code == 0, scored.err
     assert "to expect on 40 new rows" in scored.out
-    for command in ("predict", "report"):
-        done = entry(command, cwd=folder)
-        assert (done.code, "test" in done.error) == (2, True)
+    done = entry("predict", cwd=folder)
+    assert (done.code, "test" in done.error) == (2, True)
+    done = entry("report", "--repeats", "1", "--json", cwd=folder)
+    assert done.code == 0, done.err
+    assert (done.json["separation"], done.json["drift"]) == (None, [])
+    assert done.json["expected"]["rows"] == 40
+    assert "distributions" not in done.json["figures"]
+    page = Path(folder / done.json["page"]).read_text()
+    assert "40 new rows" in page
+    assert "Drift" not in page
+    assert entry("report", "--no-importance", cwd=folder).code == 0
     done = entry("predict", "--test", later.name, cwd=folder)
     assert (done.code, "--base-models none" in done.error) == (2, True)
     assert entry("cv", *TINY, cwd=folder).code == 0
@@ -227,6 +235,55 @@ def test_a_sample_submission_and_a_misspelt_kind(folder: Path, entry: EntryPoint
     assert "'since'" in done.error
 
 
+def test_a_marker_beside_numbers_is_told(folder: Path, entry: EntryPoint) -> None:
+    for name in ("train.csv", "test.csv"):
+        table = pd.read_csv(folder / name, sep=";", dtype=str)
+        table["floor"] = [str(i) if i % 7 else "?" for i in range(len(table))]
+        table.to_csv(folder / name, sep=";", index=False)
+    assert entry("init", "--yes", cwd=folder).code == 0
+    assert "'?'" not in entry("cv", *TINY, cwd=folder).err
+    file = folder / "competition.toml"
+    file.write_text(file.read_text().replace(', "?"]', "]"))
+    done = entry("cv", *TINY, cwd=folder)
+    assert done.code == 0, done.err
+    (notice,) = (line for line in done.err.splitlines() if "'?'" in line)
+    for word in ("'floor'", "`missing_values`"):
+        assert word in notice
+
+
+def test_an_id_that_names_groups(folder: Path, entry: EntryPoint) -> None:
+    document = entry("init", "--yes", "--id", "state", "--json", cwd=folder).json
+    (warning,) = (w for w in document["warnings"] if "the id" in w)
+    for word in ("'state'", "3 different values in 40 rows"):
+        assert word in warning
+
+
+def test_test_rows_of_another_time(folder: Path, entry: EntryPoint) -> None:
+    random = np.random.default_rng(0)
+    for name, first, rows in (("train.csv", 0, 90), ("test.csv", 100, 60)):
+        frame = pd.DataFrame({"day": np.arange(first, first + rows), "wet": random.random(rows)})
+        frame["y"] = random.random(rows)
+        frame.drop(columns="y" if first else []).to_csv(folder / name, index=False)
+    assert entry("init", "--yes", "--id", "day", "--kind", "day=number", cwd=folder).code == 0
+    done = entry("cv", *TINY, cwd=folder)
+    assert done.code == 0, done.err
+    (warning,) = (line for line in done.err.splitlines() if "told apart" in line)
+    for word in ("'day'", "AUC 1.00", "0.5 is chance"):
+        assert word in warning
+    done = entry("report", "--no-importance", "--json", cwd=folder)
+    assert done.code == 0, done.err
+    assert done.json["separation"]["columns"] == ["day"]
+    assert done.json["separation"]["auc"] == pytest.approx(1)
+    page = (folder / done.json["page"]).read_text()
+    assert "most telling first:\nday" in page
+
+
+def test_files_that_are_alike_are_not_warned_of(folder: Path, entry: EntryPoint) -> None:
+    # The days of the fixture's files come one after another.
+    assert entry("init", "--yes", "--drop", "since", cwd=folder).code == 0
+    assert "told apart" not in entry("cv", *TINY, cwd=folder).err
+
+
 def test_a_description_is_never_overwritten(folder: Path, entry: EntryPoint) -> None:
     (folder / "competition.toml").write_text("mine")
     done = entry("init", "--yes", cwd=folder)
@@ -261,6 +318,8 @@ def test_cv_of_files(folder: Path, entry: EntryPoint) -> None:
     [
         (["cv", "--target", "rent"], ["--target", "--train"]),
         (["cv", "--test", "test.csv"], ["--train", "--test"]),
+        (["cv", "--train", "train.csv", "-c", "sample"], ["--train", "--competition"]),
+        (["predict", "--train", "train.csv", "-c", "sample"], ["--train", "--competition"]),
         (["init", "--kind", "since"], ["--kind", "COLUMN=KIND"]),
         (["init", "--yes", "--target", "rant"], ["'rant'", "rent"]),
         (["init", "--yes", "--metric", "rmslo"], ["'rmslo'", "mean 'rmsle'"]),

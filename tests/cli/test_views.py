@@ -72,8 +72,8 @@ def shown(view: RenderableType, width: int = 120) -> str:
     ("train", "validation", "says"),
     [
         (1.0, 2.501, "they overfit;"),
-        (1.0, 2.5, "some overfitting"),
-        (1.0, 1.1, "some overfitting"),
+        (1.0, 2.5, "some overfitting; only another run tells"),
+        (1.0, 1.1, "some overfitting; only another run tells"),
         (1.0, 1.099, "no overfitting; if the score is poor"),
         (0.4, 0.2, "no overfitting; if the score is poor"),
         (0.0, 0.1, "they overfit;"),

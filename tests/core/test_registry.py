@@ -61,6 +61,22 @@ def test_unknown_name() -> None:
     assert caught.value.valid == sorted(SCALES)
 
 
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("rmsel", "rmsle"),
+        ("rmes", "rmse"),
+        ("rsme", "rmse"),
+        ("rmslo", "rmsle"),
+        ("mea", "mae"),
+        ("RMSE", "rmse"),
+    ],
+)
+def test_swapped_letters_are_nearer_than_lost_ones(name: str, nearest: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"Did you mean '{nearest}'"):
+        look_up(METRICS, name, "metric")
+
+
 def test_unknown_name_like_nothing() -> None:
     with pytest.raises(UnknownNameError, match=r"none, quantile, robust, standard\.$"):
         look_up(SCALES, "xyz", "scale")

@@ -92,7 +92,14 @@ DATA: dict[str, tuple[Change, tuple[str, ...]]] = {
     "no-id-train": (edit("train.csv", "Id,", "No,"), ("train.csv", "id column 'Id'")),
     "no-id-test": (edit("test.csv", "Id,", "No,"), ("test.csv", "id column 'Id'")),
     "empty-id": (edit("train.csv", "\n5,", "\n,"), ("train.csv", "'Id'", "line 6")),
-    "no-target": (edit("train.csv", "Price", "Prise"), ("target column 'Price'", "train.csv")),
+    "no-target": (
+        edit("train.csv", "Price", "price"),
+        ("target column 'Price'", "train.csv", "Did you mean 'price'"),
+    ),
+    "semicolon": (
+        edit("train.csv", ",", ";", times=999),
+        ("train.csv", "'Id;Area;Kind;Price'", 'separator = ";"', "[csv]"),
+    ),
     "id-column-twice": (edit("test.csv", "Kind", "Id"), ("test.csv", "'Id'", "twice")),
     "target-in-test": (edit("test.csv", "Kind", "Price"), ("test.csv", "target column 'Price'")),
     "target-missing": (edit("train.csv", ",50000\n", ",NA\n"), ("'Price'", "nothing", "Id 1")),
@@ -109,6 +116,15 @@ DATA: dict[str, tuple[Change, tuple[str, ...]]] = {
         edit("test.csv", ",115,", ",big,"),
         ("'Area'", "text in", "'big'", "test.csv", "numbers in", "train.csv"),
     ),
+    "wrong-path": (
+        edit("small.toml", "test.csv", "tset.csv"),
+        ("tset.csv", "does not exist", "[test]"),
+    ),
+    "wrong-folder": (
+        edit("small.toml", "train.csv", "no/where/train.csv"),
+        ("no/where/train.csv", "does not exist", "[train]"),
+    ),
+    "kind": (edit("small.toml", "[train]", "kinds = {Area = 3}\n[train]"), ("'kinds.Area'", "3")),
     "metric": (edit("small.toml", "[train]", 'metric = "rmslo"\n[train]'), ("'rmslo'", "rmsle")),
     "infinite": (edit("train.csv", "\n1,43,", "\n1,-inf,"), ("'Area'", "infinite", "line 2")),
 }
@@ -127,10 +143,8 @@ DATA: dict[str, tuple[Change, tuple[str, ...]]] = {
 def test_bad_data(entry: EntryPoint, small: Path, case: str, command: str) -> None:
     change, words = DATA[case]
     change(small)
-    # A metric that is unknown is a name that is none, and no defect of the data.
-    code = 2 if case == "metric" else 3
     output = ["--output", "features.csv"] if command == "preprocess" else []
-    refused(entry, small, code, words, command, "-c", "small.toml", *output)
+    refused(entry, small, 3, words, command, "-c", "small.toml", *output)
 
 
 # Values that cannot be: the message names the option and what was found.

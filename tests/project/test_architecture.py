@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from entry_point import TINY
+from small import write_small
 
 import kaggleprice
 from kaggleprice import settings
@@ -53,6 +55,31 @@ def test_light_modules_load_nothing_heavy() -> None:
     loaded = set(done.stdout.split())
     assert not loaded & {*HEAVY, "torch"}
     assert {"kaggleprice", "typer"} <= loaded, "this test sees what is loaded"
+
+
+def test_predicting_loads_no_more_than_it_needs(tmp_path: Path) -> None:
+    """A second command in a row is to start in a moment."""
+    toml = str(write_small(tmp_path))
+    program = (
+        "import sys\nfrom kaggleprice.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    print('loaded', *sys.modules)"
+    )
+
+    def loaded(*arguments: str) -> set[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments, "-c", toml, "--quiet"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+        )
+        return set(done.stdout.partition("loaded ")[2].split())
+
+    needless = {"sklearn", "scipy", "matplotlib", "torch._dynamo", "torch._inductor.compile_fx"}
+    assert needless & loaded("cv", *TINY) >= {"sklearn", "scipy"}, "this test sees what is loaded"
+    predicting = loaded("predict")
+    assert not needless & predicting
+    assert {"torch", "pandas"} <= predicting
 
 
 def registries() -> dict[str, dict[str, Entry]]:

@@ -68,6 +68,25 @@ def test_drift_of_tables() -> None:
     assert found == sorted(found, key=lambda d: (d.excess <= 0, -d.statistic))
 
 
+def test_a_column_that_is_empty_in_one_file_drifts() -> None:
+    full, half = np.arange(200.0), np.where(np.arange(200) % 2, np.arange(200.0), np.nan)
+    columns = {"full": full, "half": half, "rare": np.where(np.arange(200) < 2, 1.0, np.nan)}
+    train = pd.DataFrame(columns)
+    ids, empty = identities(200), train * np.nan
+    for tables in (
+        Tables(Table(ids, train), Table(ids, empty)),
+        Tables(Table(ids, empty), Table(ids, train)),
+    ):
+        found = {drift.column: drift for drift in measure_drift(tables, seed=0)}
+        statistics = [found[name].statistic for name in columns]
+        assert statistics == pytest.approx([1, 0.5, 0.01])
+        # What chance does to shares: about 1.96 times the standard error of a difference.
+        assert found["half"].by_chance == pytest.approx(1.96 * np.sqrt(0.1875 * 2 / 200), rel=0.2)
+        assert [found[name].excess > 0 for name in columns] == [True, True, False]
+    both = Tables(Table(ids, empty), Table(ids, empty))
+    assert {drift.statistic for drift in measure_drift(both, seed=0)} == {0}
+
+
 def rows_of(residual: np.ndarray) -> OutOfFold:
     true = np.full(len(residual), 100.0)
     folds = np.arange(len(residual)) % 2

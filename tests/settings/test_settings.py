@@ -70,7 +70,7 @@ def test_records_are_read_as_they_were_written(settings: RunSettings) -> None:
         ({"training": {"lr": -1}}, "training.lr"),
         ({"model": {"activation": ["nothing"]}}, "'nothing' of activation"),
         ({"model": None}, "model"),
-        ({"k": 1}, "k: "),
+        ({"k": 1}, "'k' must be .* 2; found 1"),
         ({"base_models": ["ridge", "ridge"]}, "base models must differ"),
     ],
 )

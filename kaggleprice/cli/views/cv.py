@@ -382,4 +382,7 @@ def fit_sentence(train: float, validation: float) -> str:
             "no overfitting; if the score is poor, the members underfit, and more epochs, another "
             "learning rate or a larger network may help."
         )
-    return found + "some overfitting, as is usual for networks that predict well."
+    return found + (
+        "some overfitting; only another run tells whether more dropout or weight decay, or fewer "
+        "epochs, would help."
+    )

@@ -13,7 +13,7 @@ from kaggleprice.cli.documents import COMMAND, Document
 from kaggleprice.cli.views.tables import make_table, step_lines, texts
 from kaggleprice.competitions.proposal import Guess, Proposal
 from kaggleprice.core.errors import DataError
-from kaggleprice.evaluation.adversarial import SUSPICIOUS, Separation
+from kaggleprice.evaluation.adversarial import Separation
 from kaggleprice.runs.advice import Step
 
 
@@ -66,13 +66,8 @@ def init_document(
 def _separation_warnings(separation: Separation | DataError) -> list[str]:
     if isinstance(separation, DataError):
         return [f"the files cannot be read like this yet: {separation}"]
-    if separation.auc <= SUSPICIOUS:
-        return []
-    by = f", by {', '.join(map(repr, separation.columns[:3]))}" if separation.columns else ""
-    return [
-        f"training and test rows are told apart{by} (AUC {separation.auc:.2f}; 0.5 is chance): "
-        "folds drawn at random may promise a better score than the test rows give."
-    ]
+    warning = separation.warning()
+    return [warning] if warning else []
 
 
 def init_view(document: InitDocument) -> Group:

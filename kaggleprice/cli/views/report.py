@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -15,6 +16,7 @@ from kaggleprice.cli.documents import COMMAND
 from kaggleprice.cli.views.cv import ScoredDocument, score_fields
 from kaggleprice.cli.views.tables import make_table, texts
 from kaggleprice.competitions.metrics import METRICS
+from kaggleprice.evaluation.adversarial import Separation
 from kaggleprice.reports.drift import Drift
 from kaggleprice.reports.findings import LargeError
 from kaggleprice.reports.importance import Importance
@@ -48,7 +50,14 @@ class ReportDocument(ScoredDocument):
     largest_errors: Annotated[list[LargeError], Doc("Training rows that were predicted worst.")]
     drift: Annotated[
         list[Drift],
-        Doc("How far the two files are apart; furthest above chance first."),
+        Doc(
+            "How far the two files are apart, furthest above chance first; none without a test "
+            "file."
+        ),
+    ]
+    separation: Annotated[
+        Separation | None,
+        Doc("How well trees tell training from test rows; null without a test file."),
     ]
 
 
@@ -64,6 +73,7 @@ def report_document(report: Report) -> ReportDocument:
         importance=findings.importance,
         largest_errors=findings.errors,
         drift=findings.drift,
+        separation=findings.separation,
     )
 
 
@@ -75,19 +85,18 @@ def report_view(document: ReportDocument, id_column: str) -> Group:
         shown.append(_importance_table(document.importance))
         metric = METRICS[document.metric].help
         shown += texts(f"worse by: the {metric}, out of fold, when the column is permuted")
-    above = [drift.column for drift in document.drift if drift.statistic > drift.by_chance]
+    new = "new" if document.separation is None else "test"
     errors = [
         f"{id_column} {error.id} ({error.residual:+.3f})"
         for error in document.largest_errors[:_SHOWN_ERRORS]
     ]
     first = next(iter(document.figures.values()))
     lines = [
-        f"score to expect on {expected.rows:,} test rows: {score(expected.low)} to "
+        f"score to expect on {expected.rows:,} {new} rows: {score(expected.low)} to "
         f"{score(expected.high)} ({expected.share:.0%} of bootstrap draws around "
         f"{score(expected.score)})",
         f"largest errors: {', '.join(errors)}",
-        f"columns that differ between training and test rows by more than chance: {len(above)} "
-        f"of {len(document.drift)}{f', first {above[0]}' if above else ''}",
+        *([] if document.separation is None else [_apart(document.separation, document.drift)]),
         *document.notes,
         f"{len(document.figures)} figures in {first.parent}",
         f"report of run {document.run}: {document.page}",
@@ -95,6 +104,16 @@ def report_view(document: ReportDocument, id_column: str) -> Group:
     if document.output is not None:
         lines.append(f"copy: {document.output}")
     return Group(*shown, *texts(*lines))
+
+
+def _apart(separation: Separation, drifts: Sequence[Drift]) -> str:
+    above = [drift.column for drift in drifts if drift.statistic > drift.by_chance]
+    telling = f", first by {separation.columns[0]}" if separation.columns else ""
+    return (
+        f"columns that differ between training and test rows by more than chance: {len(above)} "
+        f"of {len(drifts)}{f', first {above[0]}' if above else ''}; told apart with AUC "
+        f"{separation.auc:.2f}{telling} (0.5 is chance)"
+    )
 
 
 def _importance_table(importance: Importance) -> Table:

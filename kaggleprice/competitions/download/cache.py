@@ -125,6 +125,9 @@ class _Cache:
                 with suppress(OSError), file.lock.acquire(timeout=0):
                     shutil.rmtree(file.staging)
             return found
+        if file.record.path and not file.path.exists() and not [*self.origins(file)]:
+            # Nothing is made where a description names a wrong path.
+            raise _failure(file, [], None)
         with translated(OutputError, f"cannot write {file.path}"), self._locked(file):
             return self.find(file) or self._fetch(file)
 
@@ -238,6 +241,11 @@ def _failure(
     file: CompetitionFile, failures: Sequence[tuple[str, Exception]], old: Digests | None
 ) -> KagglePriceError:
     """Put into one sentence why no origin gave the file."""
+    if not failures and file.record.path and not old:
+        return MissingFileError(
+            f"{file.path} does not exist; `path` in `[{file.role}]` of the description of "
+            f"{file.competition.name} names it."
+        )
     if not failures:
         found = "is not the recorded file" if old else "is missing"
         kind = ChecksumError if old else MissingFileError
