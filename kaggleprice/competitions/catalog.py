@@ -49,6 +49,20 @@ FILE_NAME = "competition.toml"
 # What stands in for the id column where there is none.
 ROW = "row"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def check_slug(slug: str) -> None:
+    """Check that this can be a competition's name at kaggle.com.
+
+    Raises:
+        UsageError: where it cannot.
+    """
+    if not _SLUG.fullmatch(slug):
+        raise UsageError(
+            f"{slug!r} cannot be a competition at Kaggle: expected its name in "
+            "https://www.kaggle.com/competitions/NAME, letters, digits, '-' and '_'."
+        )
 
 
 @dataclass(frozen=True)
@@ -101,6 +115,7 @@ class Competition:
         csv_format: how both files are written.
         prediction_column: what a submission calls the target; None for the target's name.
         drop_missing_target: whether training rows without a target are left out, not refused.
+        kaggle: its name in addresses at kaggle.com; None where it is not held there.
     """
 
     name: str
@@ -118,6 +133,7 @@ class Competition:
     csv_format: CsvFormat = field(default_factory=CsvFormat)
     drop_missing_target: bool = False
     prediction_column: str | None = None
+    kaggle: str | None = None
 
     __pydantic_config__ = STRICT
 
@@ -132,6 +148,8 @@ class Competition:
                 f"competition name {self.name!r} cannot be: expected lower-case letters, "
                 "digits, '.', '_' and '-', as in 'house-prices'."
             )
+        if self.kaggle is not None:
+            check_slug(self.kaggle)
         look_up(TARGET_TRANSFORMS, self.target_transform, "target transform")
         object.__setattr__(self, "metric", METRIC_ALIASES.get(self.metric, self.metric))
         look_up(METRICS, self.metric, "metric")
@@ -187,6 +205,7 @@ COMPETITIONS: dict[str, Competition] = {
         id_column="Id",
         target_column="SalePrice",
         engineering="ames",
+        kaggle="house-prices-advanced-regression-techniques",
     ),
     "sample": Competition(
         name="sample",
@@ -270,9 +289,11 @@ def read_competition(path: Path) -> Competition:
         where = str(path)
         if "csv" in record:
             record["csv_format"] = record.pop("csv")
+        slug = record.get("kaggle")
+        page = f"https://www.kaggle.com/competitions/{slug}" if slug else ""
         return read_record(
             Competition,
-            {"title": record.get("name"), "page": "", "id_column": None, "test": None, **record},
+            {"title": record.get("name"), "page": page, "id_column": None, "test": None, **record},
             DataError,
         )
     except DataError as error:

@@ -101,6 +101,7 @@ class Proposal:
         warnings: sentences on what looks like a leak.
         drop_missing_target: whether training rows without a target are left out.
         prediction_column: what the sample submission calls the target; None for its own name.
+        kaggle: the competition's name at kaggle.com; None where nobody told it.
     """
 
     files: Files
@@ -110,6 +111,7 @@ class Proposal:
     warnings: Sequence[str] = field(default=())
     drop_missing_target: bool = False
     prediction_column: str | None = None
+    kaggle: str | None = None
 
     def competition(self, name: str) -> Competition:
         """Return the competition that these guesses make.
@@ -132,6 +134,7 @@ class Proposal:
             csv_format=self.csv_format,
             drop_missing_target=self.drop_missing_target,
             prediction_column=self.prediction_column,
+            kaggle=self.kaggle,
             **keys,
         )
 
