@@ -81,7 +81,7 @@ def predict(
     from kaggleprice.cli.views.plan import prediction_plan_document, prediction_plan_view
     from kaggleprice.cli.views.predict import predict_document, predict_view
     from kaggleprice.cli.views.presets import presets_document, presets_view
-    from kaggleprice.runs.advice import after_prediction
+    from kaggleprice.runs.advice import after_prediction, send_step
 
     if preset == "list":
         show(as_json, presets_document(), presets_view)
@@ -109,7 +109,9 @@ def predict(
         return
     with make_reporter(quiet) as reporter:
         prediction = workflow.predict(source, runtime, request, output=output, progress=reporter)
-    steps = [] if quiet else after_prediction(prediction.run, repeated(context))
+    again = repeated(context)
+    sending = [] if source.competition.kaggle is None else [send_step(again)]
+    steps = [] if quiet else [*sending, *after_prediction(prediction.run, again)]
     show(
         as_json,
         predict_document(prediction),

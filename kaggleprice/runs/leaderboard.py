@@ -45,7 +45,6 @@ class Leaderboard:
     sent: str
     status: Literal["pending", "complete", "error"] = "pending"
     public_score: float | None = None
-    schema_version: Literal[1] = 1
 
     __pydantic_config__ = STRICT
 
