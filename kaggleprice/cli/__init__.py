@@ -11,7 +11,18 @@ import typer
 from typer import TyperException
 
 from kaggleprice import __version__
-from kaggleprice.cli import config, cv, download, init, output, predict, preprocess, report, runs
+from kaggleprice.cli import (
+    config,
+    cv,
+    download,
+    init,
+    output,
+    predict,
+    preprocess,
+    report,
+    runs,
+    submit,
+)
 from kaggleprice.cli.commands import Command, Commands
 from kaggleprice.cli.console.streams import drop
 from kaggleprice.core.errors import GateError, KagglePriceError, RunError, UsageError
@@ -61,7 +72,7 @@ def _example_lines(examples: Sequence[str]) -> str:
     return "Examples: " + "\n          ".join(shown)
 
 
-for module in (init, download, preprocess, cv, predict, report, config):
+for module in (init, download, preprocess, cv, predict, submit, report, config):
     app.command(
         cls=getattr(module, "COMMAND", Command),
         epilog=_example_lines(module.EXAMPLES),

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kaggleprice.cli import arguments
-from kaggleprice.cli.help import DATA, option
+from kaggleprice.cli import init as describing
+from kaggleprice.cli.help import DATA, OUTPUT, option
 from kaggleprice.cli.output import make_reporter, make_source, repeated, show, start
+from kaggleprice.core.errors import UnknownNameError, UsageError
 
 EXAMPLES = (
     "kaggleprice download",
     "kaggleprice download --from house-prices.zip",
+    "kaggleprice download --source kaggle -c bike-sharing-demand",
 )
+KAGGLE = "kaggle"
+
+if TYPE_CHECKING:
+    from kaggleprice.competitions.catalog import Competition
+    from kaggleprice.core.progress import Progress
 
 
 def download(
@@ -28,6 +40,17 @@ def download(
             "Take the files from this folder or zip, recognised by hash.",
             "--from",
             value="PATH",
+            default="the competition's mirrors",
+        ),
+    ] = None,
+    origin: Annotated[
+        str | None,
+        option(
+            DATA,
+            "`kaggle` fetches them by Kaggle's own command, those of any competition by its name "
+            "there, and describes it as `init` does.",
+            "--source",
+            value="kaggle",
             default="the competition's mirrors",
         ),
     ] = None,
@@ -51,23 +74,75 @@ def download(
             rich_help_panel=DATA,
         ),
     ] = False,
+    yes: Annotated[
+        bool,
+        option(OUTPUT, "With --source kaggle: take every guess of `init`.", "--yes", "-y"),
+    ] = False,
     as_json: arguments.JsonOption = False,
     quiet: arguments.QuietOption = False,
 ) -> None:
     """Fetch a competition's CSVs, check their hashes, and keep them in the data folder."""
+    if origin not in (None, KAGGLE):
+        raise UnknownNameError("source", str(origin), [KAGGLE])
+    if origin is not None and from_path is not None:
+        raise UsageError("--source and --from exclude each other; leave one away.")
     start(quiet)
     from kaggleprice.api import workflow
     from kaggleprice.cli.views.download import DownloadDocument, download_view
     from kaggleprice.competitions.download import FetchSettings
     from kaggleprice.runs.advice import after_download
 
-    source = make_source(competition, data_dir, no_verify=False)
+    try:
+        source = make_source(competition, data_dir, no_verify=False)
+    except UnknownNameError:
+        if origin is None or competition is None:
+            raise
+        _download_any(competition, data_dir, yes, as_json, quiet)
+        return
     settings = FetchSettings(max_bytes=max_size * 10**9, allow_http=allow_http)
-    with make_reporter(quiet) as reporter:
+    with make_reporter(quiet) as reporter, ExitStack() as stack:
+        if origin is not None:
+            from_path = _fetch_archive(source.competition, data_dir, stack, reporter)
         downloads = workflow.download(source, from_path, reporter, settings)
     steps = [] if quiet else after_download(repeated(context))
     show(
         as_json,
         DownloadDocument(competition=source.competition.name, files=downloads),
         lambda document: download_view(document, steps),
+    )
+
+
+def _fetch_archive(
+    competition: Competition, data_dir: Path, stack: ExitStack, progress: Progress
+) -> Path:
+    """Fetch the zip of a competition that is described; it goes when the stack is closed."""
+    from kaggleprice.api.kaggle import slug_of
+    from kaggleprice.competitions.kaggle import download_archive
+
+    slug = slug_of(competition)
+    folder = data_dir / f".{slug}.part"
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    progress.advance("downloading", 0, None, f"{slug} from Kaggle")
+    return download_archive(slug, folder)
+
+
+def _download_any(slug: str, data_dir: Path, yes: bool, as_json: bool, quiet: bool) -> None:
+    """Fetch and unpack the files of a competition that is not described yet; describe it."""
+    from kaggleprice.cli.views.download import KaggleDownloadDocument, kaggle_download_view
+    from kaggleprice.competitions.kaggle import download_archive
+    from kaggleprice.competitions.unpacking import unpack
+    from kaggleprice.runs.advice import Step
+
+    folder = data_dir / slug
+    with make_reporter(quiet) as reporter:
+        reporter.advance("downloading", 0, None, f"{slug} from Kaggle")
+        files = unpack([download_archive(slug, folder)], reporter.notice)
+    if yes or (sys.stdin.isatty() and sys.stderr.isatty()):
+        describing.init([folder], kaggle=slug, yes=yes, as_json=as_json, quiet=quiet)
+        return
+    words = f"kaggleprice init {shlex.quote(str(folder))} --kaggle {slug}"
+    show(
+        as_json,
+        KaggleDownloadDocument(kaggle=slug, files=[str(file) for file in files]),
+        lambda document: kaggle_download_view(document, Step(words, "describes it")),
     )

@@ -104,6 +104,16 @@ def init(
         bool,
         option(DATA, "Leave training rows without a target out.", "--drop-missing-target"),
     ] = False,
+    kaggle: Annotated[
+        str | None,
+        option(
+            DATA,
+            "Its name in addresses at kaggle.com, which `submit` needs.",
+            "--kaggle",
+            value="NAME",
+            default="not held there",
+        ),
+    ] = None,
     yes: Annotated[
         bool, option(OUTPUT, "Take every guess, also unsure ones; ask nothing.", "--yes", "-y")
     ] = False,
@@ -145,7 +155,7 @@ def init(
         answers = _ask(proposal.keys, _FLAGS.__getitem__)
         kinds |= _ask(proposal.kinds, "--kind {}=KIND".format)
         proposal = propose(files, {**known, **answers}, kinds)
-    proposal = replace(proposal, drop_missing_target=drop_missing_target)
+    proposal = replace(proposal, drop_missing_target=drop_missing_target, kaggle=kaggle)
     competition = proposal.competition(name or competition_name(folder))
     with make_reporter(quiet) as reporter:
         reporter.advance("comparing", 0, None, "training and test rows")

@@ -41,7 +41,8 @@ def make_source(
     """Return which competition's files are meant, and where they are.
 
     Args:
-        competition: its name or file; None for that of the working folder.
+        competition: its name, file or, once described in the data folder, its folder's name there;
+            None for that of the working folder.
         data_dir: where files are kept.
         no_verify: whether files may have other hashes than the recorded ones.
         described: one that stands in no file.
@@ -49,12 +50,15 @@ def make_source(
     Raises:
         UsageError: where none is named, and the working folder holds files of an unknown one.
     """
-    from kaggleprice.competitions.catalog import get_competition
+    from kaggleprice.competitions.catalog import COMPETITIONS, FILE_NAME, get_competition
     from kaggleprice.competitions.data import DatasetRef
     from kaggleprice.competitions.proposal import competition_here
 
     if described is None:
-        described = get_competition(competition_here() if competition is None else competition)
+        name = competition_here() if competition is None else competition
+        downloaded = data_dir / name / FILE_NAME
+        known = name in COMPETITIONS or name.endswith(".toml") or Path(f"{name}.toml").is_file()
+        described = get_competition(str(downloaded) if downloaded.is_file() and not known else name)
     return DatasetRef(described, data_dir, verify=not no_verify)
 
 

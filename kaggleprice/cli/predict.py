@@ -97,7 +97,7 @@ def predict(
     from kaggleprice.cli.views.predict import predict_document, predict_view
     from kaggleprice.cli.views.presets import presets_document, presets_view
     from kaggleprice.evaluation.intervals import check_level
-    from kaggleprice.runs.advice import after_prediction
+    from kaggleprice.runs.advice import after_prediction, send_step
 
     if preset == "list":
         show(as_json, presets_document(), presets_view)
@@ -135,7 +135,11 @@ def predict(
         prediction = workflow.predict(
             source, runtime, request, output=output, interval=interval, progress=reporter
         )
-    steps = [] if quiet else after_prediction(prediction.run, repeated(context))
+    again = repeated(context)
+    # An average of runs is no run that `submit` could send.
+    several = len(prediction.runs) > 1 or source.competition.kaggle is None
+    sending = [] if several else [send_step(again)]
+    steps = [] if quiet else [*sending, *after_prediction(prediction.run, again)]
     show(
         as_json,
         predict_document(prediction),

@@ -22,7 +22,7 @@ from kaggleprice.cli import documents
 from kaggleprice.cli.views.comparison import RunsCompareDocument
 from kaggleprice.cli.views.config import ConfigDocument
 from kaggleprice.cli.views.cv import CvDocument
-from kaggleprice.cli.views.download import DownloadDocument
+from kaggleprice.cli.views.download import DownloadDocument, KaggleDownloadDocument
 from kaggleprice.cli.views.init import InitDocument
 from kaggleprice.cli.views.plan import PlanDocument, PredictionPlanDocument
 from kaggleprice.cli.views.predict import PredictDocument
@@ -30,6 +30,7 @@ from kaggleprice.cli.views.preprocess import PreprocessDocument
 from kaggleprice.cli.views.presets import PresetsDocument
 from kaggleprice.cli.views.report import ReportDocument
 from kaggleprice.cli.views.runs import RunsListDocument, RunsPruneDocument, RunsShowDocument
+from kaggleprice.cli.views.submit import SubmitDocument
 from kaggleprice.core.registry import look_up
 
 Schema = Mapping[str, Any]
@@ -38,12 +39,14 @@ Schema = Mapping[str, Any]
 DOCUMENTS: dict[str, Any] = {
     "init": InitDocument,
     "download": DownloadDocument,
+    "download-kaggle": KaggleDownloadDocument,
     "preprocess": PreprocessDocument,
     "cv": CvDocument,
     "plan": PlanDocument,
     "presets": PresetsDocument,
     "predict": PredictDocument,
     "prediction-plan": PredictionPlanDocument,
+    "submit": SubmitDocument,
     "runs-list": RunsListDocument,
     "runs-show": RunsShowDocument,
     "runs-compare": RunsCompareDocument,
@@ -60,6 +63,7 @@ DOCUMENTS: dict[str, Any] = {
 }
 # What prints a document, where that is not the command of its name.
 _USAGE = {
+    "download-kaggle": "kaggleprice download --source kaggle -c NAME --json",
     "plan": "kaggleprice cv --dry-run --json",
     "presets": "kaggleprice cv --preset list --json",
     "prediction-plan": "kaggleprice predict --dry-run --json",

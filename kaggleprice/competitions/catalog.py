@@ -52,6 +52,20 @@ FILE_NAME = "competition.toml"
 # What stands in for the id column where there is none.
 ROW = "row"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def check_slug(slug: str) -> None:
+    """Check that this can be a competition's name at kaggle.com.
+
+    Raises:
+        UsageError: where it cannot.
+    """
+    if not _SLUG.fullmatch(slug):
+        raise UsageError(
+            f"{slug!r} cannot be a competition at Kaggle: expected its name in "
+            "https://www.kaggle.com/competitions/NAME, letters, digits, '-' and '_'."
+        )
 
 
 @dataclass(frozen=True)
@@ -111,6 +125,7 @@ class Competition:
         weight_column: how much each training row counts, in scores and in training; None where all
             count the same. Never a feature.
         drop_missing_target: whether training rows without a target are left out, not refused.
+        kaggle: its name in addresses at kaggle.com; None where it is not held there.
     """
 
     name: str
@@ -131,6 +146,7 @@ class Competition:
     fold_scheme: str | None = None
     fold_column: str | None = None
     weight_column: str | None = None
+    kaggle: str | None = None
 
     __pydantic_config__ = STRICT
 
@@ -154,12 +170,14 @@ class Competition:
                 f"competition name {self.name!r} cannot be: expected lower-case letters, "
                 "digits, '.', '_' and '-', as in 'house-prices'."
             )
+        if self.kaggle is not None:
+            check_slug(self.kaggle)
         look_up(TARGET_TRANSFORMS, self.target_transform, "target transform")
         object.__setattr__(self, "metric", METRIC_ALIASES.get(self.metric, self.metric))
         # By its shortest name: `pinball 0.50` is `pinball`.
         object.__setattr__(self, "metric", look_up(METRICS, self.metric, "metric").name)
         if self.weight_column is not None and self.weight_column in (
-            self.target_column,
+            *self.targets,
             self.id_column,
         ):
             raise UsageError(
@@ -253,6 +271,7 @@ COMPETITIONS: dict[str, Competition] = {
         id_column="Id",
         target_column="SalePrice",
         engineering="ames",
+        kaggle="house-prices-advanced-regression-techniques",
     ),
     "sample": Competition(
         name="sample",
@@ -335,9 +354,11 @@ def read_competition(path: Path) -> Competition:
         where = str(path)
         if "csv" in record:
             record["csv_format"] = record.pop("csv")
+        slug = record.get("kaggle")
+        page = f"https://www.kaggle.com/competitions/{slug}" if slug else ""
         return read_record(
             Competition,
-            {"title": record.get("name"), "page": "", "id_column": None, "test": None, **record},
+            {"title": record.get("name"), "page": page, "id_column": None, "test": None, **record},
             DataError,
         )
     except (DataError, UsageError) as error:

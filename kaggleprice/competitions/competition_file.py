@@ -36,6 +36,8 @@ def to_toml(proposal: Proposal, name: str, folder: Path) -> str:
 def _lines(proposal: Proposal, name: str, folder: Path) -> Iterator[str]:
     yield "# A guess of `kaggleprice init`, made by looking at the files. Edit what is wrong."
     yield f"name = {_text(name)}"
+    if proposal.kaggle is not None:
+        yield f"kaggle = {_text(proposal.kaggle)}  # its name at kaggle.com, for `submit`"
     for key, guess in proposal.keys.items():
         if guess.value is None:
             yield f"# {key}: {_comment(guess.reason)}"

@@ -110,6 +110,7 @@ class Proposal:
         drop_missing_target: whether training rows without a target are left out.
         prediction_column: what the sample submission calls the target, or each of several; None
             for their own names.
+        kaggle: the competition's name at kaggle.com; None where nobody told it.
     """
 
     files: Files
@@ -119,6 +120,7 @@ class Proposal:
     warnings: Sequence[str] = field(default=())
     drop_missing_target: bool = False
     prediction_column: str | list[str] | None = None
+    kaggle: str | None = None
 
     def competition(self, name: str) -> Competition:
         """Return the competition that these guesses make.
@@ -141,6 +143,7 @@ class Proposal:
             csv_format=self.csv_format,
             drop_missing_target=self.drop_missing_target,
             prediction_column=tuple(calls) if isinstance(calls, list) else calls,
+            kaggle=self.kaggle,
             **keys,
         )
 

@@ -12,7 +12,7 @@ KagglePriceError            root: catch this one to catch them all
 │   └── RunFolderError      3  a run folder is incomplete or was altered
 ├── NetworkError            4  a file could not be fetched
 │   └── ChecksumError       4  a file's hash is not the recorded one
-├── AccessError             5  credentials or competition rules are missing
+├── AccessError             5  Kaggle refuses, or its command is not there
 └── GateError               6  a limit set by the user was missed
 
 An interrupted command ends with 130, as shells expect.
@@ -112,7 +112,7 @@ class ChecksumError(NetworkError):
 
 
 class AccessError(KagglePriceError):
-    """Credentials or the acceptance of a competition's rules are missing."""
+    """Kaggle refuses: credentials, rules, limits, a file; or its own command is not installed."""
 
     exit_code = 5
 

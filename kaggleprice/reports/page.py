@@ -17,6 +17,7 @@ from kaggleprice.reports.figures import MOST_CURVES, MOST_POINTS
 from kaggleprice.reports.findings import Findings
 from kaggleprice.reports.out_of_fold import SHARE
 from kaggleprice.reports.style import PALETTE, to_svg
+from kaggleprice.runs.leaderboard import read_leaderboard
 
 _FILTERS = (wording.score, wording.signed, wording.amount, wording.percent, wording.cell)
 
@@ -47,6 +48,7 @@ def make_page(findings: Findings, figures: Mapping[str, Figure], columns: int) -
         palette=PALETTE,
         record=record,
         scores=record["scores"],
+        submitted=read_leaderboard(findings.run),
         metric=metric.help,
         direction=metric.direction,
         target=target,

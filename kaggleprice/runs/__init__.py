@@ -7,6 +7,7 @@
     weights.safetensors   every parameter, members first
     base_models.safetensors  what base models predict of training and test rows; only with them
     recipes/fold-K.json   the fitted recipe of each fold
+    leaderboard.json      what Kaggle says of its submission; only where that was sent
 
 A folder is made under a temporary name and renamed when it is complete. Clock values stand only
 under `timing` in run.json: the same command on the same machine writes the same bytes.

@@ -76,6 +76,11 @@ def after_prediction(run: Run, repeated: str = "") -> list[Step]:
     return [_another(run, repeated)]
 
 
+def send_step(repeated: str = "") -> Step:
+    """Return how a submission is sent; the argument as in `after_training`."""
+    return _step("submit -m TEXT", repeated, "sends it to Kaggle")
+
+
 def _another(run: Run, repeated: str) -> Step:
     """Return the run that is most likely to score better; where that one is made, its report."""
     settings = run.settings

@@ -44,3 +44,20 @@ def download_view(document: DownloadDocument, steps: Sequence[Step] = ()) -> Gro
         *texts(f"in {folders}"),
         *step_lines(steps),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KaggleDownloadDocument(Document):
+    """Files fetched from Kaggle of a competition that is still to be described.
+
+    Where they are described at once, with `--yes` or on a terminal, the document is that of `init`.
+    """
+
+    command: Annotated[Literal["download kaggle"], COMMAND] = "download kaggle"
+    kaggle: Annotated[str, Doc("Name of the competition at Kaggle.")]
+    files: Annotated[list[str], Doc("Its tables, unpacked.")]
+
+
+def kaggle_download_view(document: KaggleDownloadDocument, step: Step) -> Group:
+    """Show which files were fetched, and what to do next."""
+    return Group(*texts(*(f"unpacked: {path}" for path in document.files)), *step_lines([step]))

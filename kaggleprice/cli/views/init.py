@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -38,7 +39,7 @@ class InitDocument(Document):
     ]
 
 
-_NEXT = [("kaggleprice cv", "scores it"), ("kaggleprice predict", "writes submission.csv")]
+_NEXT = [("cv", "scores it"), ("predict", "writes submission.csv")]
 
 
 def init_document(
@@ -80,8 +81,19 @@ def init_view(document: InitDocument) -> Group:
         make_table(("key or column", "guess", "why"), rows),
         *texts(*(f"warning: {warning}" for warning in document.warnings)),
         *texts(f"written to {document.path}, with every guess in it to be edited"),
-        *step_lines([Step(*step) for step in _NEXT if document.separation_auc is not None]),
+        *step_lines(_steps(document)),
     )
+
+
+def _steps(document: InitDocument) -> list[Step]:
+    if document.separation_auc is None:
+        return []
+    folder = document.path.parent
+    # A description elsewhere is named: by its competition where it lies in the data folder.
+    where = "" if folder == Path() else f" -c {shlex.quote(str(document.path))}"
+    if folder.parent == Path("data"):
+        where = f" -c {shlex.quote(folder.name)}"
+    return [Step(f"kaggleprice {command}{where}", why) for command, why in _NEXT]
 
 
 def _reason(guess: Guess) -> str:

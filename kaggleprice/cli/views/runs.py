@@ -24,10 +24,11 @@ from kaggleprice.cli.views.cv import (
     target_lines,
     trained_text,
 )
+from kaggleprice.cli.views.leaderboard import GAP, PUBLIC_SCORE, score_text
 from kaggleprice.cli.views.tables import make_table, texts
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.evaluation.scores import MemberScore, Scores
-from kaggleprice.reports.wording import score
+from kaggleprice.reports.wording import score, signed
 from kaggleprice.runs.describe import (
     changed_options,
     nearest_preset,
@@ -35,6 +36,7 @@ from kaggleprice.runs.describe import (
     short_settings,
     typed_command,
 )
+from kaggleprice.runs.leaderboard import Leaderboard, gap, public_score, read_leaderboard
 from kaggleprice.runs.listing import latest
 from kaggleprice.runs.pruning import Pruning
 from kaggleprice.runs.run import FINISHED, Run, StoredFile
@@ -61,6 +63,8 @@ class ListedRun:
     changed: documents.Changed | None
     metric: documents.MetricName | None
     scores: Annotated[Scores | None, SCORES]
+    leaderboard: Annotated[float | None, PUBLIC_SCORE]
+    gap: Annotated[float | None, GAP]
     notes: documents.Notes | None
     finished: documents.Finished | None
     seconds: documents.Seconds | None
@@ -83,6 +87,7 @@ def _listed_run(run: Run) -> ListedRun:
     record = run.record
     state: Any = run.state
     preset, changed = nearest_preset(run.settings) if run.has_settings else (None, None)
+    leaderboard = public_score(run) if record else None
     return ListedRun(
         competition=run.competition,
         run=run.name,
@@ -94,6 +99,8 @@ def _listed_run(run: Run) -> ListedRun:
         changed=changed,
         metric=record.get("metric"),
         scores=scores_of(run) if record else None,
+        leaderboard=leaderboard,
+        gap=gap(run, leaderboard),
         notes=record.get("notes"),
         finished=run.finished if record else None,
         seconds=record["timing"]["seconds"] if record else None,
@@ -140,11 +147,18 @@ def _notes(run: Run) -> list[str]:
 
 
 def _list_table(runs: Sequence[Run], notes: Sequence[str], now: datetime) -> Table:
-    right = ("pooled", "folds' mean ± sd", "members")
+    submitted = any(run.record and public_score(run) is not None for run in runs)
+    right = (
+        "pooled",
+        "folds' mean ± sd",
+        *(("leaderboard", "gap") if submitted else ()),
+        "members",
+    )
     rows = [
         (
             run.name,
             *_score_cells(run, notes),
+            *(_leaderboard_cells(run) if submitted else ()),
             "" if run.members is None else str(run.members),
             short_settings(run.settings),
             _when(run, now),
@@ -153,7 +167,7 @@ def _list_table(runs: Sequence[Run], notes: Sequence[str], now: datetime) -> Tab
     ]
     table = make_table(("run", *right, "settings", "finished"), rows, right)
     # Numbers are never broken; names and settings may be, and are never cut.
-    for column in (*table.columns[1:4], table.columns[-1]):
+    for column in (*table.columns[1 : len(right) + 1], table.columns[-1]):
         column.no_wrap = True
     return table
 
@@ -167,6 +181,11 @@ def _score_cells(run: Run, notes: Sequence[str]) -> tuple[str, str]:
         f"{score(scores['oof'])} {marks}".rstrip(),
         score(scores["fold_mean"], scores["fold_sd"]),
     )
+
+
+def _leaderboard_cells(run: Run) -> tuple[str, str]:
+    found = public_score(run) if run.record else None
+    return ("", "") if found is None else (score(found), signed(gap(run, found)))
 
 
 def _when(run: Run, now: datetime) -> str:
@@ -199,12 +218,17 @@ class RunsShowDocument(RunDocument):
     versions: Annotated[dict[str, str], Doc("Library to version.")]
     finished: documents.Finished
     files: Annotated[list[StoredFile], Doc("Files of its folder.")]
+    submitted: Annotated[
+        Leaderboard | None, Doc("What Kaggle says of its submission; null where none was sent.")
+    ]
+    gap: Annotated[float | None, GAP]
 
 
 def show_document(run: Run, files: Sequence[StoredFile]) -> RunsShowDocument:
     """Describe a run."""
     record, settings = run.record, run.settings
     preset, changed = nearest_preset(settings)
+    submitted = read_leaderboard(run)
     return RunsShowDocument(
         **fields_of(run),
         members=[MemberScore(**member) for member in record["members"]],
@@ -214,6 +238,8 @@ def show_document(run: Run, files: Sequence[StoredFile]) -> RunsShowDocument:
         versions=record["versions"],
         finished=record["timing"]["finished"],
         files=list(files),
+        submitted=submitted,
+        gap=gap(run, None if submitted is None else submitted.public_score),
     )
 
 
@@ -235,6 +261,7 @@ def show_view(document: RunsShowDocument, run: Run, *, everything: bool = False)
         f"mean of folds: {score(scores.fold_mean, scores.fold_sd)}; "
         f"of their training rows: {score(scores.train_mean)}",
         *alone_lines(document),
+        *_submitted_lines(document),
         *document.notes,
         f"finished {finished:%Y-%m-%d %H:%M} after {trained_text(document)}",
     ]
@@ -248,6 +275,16 @@ def show_view(document: RunsShowDocument, run: Run, *, everything: bool = False)
         *texts(f"versions: {versions}"),
         _files_table(document.files),
     )
+
+
+def _submitted_lines(document: RunsShowDocument) -> list[str]:
+    sent = document.submitted
+    if sent is None:
+        return []
+    what = f"submission {sent.ref} to {sent.kaggle}, {sent.message!r}: "
+    if sent.public_score is not None:
+        return [what + score_text(document.scores.oof, sent.public_score)]
+    return [what + {"pending": "not scored yet", "error": "rejected"}.get(sent.status, "no score")]
 
 
 def _members_table(document: RunsShowDocument) -> Table:
