@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kaggleprice.api.results import Preprocessed, plain_ids
@@ -188,17 +189,25 @@ def preprocess(
     fitted = None if apply is None else read_recipe(apply)
     engineering = (recipe if fitted is None else fitted.recipe).engineering
     tables = raw.engineered(source.competition) if engineering else raw
-    if fitted is None:
-        learned = [tables.train, tables.test] if recipe.scope == "all" else [tables.train]
-        fitted = fit(recipe, *learned)
+    features, test_features = tables.train.features, tables.test.features
+    if fitted is not None:
+        made = fitted.transform(features)
+    elif recipe.scope == "all":
+        fitted = fit(recipe, tables.train, tables.test)
+        made = fitted.transform(features)
+    else:
+        transform = TARGET_TRANSFORMS[source.competition.target_transform].load()
+        target = transform.forward(tables.train.known_target)
+        fitted = fit(recipe, tables.train, target=target)
+        # A model may be trained on them: a row's own target is no part of its features.
+        made = fitted.transform_training(features, np.arange(len(features)), target, seed=0)
     names = [feature.name for feature in fitted.features]
     train, test = (
-        pd.DataFrame(
-            fitted.transform(table.features),
-            index=plain_ids(table.ids, source.competition.id_name),
-            columns=names,
+        pd.DataFrame(values, index=plain_ids(ids, source.competition.id_name), columns=names)
+        for values, ids in (
+            (made, tables.train.ids),
+            (fitted.transform(test_features), tables.test.ids),
         )
-        for table in (tables.train, tables.test)
     )
     recipe_output = None
     if output is not None:

@@ -234,13 +234,14 @@ def prepare(
     """Fit the recipes and encode the rows; arguments as in `cross_validate`."""
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     wider = _engineered(competition, tables, settings)
-    encoding = Encoding(fit_recipes(wider, split, settings))
+    target = transform.forward(tables.train.known_target)
+    encoding = Encoding(fit_recipes(wider, split, settings, target))
     trained = set() if known is None else set(known.ensemble.members)
     members = [m for m in make_members(len(split), settings) if m not in trained]
     task = TrainingTask(
         encoding=encoding,
-        rows=encoding.encode(wider.train.features),
-        target=transform.forward(tables.train.known_target),
+        rows=encoding.encode_training(wider.train.features, target, split, settings.seed),
+        target=target,
         folds=split,
         members=members,
         settings=_with_loss(settings, competition),
@@ -262,15 +263,20 @@ def _listed(device: Devices) -> Sequence[torch.device]:
     return (device,) if isinstance(device, torch.device) else tuple(device)
 
 
-def fit_recipes(tables: Tables, split: Folds, settings: RunSettings) -> list[FittedRecipe]:
+def fit_recipes(
+    tables: Tables, split: Folds, settings: RunSettings, target: Floats
+) -> list[FittedRecipe]:
     """Fit the recipe once per fold, on its training rows only; or once on everything.
 
-    Everything is what the book does, and what `scope="all"` in a recipe's settings asks for.
+    Everything is what the book does, and what `scope="all"` in a recipe's settings asks for: the
+    target, shape (n,) and transformed, then teaches nothing.
     """
     if settings.recipe.scope == "all":
         return [fit(settings.recipe, tables.train, tables.test)] * len(split)
-    folds = range(len(split))
-    return fit_folds(settings.recipe, tables.train, tables.train.features, split.fold_of_row, folds)
+    train, folds = tables.train, range(len(split))
+    return fit_folds(
+        settings.recipe, train, train.features, split.fold_of_row, folds, target=target
+    )
 
 
 def make_members(folds: int, settings: RunSettings) -> list[Member]:

@@ -22,18 +22,25 @@ from kaggleprice.preprocessing.fitted import (
     NumericState,
     log_of_amounts,
 )
+from kaggleprice.preprocessing.target_statistics import TargetState, learn_target
 from kaggleprice.settings.recipe import IMPUTES, SCALES, Recipe
 
 _MAX_QUANTILES = 1000
 _EPS = float(np.finfo(np.float64).eps)
 
 
-def fit(recipe: Recipe, *tables: Table) -> FittedRecipe:
-    """Learn a recipe from all rows of one or more tables with the same columns."""
+def fit(recipe: Recipe, *tables: Table, target: Floats | None = None) -> FittedRecipe:
+    """Learn a recipe from all rows of one or more tables with the same columns.
+
+    Args:
+        recipe: the settings.
+        tables: n rows in all.
+        target: shape (n,), transformed; None where nothing is to be learned from it.
+    """
     frames = [table.features for table in tables]
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     everything = np.zeros(len(frame), dtype=np.int64)
-    return fit_folds(recipe, tables[0], frame, everything, [-1])[0]
+    return fit_folds(recipe, tables[0], frame, everything, [-1], target)[0]
 
 
 def fit_folds(
@@ -42,6 +49,7 @@ def fit_folds(
     frame: pd.DataFrame,
     fold_of_row: NDArray[np.int64],
     folds: Sequence[int],
+    target: Floats | None = None,
 ) -> list[FittedRecipe]:
     """Learn a recipe once per fold, from the rows that are not in that fold.
 
@@ -51,6 +59,7 @@ def fit_folds(
         frame: n rows of features.
         fold_of_row: shape (n,), the fold in which each row is validated.
         folds: the folds to fit, in the order of the result; -1 is fitted on all rows.
+        target: shape (n,), transformed; None where nothing is to be learned from it.
     """
     numeric = [_fit_numbers(recipe, frame[n], fold_of_row, folds) for n in table.numeric_columns]
     categorical = [
@@ -60,7 +69,11 @@ def fit_folds(
     for i, fold in enumerate(folds):
         trained = fold_of_row != fold
         states = tuple(column[i] for column in numeric), tuple(column[i] for column in categorical)
-        by_column = FittedRecipe(recipe, int(trained.sum()), *states)
+        wide = [c.name for c in states[1] if _is_wide(recipe, len(c.levels) + len(c.rare))]
+        targets: tuple[TargetState, ...] = ()
+        if target is not None:
+            targets = tuple(learn_target(frame[name], target, trained) for name in wide)
+        by_column = FittedRecipe(recipe, int(trained.sum()), *states, targets)
         fitted.append(by_column if recipe.affine else _fit_rows(by_column, frame[trained]))
     return fitted
 
@@ -142,13 +155,23 @@ def _fit_levels(
         seen = sorted(
             (name, int(count)) for name, count in zip(names, counts, strict=True) if count
         )
+        kept = {name for name, count in seen if count >= recipe.min_rows}
+        if _is_wide(recipe, len(seen)):
+            most = sorted(seen, key=lambda level: (-level[1], level[0]))
+            kept &= {name for name, _ in most[: recipe.target_encode_levels]}
         states.append(
             CategoricalState(
                 name=str(column.name),
                 missing=missing,
-                levels=tuple(name for name, count in seen if count >= recipe.min_rows),
+                levels=tuple(name for name, _ in seen if name in kept),
                 missing_level=recipe.always_missing_level or missing > 0,
-                rare=tuple(name for name, count in seen if count < recipe.min_rows),
+                rare=tuple(name for name, _ in seen if name not in kept),
             )
         )
     return states
+
+
+def _is_wide(recipe: Recipe, levels: int) -> bool:
+    """Whether a category of so many levels gets target statistics."""
+    most = recipe.target_encode_levels
+    return most is not None and levels > most

@@ -220,11 +220,11 @@ def _train(
     table: Table, target: NDArray[np.float64], settings: RunSettings, devices: Any
 ) -> Ensemble:
     """Train on all rows; target has shape (n,) and is transformed."""
-    encoding = Encoding([fit(settings.recipe, table)])
+    encoding = Encoding([fit(settings.recipe, table, target=target)])
     # Random streams are those of the first fold's members; no row is held out by that fold.
     members = cross_validation.make_members(1, settings)
     everything = (np.arange(len(target)), np.empty(0, dtype=np.int64))
-    rows = encoding.encode(table.features)
+    rows = encoding.encode_training(table.features, target, [everything], settings.seed)
     task = TrainingTask(encoding, rows, target, [everything], members, settings)
     if target.min() == target.max():
         # There is nothing to learn: networks of zeros say the constant exactly.
