@@ -74,6 +74,8 @@ def _read_toml_value(option: TyperOption, value: Any, where: str) -> Any:
     """Return a TOML value as the option takes it; settings read theirs themselves."""
     if hasattr(option, "setting"):
         return value
+    if option.multiple:
+        return [str(one) for one in (value if isinstance(value, list) else [value])]
     if isinstance(value, bool) != option.is_flag or not isinstance(value, str | int | float):
         wanted = "true or false" if option.is_flag else "one value, as it is typed"
         found = str(value).lower() if isinstance(value, bool) else repr(value)

@@ -124,8 +124,8 @@ def read_tables(
     for named in competition.kinds:
         if named not in train_frame and (test is None or named not in test_frame):
             raise DataError(
-                f"{train} has no column {named!r}, which `[kinds]` of {competition.name} names; "
-                f"found {_some(list(train_frame.columns), most=20)}."
+                f"{train} has no column {named!r}, which `[kinds]` of {competition.name}, or "
+                f"--kind or --drop, names; found {_some(list(train_frame.columns), most=20)}."
             )
     groups = _groups(train_frame, train_ids, competition, group_column, train)
     target = _take_target(train_frame, train_ids, competition, train)

@@ -26,6 +26,8 @@ from kaggleprice.preprocessing.target_statistics import TargetState, learn_targe
 from kaggleprice.settings.recipe import IMPUTES, SCALES, Recipe
 
 _MAX_QUANTILES = 1000
+# Of a category that has target statistics: the most frequent levels stay one-hot beside them.
+_MOST_ONE_HOT = 1000
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -158,7 +160,7 @@ def _fit_levels(
         kept = {name for name, count in seen if count >= recipe.min_rows}
         if _is_wide(recipe, len(seen)):
             most = sorted(seen, key=lambda level: (-level[1], level[0]))
-            kept &= {name for name, _ in most[: recipe.target_encode_levels]}
+            kept &= {name for name, _ in most[:_MOST_ONE_HOT]}
         states.append(
             CategoricalState(
                 name=str(column.name),

@@ -97,7 +97,7 @@ class Recipe:
     target_encode_levels: Annotated[
         Annotated[int, Ge(1)] | None,
         Shown("N"),
-        Doc("Categories of more levels enter as the target's mean by level as well; N one-hot."),
+        Doc("Categories of more levels also enter as each level's mean target and count."),
     ] = None
     # Whether every categorical column has a column for missing, or only those that have missing
     # values in the rows learned from.
