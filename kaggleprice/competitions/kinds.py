@@ -16,7 +16,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice.competitions.catalog import CATEGORY, DATE, DROP, NUMBER, NUMBER_COMMA, Kind
+from kaggleprice.competitions.catalog import (
+    CATEGORY,
+    DATE,
+    DROP,
+    LATITUDE,
+    LONGITUDE,
+    NUMBER,
+    NUMBER_COMMA,
+    TEXT,
+    Kind,
+)
 from kaggleprice.competitions.csv_format import CsvFormat
 from kaggleprice.core.errors import DataError
 
@@ -54,6 +64,9 @@ _AMOUNT = re.compile(
     r"(?P<digits>\d[\d.,'\u00a0\u202f ]*|[.,]\d+)(?P<exponent>[eE][-+]?\d+)?"
     r"\s*(?P<after>[^\d]{0,12}?)\s*"
 )
+# With north and east these are six axes, 30 degrees apart.
+_ANGLES = (30, 60, 120, 150)
+_NUMBERS = (NUMBER, NUMBER_COMMA, LATITUDE, LONGITUDE)
 _EPOCH = np.datetime64("1970-01-01", "D")
 
 
@@ -120,15 +133,31 @@ def apply_kinds(
         if kind == DROP:
             continue
         numeric = pd.api.types.is_numeric_dtype(column)
-        if kind == CATEGORY or (kind == NUMBER and numeric):
+        if kind in (CATEGORY, TEXT) or (kind in _NUMBERS and numeric):
             made[name] = column
-            continue
+            if kind != TEXT:
+                continue
         column = column.astype(str).where(column.notna()) if numeric else column
         codes, levels = pd.factorize(column)
         expanded = _expand(name, [str(level) for level in levels], kind, decimal, where)
         for feature, values in expanded.items():
             made[feature] = pd.Series(np.append(values, np.nan)[codes], index=frame.index)
+    for latitude, longitude in pairs_of_places(kinds):
+        if latitude in made and longitude in made:
+            north, east = (made[c].astype(np.float64) for c in (latitude, longitude))
+            for angle in _ANGLES:
+                turned = np.cos(np.radians(angle)) * east + np.sin(np.radians(angle)) * north
+                made[f"{latitude} {longitude} axis {angle}"] = turned
     return pd.DataFrame(made, index=frame.index, copy=False)
+
+
+def pairs_of_places(kinds: Mapping[str, Kind]) -> list[tuple[str, str]]:
+    """Return pairs of a latitude and a longitude: the first of each, the second, and so on.
+
+    One that has no other is a plain number.
+    """
+    north, east = ([c for c, own in kinds.items() if own == k] for k in (LATITUDE, LONGITUDE))
+    return list(zip(north, east, strict=False))
 
 
 def with_date_formats(
@@ -165,8 +194,13 @@ def _expand(
         places = {level: float(place) for place, level in enumerate(kind)}
         _refuse([t for t in levels if t not in places], name, f"one of {', '.join(kind)}", where)
         return {name: np.array([places[level] for level in levels], dtype=np.float64)}
-    if kind in (NUMBER, NUMBER_COMMA):
-        mark = decimal if kind == NUMBER else ","
+    if kind == TEXT:
+        return {
+            f"{name} length": np.array([len(level) for level in levels], dtype=np.float64),
+            f"{name} words": np.array([len(level.split()) for level in levels], dtype=np.float64),
+        }
+    if kind in _NUMBERS:
+        mark = "," if kind == NUMBER_COMMA else decimal
         amounts = [parse_amount(level, mark) for level in levels]
         wrong = [t for t, amount in zip(levels, amounts, strict=True) if amount is None]
         _refuse(wrong, name, "a number", where)

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice.competitions.catalog import NUMBER, NUMBER_COMMA, Competition
+from kaggleprice.competitions.catalog import NUMBER, NUMBER_COMMA, TEXT, Competition
 from kaggleprice.competitions.columns import add_columns, share_levels
 from kaggleprice.competitions.csv_reader import read_csv
 from kaggleprice.competitions.engineering import ENGINEERINGS
-from kaggleprice.competitions.kinds import apply_kinds, with_date_formats
+from kaggleprice.competitions.kinds import apply_kinds, pairs_of_places, with_date_formats
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import DataError, UsageError
@@ -37,6 +37,8 @@ class Table:
             types that hold it exactly, so whole numbers overflow: make them float64 before
             arithmetic.
         target: shape (n,), float64, in the target's own unit; None for a test file.
+        texts: which of the categorical columns are free text.
+        places: pairs of numeric columns, latitude and longitude.
         groups: shape (n,), texts; rows of one group belong into one fold. None for no groups.
     """
 
@@ -44,6 +46,8 @@ class Table:
     features: pd.DataFrame
     target: NDArray[np.float64] | None = None
     groups: NDArray[Any] | None = None
+    texts: tuple[str, ...] = ()
+    places: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,9 +70,9 @@ class Table:
 
     @property
     def categorical_columns(self) -> list[str]:
-        """Names of the categorical columns, in the file's order."""
-        numeric = set(self.numeric_columns)
-        return [c for c in map(str, self.features) if c not in numeric]
+        """Names of the categorical columns but free texts, in the file's order."""
+        others = {*self.numeric_columns, *self.texts}
+        return [c for c in map(str, self.features) if c not in others]
 
     def engineered(self, competition: Competition) -> Table:
         """Return this table with the competition's own features added to its columns."""
@@ -139,7 +143,13 @@ def read_tables(
     )
     for column in train_frame:
         _share_kind(str(column), (train_frame, train), (test_frame, test))
-    return Tables(Table(train_ids, train_frame, target, groups), Table(test_ids, test_frame))
+    own = {c: kind for c, kind in kinds.items() if c in train_frame}
+    texts = tuple(c for c in map(str, train_frame) if own.get(c) == TEXT)
+    places = tuple(pairs_of_places(own))
+    return Tables(
+        Table(train_ids, train_frame, target, groups, texts, places),
+        Table(test_ids, test_frame, texts=texts, places=places),
+    )
 
 
 def _read(

@@ -22,7 +22,9 @@ from sklearn.preprocessing import QuantileTransformer
 from kaggleprice.core.errors import DataError, UsageError
 from kaggleprice.preprocessing.distribution import Floats, numbered
 from kaggleprice.preprocessing.features import Feature
+from kaggleprice.preprocessing.places import PlaceState
 from kaggleprice.preprocessing.target_statistics import TargetState
+from kaggleprice.preprocessing.text import TextState
 from kaggleprice.settings.declaration import STRICT, read_record
 from kaggleprice.settings.recipe import Recipe
 
@@ -165,6 +167,8 @@ class FittedRecipe:
         numeric: one state per numeric column, in the table's order.
         categorical: one state per categorical column, in the table's order.
         targets: one state per categorical column of many levels.
+        texts: one state per column of texts.
+        places: one state per pair of latitude and longitude.
         quantiles: for `scale="quantile"`: shape (q, p), the columns' quantiles.
         neighbours: for `impute="knn"`: shape (rows, p), scaled columns, NaN where missing.
     """
@@ -174,6 +178,8 @@ class FittedRecipe:
     numeric: tuple[NumericState, ...]
     categorical: tuple[CategoricalState, ...]
     targets: tuple[TargetState, ...] = ()
+    texts: tuple[TextState, ...] = ()
+    places: tuple[PlaceState, ...] = ()
     quantiles: _Rows | None = None
     neighbours: _Rows | None = None
 
@@ -200,7 +206,11 @@ class FittedRecipe:
     @property
     def learned_features(self) -> list[Feature]:
         """The learned features, which come first; of these those that the target taught."""
-        return [feature for state in self.targets for feature in state.features]
+        return [feature for state in self._learning for feature in state.features]
+
+    @property
+    def _learning(self) -> list[TargetState | TextState | PlaceState]:
+        return [*self.targets, *self.texts, *self.places]
 
     def transform(self, frame: pd.DataFrame, dtype: type[np.floating[Any]] = np.float64) -> Any:
         """Turn rows into features.
@@ -256,7 +266,7 @@ class FittedRecipe:
 
     def learned(self, frame: pd.DataFrame) -> Floats:
         """Return the learned features of n rows, shape (n, r), bounded as numbers are."""
-        return self._bounded([state.transform(frame) for state in self.targets], len(frame))
+        return self._bounded([state.transform(frame) for state in self._learning], len(frame))
 
     def cross_fitted(self, frame: pd.DataFrame, target: Floats, seed: int) -> Floats:
         """Return, of the n rows learned from, the learned features that the target taught.
@@ -286,7 +296,8 @@ class FittedRecipe:
     def check_columns(self, frame: pd.DataFrame) -> None:
         """Raise DataError where a column that the recipe needs is missing, or is text."""
         numeric = [c.name for c in self.numeric]
-        for name in numeric + [c.name for c in self.categorical]:
+        learned = [name for state in self._learning for name in state.columns]
+        for name in [*numeric, *(c.name for c in self.categorical), *learned]:
             if name not in frame:
                 raise DataError(f"the column {name!r}, which the recipe needs, is missing.")
         for name in numeric:

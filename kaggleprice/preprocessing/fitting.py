@@ -8,21 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from sklearn.preprocessing import QuantileTransformer
 
 from kaggleprice.competitions.tables import Table
-from kaggleprice.preprocessing.distribution import Distribution, Floats, FoldCounts
+from kaggleprice.preprocessing.distribution import (
+    Distribution,
+    Floats,
+    FoldCounts,
+    factorized,
+)
 from kaggleprice.preprocessing.fitted import (
     CategoricalState,
     FittedRecipe,
     NumericState,
     log_of_amounts,
 )
+from kaggleprice.preprocessing.places import learn_places
 from kaggleprice.preprocessing.target_statistics import TargetState, learn_target
+from kaggleprice.preprocessing.text import hashed, learn_text
 from kaggleprice.settings.recipe import IMPUTES, SCALES, Recipe
 
 _MAX_QUANTILES = 1000
@@ -37,7 +46,7 @@ def fit(recipe: Recipe, *tables: Table, target: Floats | None = None) -> FittedR
     Args:
         recipe: the settings.
         tables: n rows in all.
-        target: shape (n,), transformed; None where nothing is to be learned from it.
+        target: shape (n,) or (n, T), transformed; None where nothing is to be learned from it.
     """
     frames = [table.features for table in tables]
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
@@ -61,23 +70,39 @@ def fit_folds(
         frame: n rows of features.
         fold_of_row: shape (n,), the fold in which each row is validated.
         folds: the folds to fit, in the order of the result; -1 is fitted on all rows.
-        target: shape (n,), transformed; None where nothing is to be learned from it.
+        target: shape (n,) or (n, T), transformed; None where nothing is to be learned from it.
     """
     numeric = [_fit_numbers(recipe, frame[n], fold_of_row, folds) for n in table.numeric_columns]
     categorical = [
         _fit_levels(recipe, frame[n], fold_of_row, folds) for n in table.categorical_columns
     ]
+    texts = {name: _hashed_texts(frame[name]) for name in table.texts}
     fitted = []
     for i, fold in enumerate(folds):
         trained = fold_of_row != fold
         states = tuple(column[i] for column in numeric), tuple(column[i] for column in categorical)
+        places = tuple(learn_places(frame.loc[trained, list(pair)], *pair) for pair in table.places)
+        learned_texts = tuple(
+            learn_text(name, codes[trained], counts) for name, (codes, counts) in texts.items()
+        )
         wide = [c.name for c in states[1] if _is_wide(recipe, len(c.levels) + len(c.rare))]
         targets: tuple[TargetState, ...] = ()
         if target is not None:
-            targets = tuple(learn_target(frame[name], target, trained) for name in wide)
-        by_column = FittedRecipe(recipe, int(trained.sum()), *states, targets)
+            targets = tuple(
+                learn_target(frame[name], own, trained, number)
+                for number, own in enumerate(target.reshape(len(target), -1).T)
+                for name in wide
+            )
+        by_column = FittedRecipe(
+            recipe, int(trained.sum()), *states, targets, learned_texts, places
+        )
         fitted.append(by_column if recipe.affine else _fit_rows(by_column, frame[trained]))
     return fitted
+
+
+def _hashed_texts(column: pd.Series) -> tuple[NDArray[np.integer[Any]], csr_matrix]:
+    codes, levels = factorized(column)
+    return codes, hashed(levels)
 
 
 def _fit_numbers(

@@ -33,6 +33,7 @@ class TargetState:
 
     Attributes:
         name: the column.
+        target: which of several targets, counted from 0.
         levels: the categories of the training rows, sorted; None, the last, is missing.
         means: of each level, the smoothed mean of the transformed target.
         counts: of each level, the number of rows.
@@ -42,6 +43,7 @@ class TargetState:
     """
 
     name: str
+    target: int
     levels: tuple[str | None, ...]
     means: tuple[float, ...]
     counts: tuple[int, ...]
@@ -62,12 +64,19 @@ class TargetState:
             raise ValueError(f"{self.name!r}: a level without a mean or count")
 
     @property
+    def columns(self) -> list[str]:
+        """The column that it needs."""
+        return [self.name]
+
+    @property
     def features(self) -> list[Feature]:
-        """The two numbers that a category becomes."""
+        """The two numbers that a category becomes; of one target of several only the first."""
+        if self.target:
+            return [Feature("learned", self.name, f"target {self.target + 1}")]
         return [Feature("learned", self.name, what) for what in ("target", "count")]
 
     def transform(self, frame: pd.DataFrame) -> Floats:
-        """Return the features of n rows that nothing was learned from, shape (n, 2)."""
+        """Return the features of n rows that nothing was learned from, shape (n, f)."""
         codes, place = self._places(frame[self.name])
         means = np.array([*self.means, self.center])[place]
         counts = np.array([*self.counts, 0])[place]
@@ -75,20 +84,21 @@ class TargetState:
         return made
 
     def cross_fitted(self, frame: pd.DataFrame, target: Floats, seed: int) -> Floats:
-        """Return the features of the very rows that were learned from, shape (n, 2).
+        """Return the features of the very rows that were learned from, shape (n, f).
 
         Args:
             frame: the n rows.
-            target: shape (n,), as learned from.
+            target: shape (n,) or (n, T), as learned from.
             seed: of the inner split.
         """
         codes, place = self._places(frame[self.name])
+        own = target.reshape(len(target), -1)[:, self.target]
         level, size = place[codes], len(self.levels)
         means = np.full(len(level), self.center)
         if len(level) > 1:
             inner = KFold(min(INNER_FOLDS, len(level)), shuffle=True, random_state=seed)
             for fitted, held in inner.split(level):
-                means[held] = smoothed_means(level[fitted], target[fitted], size)[level[held]]
+                means[held] = smoothed_means(level[fitted], own[fitted], size)[level[held]]
         return self._scaled(means, np.array(self.counts)[level])
 
     def _places(self, column: pd.Series) -> tuple[NDArray[np.integer[Any]], NDArray[np.int64]]:
@@ -102,7 +112,7 @@ class TargetState:
                 (np.log1p(counts) - self.count_center) / self.count_scale,
             ],
             axis=1,
-        )
+        )[:, : len(self.features)]
 
 
 def smoothed_means(codes: NDArray[Any], target: Floats, levels: int) -> Floats:
@@ -119,13 +129,16 @@ def smoothed_means(codes: NDArray[Any], target: Floats, levels: int) -> Floats:
     return means
 
 
-def learn_target(column: pd.Series, target: Floats, trained: NDArray[np.bool_]) -> TargetState:
+def learn_target(
+    column: pd.Series, target: Floats, trained: NDArray[np.bool_], number: int = 0
+) -> TargetState:
     """Learn a categorical column's levels from training rows.
 
     Args:
         column: n rows.
         target: shape (n,), the transformed target; that of other rows is not looked at.
         trained: shape (n,), which rows are learned from; at least one.
+        number: which of several targets it is, counted from 0.
     """
     codes, levels = factorized(column)
     # Missing, whose code is -1, comes last.
@@ -138,6 +151,7 @@ def learn_target(column: pd.Series, target: Floats, trained: NDArray[np.bool_]) 
     count_center, count_scale = _spread(np.log1p(counts[seen]), counts[seen])
     return TargetState(
         name=str(column.name),
+        target=number,
         levels=tuple(names[i] for i in seen),
         means=tuple(means[seen].tolist()),
         counts=tuple(counts[seen].tolist()),
