@@ -15,7 +15,7 @@ from kaggleprice.competitions.catalog import NUMBER, NUMBER_COMMA, TEXT, Competi
 from kaggleprice.competitions.columns import add_columns, share_levels
 from kaggleprice.competitions.csv_reader import read_csv
 from kaggleprice.competitions.engineering import ENGINEERINGS
-from kaggleprice.competitions.kinds import apply_kinds, pairs_of_places, with_date_formats
+from kaggleprice.competitions.kinds import apply_kinds, pairs_of_places, settle_kinds
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import DataError, UsageError
@@ -135,7 +135,7 @@ def read_tables(
     target = _take_target(train_frame, train_ids, competition, train)
     if test is None:
         test, test_frame, test_ids = train, train_frame[:0], train_ids[:0]
-    kinds = with_date_formats(competition.kinds, train_frame, train)
+    kinds = settle_kinds(competition.kinds, train_frame, competition.csv_format, train)
     train_frame = apply_kinds(train_frame, kinds, competition.csv_format, train)
     test_frame = apply_kinds(test_frame, kinds, competition.csv_format, test)
     train_frame, test_frame = _keep_shared(

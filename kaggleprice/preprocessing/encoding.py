@@ -54,7 +54,7 @@ class EncodedRows:
 class Encoding:
     """The union of F fitted recipes' features, in this order.
 
-    They are r learned, p numeric, i indicators, then one-hot levels.
+    They are r learned, p numeric, those of two values last, i indicators, then one-hot levels.
 
     Attributes:
         recipes: the F fitted recipes.
@@ -105,7 +105,8 @@ class Encoding:
     @property
     def inputs(self) -> Inputs:
         """What a network is told of the features."""
-        return Inputs(self.width, self.learned_count + self.numeric_count)
+        bits = sum(feature.kind == "bit" for feature in self._columns)
+        return Inputs(self.width, self.learned_count + self.numeric_count - bits)
 
     def _levels(self, column: int) -> list[Feature]:
         states = [r.categorical[column] for r in self.recipes]
@@ -261,4 +262,5 @@ def _by_feature(
         for state in recipe.numeric:
             states.setdefault(state.feature, {})[f] = state
     order = {c.name: i for i, c in enumerate(recipes[0].numeric)}
-    return {f: states[f] for f in sorted(states, key=lambda f: (order[f.column], f.log))}
+    place = {f: (f.kind == "bit", order[f.column], f.log) for f in states}
+    return {f: states[f] for f in sorted(states, key=place.__getitem__)}

@@ -11,7 +11,8 @@ class Feature:
 
     Attributes:
         kind: "learned" (a number that several values or rows were needed for), "numeric",
-            "missing" (a 0/1 indicator of a numeric column) or "level" (one-hot).
+            "bit" (a column of two values, as 0 and 1), "missing" (a 0/1 indicator of a numeric
+            column) or "level" (one-hot).
         column: the column of the CSV that it comes from.
         level: the category; None for the missing level. Of a learned feature what it is, such as
             "target" or "distance 3"; None for the other kinds.
@@ -28,7 +29,7 @@ class Feature:
     @property
     def name(self) -> str:
         """The name it has in files and tables, in the manner of `pandas.get_dummies`."""
-        if self.kind == "numeric":
+        if self.kind in ("numeric", "bit"):
             return f"log1p({self.column})" if self.log else self.column
         if self.kind == "missing":
             return f"{self.column}_missing"

@@ -64,6 +64,7 @@ class NumericState:
         center: what is subtracted.
         scale: what it is divided by then.
         indicator: whether there is an indicator feature.
+        bit: whether it has two values, which become 0 and 1.
     """
 
     name: str
@@ -75,12 +76,15 @@ class NumericState:
     center: float
     scale: Annotated[float, Gt(0)]
     indicator: bool
+    bit: bool = False
 
     __pydantic_config__ = STRICT
 
     @property
     def feature(self) -> Feature:
         """The number that this column becomes."""
+        if self.bit:
+            return Feature("bit", self.name)
         return Feature("numeric", self.name, log=self.log)
 
     def scaled(self, values: Floats) -> Floats:

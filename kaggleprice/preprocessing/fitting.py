@@ -35,6 +35,9 @@ from kaggleprice.preprocessing.text import hashed, learn_text
 from kaggleprice.settings.recipe import IMPUTES, SCALES, Recipe
 
 _MAX_QUANTILES = 1000
+_FEW_VALUES = 2
+# So many interquartile ranges from the median are beyond any distribution of use.
+_WILD = 20.0
 # Of a category that has target statistics: the most frequent levels stay one-hot beside them.
 _MOST_ONE_HOT = 1000
 _EPS = float(np.finfo(np.float64).eps)
@@ -128,6 +131,7 @@ def _learn_numbers(recipe: Recipe, name: str, values: Distribution, missing: int
         return NumericState(name, False, missing, fill, 0.0, 0.0, 0.0, 1.0, indicator)
     # Of two values, such as 0 and 1, neither is an outlier, however rare it is.
     two_valued = len(values.values) == 2
+    bit = recipe.bits and recipe.affine and two_valued
     skewed = recipe.log_skew is not None and values.skewness > recipe.log_skew
     log = skewed and values.lowest >= 0 and not two_valued
     if log:
@@ -136,12 +140,28 @@ def _learn_numbers(recipe: Recipe, name: str, values: Distribution, missing: int
     filled = values if np.isnan(fill) else values.with_rows(fill, missing)
     scaled = values if recipe.observed_statistics else filled
     low = high = None
-    if recipe.clip is not None and not two_valued:
-        distance = recipe.clip * filled.deviation
-        low, high = filled.mean - distance, filled.mean + distance
+    if recipe.clip is not None:
+        low, high = _learn_bounds(recipe.clip, values, filled)
         scaled = scaled.mapped(lambda x: np.clip(x, low, high))
-    center, scale = _learn_scaling(recipe, scaled)
-    return NumericState(name, log, missing, fill, low, high, center, scale, indicator)
+    center, scale = (values.lowest, values.range) if bit else _learn_scaling(recipe, scaled)
+    return NumericState(name, log, missing, fill, low, high, center, scale, indicator, bit)
+
+
+def _learn_bounds(clip: float, values: Distribution, filled: Distribution) -> tuple[float, float]:
+    """Return bounds of a column's numbers, before and after missing ones are filled.
+
+    Of few values each is a level, which must not become another one: all that were seen are left,
+    and what comes later does not leave their range. One wild number among others must not set the
+    scale of all: what is far beyond the middle half is no part of the standard deviation.
+    """
+    if 1 < len(values.values) <= _FEW_VALUES:
+        return filled.lowest, filled.lowest + filled.range
+    spread = filled.quantile(0.75) - filled.quantile(0.25)
+    if spread > 0:
+        middle, far = filled.quantile(0.5), _WILD * spread
+        filled = filled.mapped(lambda x: np.clip(x, middle - far, middle + far))
+    distance = clip * filled.deviation
+    return filled.mean - distance, filled.mean + distance
 
 
 def _learn_scaling(recipe: Recipe, values: Distribution) -> tuple[float, float]:

@@ -99,6 +99,8 @@ class Recipe:
         Shown("N"),
         Doc("Categories of more levels also enter as each level's mean target and count."),
     ] = None
+    # Whether columns of two values become 0 and 1, as levels are, and are embedded as little.
+    bits: bool = False
     # Whether every categorical column has a column for missing, or only those that have missing
     # values in the rows learned from.
     always_missing_level: bool = False
@@ -122,6 +124,7 @@ RECIPES: dict[str, Recipe] = {
         clip=5.0,
         min_rows=5,
         target_encode_levels=50,
+        bits=True,
     ),
     "book": Recipe(
         help="the d2l.ai chapter's own: statistics over train and test, mean for missing, one-hot",
