@@ -25,6 +25,7 @@ from kaggleprice.competitions.download import (
     fetch,
 )
 from kaggleprice.competitions.evidence import FORWARD
+from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.moments import rank_moments
 from kaggleprice.competitions.submission import (
     check_predictions,
@@ -33,6 +34,7 @@ from kaggleprice.competitions.submission import (
     write_submission,
 )
 from kaggleprice.competitions.tables import Table
+from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import SILENT, Progress
@@ -241,17 +243,26 @@ def preprocess(
     fitted = None if apply is None else read_recipe(apply)
     engineering = (recipe if fitted is None else fitted.recipe).engineering
     tables = raw.engineered(source.competition) if engineering else raw
-    if fitted is None:
-        learned = [tables.train, tables.test] if recipe.scope == "all" else [tables.train]
-        fitted = fit(recipe, *learned)
+    features, test_features = tables.train.features, tables.test.features
+    if fitted is not None:
+        made = fitted.transform(features)
+    elif recipe.scope == "all":
+        fitted = fit(recipe, tables.train, tables.test)
+        made = fitted.transform(features)
+    else:
+        transform: TargetTransform = TARGET_TRANSFORMS[source.competition.target_transform].load()
+        known = tables.train.known_target
+        target = np.stack([transform.fitted(y).forward(y) for y in np.atleast_2d(known.T)])
+        fitted = fit(recipe, tables.train, target=target)
+        # A model may be trained on them: a row's own target is no part of its features.
+        made = fitted.transform_training(features, np.arange(len(features)), target.T, seed=0)
     names = [feature.name for feature in fitted.features]
     train, test = (
-        pd.DataFrame(
-            fitted.transform(table.features),
-            index=plain_ids(table.ids, source.competition.id_name),
-            columns=names,
+        pd.DataFrame(values, index=plain_ids(ids, source.competition.id_name), columns=names)
+        for values, ids in (
+            (made, tables.train.ids),
+            (fitted.transform(test_features), tables.test.ids),
         )
-        for table in (tables.train, tables.test)
     )
     recipe_output = None
     if output is not None:

@@ -69,6 +69,20 @@ IdOption = Annotated[
         default="found by looking",
     ),
 ]
+KindOption = Annotated[
+    list[str] | None,
+    option(
+        DATA,
+        "Kind of a column, whatever the description says: number, category, date, text, latitude, "
+        "longitude, drop, or its levels in order as in low<mid<high. May be given again.",
+        "--kind",
+        value="COLUMN=KIND",
+    ),
+]
+DropOption = Annotated[
+    list[str] | None,
+    option(DATA, "Column that is no feature. May be given again.", "--drop", value="COLUMN"),
+]
 DataDirOption = Annotated[
     Path,
     option(

@@ -20,6 +20,7 @@ from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import RUN, option
 from kaggleprice.cli.output import (
     describe_files,
+    given_kinds,
     make_reporter,
     make_source,
     make_workplace,
@@ -51,6 +52,8 @@ def cv(
     test_file: arguments.TestOption = None,
     target: arguments.TargetOption = None,
     id_column: arguments.IdOption = None,
+    kind: arguments.KindOption = None,
+    drop: arguments.DropOption = None,
     data_dir: arguments.DataDirOption = Path("data"),
     no_verify: arguments.NoVerifyOption = False,
     run: Annotated[
@@ -105,9 +108,10 @@ def cv(
     if preset == "list":
         show(as_json, presets_document(), presets_view)
         return
+    kinds = given_kinds(kind, drop)
     with make_reporter(quiet) as reporter:
-        described = describe_files(train_file, test_file, target, id_column, reporter)
-    source = make_source(competition, data_dir, no_verify, described)
+        described = describe_files(train_file, test_file, target, id_column, reporter, kinds)
+    source = make_source(competition, data_dir, no_verify, described, kinds)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
     limits = ci.read_limits(
         fail_above, fail_below, baseline, tolerance, runs_dir, source.competition.name

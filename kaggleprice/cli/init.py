@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggleprice.cli.arguments import JsonOption, QuietOption
+from kaggleprice.cli.arguments import DropOption, JsonOption, KindOption, QuietOption
 from kaggleprice.cli.console.text import printable
 from kaggleprice.cli.help import DATA, OUTPUT, option
-from kaggleprice.cli.output import make_reporter, show, start
+from kaggleprice.cli.output import given_kinds, make_reporter, show, start
 from kaggleprice.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -86,20 +86,8 @@ def init(
             default="proposed from the target",
         ),
     ] = None,
-    kind: Annotated[
-        list[str] | None,
-        option(
-            DATA,
-            "Kind of a column: number, category, date, drop, or its levels in order as in "
-            "low<mid<high. May be given again.",
-            "--kind",
-            value="COLUMN=KIND",
-        ),
-    ] = None,
-    drop: Annotated[
-        list[str] | None,
-        option(DATA, "Column that is no feature. May be given again.", "--drop", value="COLUMN"),
-    ] = None,
+    kind: KindOption = None,
+    drop: DropOption = None,
     drop_missing_target: Annotated[
         bool,
         option(DATA, "Leave training rows without a target out.", "--drop-missing-target"),
@@ -147,7 +135,7 @@ def init(
             "target_transform": transform,
             "metric": metric,
         }
-        kinds = dict.fromkeys(drop or (), "drop") | _kinds(kind or ())
+        kinds = given_kinds(kind, drop)
         known = {key: value for key, value in known.items() if value is not None}
         reporter.advance("looking", 0, None, str(files.train))
         proposal = propose(files, known, kinds)
@@ -180,18 +168,6 @@ def _files(given: list[Path], train: Path | None, test: Path | None) -> Files:
         return Files(train, test)
     files = find_files(given)
     return files if test is None else Files(files.train, test, files.sample)
-
-
-def _kinds(pairs: list[str] | tuple[str, ...]) -> dict[str, Any]:
-    """Read `--kind COLUMN=KIND`; levels of an order are separated by `<`."""
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        column, equals, kind = pair.rpartition("=")
-        if not equals:
-            raise UsageError(f"--kind takes COLUMN=KIND, as in Date=date; found {pair!r}.")
-        levels = tuple(level.strip() for level in kind.split("<"))
-        found[column] = levels if len(levels) > 1 else kind.strip()
-    return found
 
 
 def _ask(guesses: Mapping[str, Guess], flag: Callable[[str], str]) -> dict[str, Any]:

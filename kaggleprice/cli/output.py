@@ -7,10 +7,10 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from kaggleprice.cli.console.reporting import Reporter
     from kaggleprice.cli.documents import Document
-    from kaggleprice.competitions.catalog import Competition
+    from kaggleprice.competitions.catalog import Competition, Kind
     from kaggleprice.competitions.data import DatasetRef
     from kaggleprice.core.progress import Progress
     from kaggleprice.runs.runtime import RuntimeConfig
@@ -32,11 +32,30 @@ if TYPE_CHECKING:
 DocumentT = TypeVar("DocumentT", bound="Document")
 
 
+def given_kinds(kind: Sequence[str] | None, drop: Sequence[str] | None) -> dict[str, Kind]:
+    """Read `--kind COLUMN=KIND` and `--drop COLUMN`; levels of an order are separated by `<`.
+
+    Raises:
+        UsageError: for a pair without `=`, and for a column that is given two kinds.
+    """
+    found: dict[str, Kind] = {}
+    for pair in [*(kind or ()), *(f"{column}=drop" for column in drop or ())]:
+        column, equals, name = pair.rpartition("=")
+        if not equals:
+            raise UsageError(f"--kind takes COLUMN=KIND, as in Date=date; found {pair!r}.")
+        levels = tuple(level.strip() for level in name.split("<"))
+        value = levels if len(levels) > 1 else name.strip()
+        if found.setdefault(column, value) != value:
+            raise UsageError(f"--kind and --drop give the column {column!r} two kinds; leave one.")
+    return found
+
+
 def make_source(
     competition: str | None,
     data_dir: Path,
     no_verify: bool = False,
     described: Competition | None = None,
+    kinds: Mapping[str, Kind] | None = None,
 ) -> DatasetRef:
     """Return which competition's files are meant, and where they are.
 
@@ -46,9 +65,11 @@ def make_source(
         data_dir: where files are kept.
         no_verify: whether files may have other hashes than the recorded ones.
         described: one that stands in no file.
+        kinds: of columns, before those of the description.
 
     Raises:
-        UsageError: where none is named, and the working folder holds files of an unknown one.
+        UsageError: where none is named, and the working folder holds files of an unknown one;
+            for a kind that is none, and a target that is to be dropped.
     """
     from kaggleprice.competitions.catalog import COMPETITIONS, FILE_NAME, get_competition
     from kaggleprice.competitions.data import DatasetRef
@@ -59,6 +80,11 @@ def make_source(
         downloaded = data_dir / name / FILE_NAME
         known = name in COMPETITIONS or name.endswith(".toml") or Path(f"{name}.toml").is_file()
         described = get_competition(str(downloaded) if downloaded.is_file() and not known else name)
+    if kinds:
+        for column in described.targets:
+            if kinds.get(column) == "drop":
+                raise UsageError(f"the target {column!r} cannot be dropped.")
+        described = replace(described, kinds={**described.kinds, **kinds})
     return DatasetRef(described, data_dir, verify=not no_verify)
 
 
@@ -68,6 +94,7 @@ def describe_files(
     target: list[str] | None,
     id_column: str | None,
     progress: Progress,
+    kinds: Mapping[str, Kind] | None = None,
 ) -> Competition | None:
     """Guess the competition of `--train` and `--test`, and tell the guesses; None without.
 
@@ -85,7 +112,9 @@ def describe_files(
     from kaggleprice.competitions.proposal import Files, one_or_all, propose
 
     known = {"target_column": one_or_all(target), "id_column": id_column}
-    found = propose(Files(train, test), {k: v for k, v in known.items() if v is not None}, {})
+    found = propose(
+        Files(train, test), {k: v for k, v in known.items() if v is not None}, kinds or {}
+    )
     for name, guess in [*found.keys.items(), *found.kinds.items()]:
         if guess.reason != "given":
             value = "none" if guess.value is None else show_value(guess.value)
@@ -132,8 +161,17 @@ def make_workplace(
 def repeated(context: typer.Context) -> str:
     """Return the options that say where data and runs are, as far as they were typed."""
     flags = {"competition": "-c", "data_dir": "--data-dir", "runs_dir": "--runs-dir"}
+    flags |= {"kind": "--kind", "drop": "--drop"}
     given = [name for name in flags if name in context.params and explicit(context, name)]
-    return " ".join(f"{flags[name]} {shlex.quote(str(context.params[name]))}" for name in given)
+    return " ".join(
+        f"{flags[name]} {shlex.quote(str(value))}"
+        for name in given
+        for value in _listed(context.params[name])
+    )
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value]
 
 
 @dataclass

@@ -20,6 +20,7 @@ from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import OUTPUT, RUN, option
 from kaggleprice.cli.output import (
     describe_files,
+    given_kinds,
     make_reporter,
     make_source,
     make_workplace,
@@ -45,6 +46,8 @@ def predict(
     test_file: arguments.TestOption = None,
     target: arguments.TargetOption = None,
     id_column: arguments.IdOption = None,
+    kind: arguments.KindOption = None,
+    drop: arguments.DropOption = None,
     data_dir: arguments.DataDirOption = Path("data"),
     no_verify: arguments.NoVerifyOption = False,
     run: Annotated[
@@ -103,11 +106,17 @@ def predict(
         show(as_json, presets_document(), presets_view)
         return
     check_level(interval)
+    kinds = given_kinds(kind, drop)
     with make_reporter(quiet) as reporter:
         described = describe_files(
-            train_file, None if train_file is None else test_file, target, id_column, reporter
+            train_file,
+            None if train_file is None else test_file,
+            target,
+            id_column,
+            reporter,
+            kinds,
         )
-    source = make_source(competition, data_dir, no_verify, described)
+    source = make_source(competition, data_dir, no_verify, described, kinds)
     if described is None and test_file is not None:
         source = replace(source, later_test=test_file)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)

@@ -10,7 +10,14 @@ import typer
 from kaggleprice.cli import arguments
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.help import OUTPUT, option
-from kaggleprice.cli.output import make_reporter, make_source, make_workplace, show, start
+from kaggleprice.cli.output import (
+    given_kinds,
+    make_reporter,
+    make_source,
+    make_workplace,
+    show,
+    start,
+)
 from kaggleprice.core.errors import UsageError
 from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS
 
@@ -32,6 +39,8 @@ def report(
         ),
     ] = None,
     competition: arguments.CompetitionOption = None,
+    kind: arguments.KindOption = None,
+    drop: arguments.DropOption = None,
     data_dir: arguments.DataDirOption = Path("data"),
     no_verify: arguments.NoVerifyOption = False,
     runs_dir: arguments.RunsDirOption = Path("runs"),
@@ -104,7 +113,7 @@ def report(
 
     with make_reporter(quiet) as reporter:
         made = make_report(
-            make_source(competition, data_dir, no_verify),
+            make_source(competition, data_dir, no_verify, kinds=given_kinds(kind, drop)),
             make_workplace(runs_dir, device, threads),
             run,
             output=output,

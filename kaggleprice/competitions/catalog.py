@@ -41,10 +41,14 @@ from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 Kind: TypeAlias = str | tuple[str, ...]
 NUMBER, CATEGORY, DATE, DROP = "number", "category", "date", "drop"
 NUMBER_COMMA = "number ,"
+TEXT, LATITUDE, LONGITUDE = "text", "latitude", "longitude"
 KINDS = {
     NUMBER: "a number, as in `1,234.5`, `€ 12`, `12 kg`; `number ,` for `1.234,5`",
     CATEGORY: "one of several levels, whatever it looks like",
     DATE: "a date or time; `date %d/%m/%Y` names the format of `datetime.strptime`",
+    TEXT: "free text: its length, and what its n-grams of characters have in common",
+    LATITUDE: "degrees; with the next `longitude` a place: turned axes, distances to centres",
+    LONGITUDE: "degrees; see `latitude`",
     DROP: "no feature",
 }
 # What describes the competition of a folder.
@@ -233,7 +237,8 @@ class Competition:
     @property
     def text_columns(self) -> list[str]:
         """Columns whose cells are texts, whatever they look like."""
-        return [c for c, kind in self.kinds.items() if kind not in (NUMBER, DROP)]
+        others = (NUMBER, LATITUDE, LONGITUDE, DROP)
+        return [c for c, kind in self.kinds.items() if kind not in others]
 
     @property
     def files(self) -> tuple[DataFile, ...]:

@@ -11,12 +11,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice.competitions.catalog import CATEGORY, DATE, DROP, NUMBER, NUMBER_COMMA, Kind
+from kaggleprice.competitions.catalog import (
+    CATEGORY,
+    DATE,
+    DROP,
+    LATITUDE,
+    LONGITUDE,
+    NUMBER,
+    NUMBER_COMMA,
+    TEXT,
+    Kind,
+)
 from kaggleprice.competitions.csv_format import CsvFormat
 from kaggleprice.core.errors import DataError
 
@@ -54,6 +65,11 @@ _AMOUNT = re.compile(
     r"(?P<digits>\d[\d.,'\u00a0\u202f ]*|[.,]\d+)(?P<exponent>[eE][-+]?\d+)?"
     r"\s*(?P<after>[^\d]{0,12}?)\s*"
 )
+# With north and east these are six axes, 30 degrees apart.
+_ANGLES = (30, 60, 120, 150)
+_NUMBERS = (NUMBER, NUMBER_COMMA, LATITUDE, LONGITUDE)
+# Added to the kind of numbers whose units differ.
+_AND_UNIT = " and unit"
 _EPOCH = np.datetime64("1970-01-01", "D")
 
 
@@ -119,28 +135,60 @@ def apply_kinds(
         column, kind = frame[name], kinds.get(name, CATEGORY)
         if kind == DROP:
             continue
-        numeric = pd.api.types.is_numeric_dtype(column)
-        if kind == CATEGORY or (kind == NUMBER and numeric):
+        numeric = _is_numeric(column)
+        if kind in (CATEGORY, TEXT) or (kind in _NUMBERS and numeric):
             made[name] = column
-            continue
+            if kind != TEXT:
+                continue
         column = column.astype(str).where(column.notna()) if numeric else column
         codes, levels = pd.factorize(column)
         expanded = _expand(name, [str(level) for level in levels], kind, decimal, where)
         for feature, values in expanded.items():
-            made[feature] = pd.Series(np.append(values, np.nan)[codes], index=frame.index)
+            made[feature] = pd.Series(_of_rows(values, codes), index=frame.index)
+    made |= _axes(made, kinds)
     return pd.DataFrame(made, index=frame.index, copy=False)
 
 
-def with_date_formats(
-    kinds: Mapping[str, Kind], frame: pd.DataFrame, path: Path
-) -> dict[str, Kind]:
-    """Return kinds in which every date has its format, found by looking at a training table.
+def _of_rows(values: Floats | list[str], codes: NDArray[Any]) -> Any:
+    """Return what distinct texts became, for rows of such codes; the code -1 is missing."""
+    if isinstance(values, list):
+        return pd.Categorical([*values, None])[codes]
+    return np.append(values, np.nan)[codes]
 
-    A test table is read by the same format, whatever else its own cells would allow.
+
+def _axes(made: Mapping[str, pd.Series], kinds: Mapping[str, Kind]) -> dict[str, pd.Series]:
+    """Return places on turned axes: borders seldom run from north to south."""
+    turned: dict[str, pd.Series] = {}
+    for latitude, longitude in pairs_of_places(kinds):
+        if latitude in made and longitude in made:
+            north, east = (made[c].astype(np.float64) for c in (latitude, longitude))
+            for angle in _ANGLES:
+                turn = np.radians(angle)
+                name = f"{latitude} {longitude} axis {angle}"
+                turned[name] = np.cos(turn) * east + np.sin(turn) * north
+    return turned
+
+
+def pairs_of_places(kinds: Mapping[str, Kind]) -> list[tuple[str, str]]:
+    """Return pairs of a latitude and a longitude: the first of each, the second, and so on.
+
+    One that has no other is a plain number.
+    """
+    north, east = ([c for c, own in kinds.items() if own == k] for k in (LATITUDE, LONGITUDE))
+    return list(zip(north, east, strict=False))
+
+
+def settle_kinds(
+    kinds: Mapping[str, Kind], frame: pd.DataFrame, csv_format: CsvFormat, path: Path
+) -> dict[str, Kind]:
+    """Return kinds with what a training table decides: formats of dates, units that differ.
+
+    A test table is read in the same way, whatever else its own cells would allow.
 
     Args:
         kinds: column to kind.
         frame: n training rows, as read; columns that it lacks are passed over.
+        csv_format: says what the mark before a fraction is.
         path: its file, for error messages.
 
     Raises:
@@ -154,24 +202,53 @@ def with_date_formats(
             if levels and not forms:
                 _refuse(levels[:1], name, "dates of one common format", str(path))
             found[name] = f"{DATE} {forms[0] if forms else DATE_FORMATS[0]}"
+        elif kind in (NUMBER, NUMBER_COMMA) and name in frame and not _is_numeric(frame[name]):
+            levels = [str(level) for level in frame[name].dropna().unique()]
+            if len(set(_units(levels, kind, csv_format.decimal))) > 1:
+                found[name] = f"{kind}{_AND_UNIT}"
     return found
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column)
+
+
+def _mark(kind: Kind, decimal: str) -> str:
+    """Return the mark before the fraction in numbers of a kind."""
+    return "," if str(kind).startswith(NUMBER_COMMA) else decimal
+
+
+def _units(levels: Sequence[str], kind: Kind, decimal: str) -> list[str]:
+    """Return the unit of each text, `none` for a number alone."""
+    amounts = [parse_amount(level, _mark(kind, decimal)) for level in levels]
+    return ["none" if amount is None else amount[1] or "none" for amount in amounts]
 
 
 def _expand(
     name: str, levels: list[str], kind: Kind, decimal: str, where: str
-) -> dict[str, Floats]:
+) -> dict[str, Floats | list[str]]:
     """Return the features of each of a column's distinct texts: name to values, shape (L,)."""
     if isinstance(kind, tuple):
         places = {level: float(place) for place, level in enumerate(kind)}
         _refuse([t for t in levels if t not in places], name, f"one of {', '.join(kind)}", where)
         return {name: np.array([places[level] for level in levels], dtype=np.float64)}
-    if kind in (NUMBER, NUMBER_COMMA):
-        mark = decimal if kind == NUMBER else ","
+    if kind == TEXT:
+        return {
+            f"{name} length": np.array([len(level) for level in levels], dtype=np.float64),
+            f"{name} words": np.array([len(level.split()) for level in levels], dtype=np.float64),
+        }
+    if kind.removesuffix(_AND_UNIT) in _NUMBERS:
+        mark = _mark(kind, decimal)
         amounts = [parse_amount(level, mark) for level in levels]
         wrong = [t for t, amount in zip(levels, amounts, strict=True) if amount is None]
         _refuse(wrong, name, "a number", where)
-        return {name: np.array([a[0] for a in amounts if a is not None], dtype=np.float64)}
-    return _date_parts(name, levels, kind.removeprefix(DATE).strip(), where)
+        made: dict[str, Floats | list[str]] = {
+            name: np.array([a[0] for a in amounts if a is not None], dtype=np.float64)
+        }
+        if kind.endswith(_AND_UNIT):
+            made[f"{name} unit"] = _units(levels, kind, decimal)
+        return made
+    return {**_date_parts(name, levels, kind.removeprefix(DATE).strip(), where)}
 
 
 def _refuse(wrong: Sequence[str], name: str, expected: str, where: str) -> None:

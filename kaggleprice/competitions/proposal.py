@@ -63,6 +63,8 @@ _ORDERS: tuple[tuple[str, ...], ...] = (
     ("cold", "warm", "hot"),
     ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
 )
+# More than so many are parts of codes.
+_MOST_UNITS = 6
 _CURRENCY = re.compile(r"[A-Z]{3}|R\$|Rs\.?|kr\.?|US\$")
 
 
@@ -382,9 +384,13 @@ def _guess_kind(
     for mark in dict.fromkeys((decimal, ".", ",")):
         amounts = [parse_amount(text, mark) for text in plain]
         units = {amount[1] for amount in amounts if amount is not None}
-        if None not in amounts and len(units) <= 1 and all(map(_is_unit, units)):
+        one = len(units) <= 1 or ("" not in units and len(units) <= _MOST_UNITS)
+        if None not in amounts and one and all(map(_is_unit, units)):
             markers.update({t: column for t in texts if t in _MARKERS.split()})
-            return Guess(NUMBER if mark == decimal else NUMBER_COMMA, f"such as {plain[0]}")
+            reason = f"such as {plain[0]}"
+            if len(units) > 1:
+                reason += f"; the unit is a category beside: {', '.join(sorted(units))}"
+            return Guess(NUMBER if mark == decimal else NUMBER_COMMA, reason)
     return None
 
 

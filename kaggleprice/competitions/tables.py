@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggleprice.competitions.catalog import NUMBER, NUMBER_COMMA, Competition
+from kaggleprice.competitions.catalog import NUMBER, NUMBER_COMMA, TEXT, Competition
 from kaggleprice.competitions.columns import add_columns, share_levels
 from kaggleprice.competitions.csv_reader import read_csv
 from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.evidence import Evidence, find_evidence
-from kaggleprice.competitions.kinds import apply_kinds, with_date_formats
+from kaggleprice.competitions.kinds import apply_kinds, pairs_of_places, settle_kinds
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import DataError, UsageError, did_you_mean
@@ -47,6 +47,8 @@ class Table:
         numbers: shape (n,), the rows' numbers in their file, from 1; None where all are here.
         weights: shape (n,), float64, 0 or above: how much each row counts. None where all count
             the same, and for a test file.
+        texts: which of the categorical columns are free text.
+        places: pairs of numeric columns, latitude and longitude.
     """
 
     ids: NDArray[Any]
@@ -55,6 +57,8 @@ class Table:
     groups: NDArray[Any] | None = None
     numbers: NDArray[np.int64] | None = None
     weights: NDArray[np.float64] | None = None
+    texts: tuple[str, ...] = ()
+    places: tuple[tuple[str, str], ...] = ()
 
     @property
     def row_numbers(self) -> NDArray[np.int64]:
@@ -82,9 +86,9 @@ class Table:
 
     @property
     def categorical_columns(self) -> list[str]:
-        """Names of the categorical columns, in the file's order."""
-        numeric = set(self.numeric_columns)
-        return [c for c in map(str, self.features) if c not in numeric]
+        """Names of the categorical columns but free texts, in the file's order."""
+        others = {*self.numeric_columns, *self.texts}
+        return [c for c in map(str, self.features) if c not in others]
 
     def engineered(self, competition: Competition) -> Table:
         """Return this table with the competition's own features added to its columns."""
@@ -159,8 +163,8 @@ def read_tables(
     for named in competition.kinds:
         if named not in train_frame and (test is None or named not in test_frame):
             raise DataError(
-                f"{train} has no column {named!r}, which `[kinds]` of {competition.name} names; "
-                f"found {_some(list(train_frame.columns), most=20)}."
+                f"{train} has no column {named!r}, which `[kinds]` of {competition.name}, or "
+                f"--kind or --drop, names; found {_some(list(train_frame.columns), most=20)}."
             )
     groups = _groups(train_frame, train_ids, competition, group_column, train)
     targets = [_take_target(train_frame, train_ids, one, train) for one in _by_target(competition)]
@@ -170,7 +174,7 @@ def read_tables(
         test, test_frame, test_ids = train, train_frame[:0], train_ids[:0]
     # What a row counts is no feature, in whichever file it stands.
     test_frame = test_frame.drop(columns=[competition.weight_column or ""], errors="ignore")
-    kinds = with_date_formats(competition.kinds, train_frame, train)
+    kinds = settle_kinds(competition.kinds, train_frame, competition.csv_format, train)
     evidence = find_evidence(train_frame, test_frame, kinds)
     train_frame = apply_kinds(train_frame, kinds, competition.csv_format, train)
     test_frame = apply_kinds(test_frame, kinds, competition.csv_format, test)
@@ -184,9 +188,12 @@ def read_tables(
                 f"the column {column!r} is text, since beside numbers it holds {text!r}; if that "
                 "means a missing value, add it to `missing_values`."
             )
+    own = {c: kind for c, kind in kinds.items() if c in train_frame}
+    texts = tuple(c for c in map(str, train_frame) if own.get(c) == TEXT)
+    places = tuple(pairs_of_places(own))
     return Tables(
-        Table(train_ids, train_frame, target, groups, numbers, weights),
-        Table(test_ids, test_frame),
+        Table(train_ids, train_frame, target, groups, numbers, weights, texts, places),
+        Table(test_ids, test_frame, texts=texts, places=places),
         evidence,
     )
 

@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import boxcox1p, inv_boxcox1p
 
 Array = NDArray[np.float64]
 Function: TypeAlias = Callable[[Array], Array]
@@ -134,6 +133,9 @@ def _by_power(learned: Array) -> tuple[Function, Function]:
 
 def _yeo_johnson(power: float, values: Array) -> Array:
     """Transform as Yeo and Johnson (2000), "A new family of power transformations"."""
+    # Not above: other predictions do without scipy.
+    from scipy.special import boxcox1p
+
     size = np.abs(values)
     found: Array = np.where(values >= 0, boxcox1p(size, power), -boxcox1p(size, 2 - power))
     return found
@@ -144,6 +146,8 @@ def _invert_yeo_johnson(learned: Array, values: Array) -> Array:
 
     The transform may be bounded, so that no value at all has a larger one.
     """
+    from scipy.special import inv_boxcox1p
+
     power, low, high = learned
     width = high - low
     ends = _yeo_johnson(power, np.array([low - width, high + width]))

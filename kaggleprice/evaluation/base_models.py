@@ -113,7 +113,9 @@ def fit_base_models(
     test = np.empty((len(names), len(recipes), targets, len(tables.test)))
     count = len(names) * len(recipes)
     for fold, (recipe, (rows, _)) in enumerate(zip(recipes, split, strict=True)):
-        features = recipe.transform(tables.train.features, np.float32)
+        features = recipe.transform_training(
+            tables.train.features, rows, target, base_seed, np.float32
+        )
         test_features = recipe.transform(tables.test.features, np.float32)
         for p, name in enumerate(names):
             progress.advance("base models", fold * len(names) + p, count, name, "models")

@@ -262,13 +262,14 @@ def prepare(
     metric, target = METRICS[competition.metric], tables.train.known_target
     scale = TargetScale.learn(metric, transform, target, split, bound=settings.bound)
     wider = _engineered(competition, tables, settings)
-    encoding = Encoding(fit_recipes(wider, split, settings))
+    learned = scale.forward(target)
+    encoding = Encoding(fit_recipes(wider, split, settings, learned))
     trained = set() if known is None else set(known.ensemble.members)
     everybody = make_members(len(split), settings, len(competition.targets))
     task = TrainingTask(
         encoding=encoding,
-        rows=encoding.encode(wider.train.features),
-        target=scale.forward(target),
+        rows=encoding.encode_training(wider.train.features, learned, split, settings.seed),
+        target=learned,
         folds=split,
         members=[member for member in everybody if member not in trained],
         settings=with_loss(settings, metric, transform),
@@ -322,14 +323,18 @@ def _listed(device: Devices) -> Sequence[torch.device]:
     return (device,) if isinstance(device, torch.device) else tuple(device)
 
 
-def fit_recipes(tables: Tables, split: Folds, settings: RunSettings) -> list[FittedRecipe]:
+def fit_recipes(
+    tables: Tables, split: Folds, settings: RunSettings, target: Floats
+) -> list[FittedRecipe]:
     """Fit the recipe once per fold, on its training rows only; or once on everything.
 
-    Everything is what the book does, and what `scope="all"` in a recipe's settings asks for.
+    Everything is what the book does, and what `scope="all"` in a recipe's settings asks for: the
+    target, shape (n,) and transformed, then teaches nothing.
     """
     if settings.recipe.scope == "all":
         return [fit(settings.recipe, tables.train, tables.test)] * len(split)
-    return fit_folds(settings.recipe, tables.train, tables.train.features, split.left_out)
+    train = tables.train
+    return fit_folds(settings.recipe, train, train.features, split.left_out, target)
 
 
 def make_members(folds: int, settings: RunSettings, targets: int = 1) -> list[Member]:

@@ -3,13 +3,14 @@
 Folds differ in means, scales, known categories and hence in width. Their features are laid out
 in one union, so that all members share one table of rows: numeric columns once, in float32, and
 category codes as small integers; what a fold does to them is a few vectors. Nothing is copied
-per fold, except numeric columns whose transform is not affine (`quantile`, `knn`).
+per fold, except learned features (target statistics), and numeric columns whose transform is not
+affine (`quantile`, `knn`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from kaggleprice.preprocessing.fitted import (
     NumericState,
     log_of_amounts,
 )
+from kaggleprice.preprocessing.target_statistics import targets_of
 from kaggleprice.settings.model import Inputs
 
 Float32 = NDArray[np.float32]
@@ -35,11 +37,13 @@ class EncodedRows:
     """n rows as the engine takes them.
 
     Attributes:
+        learned: shape (F, n, r), each fold's learned features, scaled.
         numeric: shape (1, n, p), or (F, n, p) where each fold has its own; NaN is missing.
         missing: shape (n, i), whether the column behind each indicator is missing.
         codes: shape (n, q), one code per categorical column, counted from 0 in each column.
     """
 
+    learned: Float32
     numeric: NDArray[np.floating]
     missing: NDArray[np.bool_]
     codes: NDArray[np.integer]
@@ -49,7 +53,9 @@ class EncodedRows:
 
 
 class Encoding:
-    """The union of F fitted recipes' features: p numeric, i indicators, then one-hot levels.
+    """The union of F fitted recipes' features, in this order.
+
+    They are r learned, p numeric, those of two values last, i indicators, then one-hot levels.
 
     Attributes:
         recipes: the F fitted recipes.
@@ -67,18 +73,25 @@ class Encoding:
         self._affine = recipes[0].recipe.affine
         states = _by_feature(recipes)
         self._columns = list(states)
+        # In the order of the first fold that has them: target statistics stay first.
+        self._learned = list(dict.fromkeys(f for r in recipes for f in r.learned_features))
         indicated = {c.name for r in recipes for c in r.numeric if c.indicator}
         self._indicators = [
             Feature("missing", c.name) for c in recipes[0].numeric if c.name in indicated
         ]
         levels = [f for column in range(len(recipes[0].categorical)) for f in self._levels(column)]
-        self.features = [*self._columns, *self._indicators, *levels]
+        self.features = [*self._learned, *self._columns, *self._indicators, *levels]
         position = {feature: d for d, feature in enumerate(self.features)}
         self.active = np.zeros((len(recipes), len(self.features)), dtype=bool)
         for f, recipe in enumerate(recipes):
             self.active[f, [position[feature] for feature in recipe.features]] = True
         self._place_numeric(states)
         self._place_codes(position)
+
+    @property
+    def learned_count(self) -> int:
+        """Number of learned features, r."""
+        return len(self._learned)
 
     @property
     def numeric_count(self) -> int:
@@ -93,7 +106,8 @@ class Encoding:
     @property
     def inputs(self) -> Inputs:
         """What a network is told of the features."""
-        return Inputs(self.width, self.numeric_count)
+        bits = sum(feature.kind == "bit" for feature in self._columns)
+        return Inputs(self.width, self.learned_count + self.numeric_count - bits)
 
     def _levels(self, column: int) -> list[Feature]:
         states = [r.categorical[column] for r in self.recipes]
@@ -159,10 +173,49 @@ class Encoding:
         for i, feature in enumerate(self._indicators):
             missing[:, i] = frame[feature.column].isna()
         return EncodedRows(
+            learned=self._encode_learned(frame),
             numeric=self._encode_affine(frame) if self._affine else self._encode_each(frame),
             missing=missing,
             codes=self._encode_codes(frame),
         )
+
+    def encode_training(
+        self,
+        frame: pd.DataFrame,
+        target: NDArray[np.float64],
+        folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+        seed: int,
+    ) -> EncodedRows:
+        """Turn the rows that recipes were fitted on into the engine's form.
+
+        A row's own target is no part of its features in the folds that train on it.
+
+        Args:
+            frame: n rows.
+            target: shape (n,), the transformed target, or (F * T, n), by fold, then target.
+            folds: the F folds: training rows, validation rows.
+            seed: of everything random.
+        """
+        encoded = self.encode(frame)
+        learned = encoded.learned.copy()
+        for f, (recipe, (rows, _)) in enumerate(zip(self.recipes, folds, strict=True)):
+            if recipe.targets:
+                own = targets_of(target, f, len(self.recipes))[:, rows].T
+                crossed = recipe.cross_fitted(frame.iloc[rows], own, seed)
+                placed = self._place_learned(recipe)[: crossed.shape[1]]
+                learned[f][rows[:, None], placed] = crossed
+        return replace(encoded, learned=learned)
+
+    def _encode_learned(self, frame: pd.DataFrame) -> Float32:
+        made = np.zeros((len(self.recipes), len(frame), len(self._learned)), dtype=np.float32)
+        for f, recipe in enumerate(self.recipes):
+            if recipe.learned_features:
+                made[f][:, self._place_learned(recipe)] = recipe.learned(frame)
+        return made
+
+    def _place_learned(self, recipe: FittedRecipe) -> list[int]:
+        place = {feature: j for j, feature in enumerate(self._learned)}
+        return [place[feature] for feature in recipe.learned_features]
 
     def _encode_affine(self, frame: pd.DataFrame) -> Float32:
         base = np.empty((1, len(frame), len(self._columns)), dtype=np.float32)
@@ -211,4 +264,5 @@ def _by_feature(
         for state in recipe.numeric:
             states.setdefault(state.feature, {})[f] = state
     order = {c.name: i for i, c in enumerate(recipes[0].numeric)}
-    return {f: states[f] for f in sorted(states, key=lambda f: (order[f.column], f.log))}
+    place = {f: (f.kind == "bit", order[f.column], f.log) for f in states}
+    return {f: states[f] for f in sorted(states, key=place.__getitem__)}

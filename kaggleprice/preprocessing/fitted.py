@@ -19,8 +19,14 @@ from pydantic import AllowInfNan, BeforeValidator, PlainValidator
 
 from kaggleprice.core.errors import DataError, UsageError
 from kaggleprice.preprocessing.distribution import Floats, numbered
+from kaggleprice.preprocessing.features import Feature
+from kaggleprice.preprocessing.places import PlaceState
+from kaggleprice.preprocessing.target_statistics import TargetState
+from kaggleprice.preprocessing.text import TextState
 from kaggleprice.settings.declaration import STRICT, read_record
 from kaggleprice.settings.recipe import Recipe
+
+__all__ = ["CategoricalState", "Feature", "FittedRecipe", "NumericState", "log_of_amounts"]
 
 if TYPE_CHECKING:
     from sklearn.preprocessing import QuantileTransformer
@@ -34,36 +40,6 @@ _NullIsNan = Annotated[
     float, AllowInfNan(True), BeforeValidator(lambda value: np.nan if value is None else value)
 ]
 _Rows = Annotated[Floats, PlainValidator(lambda rows: np.array(rows, dtype=np.float64))]
-
-
-@dataclass(frozen=True, order=True)
-class Feature:
-    """One column of the encoded table.
-
-    Attributes:
-        kind: "numeric", "missing" (a 0/1 indicator of a numeric column) or "level" (one-hot).
-        column: the column of the CSV that it comes from.
-        level: the category; None for the missing level, and where kind is not "level".
-        log: whether a numeric feature is the log(1 + x) of its column.
-        rare: whether this level stands for all rare categories of its column.
-    """
-
-    kind: str
-    column: str
-    level: str | None = None
-    log: bool = False
-    rare: bool = False
-
-    @property
-    def name(self) -> str:
-        """The name it has in files and tables, in the manner of `pandas.get_dummies`."""
-        if self.kind == "numeric":
-            return f"log1p({self.column})" if self.log else self.column
-        if self.kind == "missing":
-            return f"{self.column}_missing"
-        return (
-            f"{self.column}_{'rare' if self.rare else 'nan' if self.level is None else self.level}"
-        )
 
 
 def log_of_amounts(values: Floats) -> Floats:
@@ -89,6 +65,7 @@ class NumericState:
         center: what is subtracted.
         scale: what it is divided by then.
         indicator: whether there is an indicator feature.
+        bit: whether it has two values, which become 0 and 1.
     """
 
     name: str
@@ -100,12 +77,15 @@ class NumericState:
     center: float
     scale: Annotated[float, Gt(0)]
     indicator: bool
+    bit: bool = False
 
     __pydantic_config__ = STRICT
 
     @property
     def feature(self) -> Feature:
         """The number that this column becomes."""
+        if self.bit:
+            return Feature("bit", self.name)
         return Feature("numeric", self.name, log=self.log)
 
     def scaled(self, values: Floats) -> Floats:
@@ -191,6 +171,9 @@ class FittedRecipe:
         rows: number of rows learned from.
         numeric: one state per numeric column, in the table's order.
         categorical: one state per categorical column, in the table's order.
+        targets: one state per categorical column of many levels.
+        texts: one state per column of texts.
+        places: one state per pair of latitude and longitude.
         quantiles: for `scale="quantile"`: shape (q, p), the columns' quantiles.
         neighbours: for `impute="knn"`: shape (rows, p), scaled columns, NaN where missing.
     """
@@ -199,6 +182,9 @@ class FittedRecipe:
     rows: int
     numeric: tuple[NumericState, ...]
     categorical: tuple[CategoricalState, ...]
+    targets: tuple[TargetState, ...] = ()
+    texts: tuple[TextState, ...] = ()
+    places: tuple[PlaceState, ...] = ()
     quantiles: _Rows | None = None
     neighbours: _Rows | None = None
 
@@ -217,9 +203,19 @@ class FittedRecipe:
     @property
     def features(self) -> list[Feature]:
         """Every feature that `transform` makes, in its order."""
-        made = [c.feature for c in self.numeric]
+        made = self.learned_features
+        made += [c.feature for c in self.numeric]
         made += [Feature("missing", c.name) for c in self.numeric if c.indicator]
         return made + [f for c in self.categorical for f in c.features]
+
+    @property
+    def learned_features(self) -> list[Feature]:
+        """The learned features, which come first; of these those that the target taught."""
+        return [feature for state in self._learning for feature in state.features]
+
+    @property
+    def _learning(self) -> list[TargetState | TextState | PlaceState]:
+        return [*self.targets, *self.texts, *self.places]
 
     def transform(self, frame: pd.DataFrame, dtype: type[np.floating[Any]] = np.float64) -> Any:
         """Turn rows into features.
@@ -242,10 +238,53 @@ class FittedRecipe:
         return made
 
     def _transform(self, frame: pd.DataFrame, made: NDArray[Any]) -> None:
-        parts: list[NDArray[Any]] = [self.numbers(frame)]
+        parts: list[NDArray[Any]] = [self.learned(frame), self.numbers(frame)]
         parts += [frame[[c.name]].isna().to_numpy() for c in self.numeric if c.indicator]
         parts += [state.one_hot(frame[state.name]) for state in self.categorical]
         np.concatenate(parts, axis=1, out=made, casting="unsafe")
+
+    def transform_training(
+        self,
+        frame: pd.DataFrame,
+        rows: NDArray[np.int64],
+        target: Floats,
+        seed: int,
+        dtype: type[np.floating[Any]] = np.float64,
+    ) -> Any:
+        """Turn rows into features, those learned from as a model may be trained on them.
+
+        Args:
+            frame: n rows.
+            rows: numbers of the rows learned from; their own target is no part of their features.
+            target: shape (n,), the transformed target; that of other rows is not looked at.
+            seed: of everything random.
+            dtype: as in `transform`.
+
+        Returns:
+            Array of shape (n, len(self.features)).
+        """
+        made = self.transform(frame, dtype)
+        if self.targets:
+            crossed = self.cross_fitted(frame.iloc[rows], target[rows], seed)
+            made[rows, : crossed.shape[1]] = crossed
+        return made
+
+    def learned(self, frame: pd.DataFrame) -> Floats:
+        """Return the learned features of n rows, shape (n, r), bounded as numbers are."""
+        return self._bounded([state.transform(frame) for state in self._learning], len(frame))
+
+    def cross_fitted(self, frame: pd.DataFrame, target: Floats, seed: int) -> Floats:
+        """Return, of the n rows learned from, the learned features that the target taught.
+
+        They are the first ones. Shapes as in `TargetState.cross_fitted`.
+        """
+        found = [state.cross_fitted(frame, target, seed) for state in self.targets]
+        return self._bounded(found, len(frame))
+
+    def _bounded(self, parts: list[Floats], rows: int) -> Floats:
+        bound = np.inf if self.recipe.clip is None else self.recipe.clip
+        bounded: Floats = np.concatenate([np.empty((rows, 0)), *parts], axis=1).clip(-bound, bound)
+        return bounded
 
     def numbers(self, frame: pd.DataFrame) -> Floats:
         """Return the numeric features of n rows, shape (n, p)."""
@@ -265,7 +304,8 @@ class FittedRecipe:
     def check_columns(self, frame: pd.DataFrame) -> None:
         """Raise DataError where a column that the recipe needs is missing, or is text."""
         numeric = [c.name for c in self.numeric]
-        for name in numeric + [c.name for c in self.categorical]:
+        learned = [name for state in self._learning for name in state.columns]
+        for name in [*numeric, *(c.name for c in self.categorical), *learned]:
             if name not in frame:
                 raise DataError(f"the column {name!r}, which the recipe needs, is missing.")
         for name in numeric:

@@ -121,7 +121,8 @@ def check_data(run: Run, competition: Competition, data: Dataset) -> None:
         if then != now:
             raise DataError(
                 f"{key} of {competition.name} changed since run {run.name} was trained ({then} "
-                f"then, {now} now); train again with `kaggleprice cv`."
+                f"then, {now} now); train again with `kaggleprice cv`"
+                + (", or give the --kind and --drop of the run." if key == "kinds" else ".")
             )
     for role, now in data.record.items():
         # A test file that came later was not there.

@@ -94,6 +94,13 @@ class Recipe:
         Doc("Take log(1+x) of amounts whose skewness exceeds this."),
     ] = 0.75
     min_rows: Annotated[int, Ge(1), Doc("Categories seen in fewer rows share one feature.")] = 1
+    target_encode_levels: Annotated[
+        Annotated[int, Ge(1)] | None,
+        Shown("N"),
+        Doc("Categories of more levels also enter as each level's mean target and count."),
+    ] = None
+    # Whether columns of two values become 0 and 1, as levels are, and are embedded as little.
+    bits: bool = False
     # Whether every categorical column has a column for missing, or only those that have missing
     # values in the rows learned from.
     always_missing_level: bool = False
@@ -116,6 +123,8 @@ RECIPES: dict[str, Recipe] = {
         engineering=True,
         clip=5.0,
         min_rows=5,
+        target_encode_levels=50,
+        bits=True,
     ),
     "book": Recipe(
         help="the d2l.ai chapter's own: statistics over train and test, mean for missing, one-hot",

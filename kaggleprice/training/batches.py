@@ -43,12 +43,14 @@ class DeviceRows:
             dtype: of the batches.
         """
         self._count, self.width, self.device = len(rows), encoding.width, device
-        self._numeric_count, self._dtype = encoding.numeric_count, dtype
+        self._learned_count, self._numeric_count = encoding.learned_count, encoding.numeric_count
+        self._dtype = dtype
         member = np.asarray(folds)
 
         def per_member(values: NDArray[np.float64]) -> Tensor:
             return torch.from_numpy(values[member][:, None, :]).to(device, dtype)
 
+        self._learned = torch.from_numpy(rows.learned).to(device)
         self._numeric = torch.from_numpy(rows.numeric).to(device)
         self._own_numeric = len(rows.numeric) > 1
         self._fold = torch.from_numpy(member).to(device)[:, None]
@@ -59,7 +61,8 @@ class DeviceRows:
         self._has_missing = bool(np.isnan(rows.numeric.min(initial=0.0)))
         self._clips = bool(np.isfinite(encoding.low).any())
         self._missing = torch.from_numpy(rows.missing).to(device)
-        indicators = encoding.active[:, self._numeric_count :][:, : rows.missing.shape[1]]
+        first = self._learned_count + self._numeric_count
+        indicators = encoding.active[:, first:][:, : rows.missing.shape[1]]
         self._indicated = per_member(indicators.astype(np.float64))
         self._codes = torch.from_numpy(rows.codes).to(device)
         self._offsets = torch.from_numpy(encoding.offsets).to(device)
@@ -94,13 +97,15 @@ class DeviceRows:
         return chosen.view(*index.shape, self.width)
 
     def _assemble(self, index: Tensor, members: slice) -> Tensor:
-        p, i = self._numeric_count, self._indicated.shape[2]
+        r, p, i = self._learned_count, self._numeric_count, self._indicated.shape[2]
         # One column more than there are features takes the codes that a member does not know.
         x = torch.zeros(*index.shape, self.width + 1, dtype=self._dtype, device=self.device)
+        if r:
+            x[:, :, :r] = self._learned[self._fold[members], index]
         if p:
-            x[:, :, :p] = self._numbers(index, members)
+            x[:, :, r : r + p] = self._numbers(index, members)
         if i:
-            x[:, :, p : p + i] = self._missing[index] * self._indicated[members]
+            x[:, :, r + p : r + p + i] = self._missing[index] * self._indicated[members]
         if self._codes.shape[1]:
             codes = (self._codes[index].long() + self._offsets).flatten(1)
             levels = self._level_of_code[members].gather(1, codes).view(*index.shape, -1)

@@ -18,7 +18,7 @@ from kaggleprice.competitions.kinds import (
     apply_kinds,
     find_date_formats,
     parse_amount,
-    with_date_formats,
+    settle_kinds,
 )
 from kaggleprice.core.errors import DataError
 
@@ -26,8 +26,9 @@ from kaggleprice.core.errors import DataError
 def applied(cells: list[Any], kind: Any, csv_format: CsvFormat | None = None) -> pd.DataFrame:
     frame = pd.DataFrame({"x": pd.Series(cells).astype("category"), "kept": range(len(cells))})
     path = Path("train.csv")
-    kinds = with_date_formats({"x": kind}, frame, path)
-    made = apply_kinds(frame, kinds, csv_format or CsvFormat(), path)
+    written = csv_format or CsvFormat()
+    kinds = settle_kinds({"x": kind}, frame, written, path)
+    made = apply_kinds(frame, kinds, written, path)
     assert list(made.pop("kept")) == list(range(len(cells)))
     return made
 
@@ -109,7 +110,7 @@ def test_a_test_file_has_the_format_of_the_training_file(
 ) -> None:
     """Whatever its own cells would allow: of 3/4 nobody knows which is the month."""
     frames = [pd.DataFrame({"x": pd.Series(cells).astype("category")}) for cells in (train, test)]
-    kinds = with_date_formats({"x": "date"}, frames[0], Path("train.csv"))
+    kinds = settle_kinds({"x": "date"}, frames[0], CsvFormat(), Path("train.csv"))
     made = apply_kinds(frames[1], kinds, CsvFormat(), Path("test.csv"))
     assert made["x month"].tolist() == [month]
 

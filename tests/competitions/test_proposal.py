@@ -56,7 +56,8 @@ KINDS: dict[str, tuple[list[str], Any]] = {
     "dollars": (cycle("$1,250", "$3"), "number"),
     "thousands": (cycle("1,250", "3"), "number"),
     "dollars of Europe": (cycle("$1.250,50", "$3,10"), "number ,"),
-    "mixed units": (cycle("12 kg", "3 lb"), None),
+    "mixed units": (cycle("12 kg", "3 lb"), "number"),
+    "house numbers": (cycle("12", "3A", "14 V"), None),
     "quality": (cycle("Gd", "TA", "Ex"), ("TA", "Gd", "Ex")),
     "sizes": (cycle("LARGE", "small", "medium"), ("small", "medium", "LARGE")),
 }

@@ -53,7 +53,7 @@ def tables(sample_tables: Tables) -> Tables:
 def fitted(
     tables: Tables, names: tuple[str, ...], seed: int = 0, threads: int = 1
 ) -> BaseModelPredictions:
-    recipes = fit_recipes(tables, SPLIT, make_settings(options=TINY))
+    recipes = fit_recipes(tables, SPLIT, make_settings(options=TINY), np.zeros(len(tables.train)))
     target = np.log(tables.train.known_target)
     return fit_base_models(names, tables, recipes, SPLIT, target, seed, threads)
 
@@ -82,7 +82,7 @@ def test_ridge_is_scikit_learns(tables: Tables) -> None:
     from sklearn.linear_model import RidgeCV
 
     rows, _ = SPLIT[1]
-    recipe = fit_recipes(tables, SPLIT, make_settings(options=TINY))[1]
+    recipe = fit_recipes(tables, SPLIT, make_settings(options=TINY), np.zeros(len(tables.train)))[1]
     features, target = recipe.transform(tables.train.features), np.log(tables.train.known_target)
     expected = RidgeCV(np.logspace(-1, 4, 16)).fit(features[rows], target[rows])
     made = fitted(tables, ("boosting", "ridge"))

@@ -267,11 +267,12 @@ def _train(
     table: Table, target: NDArray[np.float64], settings: RunSettings, devices: Any
 ) -> Ensemble:
     """Train on all rows; target has shape (n,) or (T, n) and is transformed."""
-    encoding = Encoding([fit(settings.recipe, table)])
+    encoding = Encoding([fit(settings.recipe, table, target=target)])
     # Random streams are those of the first fold's members; no row is held out by that fold.
     targets = 1 if target.ndim == 1 else len(target)
     members = cross_validation.make_members(1, settings, targets)
-    folds, rows = [_everything(table.known_target)], encoding.encode(table.features)
+    folds = [_everything(table.known_target)]
+    rows = encoding.encode_training(table.features, target, folds, settings.seed)
     task = TrainingTask(encoding, rows, target, folds, members, settings, table.weights)
     if target.min() == target.max():
         # There is nothing to learn: networks of zeros say the constant exactly.
