@@ -142,16 +142,21 @@ class Prediction:
         submission: what was written: id and target column.
         output: where.
         trained: the cross-validation, where the run had to be trained first.
-        runs: all runs that were averaged.
-        weights: what each of them counts; they sum to 1.
+        beside: runs that were averaged with it.
+        weights: what each of all the runs counts; they sum to 1.
     """
 
     run: Run
     submission: pd.DataFrame
     output: Path
     trained: CrossValidation | None = field(default=None)
-    runs: Sequence[Run] = ()
-    weights: Sequence[float] = ()
+    beside: Sequence[Run] = ()
+    weights: Sequence[float] = (1.0,)
+
+    @property
+    def shares(self) -> list[tuple[Run, float]]:
+        """Every run with what it counts."""
+        return list(zip([self.run, *self.beside], self.weights, strict=True))
 
 
 def download(
@@ -487,7 +492,7 @@ def predict(
         write_submission(submission, competition, test, path)
         progress.detail(f"{len(submission)} rows written to {path}")
     shares = (weights / weights.sum()).tolist()
-    return Prediction(runs[0], submission, output, trained, runs, shares)
+    return Prediction(runs[0], submission, output, trained, runs[1:], shares)
 
 
 def _predict(
