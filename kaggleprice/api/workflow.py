@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from kaggleprice.api.results import Preprocessed, plain_ids
@@ -157,8 +156,8 @@ class Prediction:
         submission: what was written: id and target column.
         output: where.
         trained: the cross-validation, where the run had to be trained first.
-        runs: all runs that were averaged.
-        weights: what each of them counts; they sum to 1.
+        beside: runs that were averaged with it.
+        weights: what each of all the runs counts; they sum to 1.
         outside: how many predictions left the range of the training target, before they were
             bounded.
         coverage: what intervals are worth; None where none were asked for.
@@ -169,11 +168,16 @@ class Prediction:
     submission: pd.DataFrame
     output: Path
     trained: CrossValidation | None = field(default=None)
-    runs: Sequence[Run] = ()
-    weights: Sequence[float] = ()
+    beside: Sequence[Run] = ()
+    weights: Sequence[float] = (1.0,)
     outside: int = 0
     coverage: Coverage | None = None
     intervals: Path | None = None
+
+    @property
+    def shares(self) -> list[tuple[Run, float]]:
+        """Every run with what it counts."""
+        return list(zip([self.run, *self.beside], self.weights, strict=True))
 
 
 def download(
@@ -517,7 +521,7 @@ def predict(
     outputs = [output] if interval is None else [output, intervals_beside(output)]
     for path in outputs:
         check_writable(path)
-    device = choose_compute(runtime.device, runtime.threads).device
+    compute = choose_compute(runtime.device, runtime.threads)
     if competition.test is None and source.later_test is None:
         raise UsageError(f"{competition.name} has no test file; name one with --test.")
     runs, trained = resolve_runs(competition, runtime, request, progress), None
@@ -535,7 +539,7 @@ def predict(
             warn_of_easy_folds(data, run.folds(), progress)
     progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
     weights, test = np.array(request.weights or [1.0] * len(runs)), data.tables.test
-    found = [_predict(run, source, data, request, device, progress) for run in runs]
+    found = [_predict(run, source, data, request, compute, progress) for run in runs]
     predictions = _average([one.predictions for one in found], weights)
     # What cannot be made is told before anything is written.
     intervals = None
@@ -546,7 +550,7 @@ def predict(
         write_submission(submission, competition, test, path)
         progress.detail(f"{len(submission)} rows written to {path}")
     shares, outside = (weights / weights.sum()).tolist(), sum(one.outside for one in found)
-    made = Prediction(runs[0], submission, output, trained, runs, shares, outside)
+    made = Prediction(runs[0], submission, output, trained, runs[1:], shares, outside)
     if intervals is None:
         return made
     coverage, low, high = intervals
@@ -596,7 +600,7 @@ def _predict(
     source: DatasetRef,
     data: Dataset,
     request: PredictRequest,
-    device: torch.device,
+    compute: Compute,
     progress: Progress,
 ) -> _Predicted:
     """Predict the test rows with one run's networks and base models."""
@@ -604,7 +608,7 @@ def _predict(
     bound = request.options.get("bound", run.settings.bound)
     scale = run.target_scale(competition, data.tables.train, bound)
     ensemble = run.ensemble()
-    place_network(ensemble.network, device, progress)
+    place_network(ensemble.network, compute.device, progress)
     everybody = WeightedPredictions(ensemble.members, ensemble.predict(test.features))
     base_models = run.base_models()
     if base_models is not None and source.later_test is not None:

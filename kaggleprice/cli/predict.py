@@ -146,7 +146,7 @@ def predict(
         )
     again = repeated(context)
     # An average of runs is no run that `submit` could send.
-    several = len(prediction.runs) > 1 or source.competition.kaggle is None
+    several = len(prediction.beside) > 0 or source.competition.kaggle is None
     sending = [] if several else [send_step(again)]
     steps = [] if quiet else [*sending, *after_prediction(prediction.run, again)]
     show(

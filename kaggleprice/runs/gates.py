@@ -143,7 +143,7 @@ class Limits:
         if folds != k:
             raise UsageError(
                 f"baseline {baseline.name} has {folds} folds, not {k}; a paired "
-                f"comparison needs the same: give --k {folds}."
+                f"comparison needs the same: give --k {folds}, or its --fold-scheme and --repeats."
             )
         if _differ(baseline.folds_sha256, folds_sha256):
             kept = f" {baseline.path / 'folds.csv'}" if isinstance(baseline, Run) else ""

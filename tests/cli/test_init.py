@@ -42,6 +42,7 @@ def test_from_files_to_a_submission(folder: Path, entry: EntryPoint) -> None:
     assert (found.id_column, found.target_column) == (None, "rent")
     assert set(found.missing_values) == {"NA", "?"}
     assert found.csv_format.changes == {"separator": ";", "decimal": ","}
+    assert (found.fold_scheme, found.fold_column) == ("forward", "since")
     scored = entry("cv", *TINY, "--json", cwd=folder)
     assert scored.code == 0, scored.err
     assert scored.json["competition"] == found.name
@@ -106,7 +107,7 @@ def test_rows_without_a_target(folder: Path, entry: EntryPoint) -> None:
     for word in ("train.csv", "'rent'", "row 3", "`drop_missing_target = true`"):
         assert word in done.error
     assert entry("init", "--yes", "--force", "--drop-missing-target", cwd=folder).code == 0
-    done = entry("cv", *TINY, cwd=folder)
+    done = entry("cv", *TINY, "--fold-scheme", "shuffled", cwd=folder)
     assert done.code == 0, done.err
     assert "left out, without a target: row 3." in done.err
     (oof,) = folder.glob("runs/*/*/oof.csv")
@@ -121,7 +122,7 @@ def test_a_target_of_amounts(folder: Path, entry: EntryPoint) -> None:
     pd.read_csv(folder / "test.csv", sep=";", decimal=",").to_csv(folder / "test.csv", index=False)
     assert entry("init", "--yes", cwd=folder).code == 0
     assert read_competition(folder / "competition.toml").kinds["rent"] == "number"
-    done = entry("cv", *TINY, "--json", cwd=folder)
+    done = entry("cv", *TINY, "--json", "--fold-scheme", "shuffled", cwd=folder)
     assert done.code == 0, done.err
     (oof,) = folder.glob("runs/*/*/oof.csv")
     expected = [float(rent.removesuffix(" €").replace(",", "")) for rent in train["rent"]]

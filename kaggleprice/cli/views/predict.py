@@ -90,19 +90,16 @@ def predict_document(prediction: Prediction) -> PredictDocument:
         intervals=None if prediction.intervals is None else str(prediction.intervals),
         trained=prediction.trained is not None,
         expected=_expected(prediction),
-        runs=[
-            AveragedRun(run.name, weight, run.oof)
-            for run, weight in zip(prediction.runs, prediction.weights, strict=True)
-        ],
+        runs=[AveragedRun(run.name, weight, run.oof) for run, weight in prediction.shares],
     )
 
 
 def _expected(prediction: Prediction) -> Expected:
     """Return the score to expect: of the run, or of the average of runs."""
     expected = expected_score(prediction.run.record)
-    if len(prediction.runs) == 1:
+    if len(prediction.shares) == 1:
         return expected
-    average = score_average(prediction.runs, prediction.weights)
+    average = score_average([prediction.run, *prediction.beside], prediction.weights)
     if average is None:
         return expected
     error = average.oof_error
