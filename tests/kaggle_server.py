@@ -63,6 +63,9 @@ class _Request(BaseHTTPRequestHandler):
 
     def _DownloadDataFiles(self, body: Any) -> None:  # noqa: N802 - the API's name
         slug = body["competitionName"]
+        if slug not in self.server.owner.archives:
+            self._answer({"code": 404, "message": "NotFound"}, 404)
+            return
         self.send_response(302)
         self.send_header("Location", f"http://localhost/signed/{slug}.zip?X-Goog-Signature=secret")
         self.send_header("Content-Length", "0")
@@ -82,8 +85,9 @@ class _Request(BaseHTTPRequestHandler):
         self._answer(entries[0])
 
     def do_GET(self) -> None:
-        name = Path(urlsplit(self.path).path).name
-        self._send(self.server.owner.archives[name.removesuffix(".zip")], 200, "application/zip")
+        owner, name = self.server.owner, Path(urlsplit(self.path).path).name
+        found = owner.archives[name.removesuffix(".zip")]
+        self._send(found, owner.archive_status, "application/zip")
 
     def do_PUT(self) -> None:
         self.server.owner.uploaded.append(self._body())
@@ -130,6 +134,7 @@ class KaggleServer:
         archives: by competition, the zip of its files.
         faults: by method of the API, status and message to refuse with; status 0 for no answer.
         upload_status: of the upload of a file.
+        archive_status: of the address at which the files are.
         polls: how often a submission is pending before it is scored.
         verdict: fields of a submission that is scored.
         asked: method and body of each request.
@@ -140,7 +145,7 @@ class KaggleServer:
     def __init__(self) -> None:
         self.archives: dict[str, bytes] = {}
         self.faults: dict[str, tuple[int, str]] = {}
-        self.upload_status = 200
+        self.upload_status = self.archive_status = 200
         self.polls = 1
         self.verdict: dict[str, Any] = {"status": "COMPLETE", "publicScore": "0.14325"}
         self.asked: list[tuple[str, Any]] = []

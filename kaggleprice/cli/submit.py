@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from kaggleprice.api.kaggle import Outgoing
 
 EXAMPLES = (
-    'kaggleprice submit -m "first try"',
-    'kaggleprice submit mlp-001 -m "30 networks" --wait --yes',
+    "kaggleprice submit -m first-try",
+    "kaggleprice submit mlp-001 -m 30-networks --wait --yes",
 )
 
 

@@ -52,30 +52,40 @@ def unpack(paths: Sequence[Path], told: Callable[[str], None]) -> list[Path]:
     return found
 
 
-def _unpack(path: Path, told: Callable[[str], None]) -> Iterator[Path]:
+def _unpack(path: Path, told: Callable[[str], None], nested: bool = True) -> Iterator[Path]:
     try:
-        if path.suffix == ".parquet":
+        if path.suffix == ".zip":
+            yield from _unpack_archive(path, told, nested)
+        elif path.suffix == ".parquet":
             yield from _write(path.with_suffix(".csv"), told, lambda to: _convert(path, to))
         elif path.suffix == ".gz":
             plain = path.with_suffix("")
             if plain.suffix in _TABLES:
                 yield from _write(plain, told, lambda to: _inflate(path, to))
-        else:
-            with zipfile.ZipFile(path) as archive:
-                for member in archive.infolist():
-                    name = Path(member.filename.replace("\\", "/")).name
-                    if not name.lower().endswith(_TABLES) or name.startswith("."):
-                        continue
-                    if member.file_size > _MOST_BYTES:
-                        raise DataError(f"{path}: {name} is larger than {_MOST_BYTES:,} bytes.")
-
-                    def extract(to: Path, member: zipfile.ZipInfo = member) -> None:
-                        with archive.open(member) as source, to.open("wb") as target:
-                            shutil.copyfileobj(source, target)
-
-                    yield from _write(path.parent / name, told, extract)
     except (OSError, EOFError, zipfile.BadZipFile, ValueError, ImportError, RuntimeError) as error:
         raise DataError(f"{path} cannot be unpacked: {error}.") from None
+
+
+def _unpack_archive(path: Path, told: Callable[[str], None], nested: bool) -> Iterator[Path]:
+    """Write the tables of an archive, and those packed once more where it may be nested."""
+    wanted = (*_TABLES, *_PACKED) if nested else _TABLES
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            name = Path(member.filename.replace("\\", "/")).name
+            if not name.lower().endswith(wanted) or name.startswith("."):
+                continue
+            if member.file_size > _MOST_BYTES:
+                raise DataError(f"{path}: {name} is larger than {_MOST_BYTES:,} bytes.")
+
+            def extract(to: Path, member: zipfile.ZipInfo = member) -> None:
+                with archive.open(member) as source, to.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+
+            for written in _write(path.parent / name, told, extract):
+                if written.suffix.lower() in _PACKED:
+                    yield from _unpack(written, told, nested=False)
+                else:
+                    yield written
 
 
 def _write(path: Path, told: Callable[[str], None], make: Callable[[Path], None]) -> Iterator[Path]:

@@ -287,16 +287,26 @@ def test_a_talkative_command_tells_no_credentials(
 ) -> None:
     """With VERBOSE, Kaggle's command prints the headers of its requests."""
     server.faults["CreateSubmission"] = (400, "no")
-    done = kaggleprice(*SEND, "--verbose", cwd=folder, VERBOSE="true")
+    done = kaggleprice(*SEND, "--verbose", cwd=folder, VERBOSE="true", VERBOSE_OUTPUT="true")
     assert done.code == 5
-    assert "Bearer" not in done.out + done.err
+    assert done.error.endswith("it says 'no'.")
 
 
 def test_an_upload_that_fails(kaggleprice: Kaggleprice, server: KaggleServer, folder: Path) -> None:
     server.upload_status = 403
     done = kaggleprice(*SEND, cwd=folder)
     assert done.code == 4
-    assert "signature=secret" not in done.err
+    assert server.methods == ["StartSubmissionUpload"]
+
+
+def test_a_signed_address_is_not_shown(
+    kaggleprice: Kaggleprice, server: KaggleServer, tmp_path: Path
+) -> None:
+    server.archives[SLUG], server.archive_status = b"", 403
+    done = kaggleprice("download", "--source", "kaggle", "-c", SLUG, cwd=tmp_path)
+    assert done.code == 5
+    assert f"signed/{SLUG}.zip" in done.error
+    assert "secret" not in done.error
 
 
 def test_nobody_answers(kaggleprice: Kaggleprice, folder: Path) -> None:

@@ -38,6 +38,23 @@ def test_an_archive_a_compressed_file_and_a_plain_one(tmp_path: Path) -> None:
     assert len(told) == 3
 
 
+def test_tables_that_are_packed_once_more(tmp_path: Path) -> None:
+    """As Kaggle has them: `train.csv.zip` in the zip of all files; no deeper, whatever is there."""
+    inner, deeper = tmp_path / "inner", tmp_path / "deeper"
+    for path, members in [
+        (deeper, {"deep.csv": TEXT}),
+        (inner, {"train.csv": TEXT, "deeper.zip": deeper}),
+        (tmp_path / "all.zip", {"train.csv.zip": inner, "test.csv.gz": gzip.compress(b"a\n1\n")}),
+    ]:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                whole = content.read_bytes() if isinstance(content, Path) else content
+                archive.writestr(name, whole)
+    found = unpack([tmp_path / "all.zip"], str)
+    assert [path.name for path in found] == ["train.csv", "test.csv"]
+    assert not (tmp_path / "deep.csv").exists()
+
+
 def test_parquet(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}).to_parquet(tmp_path / "train.parquet")

@@ -60,4 +60,5 @@ class KaggleDownloadDocument(Document):
 
 def kaggle_download_view(document: KaggleDownloadDocument, step: Step) -> Group:
     """Show which files were fetched, and what to do next."""
-    return Group(*texts(*(f"unpacked: {path}" for path in document.files)), *step_lines([step]))
+    shown = f"tables of {document.kaggle}: {', '.join(document.files)}"
+    return Group(*texts(shown), *step_lines([step]))
