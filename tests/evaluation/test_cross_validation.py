@@ -23,6 +23,7 @@ from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
+from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES
 from kaggleprice.settings.run import PRESETS, RunSettings, make_settings
 from kaggleprice.settings.training import Member
 
@@ -70,8 +71,32 @@ def test_garbage_targets_reach_nothing_of_their_fold(
     monkeypatch.setattr("kaggleprice.evaluation.base_models._TREES", 1)
     settings = make_settings(preset, {**TINY, **options})
     clean, garbled = case.run(settings), spoilt(case, 1, settings).run(settings)
+    check_second_fold(clean, garbled)
+
+
+RECIPE_OPTIONS: list[dict[str, Any]] = [
+    *({"recipe": name} for name in RECIPES),
+    *({"scale": name} for name in SCALES),
+    *({"impute": name} for name in IMPUTES),
+    {"scale": "quantile", "impute": "knn"},
+    {"base_models": ("ridge",), "clip": 2.0, "min_rows": 9},
+]
+
+
+@pytest.mark.parametrize("options", RECIPE_OPTIONS, ids=lambda o: "-".join(map(str, o.values())))
+def test_garbage_targets_reach_no_encoding_of_their_fold(
+    case: Case, options: dict[str, Any]
+) -> None:
+    """Folds and transforms are held fixed: both are declared, and know no validation row."""
+    settings = make_settings("fast", {**TINY, **options})
+    check_second_fold(case.run(settings), spoilt(case, 1, settings).run(settings))
+
+
+def check_second_fold(clean: CrossValidation, garbled: CrossValidation) -> None:
+    """Hold recipe, predictions and weights of the fold whose targets were spoilt to the others."""
     held = clean.split.fold_of_row == 1
-    assert clean.ensemble.encoding.recipes[1] == garbled.ensemble.encoding.recipes[1]
+    recipes = clean.ensemble.encoding.recipes[1], garbled.ensemble.encoding.recipes[1]
+    assert recipes[0].to_json() == recipes[1].to_json()
     assert np.array_equal(clean.oof[held], garbled.oof[held])
     assert not np.array_equal(clean.oof[~held], garbled.oof[~held])
     for a, b in zip(
