@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from kaggleprice.api.results import Preprocessed, plain_ids
@@ -466,7 +465,7 @@ def predict(
     if how is not None:
         look_up(COMBINES, how, "combination")
     check_writable(output)
-    device = choose_compute(runtime.device, runtime.threads).device
+    compute = choose_compute(runtime.device, runtime.threads)
     if competition.test is None and source.later_test is None:
         raise UsageError(f"{competition.name} has no test file; name one with --test.")
     runs, trained = resolve_runs(competition, runtime, request, progress), None
@@ -483,7 +482,7 @@ def predict(
         if trained is None and data.tables.evidence is not None:
             warn_of_easy_folds(data, run.folds(), progress)
     progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
-    found = [_predict(run, source, data, how, device, progress) for run in runs]
+    found = [_predict(run, source, data, how, compute, progress) for run in runs]
     weights = np.array(request.weights or [1.0] * len(runs))
     predictions = found[0] if len(runs) == 1 else np.average(found, axis=0, weights=weights)
     test = data.tables.test
@@ -500,12 +499,12 @@ def _predict(
     source: DatasetRef,
     data: Dataset,
     how: str | None,
-    device: torch.device,
+    compute: Compute,
     progress: Progress,
 ) -> NDArray[np.float64]:
     """Return what a run's members predict of the test rows, shape (n,), in the target's unit."""
     competition, ensemble = source.competition, run.ensemble()
-    place_network(ensemble.network, device, progress)
+    place_network(ensemble.network, compute.device, progress)
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     test = data.tables.test
     everybody = WeightedPredictions(ensemble.members, ensemble.predict(test.features))
