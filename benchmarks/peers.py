@@ -154,7 +154,10 @@ class Networks:
     @property
     def settings(self) -> Mapping[str, Any]:
         """Everything that decides the predictions, beside data and fold seed."""
-        return flat_settings(make_settings(self.preset, self.options))
+        # The folds are the problem's own, of one scheme.
+        folds = {"fold_gap", "hold_out", "repeats"}
+        settings = flat_settings(make_settings(self.preset, self.options))
+        return {name: value for name, value in settings.items() if name not in folds}
 
     def predict(self, problem: Problem) -> Floats:
         """Return out-of-fold log prices, shape (n,), as `kaggleprice cv` makes them."""

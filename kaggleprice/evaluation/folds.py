@@ -323,7 +323,7 @@ def read_folds(path: Path, ids: NDArray[Any], id_column: str, numbers: Rows | No
 
 
 def read_folds_of_run(path: Path) -> Folds:
-    """Read the folds.csv of a run, also of an earlier version.
+    """Read the folds.csv of a run, also of an earlier version: its lines are in the rows' order.
 
     Raises:
         MissingFileError, DataError: where it cannot be read.
@@ -331,7 +331,7 @@ def read_folds_of_run(path: Path) -> Folds:
     cells = _read(path, None, by_number=True)
     places = np.arange(len(cells.folds))
     if cells.rows is not None:
-        places = pd.factorize(cells.rows, sort=True)[0]
+        places = pd.factorize(cells.rows)[0]
     return _from_cells(path, cells, places, int(places.max()) + 1)
 
 
@@ -394,8 +394,7 @@ def _from_cells(path: Path, cells: _Cells, places: Rows, rows: int) -> Folds:
             f"{path}: expected 2 folds or more, found {len(names)}; rows of the fold {NONE!r} "
             "would train one."
         )
-    rest = [_others(train, rows) for train in trained]
-    if any(np.isin(own, others).sum() < len(own) for own, others in zip(held, rest, strict=True)):
+    if any(np.isin(own, train).any() for own, train in zip(held, trained, strict=True)):
         raise DataError(f"{path}: a row both trains and is validated in one fold.")
     return Folds(zip(trained, held, strict=True), rows)
 
