@@ -40,6 +40,7 @@ class Workload:
         features: features of each fold, after its recipe.
         fold_sizes: validation rows of each fold.
         members: networks.
+        targets: columns that are predicted, by networks of their own.
         parameters: learned numbers of all members together.
         steps: optimizer steps in all epochs; all members step together.
         operations: multiplications and additions of all matrix products of the training.
@@ -54,6 +55,7 @@ class Workload:
     features: list[int]
     fold_sizes: list[int]
     members: int
+    targets: int
     parameters: int
     steps: int
     operations: int
@@ -216,6 +218,7 @@ def _measure(
         features=[int(active.sum()) for active in task.encoding.active],
         fold_sizes=[len(validation) for _, validation in task.folds],
         members=len(task.members),
+        targets=1 + max(member.target for member in task.members),
         parameters=problem.parameters,
         steps=steps,
         operations=operations,

@@ -54,8 +54,9 @@ class ScoredRun:
 
     @property
     def scores(self) -> pd.Series:
-        """All scores of `kaggleprice.evaluation.scores.Scores`, by name."""
-        return pd.Series(self.run.record["scores"], name=self.name, dtype=float)
+        """All scores of `kaggleprice.evaluation.scores.Scores`, and of several targets, by name."""
+        scores = dict(self.run.record["scores"])
+        return pd.Series({**scores.pop("targets", {}), **scores}, name=self.name, dtype=float)
 
     @property
     def folds(self) -> pd.DataFrame:
@@ -73,7 +74,7 @@ class ScoredRun:
         column = self.run.record["columns"]["id_column"]
         # By place, since the id column may have the name of another one.
         frame = pd.read_csv(self.run.file("oof.csv"), dtype={0: str}, keep_default_na=False)
-        frame.columns = pd.Index([column, "true", "predicted", "fold"])
+        frame.columns = pd.Index([column, *_true_and_predicted(self.run.targets), "fold"])
         ids = plain_ids(frame.iloc[:, 0].to_numpy(dtype=object), column)
         return pd.concat([pd.Series(ids, name=column), frame.iloc[:, 1:]], axis=1)
 
@@ -206,6 +207,12 @@ class ShownReport:
 
 def _by_column(lines: Sequence[ColumnImportance] | Sequence[Drift]) -> pd.DataFrame:
     return pd.DataFrame([asdict(line) for line in lines]).set_index("column")
+
+
+def _true_and_predicted(targets: Sequence[str]) -> list[str]:
+    """Return the names of the columns of true and predicted values of one or several targets."""
+    names = [""] if len(targets) == 1 else [f" {target}" for target in targets]
+    return [f"{what}{name}" for name in names for what in ("true", "predicted")]
 
 
 def plain_ids(ids: NDArray[Any], name: str) -> pd.Index:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kaggleprice.api.results import Preprocessed, plain_ids
 from kaggleprice.competitions.catalog import Competition
@@ -350,7 +352,7 @@ def split_rows(
             settings.k,
             scheme=settings.fold_scheme,
             seed=seed,
-            target=train.known_target,
+            target=_to_stratify_by(train.known_target),
             groups=train.groups,
         )
     else:
@@ -362,6 +364,13 @@ def split_rows(
         data_sha256 = data.record["train"]["sha256"]
         limits.check(competition.name, competition.metric, data_sha256, sha256, len(split))
     return split
+
+
+def _to_stratify_by(target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one number per row: the target, or the mean of several, which are scaled alike."""
+    if target.ndim == 1:
+        return target
+    return np.asarray((target / (target.std(axis=0) + 1e-300)).mean(axis=1))
 
 
 def predict(

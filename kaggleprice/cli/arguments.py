@@ -50,10 +50,10 @@ TestOption = Annotated[
     ),
 ]
 TargetOption = Annotated[
-    str | None,
+    list[str] | None,
     option(
         DATA,
-        "With --train: the column to predict.",
+        "With --train: the column to predict. May be given again.",
         "--target",
         value="COLUMN",
         default="found by looking",

@@ -121,9 +121,11 @@ def _settings(context: typer.Context) -> dict[str, Effective]:
 
 
 def _shown(value: Any, parameter: Any) -> str:
-    if value is None:
+    if value is None or value == ():
         stated = parameter.show_default
         return stated if isinstance(stated, str) else "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -53,8 +53,14 @@ def init(
         option(DATA, "The test file.", "--test", value="FILE", default="found by looking"),
     ] = None,
     target: Annotated[
-        str | None,
-        option(DATA, "Column to predict.", "--target", value="COLUMN", default="found by looking"),
+        list[str] | None,
+        option(
+            DATA,
+            "Column to predict. May be given again.",
+            "--target",
+            value="COLUMN",
+            default="found by looking",
+        ),
     ] = None,
     id_column: Annotated[
         str | None,
@@ -122,7 +128,7 @@ def init(
     from kaggleprice.cli.views.init import init_document, init_view
     from kaggleprice.competitions.catalog import read_competition
     from kaggleprice.competitions.competition_file import FILE_NAME, competition_name, to_toml
-    from kaggleprice.competitions.proposal import propose
+    from kaggleprice.competitions.proposal import one_or_all, propose
     from kaggleprice.competitions.tables import read_tables
     from kaggleprice.competitions.unpacking import unpack
     from kaggleprice.core.files import replacing
@@ -137,7 +143,7 @@ def init(
             raise UsageError(f"{place} is there already; edit it, or replace it with --force.")
         known = {
             "id_column": id_column,
-            "target_column": target,
+            "target_column": one_or_all(target),
             "target_transform": transform,
             "metric": metric,
         }

@@ -65,7 +65,7 @@ def make_source(
 def describe_files(
     train: Path | None,
     test: Path | None,
-    target: str | None,
+    target: list[str] | None,
     id_column: str | None,
     progress: Progress,
 ) -> Competition | None:
@@ -76,15 +76,15 @@ def describe_files(
         DataError: where a file cannot be read.
     """
     if train is None:
-        given = {"--test": test, "--target": target, "--id": id_column}
+        given = {"--test": test, "--target": target or None, "--id": id_column}
         for flag, value in given.items():
             if value is not None:
                 raise UsageError(f"{flag} needs --train FILE as well.")
         return None
     from kaggleprice.competitions.competition_file import competition_name
-    from kaggleprice.competitions.proposal import Files, propose
+    from kaggleprice.competitions.proposal import Files, one_or_all, propose
 
-    known = {"target_column": target, "id_column": id_column}
+    known = {"target_column": one_or_all(target), "id_column": id_column}
     found = propose(Files(train, test), {k: v for k, v in known.items() if v is not None}, {})
     for name, guess in [*found.keys.items(), *found.kinds.items()]:
         if guess.reason != "given":

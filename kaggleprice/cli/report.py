@@ -66,6 +66,16 @@ def report(
             min=1,
         ),
     ] = DEFAULT_COLUMNS,
+    target: Annotated[
+        str | None,
+        option(
+            REPORT,
+            "Which of several targets to report.",
+            "--target",
+            value="COLUMN",
+            default="the first",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         option(
@@ -98,6 +108,7 @@ def report(
             output=output,
             repeats=0 if no_importance else repeats or DEFAULT_REPEATS,
             columns=columns,
+            target=target,
             progress=reporter,
         )
     id_column = made.findings.competition.id_name

@@ -4,7 +4,7 @@ Adding one is an entry in `COMPETITIONS`, or a TOML file given as `--competition
 
     name = "bike-sharing"
     id_column = "datetime"
-    target_column = "count"
+    target_column = "count"     # or several: ["casual", "registered"]
     target_transform = "log1p"
     [kinds]                     # of columns that are no plain numbers or categories
     datetime = "date"
@@ -22,15 +22,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from kaggleprice.competitions.csv_format import CsvFormat
 from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.metrics import METRIC_ALIASES, METRICS, TARGET_TRANSFORMS
-from kaggleprice.core.errors import DataError, MissingFileError, UsageError
+from kaggleprice.core.errors import DataError, MissingFileError, UnknownNameError, UsageError
 from kaggleprice.core.registry import look_up
 from kaggleprice.settings.declaration import STRICT, read_record
 
@@ -106,14 +106,16 @@ class Competition:
         test: its test file; None where there is none yet.
         id_column: None where rows are known by their number, from 1. It is a feature only where it
             has a kind.
-        target_column: never a feature.
+        target_column: never a feature; several targets are a tuple, predicted by networks of their
+            own, and the score is the mean over them.
         target_transform: a name in `TARGET_TRANSFORMS`; networks train on the transformed target.
         metric: a name in `METRICS`.
         missing_values: the cell contents that mean "missing"; an empty cell always does.
         engineering: a name in `kaggleprice.competitions.engineering.ENGINEERINGS`, or None.
         kinds: column to kind, as in `kaggleprice.competitions.kinds`.
         csv_format: how both files are written.
-        prediction_column: what a submission calls the target; None for the target's name.
+        prediction_column: what a submission calls the target, or each of several; None for the
+            target's name.
         drop_missing_target: whether training rows without a target are left out, not refused.
         kaggle: its name in addresses at kaggle.com; None where it is not held there.
     """
@@ -124,7 +126,7 @@ class Competition:
     train: DataFile
     test: DataFile | None
     id_column: str | None
-    target_column: str
+    target_column: str | tuple[str, ...]
     target_transform: str = "log"
     metric: str = "log_rmse"
     missing_values: tuple[str, ...] = ("NA",)
@@ -132,7 +134,7 @@ class Competition:
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     csv_format: CsvFormat = field(default_factory=CsvFormat)
     drop_missing_target: bool = False
-    prediction_column: str | None = None
+    prediction_column: str | tuple[str, ...] | None = None
     kaggle: str | None = None
 
     __pydantic_config__ = STRICT
@@ -142,7 +144,16 @@ class Competition:
 
         Raises:
             UsageError: for a name that cannot be a folder or is in no registry.
+            DataError: for no target, one that stands twice, or another number of their names in
+                a submission.
         """
+        if not self.targets or len(set(self.targets)) < len(self.targets):
+            raise DataError("`target_column` must name one or more different columns")
+        if len(self.prediction_names) != len(self.targets):
+            raise DataError(
+                f"`prediction_column` must name a column for each of {len(self.targets)} targets, "
+                f"found {len(self.prediction_names)}"
+            )
         if not _NAME.fullmatch(self.name):
             raise UsageError(
                 f"competition name {self.name!r} cannot be: expected lower-case letters, "
@@ -165,9 +176,25 @@ class Competition:
         return ROW if self.id_column is None else self.id_column
 
     @property
-    def prediction_name(self) -> str:
-        """The name of the predictions in a submission."""
-        return self.prediction_column or self.target_column
+    def targets(self) -> tuple[str, ...]:
+        """The names of all target columns."""
+        return as_tuple(self.target_column)
+
+    @property
+    def prediction_names(self) -> tuple[str, ...]:
+        """The names of the predictions in a submission, one for each target."""
+        return as_tuple(self.prediction_column or self.target_column)
+
+    def of_target(self, name: str) -> Competition:
+        """Return the competition that predicts one of the targets only.
+
+        Raises:
+            UnknownNameError: for a name that is no target.
+        """
+        if name not in self.targets:
+            raise UnknownNameError("target", name, self.targets)
+        calls = self.prediction_names[self.targets.index(name)]
+        return replace(self, target_column=name, prediction_column=calls)
 
     @property
     def text_columns(self) -> list[str]:
@@ -178,6 +205,11 @@ class Competition:
     def files(self) -> tuple[DataFile, ...]:
         """The training file and, where there is one, the test file."""
         return (self.train,) if self.test is None else (self.train, self.test)
+
+
+def as_tuple(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one name as a tuple of it, and several as they are."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _d2l_mirrors(name: str) -> tuple[str, ...]:

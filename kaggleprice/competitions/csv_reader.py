@@ -47,7 +47,7 @@ def read_csv(
     header = _read_header(path, competition.csv_format)
     repeated = [name for name, times in Counter(header).items() if times > 1]
     for name in repeated:
-        if name in (competition.id_column, competition.target_column):
+        if name in (competition.id_column, *competition.targets):
             raise DataError(f"{path}: the column {name!r} stands twice in the header.")
         progress.notice(f"{path}: columns of the same name {name!r} are told apart by number.")
     try:

@@ -78,7 +78,9 @@ class Metric:
         return -score if self.greater_is_better else score
 
     def score(self, truth: ArrayLike, prediction: ArrayLike) -> float:
-        """Score predictions, shape (n,), of a target of shape (n,), in the target's own unit.
+        """Score predictions of a target in its own unit; both have shape (n,), or (n, T).
+
+        The score of T targets is the mean of their scores.
 
         Returns:
             NaN where the metric is not defined for a value.
@@ -92,16 +94,22 @@ class Metric:
         return float(getattr(sklearn.metrics, self.function)(*scaled))
 
     def row_losses(self, truth: ArrayLike, prediction: ArrayLike) -> Floats | None:
-        """Return each row's loss, shape (n,), arguments as in `score`; None where it has none."""
+        """Return each row's loss, shaped as the arguments of `score`; None where it has none."""
         if self.row_loss is None:
             return None
         losses: Floats = self.row_loss(self._scaled(truth), self._scaled(prediction))
         return losses
 
     def influence(self, losses: Floats) -> Floats:
-        """Return how far each row moves the score, to first order, shape (n,); the mean is 0."""
+        """Return how far each row moves the score, to first order, shape (n,); the mean is 0.
+
+        Losses have shape (n,), or (n, T) of T targets.
+        """
         import numpy as np
 
+        if losses.ndim == 2:
+            influences: Floats = np.mean([self.influence(column) for column in losses.T], axis=0)
+            return influences
         mean, slope = np.mean(losses), -1.0 if self.complement else 1.0
         if self.root:
             # A score of 0 has losses of 0 only, of which none moves it.
@@ -111,7 +119,7 @@ class Metric:
     def standard_error(self, losses: Floats) -> float:
         """Return how far the score would move if other rows were drawn.
 
-        Losses have shape (n,), of 2 or more rows. It is s / sqrt(n), s being the standard
+        Losses have shape (n,) or (n, T), of 2 or more rows. It is s / sqrt(n), s being the standard
         deviation (ddof 1) of the rows' influences. For a mean absolute error that is the standard
         error of a mean; for a root mean squared error r of squared errors with standard deviation
         s', it is s' / (2 r sqrt(n)): the delta method
@@ -154,9 +162,9 @@ def _unexplained(truth: Any, prediction: Any) -> Any:
     """
     import numpy as np
 
-    errors, deviations = (prediction - truth) ** 2, (truth - np.mean(truth)) ** 2
-    variance = np.mean(deviations)
-    return errors / variance - (deviations - variance) * np.mean(errors) / variance**2
+    errors, deviations = (prediction - truth) ** 2, (truth - np.mean(truth, axis=0)) ** 2
+    variance = np.mean(deviations, axis=0)
+    return errors / variance - (deviations - variance) * np.mean(errors, axis=0) / variance**2
 
 
 _RMSE: dict[str, Any] = {

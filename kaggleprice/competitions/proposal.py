@@ -28,6 +28,7 @@ from kaggleprice.competitions.catalog import (
     Competition,
     DataFile,
     Kind,
+    as_tuple,
 )
 from kaggleprice.competitions.csv_format import CsvFormat, find_format
 from kaggleprice.competitions.kinds import find_date_formats, parse_amount
@@ -100,7 +101,8 @@ class Proposal:
         kinds: those of columns that are no plain numbers or categories.
         warnings: sentences on what looks like a leak.
         drop_missing_target: whether training rows without a target are left out.
-        prediction_column: what the sample submission calls the target; None for its own name.
+        prediction_column: what the sample submission calls the target, or each of several; None
+            for their own names.
         kaggle: the competition's name at kaggle.com; None where nobody told it.
     """
 
@@ -110,7 +112,7 @@ class Proposal:
     kinds: Mapping[str, Guess]
     warnings: Sequence[str] = field(default=())
     drop_missing_target: bool = False
-    prediction_column: str | None = None
+    prediction_column: str | list[str] | None = None
     kaggle: str | None = None
 
     def competition(self, name: str) -> Competition:
@@ -119,9 +121,9 @@ class Proposal:
         Raises:
             UsageError: where a metric or transform is unknown.
         """
-        test = self.files.test
+        test, calls = self.files.test, self.prediction_column
         keys: dict[str, Any] = {
-            key: tuple(guess.value) if key == "missing_values" else guess.value
+            key: tuple(guess.value) if isinstance(guess.value, list) else guess.value
             for key, guess in self.keys.items()
         }
         return Competition(
@@ -133,7 +135,7 @@ class Proposal:
             kinds={column: guess.value for column, guess in self.kinds.items()},
             csv_format=self.csv_format,
             drop_missing_target=self.drop_missing_target,
-            prediction_column=self.prediction_column,
+            prediction_column=tuple(calls) if isinstance(calls, list) else calls,
             kaggle=self.kaggle,
             **keys,
         )
@@ -190,7 +192,7 @@ def competition_here() -> str:
     except (DataError, UsageError):
         return DEFAULT_COMPETITION
     default = COMPETITIONS[DEFAULT_COMPETITION]
-    if {default.id_column, default.target_column} <= set(header):
+    if {default.id_column, *default.targets} <= set(header):
         return DEFAULT_COMPETITION
     named = f"{files.train} is" if files.test is None else f"{files.train} and {files.test} are"
     raise UsageError(
@@ -236,25 +238,25 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
     train = read_cells(files.train, csv_format)
     test = read_cells(files.test, find_format(files.test)) if files.test else None
     sample = read_cells(files.sample, find_format(files.sample)) if files.sample else None
-    for key in ("id_column", "target_column"):
-        if given.get(key) is not None and given[key] not in train:
-            raise UnknownNameError("column", given[key], map(str, train), f" in {files.train}")
-    for column in kinds:
+    named = [given[key] for key in ("id_column", "target_column") if given.get(key) is not None]
+    for column in [*(c for one in named for c in as_tuple(one)), *kinds]:
         if column not in train:
             raise UnknownNameError("column", column, map(str, train), f" in {files.train}")
     known = {key: Guess(value, "given") for key, value in given.items()}
     target = known.get("target_column") or _guess_target(train, test, sample, csv_format.decimal)
-    rest = [str(c) for c in train if c != target.value]
-    if kinds.get(target.value) == DROP:
-        raise UsageError(f"the target {target.value!r} cannot be dropped.")
-    own = train[target.value].str.strip()
+    targets = as_tuple(target.value)
+    rest = [str(c) for c in train if c not in targets]
+    for column in targets:
+        if kinds.get(column) == DROP:
+            raise UsageError(f"the target {column!r} cannot be dropped.")
     both = rest if test is None else [c for c in rest if c in test]
     cells = {c: _cells_of(c, train, test) for c in both}
     markers: dict[str, str] = {}
     found: dict[str, Guess] = {}
-    for column in (*both, target.value):
-        kind = _guess_kind(column, cells.get(column, own), csv_format.decimal, markers)
-        if kind is not None and (column != target.value or kind.value in (NUMBER, NUMBER_COMMA)):
+    cells |= {c: train[c].str.strip() for c in targets}
+    for column in (*both, *targets):
+        kind = _guess_kind(column, cells[column], csv_format.decimal, markers)
+        if kind is not None and (column not in targets or kind.value in (NUMBER, NUMBER_COMMA)):
             found[column] = kind
     found |= {
         c: Guess(DROP, f"only in {files.train.name}: it may know the target")
@@ -263,22 +265,32 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
     }
     identity = known.get("id_column") or _guess_id(both, train, test, sample, found)
     found |= {column: Guess(kind, "given") for column, kind in kinds.items()}
-    number = _numbers(own, csv_format.decimal)
-    if target.value in found:
-        mark = "," if found[target.value].value == NUMBER_COMMA else csv_format.decimal
-        amounts = [parse_amount(text, mark) for text in own]
-        number = np.array([np.nan if amount is None else amount[0] for amount in amounts])
+    numbers = {c: _target_numbers(cells[c], found.get(c), csv_format.decimal) for c in targets}
     keys = {
         "id_column": identity,
         "target_column": target,
-        **_guess_scale(number, known),
+        **_guess_scale(list(numbers.values()), known),
         "missing_values": known.get("missing_values") or _guess_missing(markers),
     }
     used = [c for c in both if found.get(c, Guess("", "")).value != DROP]
-    warnings = _find_leaks(train, used, target.value, identity.value, number, csv_format.decimal)
-    others = [] if sample is None else [str(c) for c in sample.columns[1:]]
-    calls = others[0] if len(others) == 1 and others[0] != target.value else None
+    warnings = [
+        warning
+        for column, number in numbers.items()
+        for warning in _find_leaks(train, used, column, identity.value, number, csv_format.decimal)
+    ]
+    others = () if sample is None else tuple(str(c) for c in sample.columns[1:])
+    differ = len(others) == len(targets) and others != targets
+    calls = one_or_all(others) if differ else None
     return Proposal(files, csv_format, keys, found, warnings, prediction_column=calls)
+
+
+def _target_numbers(cells: pd.Series, kind: Guess | None, decimal: str) -> NDArray[np.float64]:
+    """Return a target's texts as numbers, by its kind; NaN for what is none; shape (n,)."""
+    if kind is None:
+        return _numbers(cells, decimal)
+    mark = "," if kind.value == NUMBER_COMMA else decimal
+    amounts = [parse_amount(text, mark) for text in cells]
+    return np.array([np.nan if amount is None else amount[0] for amount in amounts])
 
 
 def _cells_of(column: str, train: pd.DataFrame, test: pd.DataFrame | None) -> pd.Series:
@@ -297,8 +309,9 @@ def _guess_target(
 ) -> Guess:
     if sample is not None:
         named = [str(c) for c in sample.columns[1:] if c in train]
-        if len(named) == 1:
-            return Guess(named[0], "the sample submission has it")
+        if named:
+            which = "it" if len(named) == 1 else "them"
+            return Guess(one_or_all(named), f"the sample submission has {which}")
     lacking = [str(c) for c in train if test is None or c not in test]
     if not lacking:
         raise UsageError(
@@ -318,6 +331,13 @@ def _guess_target(
     if len(named) == 1:
         return Guess(named[0], "its name", sure=False)
     return Guess(lacking[-1], "the last column that may be it", sure=False)
+
+
+def one_or_all(names: Sequence[str] | None) -> str | list[str] | None:
+    """Return the one name, or several as a list; None for none."""
+    if not names:
+        return None
+    return names[0] if len(names) == 1 else list(names)
 
 
 def _guess_kind(
@@ -404,18 +424,13 @@ def _counts_up(cells: pd.Series) -> bool:
     return bool((numbers % 1 == 0).all() and numbers.is_monotonic_increasing and numbers.is_unique)
 
 
-def _guess_scale(target: NDArray[np.float64], known: Mapping[str, Guess]) -> dict[str, Guess]:
-    """Return guesses of target transform and metric, from the distribution of the target."""
-    from scipy.stats import skew
-
-    observed = target[np.isfinite(target)]
-    transform, reason = "none", "its values are not spread over orders of magnitude"
-    if len(observed) and observed.min() >= 0:
-        low, high = np.quantile(observed, [0.01, 0.99])
-        before, after = skew(observed), skew(np.log1p(observed))
-        if before >= 1 and abs(after) < before and high >= 6 * max(low, 1e-9):
-            transform = "log1p"
-            reason = f"from 0 up, skewed ({before:.1f}; {after:.1f} after log(1 + y))"
+def _guess_scale(
+    targets: Sequence[NDArray[np.float64]], known: Mapping[str, Guess]
+) -> dict[str, Guess]:
+    """Return guesses of target transform and metric, from the distribution of each target."""
+    guesses = [_guess_transform(target[np.isfinite(target)]) for target in targets]
+    # What one of them cannot be put through suits none.
+    transform, reason = next((g for g in guesses if g[0] == "none"), guesses[0])
     metric = known.get("metric")
     if metric is None:
         name = "rmsle" if transform == "log1p" else "rmse"
@@ -426,6 +441,18 @@ def _guess_scale(target: NDArray[np.float64], known: Mapping[str, Guess]) -> dic
         "target_transform": known.get("target_transform") or Guess(transform, reason),
         "metric": metric,
     }
+
+
+def _guess_transform(observed: NDArray[np.float64]) -> tuple[str, str]:
+    """Return the transform of a target, and why."""
+    from scipy.stats import skew
+
+    if len(observed) and observed.min() >= 0:
+        low, high = np.quantile(observed, [0.01, 0.99])
+        before, after = skew(observed), skew(np.log1p(observed))
+        if before >= 1 and abs(after) < before and high >= 6 * max(low, 1e-9):
+            return "log1p", f"from 0 up, skewed ({before:.1f}; {after:.1f} after log(1 + y))"
+    return "none", "its values are not spread over orders of magnitude"
 
 
 def _guess_missing(markers: Mapping[str, str]) -> Guess:

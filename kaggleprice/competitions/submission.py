@@ -18,20 +18,22 @@ from kaggleprice.core.files import replacing
 def make_submission(
     competition: Competition, table: Table, predictions: NDArray[np.float64]
 ) -> pd.DataFrame:
-    """Put predictions, shape (n,), beside the test ids, in the test file's order.
+    """Put predictions, shape (n,) or (n, T) of T targets, beside the ids of the test file's rows.
 
     Raises:
         RunError: where a prediction is not a number that the target could be.
     """
     usable = TARGET_TRANSFORMS[competition.target_transform].load().accepts(predictions)
     if not usable.all():
-        first = int(np.flatnonzero(~usable)[0])
+        place = tuple(np.argwhere(~usable)[0])
         raise RunError(
-            f"{int((~usable).sum())} of {len(usable)} predictions cannot be submitted: "
-            f"{competition.id_name} {table.ids[first]} got {predictions[first]}; "
+            f"{int((~usable).sum())} of {usable.size} predictions cannot be submitted: "
+            f"{competition.id_name} {table.ids[place[0]]} got {predictions[place]}; "
             "train again with a smaller learning rate."
         )
-    return pd.DataFrame({competition.id_name: table.ids, competition.prediction_name: predictions})
+    columns = predictions.reshape(len(table), -1).T
+    names = competition.prediction_names
+    return pd.DataFrame({competition.id_name: table.ids, **dict(zip(names, columns, strict=True))})
 
 
 def write_submission(
@@ -54,7 +56,7 @@ def check_submission(path: Path, competition: Competition, table: Table) -> None
     Raises:
         DataError: where something is off.
     """
-    columns = [competition.id_name, competition.prediction_name]
+    columns = [competition.id_name, *competition.prediction_names]
     try:
         written = pd.read_csv(path, dtype={competition.id_name: str}, keep_default_na=False)
     except ValueError as error:
@@ -63,7 +65,8 @@ def check_submission(path: Path, competition: Competition, table: Table) -> None
         raise DataError(f"{path}: expected the header {columns}, found {list(written.columns)}.")
     if list(written[competition.id_name]) != list(table.ids):
         raise DataError(f"{path}: the ids are not those of the test file, in its order.")
-    values = pd.to_numeric(written[competition.prediction_name], errors="coerce")
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
-    if not transform.accepts(values.to_numpy(dtype=np.float64)).all():
-        raise DataError(f"{path}: {competition.prediction_name} must be {transform.domain}.")
+    for name in competition.prediction_names:
+        values = pd.to_numeric(written[name], errors="coerce").to_numpy(dtype=np.float64)
+        if not transform.accepts(values).all():
+            raise DataError(f"{path}: {name} must be {transform.domain}.")

@@ -36,7 +36,8 @@ class Table:
             pandas categories, or text. NaN is missing. What is read from a file has the smallest
             types that hold it exactly, so whole numbers overflow: make them float64 before
             arithmetic.
-        target: shape (n,), float64, in the target's own unit; None for a test file.
+        target: shape (n,), float64, in the target's own unit, or (n, T) of T targets; None for a
+            test file.
         groups: shape (n,), texts; rows of one group belong into one fold. None for no groups.
     """
 
@@ -50,7 +51,7 @@ class Table:
 
     @property
     def known_target(self) -> NDArray[np.float64]:
-        """The target of a training table, shape (n,), float64.
+        """The target of a training table, shape (n,), or (n, T) of T targets; float64.
 
         Raises:
             DataError: for a table without a target.
@@ -83,6 +84,11 @@ class Tables:
 
     train: Table
     test: Table
+
+    def of_target(self, target: int) -> Tables:
+        """Return both tables with one of several targets, counted from 0."""
+        own = self.train.known_target[:, target]
+        return replace(self, train=replace(self.train, target=own))
 
     def engineered(self, competition: Competition) -> Tables:
         """Return both tables with the competition's own features added to their columns."""
@@ -128,7 +134,8 @@ def read_tables(
                 f"found {_some(list(train_frame.columns), most=20)}."
             )
     groups = _groups(train_frame, train_ids, competition, group_column, train)
-    target = _take_target(train_frame, train_ids, competition, train)
+    targets = [_take_target(train_frame, train_ids, one, train) for one in _by_target(competition)]
+    target = targets[0] if len(targets) == 1 else np.column_stack(targets)
     if test is None:
         test, test_frame, test_ids = train, train_frame[:0], train_ids[:0]
     kinds = with_date_formats(competition.kinds, train_frame, train)
@@ -182,10 +189,9 @@ def _with_target(
     progress: Progress,
 ) -> tuple[pd.DataFrame, NDArray[Any]]:
     """Return the rows that have a target, and name the others."""
-    column = competition.target_column
-    if column not in frame or frame[column].notna().all():
+    kept = frame[[c for c in competition.targets if c in frame]].notna().all(axis=1).to_numpy()
+    if kept.all():
         return frame, ids
-    kept = frame[column].notna().to_numpy()
     lost = _some([str(i) for i in ids[~kept]], quote=False)
     progress.notice(f"{path}: left out, without a target: {competition.id_name} {lost}.")
     return frame[kept].reset_index(drop=True), ids[kept]
@@ -210,10 +216,15 @@ def _groups(
     return frame[column].astype(object).map(str).to_numpy()
 
 
+def _by_target(competition: Competition) -> list[Competition]:
+    return [competition.of_target(name) for name in competition.targets]
+
+
 def _take_target(
     frame: pd.DataFrame, ids: NDArray[Any], competition: Competition, path: Path
 ) -> NDArray[np.float64]:
-    column = competition.target_column
+    """Remove the target of a competition of one target from a frame; return it, shape (n,)."""
+    (column,) = competition.targets
     if column not in frame:
         raise DataError(
             f"{path}: the target column {column!r} is missing; found {_some(list(frame.columns))}."
@@ -278,11 +289,12 @@ def _keep_shared(
     progress: Progress,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the columns that both files have, and name those that only one has."""
-    if competition.target_column in test_frame:
-        raise DataError(
-            f"{test}: the target column {competition.target_column!r} must not stand in the test "
-            "file; is it the training file?"
-        )
+    for target in competition.targets:
+        if target in test_frame:
+            raise DataError(
+                f"{test}: the target column {target!r} must not stand in the test file; is it the "
+                "training file?"
+            )
     only_train = [c for c in map(str, train_frame) if c not in test_frame]
     only_test = [c for c in map(str, test_frame) if c not in train_frame]
     if only_train:

@@ -62,13 +62,19 @@ class BaseModelPredictions:
 
     Attributes:
         names: P names in `BASE_MODELS`.
-        train: shape (P, K, n), each fold's prediction of all training rows.
-        test: shape (P, K, n_test), of all test rows.
+        train: shape (P, K * T, n), each fold's prediction of all training rows, for each of T
+            targets.
+        test: shape (P, K * T, n_test), of all test rows.
     """
 
     names: tuple[str, ...]
     train: Floats
     test: Floats
+
+    def of_target(self, target: int, targets: int) -> BaseModelPredictions:
+        """Return what is predicted of one of T targets, counted from 0."""
+        own = slice(target, None, targets)
+        return BaseModelPredictions(self.names, self.train[:, own], self.test[:, own])
 
 
 def fit_base_models(
@@ -88,13 +94,14 @@ def fit_base_models(
         tables: n training and n_test test rows, with all columns that the recipes need.
         recipes: K fitted recipes.
         split: the K folds.
-        target: shape (n,), the transformed target.
+        target: shape (n,), the transformed target, or (n, T) of T targets.
         base_seed: what `--seed` says.
         threads: how many to use.
         progress: told after every model.
     """
-    train = np.empty((len(names), len(recipes), len(tables.train)))
-    test = np.empty((len(names), len(recipes), len(tables.test)))
+    targets = target.reshape(len(target), -1).T
+    train = np.empty((len(names), len(recipes), len(targets), len(tables.train)))
+    test = np.empty((len(names), len(recipes), len(targets), len(tables.test)))
     count = len(names) * len(recipes)
     for fold, (recipe, (rows, _)) in enumerate(zip(recipes, split, strict=True)):
         features = recipe.transform(tables.train.features, np.float32)
@@ -103,11 +110,13 @@ def fit_base_models(
             progress.advance("base models", fold * len(names) + p, count, name, "models")
             state = np.random.SeedSequence((base_seed, fold, p)).generate_state(1)[0]
             # Room above it: an estimator may count on from its state.
-            model = BASE_MODELS[name].load()(int(state >> 1))
-            with threadpool_limits(limits=threads):
-                model.fit(features[rows], target[rows])
-                train[p, fold] = model.predict(features)
-                if len(test_features):
-                    test[p, fold] = model.predict(test_features)
+            for t, own in enumerate(targets):
+                model = BASE_MODELS[name].load()(int(state >> 1))
+                with threadpool_limits(limits=threads):
+                    model.fit(features[rows], own[rows])
+                    train[p, fold, t] = model.predict(features)
+                    if len(test_features):
+                        test[p, fold, t] = model.predict(test_features)
     progress.advance("base models", count, count, unit="models")
-    return BaseModelPredictions(tuple(names), train, test)
+    shape = (len(names), len(recipes) * len(targets), -1)
+    return BaseModelPredictions(tuple(names), train.reshape(shape), test.reshape(shape))

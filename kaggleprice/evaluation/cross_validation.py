@@ -45,7 +45,7 @@ class CrossValidation:
         settings: what was asked for.
         split: the folds.
         ensemble: the trained members.
-        oof: shape (n,), out-of-fold predictions in the target's own unit.
+        oof: shape (n,), out-of-fold predictions in the target's own unit, or (n, T) of T targets.
         base_models: what the base models predict; None where there are none.
         folds, members, base_model_scores, scores: how good it is.
         seconds: of the whole cross-validation, recipes to scores.
@@ -176,7 +176,7 @@ def _train(
     engineering = competition.engineering if settings.recipe.engineering else None
     ensemble = Ensemble(task.encoding, network, task.members, fit, engineering)
     if known is not None:
-        everybody = make_members(len(folds), settings)
+        everybody = make_members(len(folds), settings, len(competition.targets))
         joined = join(known.ensemble, ensemble, everybody, settings.model)
         return joined, known.base_models
     if not settings.base_models:
@@ -236,13 +236,13 @@ def prepare(
     wider = _engineered(competition, tables, settings)
     encoding = Encoding(fit_recipes(wider, split, settings))
     trained = set() if known is None else set(known.ensemble.members)
-    members = [m for m in make_members(len(split), settings) if m not in trained]
+    everybody = make_members(len(split), settings, len(competition.targets))
     task = TrainingTask(
         encoding=encoding,
         rows=encoding.encode(wider.train.features),
         target=transform.forward(tables.train.known_target),
         folds=split,
-        members=members,
+        members=[member for member in everybody if member not in trained],
         settings=_with_loss(settings, competition),
     )
     return PreparedRun(competition, tables, task, _listed(device))
@@ -273,16 +273,24 @@ def fit_recipes(tables: Tables, split: Folds, settings: RunSettings) -> list[Fit
     return fit_folds(settings.recipe, tables.train, tables.train.features, split.fold_of_row, folds)
 
 
-def make_members(folds: int, settings: RunSettings) -> list[Member]:
-    """Return folds x seeds members: those of the same architecture together, by fold, then seed."""
-    made = [Member(fold, seed) for fold in range(folds) for seed in range(settings.seeds)]
+def make_members(folds: int, settings: RunSettings, targets: int = 1) -> list[Member]:
+    """Return folds x seeds x targets members.
+
+    Those of the same architecture stand together, by fold, then seed, then target.
+    """
+    made = [
+        Member(fold, seed, target)
+        for fold in range(folds)
+        for seed in range(settings.seeds)
+        for target in range(targets)
+    ]
     return sorted(made, key=lambda member: settings.model.turn_of(member.seed))
 
 
 def _check_predictions(usable: NDArray[np.bool_], settings: RunSettings) -> None:
     if not usable.all():
         raise DivergenceError(
-            f"{int((~usable).sum())} of {len(usable)} out-of-fold predictions are not finite "
+            f"{int((~usable).sum())} of {usable.size} out-of-fold predictions are not finite "
             f"numbers that the target could be, at learning rate {settings.training.lr:g}; "
             f"try a smaller one, such as --lr {settings.training.lr / 10:g}."
         )
@@ -298,15 +306,22 @@ def _check_scores(competition: Competition, scores: Sequence[FoldScore | MemberS
 
 
 def history_frame(ensemble: Ensemble) -> pd.DataFrame:
-    """Return the training history: fold (from 1), seed, epoch, train, validation RMSE."""
+    """Return the training history: fold, seed and target of each line, epoch, RMSEs."""
     lines = ensemble.fit.history
     return pd.DataFrame(
         {
             "member": [line.member for line in lines],
             "fold": [ensemble.members[line.member].fold + 1 for line in lines],
             "seed": [ensemble.members[line.member].seed for line in lines],
+            **_target_column(ensemble),
             "epoch": [line.epoch for line in lines],
             "train": [line.train for line in lines],
             "validation": [line.validation for line in lines],
         }
     )
+
+
+def _target_column(ensemble: Ensemble) -> dict[str, list[int]]:
+    """Return the target (from 1) of each line of the history; nothing where there is but one."""
+    targets = [ensemble.members[line.member].target + 1 for line in ensemble.fit.history]
+    return {"target": targets} if any(target > 1 for target in targets) else {}

@@ -33,7 +33,7 @@ class WeightedPredictions:
     """The predictions of n rows by networks and base models, and how much each counts.
 
     Attributes:
-        members: V of them; a base model of a fold is a member of that fold as well.
+        members: V of them; a base model of a fold and target is a member of those as well.
         predictions: shape (V, n), float64, the transformed target.
         weights: shape (V,); None where all weigh the same.
     """
@@ -46,22 +46,42 @@ class WeightedPredictions:
         """Put base models beside the networks; their share does not depend on the predictions.
 
         Args:
-            predictions: shape (P, K, n), of P base models fitted on each of K folds.
+            predictions: shape (P, K * T, n), of P base models fitted on each of K folds, for each
+                of T targets.
             settings: says what they weigh.
         """
         if settings.weights is None:
             return self
-        count, folds, rows = predictions.shape
-        added = [Member(k, settings.seeds + p) for p in range(count) for k in range(folds)]
+        count, each, rows = predictions.shape
+        targets = self._targets
+        added = [
+            Member(i // targets, settings.seeds + p, i % targets)
+            for p in range(count)
+            for i in range(each)
+        ]
         return WeightedPredictions(
             [*self.members, *added],
-            np.concatenate([self.predictions, predictions.reshape(count * folds, rows)]),
+            np.concatenate([self.predictions, predictions.reshape(count * each, rows)]),
             np.repeat(settings.weights, [len(self.members), len(added)]),
         )
 
+    @property
+    def _targets(self) -> int:
+        return 1 + max(member.target for member in self.members)
+
     def combine(self, transform: TargetTransform, how: str | None) -> Floats:
-        """Combine all predictions; shape (n,), in the target's own unit."""
-        return combine(self.predictions, transform, how, self.weights)
+        """Combine all predictions; shape (n,) or (n, T), in the target's own unit."""
+        targets = [np.array([m.target == t for m in self.members]) for t in range(self._targets)]
+        combined = [
+            combine(
+                self.predictions[own],
+                transform,
+                how,
+                None if self.weights is None else self.weights[own],
+            )
+            for own in targets
+        ]
+        return combined[0] if len(combined) == 1 else np.column_stack(combined)
 
     def of_fold(self, fold: int, rows: NDArray[np.int64]) -> WeightedPredictions:
         """Return what the members of a fold predict of some rows, given their numbers."""
@@ -79,9 +99,9 @@ class WeightedPredictions:
             how: as in `combine`.
 
         Returns:
-            Shape (n,), in the target's own unit.
+            Shape (n,), or (n, T) of T targets, in the target's own unit.
         """
-        oof = np.empty(split.rows)
+        oof = np.empty(split.rows if self._targets == 1 else (split.rows, self._targets))
         for fold, (_, validation) in enumerate(split):
             oof[validation] = self.of_fold(fold, validation).combine(transform, how)
         return oof
@@ -172,6 +192,22 @@ class Ensemble:
     fit: TrainingResult
     engineering: str | None = None
 
+    def of_target(self, target: int, settings: ModelSettings) -> Ensemble:
+        """Return the members of one of several targets, counted from 0, as if it were the only one.
+
+        Args:
+            target: which one.
+            settings: the architecture.
+        """
+        chosen = [i for i, member in enumerate(self.members) if member.target == target]
+        members = [replace(self.members[i], target=0) for i in chosen]
+        state = {name: value[chosen] for name, value in self.network.state_dict().items()}
+        fit = TrainingResult(
+            self.fit.target_center[chosen], self.fit.target_scale[chosen], self.fit.epochs[chosen]
+        )
+        network = _load_network(settings, members, self.encoding, state)
+        return replace(self, network=network, members=members, fit=fit)
+
     def predict(self, frame: pd.DataFrame) -> Floats:
         """Predict the transformed target of n rows of a CSV's columns; shape (M, n), float64.
 
@@ -200,15 +236,11 @@ def join(
     place = {member: i for i, member in enumerate([*first.members, *second.members])}
     chosen, turn = [place[member] for member in order], {m: i for i, m in enumerate(order)}
     states = [part.network.state_dict() for part in parts]
-    parameter = next(second.network.parameters())
-    seeds = [member.seed for member in order]
-    network = build_network(settings, seeds, second.encoding.inputs, parameter.dtype)
-    network.load_state_dict(
-        {
-            name: torch.cat([state[name].to(parameter.device) for state in states])[chosen]
-            for name in states[0]
-        }
-    )
+    device = next(second.network.parameters()).device
+    joined = {
+        name: torch.cat([state[name].to(device) for state in states])[chosen] for name in states[0]
+    }
+    network = _load_network(settings, order, second.encoding, joined)
     lines = [
         replace(line, member=turn[part.members[line.member]])
         for part in parts
@@ -220,4 +252,18 @@ def join(
     }
     history = sorted(lines, key=lambda line: (line.epoch, line.member))
     fit = replace(second.fit, history=history, **of_members)
-    return replace(second, network=network.to(parameter.device), members=list(order), fit=fit)
+    return replace(second, network=network, members=list(order), fit=fit)
+
+
+def _load_network(
+    settings: ModelSettings,
+    members: Sequence[Member],
+    encoding: Encoding,
+    state: dict[str, torch.Tensor],
+) -> MemberNetwork:
+    """Return the network of M members with a given state, on the device where that lies."""
+    first = next(iter(state.values()))
+    seeds = [member.seed for member in members]
+    network = build_network(settings, seeds, encoding.inputs, first.dtype).to(first.device)
+    network.load_state_dict(state)
+    return network

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class MemberScore:
         epochs: the epoch whose weights it has.
         train: score on the rows that it trained on.
         validation: score on the rows that it never saw.
+        target: which of the targets it predicts, from 1.
     """
 
     fold: int
@@ -38,6 +39,7 @@ class MemberScore:
     epochs: int
     train: float
     validation: float
+    target: int = 1
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Scores:
         oof_error: standard error of `oof`: how far it would move if other rows were scored, with
             the networks as they are (`kaggleprice.competitions.metrics.Metric.standard_error`);
             None where the metric has none, and in records of earlier versions.
+        targets: the pooled score of each target, by name, of which `oof` is the mean; empty where
+            there is one.
         mean_squared_log_error: the book's: mean over folds of the mean squared log error; None
             where the metric is not a root mean squared log error.
     """
@@ -76,6 +80,7 @@ class Scores:
     oof: float
     networks_oof: float
     oof_error: float | None = None
+    targets: dict[str, float] = field(default_factory=dict)
     mean_squared_log_error: float | None
 
 

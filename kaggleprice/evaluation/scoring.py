@@ -26,16 +26,31 @@ class Scorer:
 
         Args:
             competition: metric and target transform.
-            target: shape (n,), in its own unit.
+            target: shape (n,), or (n, T) of T targets, in its own unit; the score is the mean over
+                targets.
             split: the folds.
             how: predictions are combined, as in `combine`.
         """
+        self._competition = competition
         self._target, self._split, self._how = target, split, how
         self._metric = METRICS[competition.metric]
         self._transform = TARGET_TRANSFORMS[competition.target_transform].load()
 
+    def _of(self, target: int) -> Floats:
+        """Return one of the targets, shape (n,)."""
+        return self._target if self._target.ndim == 1 else self._target[:, target]
+
+    def _by_target(self, oof: Floats) -> dict[str, float]:
+        """Score each of several targets; empty for one."""
+        if oof.ndim == 1:
+            return {}
+        return {
+            name: self._metric.score(self._of(t), oof[:, t])
+            for t, name in enumerate(self._competition.targets)
+        }
+
     def folds(self, predictions: WeightedPredictions, oof: Floats) -> list[FoldScore]:
-        """Score each fold, given the out-of-fold predictions of shape (n,)."""
+        """Score each fold, given the out-of-fold predictions, of the target's shape."""
         return [
             FoldScore(
                 fold=fold + 1,
@@ -54,19 +69,24 @@ class Scorer:
         """Score M networks, given their predictions of shape (M, n)."""
         scores = []
         for member, epoch, line in zip(members, epochs, predictions, strict=True):
-            predicted = self._transform.inverse(line)
+            predicted, target = self._transform.inverse(line), self._of(member.target)
             train, validation = (
-                self._metric.score(self._target[rows], predicted[rows])
+                self._metric.score(target[rows], predicted[rows])
                 for rows in self._split[member.fold]
             )
-            scores.append(MemberScore(member.fold + 1, member.seed, int(epoch), train, validation))
+            scores.append(
+                MemberScore(
+                    member.fold + 1, member.seed, int(epoch), train, validation, member.target + 1
+                )
+            )
         return scores
 
     def base_models(self, predictions: BaseModelPredictions | None) -> list[BaseModelScore]:
         """Score each base model alone."""
         if predictions is None:
             return []
-        folds = [Member(fold, 0) for fold in range(len(self._split))]
+        targets = range(len(self._competition.targets))
+        folds = [Member(fold, 0, t) for fold in range(len(self._split)) for t in targets]
         return [
             BaseModelScore(name, self.pooled(WeightedPredictions(folds, own)))
             for name, own in zip(predictions.names, predictions.train, strict=True)
@@ -89,6 +109,7 @@ class Scorer:
             train_mean=float(np.mean([fold.train for fold in folds])),
             oof=metric.score(self._target, oof),
             networks_oof=self.pooled(networks),
+            targets=self._by_target(oof),
             oof_error=None if losses is None else metric.standard_error(losses),
             mean_squared_log_error=float(np.mean(validation**2)) if metric.logarithmic else None,
         )

@@ -218,7 +218,7 @@ def _distributions(findings: Findings) -> Figure:
 
 
 def _scale(findings: Findings) -> str:
-    return findings.scale(short(findings.competition.target_column))
+    return findings.scale(short(findings.competition.targets[0]))
 
 
 def _residual_label(findings: Findings) -> str:
@@ -229,7 +229,7 @@ def _residual_label(findings: Findings) -> str:
 def _axis_label(findings: Findings, words: str) -> str:
     """Put the target's name into words, and say where the axis shows logs."""
     log = " (log axis)" if findings.transform.logarithmic else ""
-    return words.format(short(findings.competition.target_column)) + log
+    return words.format(short(findings.competition.targets[0])) + log
 
 
 def _grid(count: int, height: float, across: int = _PANELS_ACROSS) -> tuple[Figure, list[Axes]]:

@@ -106,6 +106,7 @@ def find(
     data: Dataset,
     ensemble: Ensemble,
     *,
+    target: int = 0,
     repeats: int,
     progress: Progress = SILENT,
 ) -> Findings:
@@ -113,9 +114,10 @@ def find(
 
     Args:
         run: a finished one.
-        competition: of the run.
-        data: the data that it was trained on.
-        ensemble: its members, on the device that predicts.
+        competition: of the run, of the one target that is reported.
+        data: the data that it was trained on, of that target.
+        ensemble: the members of that target, on the device that predicts.
+        target: which of the run's targets that is, counted from 0.
         repeats: permutations of each column for its importance; 0 leaves importance out.
         progress: told after every column.
 
@@ -124,7 +126,7 @@ def find(
     """
     seed, train = run.settings.seed, data.tables.train
     transform: TargetTransform = TARGET_TRANSFORMS[competition.target_transform].load()
-    rows = OutOfFold.of_run(run, transform)
+    rows = OutOfFold.of_run(run, transform, target)
     importance, order = None, by_association(train, rows.scaled[0])
     if repeats:
         importance = measure_importance(
@@ -144,8 +146,8 @@ def find(
         data=data,
         transform=transform,
         rows=rows,
-        history=pd.read_csv(run.file("history.csv")),
-        predictions=_predict_test(run, ensemble, data, transform),
+        history=_history(run, target),
+        predictions=_predict_test(run, ensemble, data, transform, target),
         expected=expect(competition, rows, len(data.tables.test), seed),
         importance=importance,
         order=order,
@@ -157,14 +159,23 @@ def find(
 
 
 def _predict_test(
-    run: Run, ensemble: Ensemble, data: Dataset, transform: TargetTransform
+    run: Run, ensemble: Ensemble, data: Dataset, transform: TargetTransform, target: int
 ) -> Floats:
     """Predict the test rows as `predict` does; shape (n_test,)."""
     predicted = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
     base_models = run.base_models()
     if base_models is not None:
-        predicted = predicted.with_base_models(base_models.test, run.settings)
+        own = base_models.of_target(target, len(run.targets))
+        predicted = predicted.with_base_models(own.test, run.settings)
     return predicted.combine(transform, run.settings.combine)
+
+
+def _history(run: Run, target: int) -> pd.DataFrame:
+    """Return the training history of the networks of one target."""
+    history = pd.read_csv(run.file("history.csv"))
+    if "target" not in history:
+        return history
+    return history[history["target"] == target + 1].reset_index(drop=True)
 
 
 def _logged(ensemble: Ensemble) -> frozenset[str]:

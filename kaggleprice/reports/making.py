@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,7 @@ def make_report(
     output: Path | None = None,
     repeats: int = DEFAULT_REPEATS,
     columns: int = DEFAULT_COLUMNS,
+    target: str | None = None,
     progress: Progress = SILENT,
 ) -> Report:
     """Report a finished run: write a page and its figures.
@@ -64,11 +65,12 @@ def make_report(
         output: a second copy of the page, as `.html` or `.htm`; None for none.
         repeats: permutations of each column for its importance; 0 leaves importance out.
         columns: how many to show, at most, where columns are shown.
+        target: which of several targets to report; None for the first.
         progress: told what happens.
 
     Raises:
         UsageError: where matplotlib is missing, a value is not allowed, or there is no run yet.
-        UnknownNameError: for a name that no run has.
+        UnknownNameError: for a name that no run, or no target, has.
         DataError: where the data changed since the run was trained.
         RunFolderError: where the run is incomplete or was altered.
         OutputError: where a file cannot be written.
@@ -79,6 +81,8 @@ def make_report(
             f"{source.competition.name} has no test file, which a report compares with; add one to "
             "its description, in `[test]`."
         )
+    targets = source.competition.targets
+    competition = source.competition.of_target(targets[0] if target is None else target)
     run = find_run(runtime.runs_dir, source.competition.name, name)
     pages = [run.output(PAGE), *([] if output is None else [output])]
     for path in (*pages, run.output(f"{FIGURES}/{PAGE}")):
@@ -89,9 +93,16 @@ def make_report(
     if output is not None:
         refuse_overwriting_inputs(data, output)
     check_data(run, source.competition, data)
-    ensemble = run.ensemble()
+    ensemble, number = run.ensemble(), targets.index(competition.targets[0])
+    if len(targets) > 1:
+        others = ", ".join(repr(name) for name in targets if name not in competition.targets)
+        progress.notice(f"of target {competition.targets[0]!r}; --target names another: {others}")
+        data = replace(data, tables=data.tables.of_target(number))
+        ensemble = ensemble.of_target(number, run.settings.model)
     place_network(ensemble.network, device, progress)
-    findings = find(run, source.competition, data, ensemble, repeats=repeats, progress=progress)
+    findings = find(
+        run, competition, data, ensemble, target=number, repeats=repeats, progress=progress
+    )
     # Not above: everything else works where matplotlib is not installed.
     from kaggleprice.reports.figures import draw
     from kaggleprice.reports.page import make_page

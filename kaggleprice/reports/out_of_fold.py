@@ -44,14 +44,15 @@ class OutOfFold:
     transform: TargetTransform
 
     @classmethod
-    def of_run(cls, run: Run, transform: TargetTransform) -> OutOfFold:
-        """Read a run's out-of-fold rows.
+    def of_run(cls, run: Run, transform: TargetTransform, target: int = 0) -> OutOfFold:
+        """Read a run's out-of-fold rows of one of its targets, counted from 0.
 
         Raises:
             RunFolderError: where a file of the run is missing, truncated or altered.
         """
         rows = run.predictions
-        true, predicted = rows["true"].to_numpy(), rows["predicted"].to_numpy()
+        # Each target has two columns.
+        true, predicted = rows.iloc[:, [2 * target, 2 * target + 1]].to_numpy().T
         return cls(np.array(rows.index), true, predicted, run.folds().fold_of_row, transform)
 
     @cached_property

@@ -40,7 +40,7 @@ def make_page(findings: Findings, figures: Mapping[str, Figure], columns: int) -
     environment.filters |= {filter_.__name__: filter_ for filter_ in _FILTERS}
     record, rows, metric = findings.run.record, findings.rows, findings.run.metric
     true, predicted = rows.scaled
-    target = findings.competition.target_column
+    target = findings.competition.targets[0]
     return environment.get_template("page.html.j2").render(
         vars(findings),
         # The only markup among the values: matplotlib escapes the texts within.

@@ -66,7 +66,7 @@ def paired_rows(
 
     Args:
         metric: says which scores are better.
-        truth: shape (n,), in the target's own unit.
+        truth: shape (n,), or (n, T) of T targets, in the target's own unit.
         first: predictions, as truth.
         second: predictions, as truth.
 
@@ -179,7 +179,8 @@ def compare(first: Run, second: Run) -> Comparison:
     metric = first.metric
     both = _numbered(first).join(_numbered(second).add_suffix("_second"), how="outer")
     # A row that is in one run alone has no number in the other's columns, which equals nothing.
-    paired = both[both["true"] == both["true_second"]]
+    same = both["true"].to_numpy() == both["true_second"].to_numpy()
+    paired = both[same if same.ndim == 1 else same.all(axis=1)]
     same_folds = first.folds_sha256 is not None and first.folds_sha256 == second.folds_sha256
     lines = zip(first.fold_scores, second.fold_scores, strict=same_folds)
     return Comparison(

@@ -48,7 +48,7 @@ class Columns(TypedDict):
     """What decides how the CSVs are read."""
 
     id_column: str
-    target_column: str
+    target_column: str | list[str]
     target_transform: str
     missing_values: list[str]
     kinds: NotRequired[dict[str, str | list[str]]]

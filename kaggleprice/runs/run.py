@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kaggleprice.competitions.catalog import as_tuple
 from kaggleprice.competitions.metrics import METRICS, Metric
 from kaggleprice.core.errors import (
     DataError,
@@ -125,6 +126,11 @@ class Run:
     def metric(self) -> Metric:
         """What a finished run is scored by."""
         return METRICS[self.record["metric"]]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The target columns of a finished run."""
+        return as_tuple(self.record["columns"]["target_column"])
 
     @property
     def finished(self) -> str:
@@ -243,6 +249,8 @@ class Run:
     def predictions(self) -> pd.DataFrame:
         """The out-of-fold predictions, read once: index id (text), columns true and predicted.
 
+        Of T targets both columns stand T times, so that `predictions["true"]` has T columns.
+
         Raises:
             RunFolderError: where oof.csv is missing, truncated or altered.
         """
@@ -253,8 +261,8 @@ class Run:
         frame = pd.read_csv(
             self.file("oof.csv"), dtype=str, keep_default_na=False, header=None, skiprows=1
         )
-        numbers = {name: frame[i].map(float) for i, name in [(1, "true"), (2, "predicted")]}
-        return pd.DataFrame(numbers).set_axis(pd.Index(frame[0], name=None))
+        numbers = frame.iloc[:, 1:-1].map(float).set_axis(pd.Index(frame[0], name=None))
+        return numbers.set_axis(["true", "predicted"] * (numbers.shape[1] // 2), axis=1)
 
     def folds(self) -> Folds:
         """Load the folds of the training rows.

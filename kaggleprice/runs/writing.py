@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from safetensors import numpy as numpy_files
 from safetensors.torch import save
 
@@ -135,13 +137,23 @@ def _write_tables(
     column = competition.id_name
     folds = result.split.to_csv(table.ids, column)
     (folder / "folds.csv").write_text(folds, encoding="utf-8", newline="")
-    columns = [table.ids, table.known_target, result.oof, result.split.fold_of_row + 1]
+    values, names = list[Any](), list[str]()
+    for target, *pair in zip(
+        competition.targets, _columns(table.known_target), _columns(result.oof), strict=True
+    ):
+        values += pair
+        several = f" {target}" if len(competition.targets) > 1 else ""
+        names += [f"true{several}", f"predicted{several}"]
+    columns = [table.ids, *values, result.split.fold_of_row + 1]
     # By place, since the id column may have the name of another one.
-    oof = pd.DataFrame(dict(enumerate(columns))).set_axis(
-        [column, "true", "predicted", "fold"], axis=1
-    )
+    oof = pd.DataFrame(dict(enumerate(columns))).set_axis([column, *names, "fold"], axis=1)
     for name, frame in [("oof.csv", oof), ("history.csv", history_frame(result.ensemble))]:
         frame.to_csv(folder / name, index=False, lineterminator="\n")
+
+
+def _columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the columns of an array of shape (n,) or (n, T), shape (T, n)."""
+    return values.reshape(len(values), -1).T
 
 
 def _write_ensemble(folder: Path, ensemble: Ensemble) -> list[str]:
@@ -209,13 +221,17 @@ def describe_columns(competition: Competition) -> dict[str, Any]:
     """Return what decides how the CSVs are read, as a run records it."""
     return {
         "id_column": competition.id_name,
-        "target_column": competition.target_column,
+        "target_column": _plain_name(competition.target_column),
         "target_transform": competition.target_transform,
         "missing_values": list(competition.missing_values),
         **({"kinds": _plain(competition.kinds)} if competition.kinds else {}),
         **({"drop_missing_target": True} if competition.drop_missing_target else {}),
         **({"csv": competition.csv_format.changes} if competition.csv_format.changes else {}),
     }
+
+
+def _plain_name(names: str | tuple[str, ...]) -> str | list[str]:
+    return names if isinstance(names, str) else list(names)
 
 
 def _plain(kinds: Mapping[str, Kind]) -> dict[str, str | list[str]]:

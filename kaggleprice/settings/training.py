@@ -66,10 +66,12 @@ class Member:
     Attributes:
         fold: the fold that it is validated on, counted from 0.
         seed: which random start of that fold, counted from 0.
+        target: which of the competition's targets it predicts, counted from 0.
     """
 
     fold: int
     seed: int
+    target: int = 0
 
 
 @dataclass(frozen=True)

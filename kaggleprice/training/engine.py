@@ -106,14 +106,17 @@ class Engine:
             check: called at every step; what it raises ends the training.
         """
         self.members, self.settings = task.members, task.settings.training
-        self.base_seed, self.truth, self._check = task.settings.seed, task.target, check
+        self.base_seed, self._check = task.settings.seed, check
+        # One line each, shape (T, n).
+        self._targets = np.ascontiguousarray(task.target.reshape(len(task.target), -1).T)
+        self._target_of = [member.target for member in self.members]
         self.rows, self.network = task.rows_on(device), task.network().to(device)
         self.train_rows, self.stop_rows = self._split_rows(task)
         self._roles, self._fold = self._find_roles(task)
         counts = [len(rows) for rows in self.train_rows]
         self.parameters = MemberParameters(self.network, self.settings, counts)
         self.scales = self._scale_targets()
-        self.target = self._scaled(task.target, task.dtype).to(device)
+        self.target = self._scaled(task.dtype).to(device)
         self.loss: Callable[[Tensor, Tensor], Tensor] = LOSSES[self.settings.loss or "mse"].load()
         self.batches = plan_epoch(counts, self.settings.batch_size)
         self.noise = NoiseSource(
@@ -159,15 +162,21 @@ class Engine:
         center, scale = np.zeros(count), np.ones(count)
         if self.settings.target_scale == "standard":
             for m, rows in enumerate(self.train_rows):
-                center[m], scale[m] = self.truth[rows].mean(), self.truth[rows].std() or 1.0
+                truth = self._truth(m)[rows]
+                center[m], scale[m] = truth.mean(), truth.std() or 1.0
         return TrainingResult(center, scale, np.full(count, self.settings.epochs))
 
-    def _scaled(self, target: NDArray[np.float64], dtype: torch.dtype) -> Tensor:
+    def _truth(self, member: int) -> NDArray[np.float64]:
+        """Return the transformed target of a member, shape (n,)."""
+        truth: NDArray[np.float64] = self._targets[self._target_of[member]]
+        return truth
+
+    def _scaled(self, dtype: torch.dtype) -> Tensor:
         """Return the target as each member learns it, shape (M, n)."""
-        made = torch.empty(len(self.members), len(target), dtype=dtype)
+        made = torch.empty(len(self.members), self._targets.shape[1], dtype=dtype)
         scales = zip(self.scales.target_center, self.scales.target_scale, strict=True)
-        for line, (center, scale) in zip(made, scales, strict=True):
-            line.copy_(torch.from_numpy((target - center) / scale))
+        for m, (center, scale) in enumerate(scales):
+            made[m].copy_(torch.from_numpy((self._truth(m) - center) / scale))
         return made
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -259,8 +268,8 @@ class Engine:
         predicted = predict_members(self.network, self.rows, self.scales, index, self._check)
         scores = np.array(
             [
-                _rmse(self.truth[rows], line[: len(rows)])
-                for rows, line in zip(self.stop_rows, predicted, strict=True)
+                _rmse(self._truth(m)[rows], predicted[m, : len(rows)])
+                for m, rows in enumerate(self.stop_rows)
             ]
         )
         self.best.update(self.network, epoch, scores, self.settings.patience)
@@ -274,7 +283,7 @@ class Engine:
         sums, counts = np.zeros((2, 2, len(self.members)))
         for part, predicted in _predictions(self.network, self.rows, self.scales):
             self._check()
-            square = np.square(predicted - self.truth[part])
+            square = np.square(predicted - self._targets[:, part][self._target_of])
             roles = self._roles[:, part][self._fold]
             for side, chosen in enumerate((roles == _TRAINS, roles == _VALIDATES)):
                 sums[side] += np.where(chosen, square, 0.0).sum(axis=1)
@@ -287,7 +296,7 @@ class Engine:
         """Return members that are finite, but far worse than a network that says nothing."""
         worse = []
         for m, (rows, error) in enumerate(zip(self.train_rows, self.errors()[0], strict=True)):
-            silent = _rmse(self.truth[rows], np.full(len(rows), self.scales.target_center[m]))
+            silent = _rmse(self._truth(m)[rows], np.full(len(rows), self.scales.target_center[m]))
             # Saying nothing is perfect where the target is constant; nothing else can be.
             if not error <= _DIVERGED * max(silent, 0.1 * self.scales.target_scale[m]):
                 worse.append(m)

@@ -24,10 +24,11 @@ class TrainingTask:
     Attributes:
         encoding: of F folds.
         rows: n rows, encoded by it.
-        target: shape (n,), the transformed target.
+        target: shape (n,), the transformed target, or (n, T) of T targets.
         folds: F pairs of row numbers, int64: the rows that a fold's members train on, and those
             that they are validated on. Rows may be in neither; validation rows may be none.
-        members: M of them; `member.fold` is an index into the F folds.
+        members: M of them; `member.fold` is an index into the F folds, `member.target` one into
+            the T targets.
         settings: everything else.
     """
 

@@ -387,3 +387,12 @@ def test_a_column_may_be_empty(scale: str) -> None:
     x[:, 1] = np.nan
     model = KagglePriceRegressor(**TINY, scale=scale).fit(x, y)
     assert np.isfinite(model.predict(x)).all()
+
+
+def test_several_targets_are_predicted_as_each_alone() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(60, 3))
+    targets = np.column_stack([rows[:, 0] * 2, 100 - rows[:, 1]])
+    together = clone(QUICK).fit(rows, targets).predict(rows)
+    alone = [clone(QUICK).fit(rows, target).predict(rows) for target in targets.T]
+    assert together == pytest.approx(np.column_stack(alone), rel=1e-3)

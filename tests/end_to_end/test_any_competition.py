@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from entry_point import TINY, EntryPoint
-from sklearn.datasets import load_diabetes, make_friedman1, make_friedman2, make_friedman3
+from sklearn.datasets import (
+    load_diabetes,
+    load_linnerud,
+    make_friedman1,
+    make_friedman2,
+    make_friedman3,
+)
 from suite import SUITE, needs_suite
 
 from kaggleprice.competitions.catalog import read_competition
@@ -112,3 +119,44 @@ def test_those_of_scikit_learn(name: str, entry: EntryPoint, tmp_path: Path) -> 
     check_submission(tmp_path)
     found = read_competition(tmp_path / "competition.toml")
     assert (found.id_column, found.target_column, dict(found.kinds)) == (None, "target", {})
+
+
+def test_several_targets(entry: EntryPoint, tmp_path: Path) -> None:
+    frame = load_linnerud(as_frame=True).frame
+    targets = ["Weight", "Waist", "Pulse"]
+    frame[:15].to_csv(tmp_path / "train.csv", index=False)
+    frame[15:].drop(columns=targets).to_csv(tmp_path / "test.csv", index=False)
+    named = [part for name in targets for part in ("--target", name)]
+    assert entry("init", "--yes", *named, cwd=tmp_path).code == 0
+    assert entry("cv", *TINY, cwd=tmp_path).code == 0
+    document = json.loads(entry("predict", "--json", cwd=tmp_path).out)
+    submission = pd.read_csv(tmp_path / "submission.csv")
+    assert list(submission) == ["row", *targets]
+    assert np.isfinite(submission).all(axis=None)
+    of_targets = document["scores"]["targets"]
+    assert list(of_targets) == targets
+    assert document["scores"]["oof"] == pytest.approx(np.mean(list(of_targets.values())))
+    assert document["targets"]["Pulse"]["largest"] == submission["Pulse"].max()
+    report = entry("report", "--target", "Pulse", "--repeats", "1", cwd=tmp_path)
+    assert report.code == 0, report.err
+    wrong = entry("report", "--target", "Puls", cwd=tmp_path)
+    assert wrong.code == 2
+    assert "'Pulse'" in wrong.err
+    before, after = (
+        json.loads(entry(*command, "--json", cwd=tmp_path).out)["members"]
+        for command in (["runs", "show"], ["cv", "--run", "mlp-001", "--add-seeds", "1"])
+    )
+    folds = len({member["fold"] for member in before})
+    assert after == len(before) + folds * len(targets)
+
+
+def test_targets_named_by_the_sample_submission(entry: EntryPoint, tmp_path: Path) -> None:
+    frame = load_linnerud(as_frame=True).frame
+    frame.insert(0, "Id", range(len(frame)))
+    frame[:15].to_csv(tmp_path / "train.csv", index=False)
+    frame[15:][["Id", "Chins", "Situps", "Jumps"]].to_csv(tmp_path / "test.csv", index=False)
+    frame[15:][["Id", "Waist", "Pulse"]].to_csv(tmp_path / "sample_submission.csv", index=False)
+    assert entry("init", "--yes", cwd=tmp_path).code == 0
+    found = read_competition(tmp_path / "competition.toml")
+    assert found.targets == ("Waist", "Pulse")
+    assert found.kinds["Weight"] == "drop"

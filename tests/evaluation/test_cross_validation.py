@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import root_mean_squared_error
 
-from kaggleprice.competitions.catalog import COMPETITIONS
+from kaggleprice.competitions.catalog import COMPETITIONS, Competition
 from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.competitions.transforms import LOG
 from kaggleprice.core.errors import DivergenceError
@@ -226,3 +227,64 @@ def test_predictions_that_the_metric_cannot_score_are_told(case: Case) -> None:
     folds = folds_of(settings)
     with pytest.raises(DivergenceError, match="metric rmsle is not defined"):
         cross_validation.cross_validate(competition, tables, folds, settings, torch.device("cpu"))
+
+
+BOTH = replace(SAMPLE, target_column=("SalePrice", "LotArea"))
+
+
+def with_two_targets(case: Case) -> Case:
+    """Return the case with a second target: a column that is no feature any more."""
+    second = case.tables.train.features["LotArea"].to_numpy(np.float64)
+    tables = Tables(
+        *(
+            replace(table, features=table.features.drop(columns="LotArea"))
+            for table in (case.tables.train, case.tables.test)
+        )
+    )
+    target = np.column_stack([tables.train.known_target, second])
+    return Case(Tables(replace(tables.train, target=target), tables.test))
+
+
+@pytest.fixture(scope="module")
+def two(case: Case) -> Case:
+    return with_two_targets(case)
+
+
+def validate(competition: Competition, case: Case, settings: RunSettings) -> CrossValidation:
+    return cross_validation.cross_validate(
+        competition, case.tables, folds_of(settings), settings, torch.device("cpu")
+    )
+
+
+SETTINGS_OF_TWO = make_settings("fast", {**TINY, "engineering": False, "base_models": ("ridge",)})
+
+
+def test_each_target_is_predicted_as_if_it_were_the_only_one(two: Case) -> None:
+    together = validate(BOTH, two, SETTINGS_OF_TWO)
+    for number, name in enumerate(BOTH.targets):
+        alone = validate(BOTH.of_target(name), Case(two.tables.of_target(number)), SETTINGS_OF_TWO)
+        assert together.scores.targets[name] == pytest.approx(alone.scores.oof, rel=1e-4)
+        assert np.allclose(together.oof[:, number], alone.oof, rtol=1e-4)
+
+
+def test_the_score_is_the_mean_over_targets(two: Case) -> None:
+    found = validate(BOTH, two, SETTINGS_OF_TWO)
+    logs = np.log(two.tables.train.known_target), np.log(found.oof)
+    rmse = root_mean_squared_error(*logs, multioutput="raw_values")
+    assert list(found.scores.targets.values()) == pytest.approx(rmse)
+    assert found.scores.oof == pytest.approx(rmse.mean())
+    assert {member.target for member in found.members} == {1, 2}
+    # The delta method on the mean of two roots, each row's influences of both together.
+    squares = (logs[1] - logs[0]) ** 2
+    influence = ((squares - squares.mean(axis=0)) / (2 * rmse)).mean(axis=1)
+    error = influence.std(ddof=1) / np.sqrt(len(influence))
+    assert found.scores.oof_error == pytest.approx(error)
+
+
+def test_garbage_in_several_targets_reaches_nothing_of_its_fold(two: Case) -> None:
+    held = folds_of(SETTINGS_OF_TWO).fold_of_row == 1
+    target = np.where(held[:, None], 1e9, two.tables.train.known_target)
+    garbled = Case(Tables(replace(two.tables.train, target=target), two.tables.test))
+    clean, spoiled = (validate(BOTH, case, SETTINGS_OF_TWO) for case in (two, garbled))
+    assert np.array_equal(clean.oof[held], spoiled.oof[held])
+    assert not np.array_equal(clean.oof[~held], spoiled.oof[~held])

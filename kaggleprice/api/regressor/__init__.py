@@ -24,7 +24,7 @@ from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.ensemble import Ensemble, combine
+from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.settings.run import OPTIONS, RunSettings, make_settings
@@ -99,8 +99,8 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         n_features_in_: number of columns of X in `fit`.
         feature_names_in_: their names, where X was a DataFrame whose names are all texts.
         ensemble_: the fitted recipe and the trained networks.
-        history_: a DataFrame with the columns seed, epoch and train, the root mean squared error
-            of the transformed target.
+        history_: a DataFrame with the columns seed, target (of several), epoch and train, the root
+            mean squared error of the transformed target.
 
     Examples:
         >>> import numpy as np
@@ -116,7 +116,7 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
 
         Args:
             X: shape (n, p), 2 rows or more.
-            y: shape (n,), finite numbers.
+            y: shape (n,), finite numbers, or (n, T) of T targets.
 
         Raises:
             UsageError: for a parameter that cannot be.
@@ -142,11 +142,14 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         with taking_threads(self.threads):
             ensemble = _train(table, transform.forward(target), settings, devices)
         history = cross_validation.history_frame(ensemble)
-        self.ensemble_, self.history_ = ensemble, history[["seed", "epoch", "train"]]
+        self.ensemble_, self.history_ = (
+            ensemble,
+            history.drop(columns=["member", "fold", "validation"]),
+        )
         return self
 
     def predict(self, X: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:  # noqa: N803
-        """Predict y of n rows; shapes (n, p) → (n,), float64.
+        """Predict y of n rows; shapes (n, p) → (n,), or (n, T) of T targets; float64.
 
         Raises:
             NotFittedError: before `fit`.
@@ -156,7 +159,8 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         frame = self._columns.read(self._validated(X, reset=False))
         with taking_threads(self.threads):
             predictions = self.ensemble_.predict(frame)
-        return combine(predictions, self._transform(), self.combine)
+        everybody = WeightedPredictions(self.ensemble_.members, predictions)
+        return everybody.combine(self._transform(), self.combine)
 
     def _settings(self) -> RunSettings:
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OWN}
@@ -187,6 +191,7 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.target_tags.multi_output = True
         tags.input_tags.categorical = tags.input_tags.string = True
         return tags
 
@@ -201,17 +206,18 @@ KagglePriceRegressor.__doc__ = str(KagglePriceRegressor.__doc__).replace(
 
 
 def _read_target(y: Any, transform: TargetTransform) -> NDArray[np.float64]:
-    read = column_or_1d(y, warn=True)
     target: NDArray[np.float64] = np.asarray(
-        check_array(read, ensure_2d=False, dtype=np.float64, input_name="y")
+        check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     )
+    if target.ndim < 2 or target.shape[1] == 1:
+        target = column_or_1d(target, warn=True)
     if np.abs(target).max() > LARGEST:
         raise ValueError(f"Input y contains a number beyond {LARGEST:g}.")
     wrong = ~transform.accepts(target)
     if wrong.any():
         raise ValueError(
             f"y must be {transform.domain} in every row; found {target[wrong][0]:g} in row "
-            f"{int(np.argmax(wrong))} ({int(wrong.sum())} such rows)."
+            f"{int(np.argwhere(wrong)[0][0])} ({int(wrong.sum())} such rows)."
         )
     return target
 
@@ -219,10 +225,11 @@ def _read_target(y: Any, transform: TargetTransform) -> NDArray[np.float64]:
 def _train(
     table: Table, target: NDArray[np.float64], settings: RunSettings, devices: Any
 ) -> Ensemble:
-    """Train on all rows; target has shape (n,) and is transformed."""
+    """Train on all rows; target has shape (n,) or (n, T) and is transformed."""
     encoding = Encoding([fit(settings.recipe, table)])
     # Random streams are those of the first fold's members; no row is held out by that fold.
-    members = cross_validation.make_members(1, settings)
+    targets = 1 if target.ndim == 1 else target.shape[1]
+    members = cross_validation.make_members(1, settings, targets)
     everything = (np.arange(len(target)), np.empty(0, dtype=np.int64))
     rows = encoding.encode(table.features)
     task = TrainingTask(encoding, rows, target, [everything], members, settings)

@@ -237,11 +237,12 @@ def cv_view(
         steps: commands to go on with.
     """
     scores, expected = document.scores, document.expected
-    folds, error = len(document.folds), scores.oof_error
+    error = scores.oof_error
     unseen = "test" if "test" in document.data else "new"
     lines = [
         f"pooled out-of-fold {METRICS[document.metric].help}: {score(scores.oof, error)}"
         + ("" if error is None else " (standard error)"),
+        *target_lines(scores),
         f"mean of folds: {score(scores.fold_mean, scores.fold_sd)} (standard deviation)",
         f"to expect on {expected.rows} {unseen} rows: {score(expected.score, expected.error)}, "
         "or a little better",
@@ -252,12 +253,24 @@ def cv_view(
             for line in alone_lines(document)
         ],
         *document.notes,
-        f"{document.members} members ({folds} folds x {document.members // folds}) trained "
-        f"together in {trained_text(document)}",
+        f"{document.members} members ({_members_text(document)}) trained together in "
+        f"{trained_text(document)}",
         f"saved as run {document.run} in {document.path}",
         *gate_lines(document.gates),
     ]
     return Group(_folds_table(document), *texts(*lines), *step_lines(steps))
+
+
+def _members_text(document: CvDocument) -> str:
+    folds, targets = len(document.folds), len(document.scores.targets)
+    of_targets = f" x {targets} targets" if targets else ""
+    return f"{folds} folds x {document.members // folds // (targets or 1)}{of_targets}"
+
+
+def target_lines(scores: Scores) -> list[str]:
+    """Say what each of several targets scores; nothing of one."""
+    alone = ", ".join(f"{name} {score(found)}" for name, found in scores.targets.items())
+    return [f"which is the mean of its targets: {alone}"] if alone else []
 
 
 def gate_lines(gates: Sequence[GateResult]) -> list[str]:

@@ -63,8 +63,10 @@ def _workload_lines(workload: Workload) -> list[str]:
     return [
         f"{workload.rows:,} rows, {workload.columns} columns -> {_range(workload.features)} "
         "features per fold",
-        f"{folds} folds of {_range(workload.fold_sizes)} rows x {members // folds} seeds = "
-        f"{members} networks",
+        f"{folds} folds of {_range(workload.fold_sizes)} rows x "
+        f"{members // folds // workload.targets} seeds"
+        + (f" x {workload.targets} targets" if workload.targets > 1 else "")
+        + f" = {members} networks",
         f"{workload.parameters:,} parameters, {workload.steps:,} steps, "
         f"{workload.operations / 1e9:,.0f} GFLOP of matrix products",
     ]

@@ -24,30 +24,42 @@ from kaggleprice.reports.wording import alike, score
 from kaggleprice.runs.advice import Step
 
 
+@dataclass(frozen=True)
+class PredictedRange:
+    """The predictions of one target, in its unit."""
+
+    smallest: Annotated[float, Doc("Smallest prediction.")]
+    median: Annotated[float, Doc("Median prediction.")]
+    largest: Annotated[float, Doc("Largest prediction.")]
+
+
 @dataclass(frozen=True, kw_only=True)
-class PredictDocument(ScoredDocument):
+class PredictDocument(PredictedRange, ScoredDocument):
     """A submission."""
 
     command: Annotated[Literal["predict"], COMMAND] = "predict"
     submission: Annotated[str, Doc("The file that was written.")]
     rows: Annotated[Positive, Doc("Its rows, without the header.")]
-    smallest: Annotated[float, Doc("Smallest prediction, in the target's unit.")]
-    median: Annotated[float, Doc("Median prediction.")]
-    largest: Annotated[float, Doc("Largest prediction.")]
+    targets: Annotated[
+        dict[str, PredictedRange],
+        Doc("The same for each column of the submission; outside of it for the first."),
+    ]
     trained: Annotated[bool, Doc("Whether the run was trained by this command.")]
     expected: Annotated[Expected, EXPECTED]
 
 
 def predict_document(prediction: Prediction) -> PredictDocument:
     """Describe a submission."""
-    values = prediction.submission.iloc[:, 1]
+    ranges = {
+        str(name): PredictedRange(*map(float, (values.min(), values.median(), values.max())))
+        for name, values in prediction.submission.iloc[:, 1:].items()
+    }
     return PredictDocument(
         **score_fields(prediction.run),
         submission=str(prediction.output),
         rows=len(prediction.submission),
-        smallest=float(values.min()),
-        median=float(values.median()),
-        largest=float(values.max()),
+        **vars(next(iter(ranges.values()))),
+        targets=ranges,
         trained=prediction.trained is not None,
         expected=expected_score(prediction.run.record),
     )
@@ -70,25 +82,21 @@ def predict_view(
         page: where the submission can be handed in; None where nobody knows.
     """
     record, frame = prediction.run.record, prediction.submission
-    identity, target = frame.columns
+    columns, ranges = list(map(str, frame.columns)), document.targets
     rows = [
-        (str(i), alike(value, document.median))
-        for i, value in frame.head(lines).itertuples(index=False)
+        (str(row[0]), *(alike(v, r.median) for v, r in zip(row[1:], ranges.values(), strict=True)))
+        for row in frame.head(lines).itertuples(index=False, name=None)
     ]
-    low, high, median = (
-        alike(value, document.median)
-        for value in (document.smallest, document.largest, document.median)
-    )
     expected = document.expected
     return Group(
         make_table(
-            (identity, target),
-            [*rows, *[("...", "...")] * (document.rows > lines)],
-            right=(identity, target),
+            columns,
+            [*rows, *[("...",) * len(columns)] * (document.rows > lines)],
+            right=columns,
         ),
         *texts(
-            f"{document.rows} rows written to {document.submission}, {target} from "
-            f"{low} to {high}, median {median}",
+            f"{document.rows} rows written to {document.submission}, "
+            + "; ".join(_range_text(name, found) for name, found in ranges.items()),
             f"Score to expect: {score(expected.score, expected.error)} "
             f"({METRICS[record['metric']].help}), or a little better: it is run {document.run}'s "
             "pooled out-of-fold score, of one fold's members each, and the submission averages "
@@ -99,3 +107,10 @@ def predict_view(
         ),
         *step_lines(steps),
     )
+
+
+def _range_text(name: str, found: PredictedRange) -> str:
+    low, high, median = (
+        alike(value, found.median) for value in (found.smallest, found.largest, found.median)
+    )
+    return f"{name} from {low} to {high}, median {median}"

@@ -21,6 +21,7 @@ from kaggleprice.cli.views.cv import (
     alone_lines,
     fields_of,
     scores_of,
+    target_lines,
     trained_text,
 )
 from kaggleprice.cli.views.leaderboard import GAP, PUBLIC_SCORE, score_text
@@ -256,6 +257,7 @@ def show_view(document: RunsShowDocument, run: Run, *, everything: bool = False)
     finished = datetime.fromisoformat(document.finished).astimezone()
     lines = [
         f"pooled out-of-fold {METRICS[document.metric].help}: {score(scores.oof)}",
+        *target_lines(scores),
         f"mean of folds: {score(scores.fold_mean, scores.fold_sd)}; "
         f"of their training rows: {score(scores.train_mean)}",
         *alone_lines(document),
@@ -290,7 +292,12 @@ def _members_table(document: RunsShowDocument) -> Table:
     columns = ("fold", "train", "validation", "members", "alone: mean", "sd", "best", "worst")
     rows = []
     for fold in document.folds:
-        alone = [m.validation for m in document.members if m.fold == fold.fold]
+        seeds = sorted({m.seed for m in document.members if m.fold == fold.fold})
+        # As the fold's score, that of a random start is the mean over its targets.
+        alone = [
+            fmean(m.validation for m in document.members if (m.fold, m.seed) == (fold.fold, seed))
+            for seed in seeds
+        ]
         spread = [score(stdev(alone)) if len(alone) > 1 else ""]
         rows.append(
             (

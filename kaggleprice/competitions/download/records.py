@@ -163,8 +163,8 @@ class CompetitionFile:
             raise DataError("it is not a CSV: its beginning is not text in UTF-8") from None
         if text.lstrip().startswith("<"):
             raise DataError(f"it is an HTML or XML page, not a CSV; it begins with {text[:40]!r}")
-        target = [self.competition.target_column] if self.role == "train" else []
-        for column in (self.competition.id_column, *target):
+        targets = self.competition.targets if self.role == "train" else ()
+        for column in (self.competition.id_column, *targets):
             if column is not None and column not in header:
                 raise DataError(f"it has no column {column!r}; it begins with {text[:40]!r}")
 
