@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+_SMALL = (np.int8, np.int16)
 
 
 def factorized(column: pd.Series) -> tuple[NDArray[np.integer[Any]], pd.Index]:
@@ -42,6 +43,20 @@ def numbered(
     return codes, np.array(numbers, dtype=np.int64)
 
 
+def _count(
+    codes: NDArray[np.integer[Any]], fold_of_row: NDArray[np.int64], lowest: int, count: int
+) -> NDArray[np.int64]:
+    """Count the rows of each fold that have each code, `lowest` to the one before `lowest + count`.
+
+    Shapes (n,) and (n,) → (count, F).
+    """
+    folds = int(fold_of_row.max(initial=0)) + 1
+    cells = np.multiply(codes, folds, dtype=np.int64)
+    cells += fold_of_row
+    cells -= lowest * folds
+    return np.bincount(cells, minlength=count * folds).reshape(-1, folds)
+
+
 @dataclass(frozen=True)
 class FoldCounts:
     """How many rows of each of F folds have each value of a column.
@@ -59,14 +74,18 @@ class FoldCounts:
     @classmethod
     def of(cls, column: pd.Series, fold_of_row: NDArray[np.int64]) -> FoldCounts:
         """Count n values by their folds; `fold_of_row` has shape (n,), folds counted from 0."""
+        values = column.to_numpy() if column.dtype in _SMALL else np.empty(0, dtype=np.int8)
+        if len(values) and int(values.max()) - int(values.min()) < len(values):
+            # Whole numbers close to each other are codes already.
+            lowest = int(values.min())
+            counts = _count(values, fold_of_row, lowest, int(values.max()) - lowest + 1)
+            seen = counts.any(axis=1)
+            levels = pd.Index((np.flatnonzero(seen) + lowest).astype(values.dtype))
+            return cls(levels, counts[seen], np.zeros(counts.shape[1], dtype=np.int64))
         codes, levels = factorized(column)
-        folds = int(fold_of_row.max(initial=0)) + 1
-        # The missing ones, whose code is -1, come last.
-        cells = np.where(codes < 0, np.int64(len(levels)), codes)
-        cells *= folds
-        cells += fold_of_row
-        counts = np.bincount(cells, minlength=(len(levels) + 1) * folds).reshape(-1, folds)
-        return cls(levels, counts[:-1], counts[-1])
+        # The missing ones, whose code is -1, come first.
+        counts = _count(codes, fold_of_row, -1, len(levels) + 1)
+        return cls(levels, counts[1:], counts[0])
 
     def without(self, fold: int) -> tuple[NDArray[np.int64], int]:
         """Count a fold's training rows: all but its own; fold -1 has none of its own.
