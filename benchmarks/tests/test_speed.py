@@ -271,6 +271,11 @@ def test_points_become_tables_exponents_and_ratios() -> None:
     assert seconds[5] == "≤ 1.05 ✓"
     assert memory[2] == pytest.approx(1.1)
     assert memory[5] == "≤ 1.05 ✗"
+    # Those made up take 2.5 seconds, whatever their size.
+    assert rows["seconds", "reading"][1] == "reading, 10,000 to 1,000,000"
+    assert rows["seconds", "reading"][2] == pytest.approx(0)
+    assert len(rows["seconds", "reading"]) == 6
+    assert ("memory above the floor", "reading") not in rows
     largest = tables["Against rows"].rows[-1]
     # 600 * 1e6 ** 1.1 bytes above the floor, 200e6 in a copy.
     assert largest[-2] == pytest.approx(600 * 1e6**1.1 / 200e6)

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 # Rows of a chunk: only so many are ever held in the types that pandas gives them.
-ROWS = 1 << 14
+ROWS = 1 << 16
 _KINDS = ("int8", "int16", "float32", "int32")
 # Up to here 4 bytes per character are less than a text object and the pointer to it.
 _FIXED_WIDTH = 16

@@ -209,7 +209,7 @@ def _read(
     ids = _check_ids(found, frame, column, path)
     if column in competition.kinds:
         frame.insert(0, column, pd.Series(pd.Categorical(ids)))
-    repeats = int(pd.Series(ids).duplicated().sum())
+    repeats = len(ids) - len(set(ids.tolist()))
     if repeats:
         progress.notice(
             f"{path}: {repeats} ids in column {column!r} repeat; rows are told apart by order."

@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+_SMALL = (np.int8, np.int16)
 
 
 def factorized(column: pd.Series) -> tuple[NDArray[np.integer[Any]], pd.Index]:
@@ -59,12 +60,24 @@ class FoldCounts:
     @classmethod
     def of(cls, column: pd.Series, left_out: Sequence[NDArray[np.int64]]) -> FoldCounts:
         """Count n values, given the numbers of the rows that do not train in each fold."""
-        codes, levels = factorized(column)
-        # The missing ones, whose code is -1, come last.
-        cells = np.where(codes < 0, np.int64(len(levels)), codes)
+        values = column.to_numpy() if column.dtype in _SMALL else np.empty(0, dtype=np.int8)
+        lowest, highest = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+        if highest - lowest < len(values):
+            # Whole numbers close to each other are codes already.
+            cells = values.astype(np.int64) - lowest
+            levels = pd.Index(np.arange(lowest, highest + 1).astype(values.dtype))
+        else:
+            codes, levels = factorized(column)
+            # The missing ones, whose code is -1, come last.
+            cells = np.where(codes < 0, np.int64(len(levels)), codes)
         count = len(levels) + 1
+        counts = np.bincount(cells, minlength=count)
         rest = [np.bincount(cells[rows], minlength=count) for rows in left_out]
-        return cls(levels, np.bincount(cells, minlength=count), rest)
+        if counts[:-1].all():
+            return cls(levels, counts, rest)
+        seen = counts[:-1] > 0
+        kept = np.append(seen, True)
+        return cls(levels[seen], counts[kept], [own[kept] for own in rest])
 
     def trained(self) -> Iterator[tuple[NDArray[np.int64], int]]:
         """Yield, for each fold, how many training rows have each level and how many none.
