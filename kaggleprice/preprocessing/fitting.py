@@ -35,7 +35,8 @@ from kaggleprice.preprocessing.text import hashed, learn_text
 from kaggleprice.settings.recipe import IMPUTES, SCALES, Recipe
 
 _MAX_QUANTILES = 1000
-_FEW_VALUES = 2
+# Numbers of so few values are levels.
+_FEW_VALUES = 10
 # So many interquartile ranges from the median are beyond any distribution of use.
 _WILD = 20.0
 # Of a category that has target statistics: the most frequent levels stay one-hot beside them.

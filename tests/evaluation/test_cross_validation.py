@@ -56,8 +56,15 @@ def spoilt(case: Case, fold: int, settings: RunSettings) -> Case:
     return Case(Tables(replace(train, target=target), case.tables.test))
 
 
+OPTIONS = {
+    "": {},
+    "early stopping": {"patience": 1, "lr": 0.05},
+    "target statistics": {"target_encode_levels": 3},
+}
+
+
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("options", [{}, {"patience": 1, "lr": 0.05}], ids=["", "early stopping"])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_garbage_targets_reach_nothing_of_their_fold(
     case: Case, preset: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +73,8 @@ def test_garbage_targets_reach_nothing_of_their_fold(
     settings = make_settings(preset, {**TINY, **options})
     clean, garbled = case.run(settings), spoilt(case, 1, settings).run(settings)
     held = clean.split.fold_of_row == 1
+    taught = settings.recipe.scope == "fold" and "target_encode_levels" in options
+    assert bool(clean.ensemble.encoding.recipes[1].targets) == taught
     assert clean.ensemble.encoding.recipes[1] == garbled.ensemble.encoding.recipes[1]
     assert np.array_equal(clean.oof[held], garbled.oof[held])
     assert not np.array_equal(clean.oof[~held], garbled.oof[~held])
