@@ -29,7 +29,7 @@ DEFAULTS = flat_settings(make_settings())
 
 def test_options_are_the_settings_for_users() -> None:
     # What makes a recipe `book` or `standard` is no option of its own: a person chooses the recipe.
-    inside = {"scope", "always_missing_level", "observed_statistics", "ddof"}
+    inside = {"scope", "bits", "always_missing_level", "observed_statistics", "ddof"}
     assert set(SETTINGS) == set(DEFAULTS)
     assert set(OPTIONS) == set(DEFAULTS) - inside
     assert {s.panel for s in OPTIONS.values()} == {
