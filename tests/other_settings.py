@@ -14,6 +14,8 @@ OTHER: dict[str, Any] = {
     "clip": 2.0,
     "log_skew": None,
     "min_rows": 7,
+    "target_encode_levels": 9,
+    "bits": False,
     "always_missing_level": True,
     "observed_statistics": True,
     "ddof": 1,

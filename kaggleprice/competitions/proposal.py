@@ -23,8 +23,11 @@ from kaggleprice.competitions.catalog import (
     DEFAULT_COMPETITION,
     DROP,
     FILE_NAME,
+    LATITUDE,
+    LONGITUDE,
     NUMBER,
     NUMBER_COMMA,
+    TEXT,
     Competition,
     DataFile,
     Kind,
@@ -47,6 +50,12 @@ _ROWS = 50_000
 _MOSTLY = 0.9
 _MARKERS = "? - -- . NA N/A n/a na NaN nan NULL null None none #N/A missing Missing unknown"
 _ID_NAME = re.compile(r"(?i)(?:.*[_ .-])?(?:id|index|key)|.*[a-z]I[dD]|I[dD][_A-Z].*|Unnamed: 0|")
+# What stands around the word tells which longitude belongs to which latitude.
+_PLACES = {
+    kind: re.compile(rf"(?i)(?P<before>(?:.*[_ .-])?)(?:{words})(?P<after>(?:[_ .-].*|\d*))")
+    for kind, words in ((LATITUDE, "lat|latt?itude"), (LONGITUDE, "lon|lng|long|longt?itude"))
+}
+_DEGREES = {LATITUDE: 90.0, LONGITUDE: 180.0}
 _TARGET_NAMES = ("target", "y", "label", "price", "saleprice", "value", "count", "sales")
 # Lowest first; a column of some of these words, whatever their case, has this order.
 _ORDERS: tuple[tuple[str, ...], ...] = (
@@ -63,6 +72,8 @@ _ORDERS: tuple[tuple[str, ...], ...] = (
     ("cold", "warm", "hot"),
     ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
 )
+# On average; names and codes have fewer.
+_WORDS = 3
 # More than so many are parts of codes.
 _MOST_UNITS = 6
 _CURRENCY = re.compile(r"[A-Z]{3}|R\$|Rs\.?|kr\.?|US\$")
@@ -267,12 +278,16 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
         kind = _guess_kind(column, cells[column], csv_format.decimal, markers)
         if kind is not None and (column not in targets or kind.value in (NUMBER, NUMBER_COMMA)):
             found[column] = kind
+    found |= _guess_places({c: cells[c] for c in both if c not in found}, csv_format.decimal)
     found |= {
         c: Guess(DROP, f"only in {files.train.name}: it may know the target")
         for c in rest
         if c not in both
     }
     identity = known.get("id_column") or _guess_id(both, train, test, sample, found)
+    if identity.value in found and found[identity.value].value == TEXT:
+        # Names of rows are no texts to learn from.
+        del found[identity.value]
     found |= {column: Guess(kind, "given") for column, kind in kinds.items()}
     numbers = {c: _target_numbers(cells[c], found.get(c), csv_format.decimal) for c in targets}
     keys = {
@@ -391,7 +406,36 @@ def _guess_kind(
             if len(units) > 1:
                 reason += f"; the unit is a category beside: {', '.join(sorted(units))}"
             return Guess(NUMBER if mark == decimal else NUMBER_COMMA, reason)
-    return None
+    return _guess_text(plain, rows=int((cells != "").sum()))
+
+
+def _guess_text(plain: Sequence[str], rows: int) -> Guess | None:
+    """Return the kind of a column of distinct texts, of which so many rows have one."""
+    words = float(np.mean([len(text.split()) for text in plain]))
+    if words < _WORDS or 2 * len(plain) < rows:
+        return None
+    return Guess(TEXT, f"of {words:.0f} words, and seldom the same twice")
+
+
+def _guess_places(cells: Mapping[str, pd.Series], decimal: str) -> dict[str, Guess]:
+    """Return the kinds of pairs of columns that are latitude and longitude, pair by pair."""
+    named: dict[str, dict[tuple[str, str], str]] = {LATITUDE: {}, LONGITUDE: {}}
+    for column, texts in cells.items():
+        for kind, pattern in _PLACES.items():
+            match = pattern.fullmatch(column)
+            degrees = _numbers(texts, decimal) if match else np.empty(0)
+            if match and len(degrees) and np.nanmax(np.abs(degrees), initial=0) <= _DEGREES[kind]:
+                around = match["before"].lower(), match["after"].lower()
+                named[kind].setdefault(around, column)
+    return {
+        column: Guess(kind, f"degrees by its name and values; with {other!r} a place")
+        for around in named[LATITUDE]
+        if around in named[LONGITUDE]
+        for column, kind, other in (
+            (named[LATITUDE][around], LATITUDE, named[LONGITUDE][around]),
+            (named[LONGITUDE][around], LONGITUDE, named[LATITUDE][around]),
+        )
+    }
 
 
 def _is_number(levels: Any, decimal: str) -> NDArray[np.bool_]:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 Rows = NDArray[np.int64]
 _MAX_QUANTILES = 1000
-_FEW_VALUES = 2
+# Numbers of so few values are levels.
+_FEW_VALUES = 10
 # So many interquartile ranges from the median are beyond any distribution of use.
 _WILD = 20.0
 # Of a category that has target statistics: the most frequent levels stay one-hot beside them.

@@ -164,7 +164,7 @@ def learn_target(
     means = smoothed_means(own, target[trained], len(counts))
     seen = np.flatnonzero(counts)
     names = [*map(str, levels), None]
-    center, scale = _spread(means[seen], counts[seen])
+    _, scale = _spread(means[seen], counts[seen])
     count_center, count_scale = _spread(np.log1p(counts[seen]), counts[seen])
     return TargetState(
         name=str(column.name),
@@ -172,7 +172,7 @@ def learn_target(
         levels=tuple(names[i] for i in seen),
         means=tuple(means[seen].tolist()),
         counts=tuple(counts[seen].tolist()),
-        center=center,
+        center=float(target[trained].mean()),
         scale=scale,
         count_center=count_center,
         count_scale=count_scale,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -335,3 +336,103 @@ def test_refused(options: list[str], words: list[str], folder: Path, entry: Entr
     assert done.code in (2, 3)
     assert all(word in done.error for word in words), done.error
     assert sorted(folder.iterdir()) == before
+
+
+@pytest.fixture
+def every_kind(tmp_path: Path) -> Path:
+    """Flats: a place, an advertisement, mixed units, a seller of many, a bit, a date."""
+    random = np.random.default_rng(1)
+    rows = 180
+    words = ["sunny", "quiet", "large", "old", "garden", "sea", "park", "view"]
+    frame = pd.DataFrame(
+        {
+            "lat": random.normal(47.5, 0.1, rows).round(4),
+            "long": random.normal(-122.2, 0.1, rows).round(4),
+            "advert": [f"{i} {' '.join(random.choice(words, 4))}" for i in range(rows)],
+            "weight": [f"{i % 9 + 1} {'kg' if i % 3 else 'lb'}" for i in range(rows)],
+            "seller": [f"seller {i}" for i in random.integers(0, 60, rows)],
+            "balcony": random.integers(0, 2, rows),
+            "sold": pd.date_range("2020-01-01", periods=rows // 2).strftime("%Y-%m-%d").repeat(2),
+        }
+    )
+    train = frame.assign(price=random.normal(100, 10, rows).round(2))
+    train[:120].to_csv(tmp_path / "train.csv", index=False)
+    frame[120:].to_csv(tmp_path / "test.csv", index=False)
+    return tmp_path
+
+
+def test_every_kind_from_files_to_a_report(every_kind: Path, entry: EntryPoint) -> None:
+    folder = every_kind
+    done = entry("init", "--yes", cwd=folder)
+    assert done.code == 0, done.err
+    assert dict(read_competition(folder / "competition.toml").kinds) == {
+        "lat": "latitude",
+        "long": "longitude",
+        "advert": "text",
+        "weight": "number",
+        "sold": "date %Y-%m-%d",
+    }
+    few = ["--target-encode-levels", "30", "--base-models", "ridge"]
+    scored = entry("cv", *TINY, *few, "--json", cwd=folder)
+    assert scored.code == 0, scored.err
+    recipe = json.loads(next(folder.glob("runs/*/*/recipes/fold-1.json")).read_text())
+    assert [state["name"] for state in recipe["targets"]] == ["seller"]
+    assert [state["name"] for state in recipe["texts"]] == ["advert"]
+    assert [(state["latitude"], state["longitude"]) for state in recipe["places"]] == [
+        ("lat", "long")
+    ]
+    assert "balcony" in [state["name"] for state in recipe["numeric"] if state["bit"]]
+    assert {state["name"] for state in recipe["categorical"]} == {"weight unit", "seller"}
+    for command in (["predict"], ["report", "--repeats", "1"]):
+        done = entry(*command, cwd=folder)
+        assert done.code == 0, (command, done.err)
+    submission = pd.read_csv(folder / "submission.csv")
+    assert len(submission) == 60
+    assert np.isfinite(submission["price"]).all()
+    features = ["preprocess", "-o", "features.csv", "--target-encode-levels", "30"]
+    assert entry(*features, cwd=folder).code == 0
+    made = pd.read_csv(folder / "features.csv")
+    wanted = {"seller_target", "seller_count", "advert_text 1", "lat_distance 1", "weight unit_kg"}
+    assert wanted <= set(made)
+
+
+def test_kinds_given_to_cv_and_predict(every_kind: Path, entry: EntryPoint) -> None:
+    """Before the description's; a run is predicted by those that it was trained with."""
+    folder = every_kind
+    assert entry("init", "--yes", cwd=folder).code == 0
+    given = ["--drop", "seller", "--drop", "lat", "--kind", "advert=category"]
+    done = entry("cv", *TINY, *given, cwd=folder)
+    assert done.code == 0, done.err
+    # What is proposed next can be typed.
+    assert "--kind advert=category --drop seller --drop lat" in done.out
+    recipe = json.loads(next(folder.glob("runs/*/*/recipes/fold-1.json")).read_text())
+    names = {state["name"] for state in (*recipe["numeric"], *recipe["categorical"])}
+    assert "advert" in names
+    assert not {"seller", "lat"} & names
+    assert not recipe["places"]
+    done = entry("predict", cwd=folder)
+    assert done.code == 3
+    assert "--kind and --drop" in done.error
+    done = entry("predict", *given, cwd=folder)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--kind", "advert"], 2, ["--kind", "COLUMN=KIND", "'advert'"]),
+        (["--kind", "advert=poem"], 2, ["'advert'", "'poem'", "text"]),
+        (["--drop", "price"], 2, ["'price'", "cannot be dropped"]),
+        (["--drop", "lat", "--kind", "lat=number"], 2, ["--kind", "--drop", "'lat'"]),
+        (["--drop", "lot"], 3, ["train.csv", "'lot'", "--drop", "'lat'"]),
+        (["--kind", "advert=number"], 3, ["'advert'", "a number", "train.csv"]),
+    ],
+)
+def test_kinds_that_cannot_be(
+    options: list[str], code: int, words: list[str], every_kind: Path, entry: EntryPoint
+) -> None:
+    assert entry("init", "--yes", cwd=every_kind).code == 0
+    done = entry("cv", *TINY, *options, cwd=every_kind)
+    assert done.code == code
+    for word in words:
+        assert word in done.error

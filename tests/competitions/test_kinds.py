@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaggleprice.competitions.csv_format import CsvFormat
@@ -17,6 +17,7 @@ from kaggleprice.competitions.kinds import (
     DATE_FORMATS,
     apply_kinds,
     find_date_formats,
+    pairs_of_places,
     parse_amount,
     settle_kinds,
 )
@@ -73,6 +74,49 @@ def test_numbers_with_a_decimal_comma() -> None:
     np.testing.assert_array_equal(made["x"], [1200.5, np.nan, 3])
 
 
+def test_units_that_differ_are_a_category_beside() -> None:
+    made = applied(["12 kg", "3 lb", None, "1,500", "7 kg"], "number")
+    np.testing.assert_array_equal(made["x"], [12, 3, np.nan, 1500, 7])
+    assert made["x unit"].astype(object).where(made["x unit"].notna(), None).tolist() == [
+        "kg", "lb", None, "none", "kg",
+    ]  # fmt: skip
+    comma = applied(["1,5 €", "2,5 $"], "number ,")
+    assert comma["x"].tolist() == [1.5, 2.5]
+    assert comma["x unit"].tolist() == ["€", "$"]
+    assert list(applied(["12 kg", "3 kg"], "number")) == ["x"]
+
+
+@pytest.mark.parametrize("cells", [["12", "3"], ["12 stone", "3 lb"]])
+def test_a_test_file_has_the_units_of_the_training_file(cells: list[str]) -> None:
+    """Also where its own are all alike, or others."""
+    train = pd.DataFrame({"x": pd.Series(["1 kg", "2 lb"]).astype("category")})
+    kinds = settle_kinds({"x": "number"}, train, CsvFormat(), Path("train.csv"))
+    test = pd.DataFrame({"x": pd.Series(cells)})
+    made = apply_kinds(test, kinds, CsvFormat(), Path("test.csv"))
+    assert list(made) == ["x", "x unit"]
+    numbers = pd.DataFrame({"x": [12, 3]})
+    assert list(apply_kinds(numbers, kinds, CsvFormat(), Path("test.csv"))) == ["x", "x unit"]
+
+
+def test_texts_stay_beside_their_length() -> None:
+    made = applied(["a nice flat", None, "sea"], "text")
+    np.testing.assert_array_equal(made["x length"], [11, np.nan, 3])
+    np.testing.assert_array_equal(made["x words"], [3, np.nan, 1])
+    assert made["x"].tolist()[::2] == ["a nice flat", "sea"]
+
+
+def test_places_get_turned_axes() -> None:
+    """They are those of a rotation; a latitude without longitude is a number alone."""
+    frame = pd.DataFrame({"n": [1.0, 0.0, 2.0], "e": [0.0, 1.0, 3.0], "m": [5, 6, 7]})
+    kinds = {"n": "latitude", "e": "longitude", "m": "latitude"}
+    made = apply_kinds(frame, kinds, CsvFormat(), Path("train.csv"))
+    assert pairs_of_places(kinds) == [("n", "e")]
+    assert list(made) == ["n", "e", "m", *(f"n e axis {angle}" for angle in (30, 60, 120, 150))]
+    for angle in (30, 60, 120, 150):
+        turned = np.exp(-1j * np.radians(angle)) * (frame["e"] + 1j * frame["n"])
+        np.testing.assert_allclose(made[f"n e axis {angle}"], turned.to_numpy().real, atol=1e-12)
+
+
 def test_an_order() -> None:
     made = applied(["mid", "low", None, "high", "mid"], ("low", "mid", "high"))
     np.testing.assert_array_equal(made["x"], [1, 0, np.nan, 2, 1])
@@ -82,6 +126,7 @@ def test_a_dropped_column() -> None:
     assert applied(["a", "b"], "drop").empty
 
 
+@settings(deadline=None)
 @pytest.mark.parametrize("form", DATE_FORMATS)
 @given(when=st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(2068, 12, 31)))
 def test_dates_of_every_format(form: str, when: datetime.datetime) -> None:

@@ -58,6 +58,8 @@ KINDS: dict[str, tuple[list[str], Any]] = {
     "dollars of Europe": (cycle("$1.250,50", "$3,10"), "number ,"),
     "mixed units": (cycle("12 kg", "3 lb"), "number"),
     "house numbers": (cycle("12", "3A", "14 V"), None),
+    "sentences": ([f"nice flat number {i} near the sea" for i in range(ROWS)], "text"),
+    "sentences that repeat": (cycle("a nice flat", "near the sea"), None),
     "quality": (cycle("Gd", "TA", "Ex"), ("TA", "Gd", "Ex")),
     "sizes": (cycle("LARGE", "small", "medium"), ("small", "medium", "LARGE")),
 }
@@ -71,6 +73,35 @@ def test_kind(case: str, tmp_path: Path) -> None:
         {} if expected is None else {"x": expected}
     )
     assert all(guess.reason for guess in found.kinds.values())
+
+
+@pytest.mark.parametrize(
+    ("columns", "pairs"),
+    [
+        ({"lat": 47.5, "long": -122.0}, ["lat", "long"]),
+        ({"Lattitude": -37.8, "Longtitude": 144.9}, ["Lattitude", "Longtitude"]),
+        (
+            {"pickup_lng": 1.5, "pickup_lat": 2.5, "drop_lat": 1.0, "drop_lng": 3.5},
+            ["pickup_lat", "pickup_lng", "drop_lat", "drop_lng"],
+        ),
+        ({"start_lat": 1.5, "end_lng": 2.5}, []),
+        ({"lat": 1.5}, []),
+        ({"lat": 47.5, "long": 200.0}, []),
+        ({"flat": 1.5, "belong": 2.5}, []),
+    ],
+)
+def test_places(columns: dict[str, float], pairs: list[str], tmp_path: Path) -> None:
+    files = write(tmp_path, {name: AREA / 1000 + value for name, value in columns.items()})
+    found = {name: guess.value for name, guess in propose(files, {}, {}).kinds.items()}
+    assert list(found) == pairs
+    assert list(found.values()) == ["latitude", "longitude"] * (len(pairs) // 2)
+
+
+def test_names_of_rows_are_no_texts(tmp_path: Path) -> None:
+    names = [f"the flat number {i}" for i in range(ROWS)]
+    found = propose(write(tmp_path, {"flat_id": names}), {}, {})
+    assert found.keys["id_column"].value == "flat_id"
+    assert not found.kinds
 
 
 def test_markers_among_numbers(tmp_path: Path) -> None:

@@ -34,10 +34,15 @@ EXPECTED: dict[str, tuple[str | None, str, str, dict[str, Any]]] = {
         "log1p",
         {"datetime": "date %Y-%m-%d %H:%M:%S", "casual": "drop", "registered": "drop"},
     ),
-    "king-county": ("id", "price", "log1p", {}),
+    "king-county": ("id", "price", "log1p", {"lat": "latitude", "long": "longitude"}),
     "diamonds": (None, "price", "log1p", {"cut": ORDERED_CUT, "clarity": ORDERED_CLARITY}),
     "cpu-act": (None, "y", "none", {}),
-    "melbourne": (None, "Price", "log1p", {"Date": "date %d/%m/%Y"}),
+    "melbourne": (
+        None,
+        "Price",
+        "log1p",
+        {"Date": "date %d/%m/%Y", "Lattitude": "latitude", "Longtitude": "longitude"},
+    ),
     "mercedes": ("ID", "y", "none", {}),
     "elevators": (None, "y", "none", {}),
 }

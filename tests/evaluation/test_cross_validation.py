@@ -62,8 +62,15 @@ def spoilt(case: Case, fold: int, settings: RunSettings) -> Case:
     return Case(Tables(replace(train, target=target), case.tables.test))
 
 
+OPTIONS = {
+    "": {},
+    "early stopping": {"patience": 1, "lr": 0.05},
+    "target statistics": {"target_encode_levels": 3},
+}
+
+
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("options", [{}, {"patience": 1, "lr": 0.05}], ids=["", "early stopping"])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_garbage_targets_reach_nothing_of_their_fold(
     case: Case, preset: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +103,9 @@ def check_second_fold(clean: CrossValidation, garbled: CrossValidation) -> None:
     """Hold recipe, predictions and weights of the fold whose targets were spoilt to the others."""
     held = clean.split.fold_of_row == 1
     recipes = clean.ensemble.encoding.recipes[1], garbled.ensemble.encoding.recipes[1]
+    recipe = clean.settings.recipe
+    taught = recipe.scope == "fold" and recipe.target_encode_levels == 3
+    assert bool(recipes[0].targets) == taught
     assert recipes[0].to_json() == recipes[1].to_json()
     assert np.array_equal(clean.oof[held], garbled.oof[held])
     assert not np.array_equal(clean.oof[~held], garbled.oof[~held])

@@ -108,7 +108,7 @@ def test_names_that_stand_twice_are_numbered(suffix: str, tmp_path: Path) -> Non
     assert split == ["train", "train", "test", "test"]
     assert len(names) == len(set(names)) == numbers.shape[1]
     assert names[0] == "split#2"
-    assert numbers[:, 0].tolist() == [-1.0, 1.0, -1.0, 1.0]
+    assert numbers[:, 0].tolist() == [0.0, 1.0, 0.0, 1.0]
 
 
 @pytest.mark.parametrize("name", ["f.txt", "f", "f.csv.gz", "f.json"])

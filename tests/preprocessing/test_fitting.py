@@ -26,6 +26,7 @@ from sklearn.preprocessing import (
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.tables import Table, Tables, read_tables
 from kaggleprice.evaluation.folds import Folds, make_folds
+from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
 from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES, Recipe
@@ -245,6 +246,42 @@ def test_clip_bounds_the_distance_in_standard_deviations(sample_tables: Tables) 
     np.testing.assert_allclose(fitted.transform(train.features)[:, 0], expected, rtol=1e-9)
     far = fitted.transform(make_table(a=[1e12, -1e12]).features)[:, 0]
     np.testing.assert_allclose(far, (np.array(bounds[::-1]) - clipped.mean()) / clipped.std())
+
+
+def test_two_values_are_0_and_1() -> None:
+    """However rare one of them is; what lies beyond them later does not leave their range."""
+    rare = [7.0] * 99 + [9.0]
+    table = make_table(a=[*range(1, 101)], b=rare)
+    fitted = fit(RECIPES["standard"], table)
+    assert [(f.kind, f.name) for f in fitted.features] == [("numeric", "a"), ("bit", "b")]
+    made = fitted.transform(make_table(a=[1.0] * 5, b=[7.0, 9.0, 1e9, -4.0, None]).features)
+    assert made[:, 1].tolist() == [0.0, 1.0, 1.0, 0.0, 0.0]
+    # Networks do not embed them: they stand behind the numbers.
+    encoding = Encoding([fitted, fit(RECIPES["standard"], part(table, slice(0, 99)))])
+    assert [f.kind for f in encoding.features] == ["numeric", "numeric", "bit"]
+    assert (encoding.inputs.numbers, encoding.inputs.width) == (2, 3)
+    plain = fit(replace(RECIPES["standard"], bits=False), table)
+    assert {f.kind for f in plain.features} == {"numeric"}
+
+
+def test_rare_levels_stay_apart() -> None:
+    """Of few values none is bounded to another one."""
+    counts = [0.0] * 990 + [1.0] * 5 + [2.0] * 3 + [3.0] * 2
+    fitted = fit(RECIPES["standard"], make_table(a=counts))
+    made = fitted.transform(make_table(a=[0.0, 1.0, 2.0, 3.0, 900.0, -1.0]).features)[:, 0]
+    assert len(set(made[:4].round(6))) == 4
+    assert (made[4], made[5]) == (made[3], made[0])
+
+
+def test_one_wild_value_does_not_set_the_scale() -> None:
+    usual = np.random.default_rng(0).normal(0, 1, 500)
+    recipe = RECIPES["standard"]
+    tame, wild = (
+        fit(recipe, make_table(a=[*usual, last])).transform(make_table(a=usual).features)[:, 0]
+        for last in (0.0, -1e9)
+    )
+    assert np.corrcoef(tame, wild)[0, 1] > 0.999
+    assert 0.5 < wild.std() < 1.5
 
 
 def test_rare_categories_share_one_feature(sample_tables: Tables) -> None:

@@ -29,7 +29,7 @@ DEFAULTS = flat_settings(make_settings())
 
 def test_options_are_the_settings_for_users() -> None:
     # What makes a recipe `book` or `standard` is no option of its own: a person chooses the recipe.
-    inside = {"scope", "always_missing_level", "observed_statistics", "ddof"}
+    inside = {"scope", "bits", "always_missing_level", "observed_statistics", "ddof"}
     assert set(SETTINGS) == set(DEFAULTS)
     assert set(OPTIONS) == set(DEFAULTS) - inside
     assert {s.panel for s in OPTIONS.values()} == {
@@ -99,6 +99,7 @@ REFUSED: list[tuple[str, Any]] = [
     *[("l1", value) for value in (-1.0, math.nan)],
     *[("clip_norm", value) for value in (0.0, -1.0, math.nan, "")],
     *[(name, 0) for name in ("patience", "history_every", "seeds", "min_rows", "frequencies")],
+    ("target_encode_levels", 0),
     *[("stop_share", value) for value in (0.0, 1.0, math.nan)],
     *[("base_model_share", value) for value in (0, 1, "half")],
     *[("k", value) for value in (-1, 0, 1, [2])],
