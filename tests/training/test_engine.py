@@ -288,7 +288,7 @@ def train_plainly(
     """One member by a plain loop; returns its predictions of all rows, shape (n,)."""
     start = setting.network([member], model)
     own = torch.from_numpy(setting.encoding.active[member.fold])
-    numbers = own[: setting.encoding.numeric_count]
+    numbers = own[: setting.encoding.inputs.numbers]
     dense = setting.rows([member]).assemble(torch.arange(ROWS)[None])[0][:, own]
     plain = PlainNetwork(dense.shape[1], int(numbers.sum()), model, member.seed)
     with torch.no_grad():
@@ -377,7 +377,7 @@ def test_a_feature_that_a_fold_does_not_have_stays_out(
     """Its weights, its factor, its frequencies and phases stay 0, exactly."""
     network, _, _ = setting.train(MEMBERS, replace(MIX, **front), training)
     active = setting.encoding.active[[m.fold for m in MEMBERS]]
-    count = setting.encoding.numeric_count
+    count = setting.encoding.inputs.numbers
     numbers = active[:, :count]
     assert not numbers.all(), "the folds of this test should differ in their logs"
     assert not active[:, count:].all(), "the folds of this test should differ in their categories"
