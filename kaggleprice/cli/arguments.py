@@ -77,11 +77,18 @@ KindOption = Annotated[
         "longitude, drop, or its levels in order as in low<mid<high. May be given again.",
         "--kind",
         value="COLUMN=KIND",
+        default="as described",
     ),
 ]
 DropOption = Annotated[
     list[str] | None,
-    option(DATA, "Column that is no feature. May be given again.", "--drop", value="COLUMN"),
+    option(
+        DATA,
+        "Column that is no feature. May be given again.",
+        "--drop",
+        value="COLUMN",
+        default="as described",
+    ),
 ]
 DataDirOption = Annotated[
     Path,
