@@ -159,7 +159,7 @@ def test_folds_side_by_side() -> None:
 
 def test_several_targets() -> None:
     both = np.stack([TARGET, -2 * TARGET**2], axis=1)
-    fitted = fit(RECIPE, table_of(CELLS), target=both)
+    fitted = fit(RECIPE, table_of(CELLS), target=both.T)
     names = [feature.name for feature in fitted.learned_features]
     assert names == ["a_target", "a_count", "a_target 2"]
     alone = fit(RECIPE, table_of(CELLS), target=both[:, 1])
