@@ -99,6 +99,8 @@ def download(
             raise
         _download_any(competition, data_dir, yes, as_json, quiet)
         return
+    if competition is None and from_path is not None:
+        _refuse_other_files(source.competition, from_path)
     settings = FetchSettings(max_bytes=max_size * 10**9, allow_http=allow_http)
     with make_reporter(quiet) as reporter, ExitStack() as stack:
         if origin is not None:
@@ -110,6 +112,15 @@ def download(
         DownloadDocument(competition=source.competition.name, files=downloads),
         lambda document: download_view(document, steps),
     )
+
+
+def _refuse_other_files(competition: Competition, path: Path) -> None:
+    """Refuse the files of another competition, which have no hash that they could be held to."""
+    from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
+    from kaggleprice.competitions.proposal import refuse_other_files
+
+    if competition.name == DEFAULT_COMPETITION:
+        refuse_other_files(path)
 
 
 def _fetch_archive(

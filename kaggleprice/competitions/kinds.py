@@ -67,7 +67,7 @@ _AMOUNT = re.compile(
 )
 # With north and east these are six axes, 30 degrees apart.
 _ANGLES = (30, 60, 120, 150)
-_NUMBERS = (NUMBER, NUMBER_COMMA, LATITUDE, LONGITUDE)
+NUMBERS = (NUMBER, NUMBER_COMMA, LATITUDE, LONGITUDE)
 # Added to the kind of numbers whose units differ.
 _AND_UNIT = " and unit"
 _EPOCH = np.datetime64("1970-01-01", "D")
@@ -136,7 +136,7 @@ def apply_kinds(
         if kind == DROP:
             continue
         numeric = _is_numeric(column)
-        if kind in (CATEGORY, TEXT) or (kind in _NUMBERS and numeric):
+        if kind in (CATEGORY, TEXT) or (kind in NUMBERS and numeric):
             made[name] = column
             if kind != TEXT:
                 continue
@@ -237,7 +237,7 @@ def _expand(
             f"{name} length": np.array([len(level) for level in levels], dtype=np.float64),
             f"{name} words": np.array([len(level.split()) for level in levels], dtype=np.float64),
         }
-    if kind.removesuffix(_AND_UNIT) in _NUMBERS:
+    if kind.removesuffix(_AND_UNIT) in NUMBERS:
         mark = _mark(kind, decimal)
         amounts = [parse_amount(level, mark) for level in levels]
         wrong = [t for t, amount in zip(levels, amounts, strict=True) if amount is None]

@@ -6,9 +6,12 @@ takes the guesses, and they are written to a `competition.toml` that can be edit
 
 from __future__ import annotations
 
+import csv
 import re
+import shlex
 import unicodedata
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,7 @@ from kaggleprice.core.registry import look_up
 SUFFIXES = (".csv", ".tsv")
 # What runs and predictions write.
 _OURS = ("submission.csv", "oof.csv", "folds.csv", "history.csv")
+_LONGEST_LINE = 1 << 20
 # Rows that are looked at; more of them seldom change a guess.
 _ROWS = 50_000
 # Share of rows of which a column that names rows has a value of its own.
@@ -219,6 +223,40 @@ def competition_here() -> str:
         f"{named} of a competition that is not known yet; describe it "
         "with `kaggleprice init`, or name another one with -c."
     )
+
+
+def refuse_other_files(path: Path) -> None:
+    """Refuse files that the user has, where they are none of the default competition.
+
+    Args:
+        path: a folder or a zip.
+
+    Raises:
+        UsageError: where there are tables, and none has the default competition's id and target.
+    """
+    default = COMPETITIONS[DEFAULT_COMPETITION]
+    headers = [set(next(csv.reader([line]), [])) for line in _first_lines(path)]
+    known = {str(default.id_column), *default.targets}
+    if headers and not any(known <= header for header in headers):
+        raise UsageError(
+            f"{path} holds no training file of {default.name}, with the columns "
+            f"{' and '.join(map(repr, sorted(known)))}; describe another competition with "
+            f"`kaggleprice init {shlex.quote(str(path))}`, or name it with -c."
+        )
+
+
+def _first_lines(path: Path) -> Iterator[str]:
+    """Yield the first line of each CSV in a folder or a zip; nothing for anything else."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.lower().endswith(".csv"):
+                    with archive.open(name) as stream:
+                        yield stream.readline(_LONGEST_LINE).decode("utf-8-sig", "replace")
+    elif path.is_dir():
+        for file in sorted(path.rglob("*.csv")):
+            with file.open("rb") as stream:
+                yield stream.readline(_LONGEST_LINE).decode("utf-8-sig", "replace")
 
 
 def read_cells(path: Path, csv_format: CsvFormat, rows: int | None = _ROWS) -> pd.DataFrame:

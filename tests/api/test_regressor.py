@@ -30,12 +30,14 @@ from sklearn.utils.estimator_checks import (
 from sklearn.utils.validation import has_fit_parameter
 
 from kaggleprice import KagglePriceRegressor
-from kaggleprice.competitions.catalog import COMPETITIONS
+from kaggleprice.competitions.catalog import COMPETITIONS, Competition, DataFile
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Tables, read_tables
 from kaggleprice.core.errors import DivergenceError, KagglePriceError, UsageError
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.folds import Folds
+from kaggleprice.preprocessing.fitting import fit
+from kaggleprice.settings.recipe import RECIPES
 from kaggleprice.settings.run import PRESETS, flat_settings, make_settings
 
 FOLDER = Path(__file__).parents[2] / "data" / "sample"
@@ -441,3 +443,57 @@ def test_several_targets_are_predicted_as_each_alone() -> None:
     together = clone(QUICK).fit(rows, targets).predict(rows)
     alone = [clone(QUICK).fit(rows, target).predict(rows) for target in targets.T]
     assert together == pytest.approx(np.column_stack(alone), rel=1e-3)
+
+
+KINDS = {
+    "day": "date",
+    "size": ("S", "M", "L"),
+    "note": "text",
+    "grade": "category",
+    "price": "number",
+    "lat": "latitude",
+    "lon": "longitude",
+}
+
+
+def frame_of_kinds(rows: int) -> pd.DataFrame:
+    random = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "day": pd.date_range("2024-01-01", periods=rows, freq="D"),
+            "size": random.choice(["S", "M", "L"], rows),
+            "note": random.choice(["large garden", "dark and damp", "near a school"], rows),
+            "grade": random.integers(1, 5, rows),
+            "price": [f"{value:,} EUR" for value in random.integers(1000, 9999, rows)],
+            "lat": random.uniform(47, 48, rows),
+            "lon": random.uniform(8, 9, rows),
+        }
+    )
+
+
+def test_kinds_are_those_of_a_file(tmp_path: Path) -> None:
+    frame = frame_of_kinds(80)
+    target = frame["grade"] + frame["lat"]
+    model = clone(QUICK).set_params(kinds=KINDS).fit(frame, target)
+    frame.assign(target=target).to_csv(tmp_path / "train.csv", index=False)
+    competition = Competition(
+        "kinds", "", "", DataFile("train.csv"), None, None, "target", kinds=KINDS
+    )
+    read = read_tables(competition, tmp_path / "train.csv", None).train
+    expected = fit(RECIPES["standard"], read, target=read.known_target)
+    names = [feature.name for feature in expected.features]
+    assert [f.name for f in model.ensemble_.encoding.recipes[0].features] == names
+    made = model.ensemble_.encoding.recipes[0].transform(model._columns.read(frame))
+    assert made == pytest.approx(expected.transform(read.features), abs=1e-9)
+    few = model.predict(frame[:3])
+    assert few == pytest.approx(model.predict(frame)[:3])
+
+
+def test_kinds_that_cannot_be() -> None:
+    frame = frame_of_kinds(20)
+    target = np.arange(20.0)
+    with pytest.raises(ValueError, match="'colour', which is no column"):
+        clone(QUICK).set_params(kinds={"colour": "category"}).fit(frame, target)
+    model = clone(QUICK).set_params(kinds=KINDS).fit(frame, target)
+    with pytest.raises(KagglePriceError, match="'size' must hold one of S, M, L, found 'XXL'"):
+        model.predict(frame.assign(size="XXL"))

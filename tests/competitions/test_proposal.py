@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import string
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from kaggleprice.competitions.proposal import (
     competition_here,
     find_files,
     propose,
+    refuse_other_files,
 )
 from kaggleprice.core.errors import UsageError
 
@@ -308,3 +310,18 @@ def test_a_written_file_is_read_back(
 )
 def test_name_of_a_competition(folder: str, expected: str, tmp_path: Path) -> None:
     assert competition_name(tmp_path / folder) == expected
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+def test_files_of_another_competition_are_offered_init(tmp_path: Path, packed: bool) -> None:
+    folder = tmp_path / "bikes"
+    folder.mkdir()
+    place = folder
+    refuse_other_files(folder)  # of no table nothing is known
+    (folder / "train.csv").write_text("datetime,count\n2011-01-01,3\n")
+    if packed:
+        place = Path(shutil.make_archive(str(tmp_path / "bikes"), "zip", folder))
+    with pytest.raises(UsageError, match="no training file of house-prices.*kaggleprice init"):
+        refuse_other_files(place)
+    (folder / "other.csv").write_text('Id,"SalePrice"\n1,2\n')
+    refuse_other_files(folder)

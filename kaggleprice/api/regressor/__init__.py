@@ -70,6 +70,12 @@ _OWN: dict[str, tuple[Any, str]] = {
         "predictions where it is defined; `score` stays R². One of "
         f"{', '.join(METRICS)}; `pinball 0.9` and `tweedie 1.5` take a number.",
     ),
+    "kinds": (
+        None,
+        "Column of a DataFrame to its kind, as `[kinds]` of a competition has them: `category`, "
+        "`date`, `text`, `latitude` and so on, or the levels of an order, lowest first; None where "
+        "numbers are numbers and all else is categories.",
+    ),
     "device": (
         "auto",
         "Where to train: `auto`, `cpu`, `cuda`, `mps`, or several such as `cuda:0,cuda:1`. "
@@ -154,7 +160,8 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
                 f"Found array with {len(target)} sample(s) (n_samples={len(target)}) while a "
                 "minimum of 2 is required by KagglePriceRegressor."
             )
-        self._columns = Columns.learn(values, getattr(self, "feature_names_in_", None))
+        names = getattr(self, "feature_names_in_", None)
+        self._columns = Columns.learn(values, names, self.kinds or {})
         ids = np.arange(len(target)).astype(object)
         frame = self._columns.read(values)
         weights = None
@@ -164,7 +171,14 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
             )
             if not weights.any():
                 raise ValueError("sample_weight is 0 in every row: nothing would count.")
-        table = Table(ids, frame, target, weights=weights)
+        table = Table(
+            ids,
+            frame,
+            target,
+            weights=weights,
+            texts=self._columns.free_texts,
+            places=self._columns.places,
+        )
         self._scale = TargetScale.learn(
             metric, transform, target, [_everything(target)], bound=settings.bound
         )
