@@ -321,7 +321,7 @@ def test_files_of_another_competition_are_offered_init(tmp_path: Path, packed: b
     (folder / "train.csv").write_text("datetime,count\n2011-01-01,3\n")
     if packed:
         place = Path(shutil.make_archive(str(tmp_path / "bikes"), "zip", folder))
-    with pytest.raises(UsageError, match="no training file of house-prices.*kaggleprice init"):
+    with pytest.raises(UsageError, match=r"no training file of house-prices.*kaggleprice init"):
         refuse_other_files(place)
     (folder / "other.csv").write_text('Id,"SalePrice"\n1,2\n')
     refuse_other_files(folder)
