@@ -75,8 +75,6 @@ from kaggleprice.training.devices import Compute, choose_compute, place_network
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
 _ONLY_PREDICTION = {"combine", "bound"}
-# What `cv` compares of each file: enough to tell files that are far apart.
-_COMPARED_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -305,19 +303,7 @@ def cross_validate(
     compute = check_start(competition, runtime, name)
     data = load(replace(source, group_column=settings.fold_column), progress)
     split = split_rows(competition, data, settings, folds, limits, progress)
-    _warn_of_other_rows(data, settings, progress)
     return _train(source, runtime, data, compute, split, settings, name, progress)
-
-
-def _warn_of_other_rows(data: Dataset, settings: RunSettings, progress: Progress) -> None:
-    """Say where test rows are so unlike training rows that the score may mislead."""
-    # Not above: a prediction does without scikit-learn's trees.
-    from kaggleprice.evaluation.adversarial import APART, separate
-
-    progress.advance("comparing", 0, None, "training and test rows")
-    found = separate(data.tables, settings.seed, most_rows=_COMPARED_ROWS)
-    if found.auc > APART:
-        progress.notice(f"warning: {found.warning()}")
 
 
 def add_seeds(

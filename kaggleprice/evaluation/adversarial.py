@@ -21,8 +21,6 @@ from kaggleprice.competitions.tables import Tables
 
 # Below, trees tell files apart that were split at random about as well.
 SUSPICIOUS = 0.65
-# From here on they are files of different times, places or people.
-APART = 0.9
 _MOST_ROWS = 4000
 _FOLDS = 3
 # A column counts that lowers the area by this much when its values are shuffled.
@@ -57,15 +55,14 @@ class Separation:
         )
 
 
-def separate(tables: Tables, seed: int = 0, most_rows: int = _MOST_ROWS) -> Separation:
+def separate(tables: Tables, seed: int = 0) -> Separation:
     """Train boosted trees to tell training from test rows, in three folds.
 
     Args:
         tables: both files.
         seed: of everything random.
-        most_rows: so many rows of each file, drawn at random, are looked at.
     """
-    parts = [_draw(table.features, seed, most_rows) for table in (tables.train, tables.test)]
+    parts = [_draw(table.features, seed) for table in (tables.train, tables.test)]
     rows = pd.concat(parts, ignore_index=True)
     frame = pd.DataFrame({str(name): _values(rows[name]) for name in rows})
     is_test = np.repeat([0, 1], [len(part) for part in parts])
@@ -93,10 +90,10 @@ def separate(tables: Tables, seed: int = 0, most_rows: int = _MOST_ROWS) -> Sepa
     return Separation(auc, columns if auc > SUSPICIOUS else ())
 
 
-def _draw(frame: pd.DataFrame, seed: int, most_rows: int) -> pd.DataFrame:
-    if len(frame) <= most_rows:
+def _draw(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+    if len(frame) <= _MOST_ROWS:
         return frame
-    return frame.sample(most_rows, random_state=seed)
+    return frame.sample(_MOST_ROWS, random_state=seed)
 
 
 def _values(column: pd.Series) -> pd.Series:

@@ -74,7 +74,7 @@ def training(small: Path) -> Recorder:
 
 
 def test_training_tells_of_every_stage(training: Recorder) -> None:
-    stages = "checking; reading; comparing; preparing; training; base models; scoring; writing"
+    stages = "checking; reading; preparing; training; base models; scoring; writing"
     assert training.stages == stages.split("; ")
     (notice,) = training.notices
     assert notice.startswith("training on cpu with ")
