@@ -207,7 +207,9 @@ def measure_reading(point: Point, folder: Path) -> dict[str, Any]:
         tables = read_tables(SAMPLE, *files)
         if settings.recipe.engineering:
             tables = tables.engineered(SAMPLE)
-        encoding = Encoding(cross_validation.fit_recipes(tables, folds, settings))
+        encoding = Encoding(
+            cross_validation.fit_recipes(tables, folds, settings, tables.train.known_target)
+        )
         return encoding.encode(tables.train.features)
 
     def base() -> list[pd.DataFrame]:

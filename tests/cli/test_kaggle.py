@@ -123,7 +123,7 @@ def test_listings_and_the_report_name_the_leaderboard(
         text = entry(*line, cwd=folder).out
         assert "0.1432" in text
         assert gap in text
-    done = entry("report", "--repeats", "1", "-c", "small.toml", cwd=folder)
+    done = entry("report", "--permutations", "1", "-c", "small.toml", cwd=folder)
     assert done.code == 0, done.err
     page = (folder / "runs/small/mlp-001/report.html").read_text()
     assert "Public leaderboard</dt><dd>0.1432" in page

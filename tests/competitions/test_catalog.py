@@ -149,7 +149,12 @@ BAD: dict[str, tuple[str, str, type[Exception], str]] = {
     "not TOML": ('name = "bike', "name = bike", DataError, "cannot be read as TOML"),
     "key missing": ('target_column = "count"\n', "", DataError, "key 'target_column' is missing"),
     "key unknown": ("title", "titel", DataError, "unknown key 'titel'; there are: .*title"),
-    "key of a wrong type": ('"count"', "7", DataError, "'target_column' must be a text; found 7"),
+    "key of a wrong type": (
+        '"count"',
+        "7",
+        DataError,
+        "'target_column' must be a text or a list of texts; found 7",
+    ),
     "file without path": (
         "path = ",
         "mirror = ",

@@ -217,7 +217,7 @@ def test_a_sample_submission_names_the_predictions(tmp_path: Path) -> None:
     pd.DataFrame({"code": ["c1"], "Prediction": [0]}).to_csv(tmp_path / "sample.csv", index=False)
     found = propose(find_files([tmp_path]), {}, {})
     assert found.keys["target_column"].value == "price"
-    assert found.competition("a").prediction_name == "Prediction"
+    assert found.competition("a").prediction_names == ("Prediction",)
 
 
 def test_leaks(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def competition(train: DataFile, test: DataFile) -> Competition:
 
 def test_reading_is_told_in_bytes(tmp_path: Path) -> None:
     """A file of several megabytes is told of more than once, up to its size."""
-    rows = 60_000
+    rows = 200_000
     frame = pd.DataFrame({"Id": range(rows), **{f"c{i}": [1.234567] * rows for i in range(6)}})
     frame[: rows // 2].assign(y=1.0).to_csv(tmp_path / "train.csv", index=False)
     frame[rows // 2 :].to_csv(tmp_path / "test.csv", index=False)

@@ -142,7 +142,7 @@ def test_several_targets(entry: EntryPoint, tmp_path: Path) -> None:
     assert list(of_targets) == targets
     assert document["scores"]["oof"] == pytest.approx(np.mean(list(of_targets.values())))
     assert document["targets"]["Pulse"]["largest"] == submission["Pulse"].max()
-    report = entry("report", "--target", "Pulse", "--repeats", "1", cwd=tmp_path)
+    report = entry("report", "--target", "Pulse", "--permutations", "1", cwd=tmp_path)
     assert report.code == 0, report.err
     wrong = entry("report", "--target", "Puls", cwd=tmp_path)
     assert wrong.code == 2

@@ -130,7 +130,7 @@ def test_weights_of_nothing(entry: EntryPoint, folder: Path) -> None:
     train = pd.read_csv(folder / "train.csv").assign(exposure=0)
     train.to_csv(folder / "train.csv", index=False)
     refused(entry("cv", *TINY, cwd=folder), 3, "'exposure' is 0 in every row")
-    for column, code, words in [("size", 3, "'size' is missing"), ("count", 2, "is the target")]:
+    for column, code, words in [("size", 3, "'size' is missing"), ("count", 3, "is the target")]:
         path = folder / "competition.toml"
         text = path.read_text(encoding="utf-8").partition("\n")[2]
         path.write_text(f'weight_column = "{column}"\n{text}', encoding="utf-8")
@@ -180,7 +180,7 @@ def test_a_transform(entry: EntryPoint, folder: Path, transform: str) -> None:
     submission = pd.read_csv(folder / "submission.csv")["count"]
     assert submission.between(counts.min(), counts.max()).all()
     assert submission.nunique() > 4
-    assert entry("report", "--repeats", "1", cwd=folder).code == 0
+    assert entry("report", "--permutations", "1", cwd=folder).code == 0
     assert entry("predict", "-o", "again.csv", cwd=folder).code == 0
     assert (folder / "again.csv").read_bytes() == first
 
