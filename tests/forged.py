@@ -54,6 +54,7 @@ def forge(
     notes: Sequence[str] = (),
     data: str = "a" * 64,
     id_column: str = "Id",
+    weights: ArrayLike | None = None,
     **changes: Any,
 ) -> Path:
     """Write a run folder whose name and competition are those of `folder`; return it."""
@@ -63,8 +64,11 @@ def forge(
     fold = contiguous(len(predicted)) if fold is None else np.asarray(fold)
     ids = [str(i + 1) for i in range(len(predicted))] if ids is None else list(ids)
     frame = pd.DataFrame({0: ids, 1: true, 2: predicted, 3: fold})
-    for name, places in [("oof.csv", [0, 1, 2, 3]), ("folds.csv", [0, 3])]:
-        header = [[id_column, "true", "predicted", "fold"][place] for place in places]
+    weighted = [] if weights is None else [4]
+    if weights is not None:
+        frame[4] = weights
+    for name, places in [("oof.csv", [0, 1, 2, 3, *weighted]), ("folds.csv", [0, 3])]:
+        header = [[id_column, "true", "predicted", "fold", "weight"][place] for place in places]
         frame[places].to_csv(folder / name, header=header, index=False, lineterminator="\n")
     score = METRICS[metric].score
     folds = [
@@ -87,6 +91,7 @@ def forge(
             "target_column": "Price",
             "target_transform": "log",
             "missing_values": ["NA"],
+            **({"weight_column": "weight"} if weighted else {}),
         },
         "settings": json.loads(json.dumps(asdict(settings))),
         "notes": list(notes),

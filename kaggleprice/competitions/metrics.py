@@ -128,7 +128,8 @@ class Metric:
 
         scaled = [self._scaled(values) for values in (truth, prediction)]
         if scaled[0].ndim == 2:
-            pairs = zip(np.transpose(truth), np.transpose(prediction), strict=True)
+            # As arrays: of a DataFrame a loop would take the names.
+            pairs = zip(np.asarray(truth).T, np.asarray(prediction).T, strict=True)
             return float(np.mean([self.score(*pair, weights) for pair in pairs]))
         if not all(np.isfinite(values).all() for values in scaled):
             return float("nan")

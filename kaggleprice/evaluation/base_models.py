@@ -14,6 +14,7 @@ from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.folds import Fold
 from kaggleprice.preprocessing.fitted import FittedRecipe
+from kaggleprice.preprocessing.target_statistics import targets_of
 from kaggleprice.settings.base_models import BASE_MODELS
 
 if TYPE_CHECKING:
@@ -113,16 +114,16 @@ def fit_base_models(
     test = np.empty((len(names), len(recipes), targets, len(tables.test)))
     count = len(names) * len(recipes)
     for fold, (recipe, (rows, _)) in enumerate(zip(recipes, split, strict=True)):
+        learned = targets_of(target, fold, len(recipes))
         features = recipe.transform_training(
-            tables.train.features, rows, target, base_seed, np.float32
+            tables.train.features, rows, learned.T, base_seed, np.float32
         )
         test_features = recipe.transform(tables.test.features, np.float32)
         for p, name in enumerate(names):
             progress.advance("base models", fold * len(names) + p, count, name, "models")
             state = np.random.SeedSequence((base_seed, fold, p)).generate_state(1)[0]
             # Room above it: an estimator may count on from its state.
-            for t in range(targets):
-                own = target if target.ndim == 1 else target[fold * targets + t]
+            for t, own in enumerate(learned):
                 model = BASE_MODELS[name].load()(int(state >> 1))
                 with threadpool_limits(limits=threads):
                     # Penalties are weighed against a mean weight of 1.

@@ -256,7 +256,8 @@ class FittedRecipe:
         Args:
             frame: n rows.
             rows: numbers of the rows learned from; their own target is no part of their features.
-            target: shape (n,), the transformed target; that of other rows is not looked at.
+            target: shape (n,) or (n, T), the transformed target; that of other rows is not looked
+                at.
             seed: of everything random.
             dtype: as in `transform`.
 

@@ -48,6 +48,7 @@ def score_average(runs: Sequence[Run], weights: Sequence[float]) -> AverageScore
         [frame.loc[common, "predicted"] for frame in found], axis=0, weights=weights
     )
     metric = runs[0].metric
-    losses = metric.row_losses(truth, predicted)
-    error = None if losses is None or len(losses) < 2 else metric.standard_error(losses)
-    return AverageScore(metric.score(truth, predicted), error, len(common))
+    counts = found[0].loc[common, "weight"].to_numpy() if "weight" in found[0] else None
+    losses = metric.row_losses(truth, predicted, counts)
+    error = None if losses is None or len(losses) < 2 else metric.standard_error(losses, counts)
+    return AverageScore(metric.score(truth, predicted, counts), error, len(common))

@@ -170,10 +170,15 @@ class Comparison:
 
 
 def numbered(run: Run, by_row: bool) -> pd.DataFrame:
-    """Return its predictions by id and, since ids may repeat, by row or which of the same it is."""
+    """Return its predictions by id and, since ids may repeat, by row or which of the same it is.
+
+    Columns are true, predicted and, where rows are weighted, weight; as in `Run.predictions`.
+    """
     found = run.predictions
     key = found[ROW] if by_row else found.groupby(level=0, sort=False).cumcount()
-    return found[["true", "predicted"]].set_index(pd.Index(key.to_numpy()), append=True)
+    return found.drop(columns=["fold", ROW], errors="ignore").set_index(
+        pd.Index(key.to_numpy()), append=True
+    )
 
 
 def validation_ratio(run: Run) -> float:

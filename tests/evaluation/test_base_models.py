@@ -109,6 +109,20 @@ def test_garbage_targets_reach_no_base_model_of_their_fold(tables: Tables) -> No
     assert np.array_equal(clean.oof[held], garbled.oof[held])
 
 
+def test_target_statistics_are_those_of_the_fold_and_its_targets(tables: Tables) -> None:
+    """Targets may be handed over by fold, and several of each fold."""
+    settings = make_settings(options={**TINY, "target_encode_levels": 2})
+    target = np.log(tables.train.known_target)
+    alike, by_fold, two = (
+        fit_base_models(("ridge",), tables, fit_recipes(tables, SPLIT, settings, y), SPLIT, y, 0, 1)
+        for y in (target, np.tile(target, (3, 1)), np.tile([target, -target], (3, 1)))
+    )
+    assert fit_recipes(tables, SPLIT, settings, target)[0].targets
+    np.testing.assert_array_equal(by_fold.train, alike.train)
+    np.testing.assert_array_equal(by_fold.test, alike.test)
+    np.testing.assert_allclose(two.train[:, 1::2], -two.train[:, 0::2], rtol=1e-4)
+
+
 def test_the_weights_by_hand(tables: Tables) -> None:
     settings = make_settings(
         options={**TINY, "base_models": ("boosting", "ridge"), "base_model_share": 0.3}

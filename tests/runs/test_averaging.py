@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from forged import ROWS, forge, noisy, truth
 
+from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.runs.averaging import score_average
 from kaggleprice.runs.run import Run
+
+LOG_RMSE = METRICS["log_rmse"]
 
 
 def test_score_is_that_of_the_weighted_mean(tmp_path: Path) -> None:
@@ -20,6 +23,20 @@ def test_score_is_that_of_the_weighted_mean(tmp_path: Path) -> None:
     errors = np.log(mean) - np.log(truth())
     assert found.oof == pytest.approx(np.sqrt(np.mean(errors**2)))
     assert (found.rows, found.oof_error is not None) == (ROWS, True)
+
+
+def test_rows_count_what_their_weights_say(tmp_path: Path) -> None:
+    counts = np.arange(ROWS) % 4
+    runs = [
+        Run.read(forge(tmp_path / "small" / name, noisy(i), weights=counts))
+        for i, name in enumerate("ab")
+    ]
+    found = score_average(runs, [0.5, 0.5])
+    errors = np.log((noisy(0) + noisy(1)) / 2) - np.log(truth())
+    assert found is not None
+    assert found.oof == pytest.approx(np.sqrt(np.average(errors**2, weights=counts)))
+    losses = errors**2
+    assert found.oof_error == pytest.approx(LOG_RMSE.standard_error(losses, counts))
 
 
 def test_rows_are_paired_by_their_ids(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from forged import ROWS, contiguous, forge, noisy, truth
 from numpy.typing import ArrayLike, NDArray
@@ -80,6 +81,32 @@ def test_the_difference_by_row_is_that_of_the_scores(metric: Metric) -> None:
     assert (found.unit, found.count) == ("row", ROWS)
     assert found.difference == pytest.approx(metric.worse_by(scores[1], scores[0]))
     assert found.difference > 0, "the second is worse"
+
+
+def test_frames_of_several_targets_are_compared_by_their_numbers() -> None:
+    """That is how a run has its predictions: columns of the same name."""
+    first, second, true = (
+        np.column_stack([values, values[::-1]]) for values in (noisy(1), noisy(2), truth())
+    )
+    frames = [pd.DataFrame(values, columns=["x", "x"]) for values in (true, first, second)]
+    found = paired_rows(LOG_RMSE, *frames)
+    assert found == paired_rows(LOG_RMSE, true, first, second)
+    assert found is not None
+    assert found.difference == pytest.approx(
+        LOG_RMSE.score(truth(), noisy(2)) - LOG_RMSE.score(truth(), noisy(1))
+    )
+
+
+def test_runs_of_weighted_rows_are_compared_with_the_weights(tmp_path: Path) -> None:
+    counts = np.arange(ROWS) % 4.0
+    runs = [Run.read(forge(tmp_path / "small" / str(i), noisy(i), weights=counts)) for i in (1, 2)]
+    found = compare(*runs).by_row
+    expected = paired_rows(LOG_RMSE, truth(), noisy(1), noisy(2), counts)
+    assert found is not None
+    assert expected is not None
+    scores = [LOG_RMSE.score(truth(), noisy(i), counts) for i in (1, 2)]
+    assert found.difference == pytest.approx(scores[1] - scores[0])
+    assert found.standard_error == pytest.approx(expected.standard_error)
 
 
 def test_mean_absolute_errors_are_those_of_a_paired_t_test() -> None:
