@@ -161,7 +161,9 @@ def make_workplace(
 def repeated(context: typer.Context) -> str:
     """Return the options that say where data and runs are, as far as they were typed."""
     flags = {"competition": "-c", "data_dir": "--data-dir", "runs_dir": "--runs-dir"}
-    flags |= {"kind": "--kind", "drop": "--drop"}
+    flags |= {"kind": "--kind", "drop": "--drop", "train_file": "--train"}
+    if context.params.get("train_file") is not None:
+        flags |= {"test_file": "--test", "target": "--target", "id_column": "--id"}
     given = [name for name in flags if name in context.params and explicit(context, name)]
     return " ".join(
         f"{flags[name]} {shlex.quote(str(value))}"

@@ -80,7 +80,9 @@ _ORDERS: tuple[tuple[str, ...], ...] = (
 _WORDS = 3
 # More than so many are parts of codes.
 _MOST_UNITS = 6
-_CURRENCY = re.compile(r"[A-Z]{3}|R\$|Rs\.?|kr\.?|US\$")
+_CODES = "USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|CNY|INR|BRL|MXN|RUB|KRW|SEK|NOK|DKK|PLN|TRY|ZAR|SGD|HKD"
+_CURRENCY = re.compile(rf"{_CODES}|R\$|Rs\.?|kr\.?|US\$")
+_CURRENCY_FIRST = re.compile(rf"(?:{_CODES}|R\$|Rs\.?|kr\.?|US\$)[\s\d]")
 
 
 @dataclass(frozen=True)
@@ -387,6 +389,9 @@ def _guess_target(
         )
     if len(lacking) == 1:
         return Guess(lacking[0], "the one column that the test file lacks")
+    if test is not None and sample is not None and len(lacking) == len(sample.columns) - 1:
+        reason = "the test file lacks them, and the sample submission has as many columns"
+        return Guess(lacking, reason, sure=False)
     if test is not None:
         values = {c: _numbers(train[c], decimal) for c in lacking}
         for column in lacking:
@@ -434,17 +439,28 @@ def _guess_kind(
             spelled = {text.lower(): text for text in plain}
             named = tuple(spelled[word] for word in words if word in spelled)
             return Guess(named, "words of a known order")
+    amount = _guess_amount(plain, decimal)
+    if amount is not None:
+        markers.update({t: column for t in texts if t in _MARKERS.split()})
+        return amount
+    return _guess_text(plain, rows=int((cells != "").sum()))
+
+
+def _guess_amount(plain: Sequence[str], decimal: str) -> Guess | None:
+    """Return the kind of a column whose texts are all numbers with a unit."""
+    # `h0` or `SKU-17` is a code: a letter before a number is no unit.
+    if any(text[:1].isalpha() and not _CURRENCY_FIRST.match(text) for text in plain):
+        return None
     for mark in dict.fromkeys((decimal, ".", ",")):
         amounts = [parse_amount(text, mark) for text in plain]
         units = {amount[1] for amount in amounts if amount is not None}
         one = len(units) <= 1 or ("" not in units and len(units) <= _MOST_UNITS)
         if None not in amounts and one and all(map(_is_unit, units)):
-            markers.update({t: column for t in texts if t in _MARKERS.split()})
             reason = f"such as {plain[0]}"
             if len(units) > 1:
                 reason += f"; the unit is a category beside: {', '.join(sorted(units))}"
             return Guess(NUMBER if mark == decimal else NUMBER_COMMA, reason)
-    return _guess_text(plain, rows=int((cells != "").sum()))
+    return None
 
 
 def _guess_text(plain: Sequence[str], rows: int) -> Guess | None:
@@ -549,12 +565,14 @@ def _guess_transform(observed: NDArray[np.float64]) -> tuple[str, str]:
     """Return the transform of a target, and why."""
     from scipy.stats import skew
 
-    if len(observed) and observed.min() >= 0:
+    if len(np.unique(observed)) < 2:
+        return "none", "it has no two different values"
+    if observed.min() >= 0:
         low, high = np.quantile(observed, [0.01, 0.99])
         before, after = skew(observed), skew(np.log1p(observed))
         if before >= 1 and abs(after) < before and high >= 6 * max(low, 1e-9):
             return "log1p", f"from 0 up, skewed ({before:.1f}; {after:.1f} after log(1 + y))"
-    elif len(observed) and abs(before := skew(observed)) >= 1:
+    elif abs(before := skew(observed)) >= 1:
         after = skew(YEO_JOHNSON.fitted(observed).forward(observed))
         if 2 * abs(after) < abs(before):
             reason = f"with values below 0, skewed ({before:.1f}; {after:.1f} after the transform)"
@@ -628,7 +646,7 @@ def _find_leaks(
     truth = pd.Series(number)
     for column in used:
         values = pd.Series(_numbers(train[column], decimal))
-        if values.notna().sum() < 20 or values.nunique() < 20:
+        if values.notna().sum() < 20 or min(values.nunique(), 10 * truth.nunique()) < 20:
             continue
         alike = abs(float(values.corr(truth, method="spearman")))
         if alike > (0.98 if column == identity else 0.999):

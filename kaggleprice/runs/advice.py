@@ -43,7 +43,7 @@ def compare_with_best(run: Run) -> Comparison | None:
             continue
         alike = all(
             getattr(other, what) == getattr(run, what)
-            for what in ("competition", "metric", "weight_column", "train_sha256")
+            for what in ("competition", "metric", "targets", "weight_column", "train_sha256")
         )
         if alike and other.finished < run.finished:
             try:
@@ -60,10 +60,8 @@ def after_training(run: Run, repeated: str = "") -> list[Step]:
         run: the run that was made.
         repeated: options that say where its data and runs are, as they were typed.
     """
-    return [
-        _step("predict", repeated, "writes submission.csv"),
-        _another(run, repeated),
-    ]
+    predict = "predict" if "test" in run.record["data"] else "predict --test FILE"
+    return [_step(predict, repeated, "writes submission.csv"), _another(run, repeated)]
 
 
 def after_download(repeated: str = "") -> list[Step]:
@@ -97,6 +95,8 @@ def _another(run: Run, repeated: str) -> Step:
         same_folds = typed_options({n: changed[n] for n in _FOLDS if n in changed})
         words = f"cv --preset best {same_folds}".rstrip()
         return _step(words, repeated, "more networks, and boosted trees")
+    if "--train" in repeated:
+        return _step(f"runs show {run.name}", "", "shows all of it")
     return _step("report", repeated, "shows where it errs, and why")
 
 

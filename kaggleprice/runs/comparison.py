@@ -200,6 +200,7 @@ def compare(first: Run, second: Run) -> Comparison:
     for what, found in [
         ("competition", (first.competition, second.competition)),
         ("metric", (first.metric.name, second.metric.name)),
+        ("target", (", ".join(first.targets), ", ".join(second.targets))),
         ("weight_column", (first.weight_column, second.weight_column)),
     ]:
         if found[0] != found[1]:

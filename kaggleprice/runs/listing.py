@@ -48,7 +48,9 @@ def list_runs(runs_dir: Path, competition: str | None = None) -> list[Run]:
     for name in names:
         runs = [Run.describe(folder) for folder in run_folders(runs_dir / name)]
         runs.sort(key=lambda run: run.finished, reverse=True)
-        found += sorted(runs, key=lambda run: run.rank)
+        # Scores of different metrics or targets have no order: those of the latest run come first.
+        kinds = list(dict.fromkeys(run.scored_by for run in runs))
+        found += sorted(runs, key=lambda run: (run.rank[0], kinds.index(run.scored_by), run.rank))
         found += [Run.describe_unfinished(folder) for folder in unfinished_folders(runs_dir / name)]
     return found
 

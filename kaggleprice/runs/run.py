@@ -170,6 +170,11 @@ class Run:
         return str(self.record["data"]["train"]["sha256"])
 
     @property
+    def scored_by(self) -> tuple[str, ...]:
+        """Metric and targets of a finished run: runs that differ in them have other scores."""
+        return (self.metric.name, *self.targets) if self.state == FINISHED else ()
+
+    @property
     def rank(self) -> tuple[bool, float]:
         """What to sort runs by, so that the best finished one comes first."""
         finished = self.state == FINISHED

@@ -325,3 +325,38 @@ def test_files_of_another_competition_are_offered_init(tmp_path: Path, packed: b
         refuse_other_files(place)
     (folder / "other.csv").write_text('Id,"SalePrice"\n1,2\n')
     refuse_other_files(folder)
+
+
+@pytest.mark.parametrize("cells", [["h0", "h1"], ["SKU-017", "SKU-020"], ["A1", "B2"]])
+def test_codes_are_no_amounts(tmp_path: Path, cells: list[str]) -> None:
+    frame = pd.DataFrame({"code": cells * 15, "y": np.arange(30.0)})
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    found = propose(Files(tmp_path / "train.csv"), {"target_column": "y"}, {})
+    assert "code" not in found.kinds
+
+
+def test_a_currency_may_stand_first(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"cost": ["USD 10", "USD 12.5"] * 15, "y": np.arange(30.0)})
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    found = propose(Files(tmp_path / "train.csv"), {"target_column": "y"}, {})
+    assert found.kinds["cost"].value == "number"
+
+
+def test_as_many_targets_as_the_sample_submission_has_columns(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": range(30), "x": range(30), "price": range(30), "rent": range(30)})
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    frame[["id", "x"]].to_csv(tmp_path / "test.csv", index=False)
+    sample = frame[["id", "price", "rent"]].set_axis(["id", "p1", "p2"], axis=1)
+    sample.to_csv(tmp_path / "sample.csv", index=False)
+    found = propose(find_files([tmp_path]), {}, {})
+    target = found.keys["target_column"]
+    assert (target.value, target.sure) == (["price", "rent"], False)
+    assert found.competition("a").prediction_names == ("p1", "p2")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_constant_target(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": np.arange(30.0), "y": np.full(30, 7.0)})
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    found = propose(Files(tmp_path / "train.csv"), {"target_column": "y"}, {})
+    assert found.keys["target_transform"].value == "none"

@@ -165,3 +165,44 @@ def test_targets_named_by_the_sample_submission(entry: EntryPoint, tmp_path: Pat
     found = read_competition(tmp_path / "competition.toml")
     assert found.targets == ("Waist", "Pulse")
     assert found.kinds["Weight"] == "drop"
+
+
+def test_runs_of_other_targets_and_metrics_are_kept_apart(
+    entry: EntryPoint, tmp_path: Path
+) -> None:
+    frame = load_linnerud(as_frame=True).frame
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    for run, targets, metric in (
+        ("one", ["Weight"], "rmse"),
+        ("two", ["Weight", "Waist"], "rmse"),
+        ("three", ["Weight"], "mae"),
+    ):
+        named = [part for name in targets for part in ("--target", name)]
+        described = ["init", "--yes", "--force", "--metric", metric, *named]
+        assert entry(*described, cwd=tmp_path).code == 0
+        done = entry("cv", *TINY, "--run", run, cwd=tmp_path)
+        assert done.code == 0, done.err
+    assert "predict --test FILE" in done.out
+    listed = entry("runs", cwd=tmp_path).out
+    assert "rmse of 2 targets" in listed
+    order = [run["run"] for run in entry("runs", "--json", cwd=tmp_path).json["runs"]]
+    assert order == ["three", "two", "one"]
+    compared = entry("runs", "compare", "one", "two", cwd=tmp_path)
+    assert compared.code == 2
+    assert "target differs, Weight and Weight, Waist" in compared.err
+
+
+def test_next_steps_name_the_files_that_were_named(entry: EntryPoint, tmp_path: Path) -> None:
+    frame = load_linnerud(as_frame=True).frame
+    data, here = tmp_path / "data", tmp_path / "here"
+    data.mkdir()
+    here.mkdir()
+    frame[:15].to_csv(data / "train.csv", index=False)
+    frame[15:].drop(columns="Pulse").to_csv(data / "test.csv", index=False)
+    files = ["--train", "../data/train.csv", "--test", "../data/test.csv", "--target", "Pulse"]
+    done = entry("cv", *TINY, *files, cwd=here)
+    assert done.code == 0, done.err
+    step = next(line for line in done.out.splitlines() if "kaggleprice predict" in line)
+    command = step.partition("kaggleprice ")[2].partition("  #")[0].split()
+    assert set(files) <= set(command)
+    assert entry(*command, cwd=here).code == 0

@@ -17,7 +17,7 @@ from kaggleprice.competitions.metrics import METRICS, Metric
 from kaggleprice.reports.wording import score, signed
 from kaggleprice.runs.comparison import Comparison, Difference
 from kaggleprice.runs.describe import setting_text
-from kaggleprice.settings.run import flat_settings
+from kaggleprice.settings.run import SETTINGS, flat_settings
 
 # Nobody said which of the two would be better: half of 5 % on each side.
 _TWO_SIDED = 0.975
@@ -58,7 +58,12 @@ class RunsCompareDocument(Document):
     competition: documents.Competition
     metric: documents.MetricName
     runs: Annotated[list[ComparedRun], Doc("First and second.")]
-    settings: Annotated[dict[str, BothValues], Doc("Settings that differ.")]
+    settings: Annotated[
+        dict[str, BothValues],
+        Doc(
+            "Settings that differ, and what the columns of the CSVs were read as, such as `kinds`."
+        ),
+    ]
     versions: Annotated[dict[str, BothValues], Doc("Library versions that differ.")]
     same_data: Annotated[bool, Doc("Whether they were trained on the same CSV.")]
     same_folds: Annotated[bool, Doc("Whether the same rows train and validate in each fold.")]
@@ -77,7 +82,7 @@ class RunsCompareDocument(Document):
 def compare_document(comparison: Comparison) -> RunsCompareDocument:
     """Describe two runs side by side."""
     sides = (comparison.first, comparison.second)
-    settings = [flat_settings(side.settings) for side in sides]
+    settings = [{**flat_settings(side.settings), **side.record["columns"]} for side in sides]
     worse_by = comparison.first.metric.worse_by
     by_fold, by_row = comparison.by_fold, comparison.by_row
     return RunsCompareDocument(
@@ -112,7 +117,7 @@ def compare_view(document: RunsCompareDocument, comparison: Comparison) -> Group
             lines.append(_difference_line(what, paired, first, second))
     lines += _warnings(document, comparison)
     settings = [
-        (name, setting_text(name, both.first), setting_text(name, both.second))
+        (name, _value_text(name, both.first), _value_text(name, both.second))
         for name, both in document.settings.items()
     ]
     return Group(
@@ -126,6 +131,17 @@ def compare_view(document: RunsCompareDocument, comparison: Comparison) -> Group
             )
         ),
     )
+
+
+def _value_text(name: str, value: Any) -> str:
+    if name in SETTINGS:
+        return setting_text(name, value)
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{column}={_value_text('', kind)}" for column, kind in value.items())
+        return pairs or "none"
+    if isinstance(value, list):
+        return "<".join(map(str, value))
+    return "none" if value is None else str(value)
 
 
 def _scores_table(document: RunsCompareDocument) -> Table:

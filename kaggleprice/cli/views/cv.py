@@ -218,11 +218,16 @@ def scores_of(run: Run) -> Scores:
     return Scores(**{"oof_error": None, **run.record["scores"]})
 
 
-def expected_score(record: Mapping[str, Any]) -> Expected:
-    """Describe the score to expect on the test rows, and how far it may be off."""
+def expected_score(record: Mapping[str, Any], test_rows: int | None = None) -> Expected:
+    """Describe the score to expect on the test rows, and how far it may be off.
+
+    Args:
+        record: of a run.
+        test_rows: how many there are; None for the run's own test file.
+    """
     rows = record["scores"].get("scored") or record["data"]["train"]["rows"]
     # Without a test file it is that of as many new rows.
-    test_rows = record["data"].get("test", record["data"]["train"])["rows"]
+    test_rows = test_rows or record["data"].get("test", record["data"]["train"])["rows"]
     own = record["scores"].get("oof_error")
     error = None if own is None else expected_error(own, rows, test_rows)
     return Expected(record["scores"]["oof"], error, test_rows)

@@ -59,16 +59,20 @@ def init_document(
         keys=dict(proposal.keys),
         kinds=dict(proposal.kinds),
         csv=proposal.csv_format.changes,
-        warnings=[*proposal.warnings, *_separation_warnings(separation)],
+        warnings=[
+            *proposal.warnings,
+            *_separation_warnings(separation, folds="fold_scheme" in proposal.keys),
+        ],
         separation_auc=None if isinstance(separation, DataError) else separation.auc,
     )
 
 
-def _separation_warnings(separation: Separation | DataError) -> list[str]:
+def _separation_warnings(separation: Separation | DataError, *, folds: bool) -> list[str]:
     if isinstance(separation, DataError):
         return [f"the files cannot be read like this yet: {separation}"]
     warning = separation.warning()
-    return [warning] if warning else []
+    # Folds that are proposed for it are the cure already.
+    return [warning] if warning and not folds else []
 
 
 def init_view(document: InitDocument) -> Group:

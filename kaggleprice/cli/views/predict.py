@@ -96,7 +96,7 @@ def predict_document(prediction: Prediction) -> PredictDocument:
 
 def _expected(prediction: Prediction) -> Expected:
     """Return the score to expect: of the run, or of the average of runs."""
-    expected = expected_score(prediction.run.record)
+    expected = expected_score(prediction.run.record, len(prediction.submission))
     if len(prediction.shares) == 1:
         return expected
     average = score_average([prediction.run, *prediction.beside], prediction.weights)

@@ -123,8 +123,8 @@ def _competition(name: str, runs: Sequence[Run], now: datetime) -> list[Table | 
     finished = [run for run in runs if run.state == FINISHED]
     (shown,) = texts(f"{name}: no finished run")
     if finished:
-        metric = finished[0].metric
-        (shown,) = texts(f"{name}: {metric.help}, {metric.direction}")
+        metrics = dict.fromkeys(run.metric.help + f", {run.metric.direction}" for run in finished)
+        (shown,) = texts(f"{name}: {'; '.join(metrics)}")
     shown.stylize("bold")
     parts: list[Table | Text] = [shown]
     notes = list(dict.fromkeys(note for run in finished for note in _notes(run)))
@@ -148,6 +148,7 @@ def _notes(run: Run) -> list[str]:
 
 def _list_table(runs: Sequence[Run], notes: Sequence[str], now: datetime) -> Table:
     submitted = any(run.record and public_score(run) is not None for run in runs)
+    several = len({run.scored_by for run in runs if run.record}) > 1
     right = (
         "pooled",
         "folds' mean ± sd",
@@ -157,6 +158,7 @@ def _list_table(runs: Sequence[Run], notes: Sequence[str], now: datetime) -> Tab
     rows = [
         (
             run.name,
+            *((_scored_by(run),) if several else ()),
             *_score_cells(run, notes),
             *(_leaderboard_cells(run) if submitted else ()),
             "" if run.members is None else str(run.members),
@@ -165,11 +167,17 @@ def _list_table(runs: Sequence[Run], notes: Sequence[str], now: datetime) -> Tab
         )
         for run in runs
     ]
-    table = make_table(("run", *right, "settings", "finished"), rows, right)
+    left = ("run", "metric") if several else ("run",)
+    table = make_table((*left, *right, "settings", "finished"), rows, right)
     # Numbers are never broken; names and settings may be, and are never cut.
-    for column in (*table.columns[1 : len(right) + 1], table.columns[-1]):
+    for column in (*table.columns[len(left) : len(left) + len(right)], table.columns[-1]):
         column.no_wrap = True
     return table
+
+
+def _scored_by(run: Run) -> str:
+    metric, *targets = run.scored_by or ("",)
+    return f"{metric} of {len(targets)} targets" if len(targets) > 1 else metric
 
 
 def _score_cells(run: Run, notes: Sequence[str]) -> tuple[str, str]:
