@@ -206,3 +206,15 @@ def test_next_steps_name_the_files_that_were_named(entry: EntryPoint, tmp_path: 
     command = step.partition("kaggleprice ")[2].partition("  #")[0].split()
     assert set(files) <= set(command)
     assert entry(*command, cwd=here).code == 0
+
+
+def test_intervals_of_several_targets_are_refused_before_training(
+    entry: EntryPoint, tmp_path: Path
+) -> None:
+    load_linnerud(as_frame=True).frame.to_csv(tmp_path / "train.csv", index=False)
+    named = ["--target", "Weight", "--target", "Waist"]
+    assert entry("init", "--yes", *named, cwd=tmp_path).code == 0
+    done = entry("cv", *TINY, "--interval", "0.5", cwd=tmp_path)
+    assert done.code == 2
+    assert "one run of one target" in done.err
+    assert not (tmp_path / "runs").exists()
