@@ -503,7 +503,7 @@ def predict(
     how = request.options.get("combine")
     if how is not None:
         look_up(COMBINES, how, "combination")
-    _check_interval(interval, competition, request)
+    check_interval(interval, competition, several_runs=bool(request.beside))
     outputs = [output] if interval is None else [output, intervals_beside(output)]
     for path in outputs:
         check_writable(path)
@@ -554,15 +554,17 @@ def _average(
     return np.asarray(np.average(predictions, axis=0, weights=weights))
 
 
-def _check_interval(level: float | None, competition: Competition, request: PredictRequest) -> None:
+def check_interval(
+    level: float | None, competition: Competition, *, several_runs: bool = False
+) -> None:
     """Check that intervals can be made.
 
     Raises:
         UsageError: where their share cannot be, for several targets, and for averages of runs.
     """
     check_level(level)
-    if level is not None and (request.beside or len(competition.targets) > 1):
-        several = "runs" if request.beside else "targets"
+    if level is not None and (several_runs or len(competition.targets) > 1):
+        several = "runs" if several_runs else "targets"
         raise UsageError(f"--interval takes one run of one target, found several {several}.")
 
 

@@ -101,7 +101,6 @@ def cv(
     from kaggleprice.api.dry_run import plan
     from kaggleprice.cli.views.plan import PlanDocument, plan_view
     from kaggleprice.cli.views.presets import presets_document, presets_view
-    from kaggleprice.evaluation.intervals import check_level
     from kaggleprice.runs import gates
     from kaggleprice.runs.describe import typed_settings
 
@@ -117,7 +116,7 @@ def cv(
         fail_above, fail_below, baseline, tolerance, runs_dir, source.competition.name
     )
     limits.check_direction(source.competition.metric)
-    check_level(interval)
+    workflow.check_interval(interval, source.competition)
     delivery = ci.Delivery(source.competition.name, junit, summary)
     how: dict[str, Any] = {"name": run, "folds": folds, "limits": limits}
     if add_seeds is not None:

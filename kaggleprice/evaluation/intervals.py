@@ -144,7 +144,13 @@ def estimate_coverage(
 
     Raises:
         DataError: as `Intervals.calibrate`.
+        UsageError: where all rows are of one fold.
     """
+    if np.ptp(fold_of_row) == 0:
+        raise UsageError(
+            "--interval checks the intervals of a fold by those of others, found one fold; "
+            "give --repeats, or another --fold-scheme."
+        )
     inside, widths = np.zeros(len(true), dtype=bool), np.zeros(len(true))
     for fold in np.unique(fold_of_row):
         own = fold_of_row == fold

@@ -83,3 +83,9 @@ def test_coverage_is_of_folds_that_were_not_calibrated_on() -> None:
 def test_a_share_lies_between_0_and_1(level: float) -> None:
     with pytest.raises(UsageError, match="--interval takes"):
         check_level(level)
+
+
+def test_rows_of_one_fold_cannot_check_their_own_intervals() -> None:
+    true, predicted = rows(300, 0)
+    with pytest.raises(UsageError, match="found one fold"):
+        estimate_coverage(true, predicted, np.zeros(300, dtype=np.int64), 0.8, [NONE])
