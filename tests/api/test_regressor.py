@@ -136,6 +136,7 @@ def test_defaults_are_those_of_the_default_preset() -> None:
         "random_state": defaults["seed"],
         "metric": "rmse",
         "target_transform": "none",
+        "kinds": None,
         "device": "auto",
         "threads": None,
     }
