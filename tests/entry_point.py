@@ -136,16 +136,18 @@ def _serve() -> None:
         if child == 0:
             _become(*request)
         if interrupt:
-            _send(interrupt, child, Path(request[-1]))
+            _send(interrupt, child, Path(request[1]), Path(request[-1]))
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _send(number: int, child: int, stderr: Path) -> None:
-    """Send a signal to a command that is training."""
+def _send(number: int, child: int, cwd: Path, stderr: Path) -> None:
+    """Send a signal to a command that is training, once it has kept something, if it does soon."""
     while "training on" not in stderr.read_text(encoding="utf-8"):
         time.sleep(0.05)
-    time.sleep(0.3)
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline and not any(cwd.rglob(".unfinished-*/*.safetensors")):
+        time.sleep(0.05)
     os.kill(child, number)
 
 
