@@ -163,7 +163,11 @@ class Distribution:
     @property
     def skewness(self) -> float:
         """The third standardized moment; 0 of a constant."""
-        return 0.0 if self.constant else self._moments[2] / self._moments[1] ** 1.5
+        if self.constant:
+            return 0.0
+        _, variance, third = self._moments
+        # One by one: of tiny numbers the power 1.5 of the variance would be 0.
+        return third / variance / float(np.sqrt(variance))
 
     @property
     def lowest(self) -> float:

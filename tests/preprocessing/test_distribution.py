@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kaggleprice.preprocessing.distribution import FoldCounts
+from kaggleprice.preprocessing.distribution import Distribution, FoldCounts
 
 ROWS = 90
 RANDOM = np.random.default_rng(0)
@@ -40,3 +40,8 @@ def test_counts_are_those_of_numpy(name: str) -> None:
         own = [int(np.sum((values == level) & (folds[seen] != fold))) for level in found.levels]
         assert counts.tolist() == own
         assert missing == np.sum(~seen & (folds != fold))
+
+
+def test_the_skewness_of_tiny_numbers() -> None:
+    found = Distribution.of(np.array([0.0, 1e-110]), np.array([1, 1]), ddof=0)
+    assert found.skewness == 0
