@@ -613,7 +613,7 @@ def _predict(
     if outside:
         words = cross_validation.outside_text(outside, raw.size, "test", bound=bound)
         progress.notice(words)
-    return _Predicted(everybody.combine(scale, how), outside, scale)
+    return _Predicted(scale.keep_inside(raw, range(scale.folds)), outside, scale)
 
 
 def _make_intervals(

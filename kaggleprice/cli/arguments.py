@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import typer
+
 from kaggleprice.cli.completion import (
     complete_competitions,
     complete_devices,
     complete_presets,
+    complete_runs,
 )
 from kaggleprice.cli.help import DATA, OUTPUT, RUN, option
 from kaggleprice.cli.output import output_options
@@ -17,6 +20,15 @@ from kaggleprice.core.progress import FORMS
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS
 from kaggleprice.settings.training import MOST_THREADS
 
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN",
+        help="Its name, COMPETITION/NAME or folder.",
+        show_default="the latest",
+        autocompletion=complete_runs,
+    ),
+]
 CompetitionOption = Annotated[
     str | None,
     option(

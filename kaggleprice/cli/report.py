@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from kaggleprice.cli import arguments
-from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import (
     given_kinds,
@@ -29,15 +26,7 @@ REPORT = "Report"
 
 
 def report(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN",
-            help="Its name, COMPETITION/NAME or folder.",
-            show_default="the latest",
-            autocompletion=complete_runs,
-        ),
-    ] = None,
+    run: arguments.RunArgument = None,
     competition: arguments.CompetitionOption = None,
     kind: arguments.KindOption = None,
     drop: arguments.DropOption = None,

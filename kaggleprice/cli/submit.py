@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kaggleprice.cli import arguments
-from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.console.text import printable
 from kaggleprice.cli.help import RUN, option
 from kaggleprice.cli.output import make_reporter, make_source, show, start
@@ -26,15 +25,7 @@ EXAMPLES = (
 
 def submit(
     *,
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN",
-            help="Its name, COMPETITION/NAME or folder.",
-            show_default="the latest",
-            autocompletion=complete_runs,
-        ),
-    ] = None,
+    run: arguments.RunArgument = None,
     message: Annotated[
         str,
         option(RUN, "What Kaggle is to show beside it.", "--message", "-m", value="TEXT"),

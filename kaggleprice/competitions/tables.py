@@ -296,11 +296,9 @@ def _take_target(
     wrong = ~transform.accepts(target)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        found = "nothing" if pd.isna(written.iloc[row]) else repr(str(written.iloc[row]))
         raise DataError(
             f"{path}: the target {column!r} must be {transform.domain} in every row; "
-            f"found {found} for {competition.id_name} {ids[row]} "
-            f"({int(wrong.sum())} such row{'s' if wrong.sum() > 1 else ''})."
+            f"found {_where(wrong, written, ids, competition)}."
             + _cure(competition, target[row], written.iloc[row])
         )
     metric = METRICS[competition.metric]
@@ -321,6 +319,16 @@ def _take_target(
     return target
 
 
+def _where(
+    wrong: NDArray[np.bool_], written: pd.Series, ids: NDArray[Any], competition: Competition
+) -> str:
+    """Say what stands in the first wrong row, in which one, and how many there are."""
+    row, count = int(np.flatnonzero(wrong)[0]), int(wrong.sum())
+    found = "nothing" if pd.isna(written.iloc[row]) else repr(str(written.iloc[row]))
+    rows = f"{count} such row{'s' if count > 1 else ''}"
+    return f"{found} for {competition.id_name} {ids[row]} ({rows})"
+
+
 def _take_weights(
     frame: pd.DataFrame, ids: NDArray[Any], competition: Competition, path: Path
 ) -> NDArray[np.float64] | None:
@@ -335,12 +343,10 @@ def _take_weights(
     written, weights = _take_numbers(frame, column, competition, path)
     wrong = ~((weights >= 0) & (weights <= _LARGEST))
     if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        found = "nothing" if pd.isna(written.iloc[row]) else repr(str(written.iloc[row]))
         raise DataError(
             f"{path}: the weight {column!r} must be a number of 0 or above in every row; found "
-            f"{found} for {competition.id_name} {ids[row]} ({int(wrong.sum())} such "
-            f"row{'s' if wrong.sum() > 1 else ''}); mend it, or name another `weight_column`."
+            f"{_where(wrong, written, ids, competition)}; mend it, or name another "
+            "`weight_column`."
         )
     if not weights.any():
         raise DataError(

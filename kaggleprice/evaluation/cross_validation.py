@@ -137,7 +137,9 @@ def cross_validate(
     outside = sum(int(scale.outside(raw[r], [k]).sum()) for k, r in enumerate(split.places))
     if outside:
         progress.notice(outside_text(outside, raw.size, "out-of-fold", bound=scale.bound))
-    oof = everybody.out_of_fold(split, scale, settings.combine)
+    oof = raw.copy()
+    for fold, places in enumerate(split.places):
+        oof[places] = scale.keep_inside(raw[places], [fold])
     train = tables.train
     scorer = Scorer(competition, train.known_target, split, scale, settings.combine, train.weights)
     # What cannot be scored is told below, in words.
@@ -329,7 +331,7 @@ def fit_recipes(
     """Fit the recipe once per fold, on its training rows only; or once on everything.
 
     Everything is what the book does, and what `scope="all"` in a recipe's settings asks for: the
-    target, shape (n,) and transformed, then teaches nothing.
+    target, shape (n,) or (K * T, n) and transformed, then teaches nothing.
     """
     if settings.recipe.scope == "all":
         return [fit(settings.recipe, tables.train, tables.test)] * len(split)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
+from kaggleprice.preprocessing.target_statistics import targets_of
 from kaggleprice.settings.run import RunSettings
 from kaggleprice.settings.training import Member
 from kaggleprice.training.batches import DeviceRows
@@ -49,10 +50,9 @@ class TrainingTask:
 
     def target_of(self, member: Member) -> NDArray[np.float64]:
         """Return what a member learns, the transformed target, shape (n,)."""
-        if self.target.ndim == 1:
-            return self.target
-        targets = len(self.target) // len(self.folds)
-        own: NDArray[np.float64] = self.target[member.fold * targets + member.target]
+        own: NDArray[np.float64] = targets_of(self.target, member.fold, len(self.folds))[
+            member.target
+        ]
         return own
 
     @property
