@@ -165,6 +165,7 @@ def read_tables(
             raise DataError(
                 f"{train} has no column {named!r}, which `[kinds]` of {competition.name}, or "
                 f"--kind or --drop, names; found {_some(list(train_frame.columns), most=20)}."
+                + did_you_mean(named, map(str, train_frame))
             )
     groups = _groups(train_frame, train_ids, competition, group_column, train)
     targets = [_take_target(train_frame, train_ids, one, train) for one in _by_target(competition)]

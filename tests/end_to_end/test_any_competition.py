@@ -218,3 +218,18 @@ def test_intervals_of_several_targets_are_refused_before_training(
     assert done.code == 2
     assert "one run of one target" in done.err
     assert not (tmp_path / "runs").exists()
+
+
+def test_comparisons_tell_the_kinds_that_differ(entry: EntryPoint, tmp_path: Path) -> None:
+    load_linnerud(as_frame=True).frame.to_csv(tmp_path / "train.csv", index=False)
+    assert entry("init", "--yes", "--target", "Pulse", cwd=tmp_path).code == 0
+    for run, kinds in (("a", []), ("b", ["--drop", "Waist", "--kind", "Chins=category"])):
+        assert entry("cv", *TINY, "--run", run, *kinds, cwd=tmp_path).code == 0
+    compared = entry("runs", "compare", "a", "b", "--json", cwd=tmp_path).json["settings"]
+    kinds = {name: both["second"] for name, both in compared.items() if name.startswith("kind")}
+    assert kinds["kind of Waist"] == "drop"
+    assert kinds["kind of Chins"] == "category"
+    assert "kind of Waist" in entry("runs", "compare", "a", "b", cwd=tmp_path).out
+    wrong = entry("cv", *TINY, "--drop", "Waste", cwd=tmp_path)
+    assert wrong.code == 3
+    assert "Did you mean 'Waist'?" in wrong.err

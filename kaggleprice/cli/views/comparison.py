@@ -17,6 +17,7 @@ from kaggleprice.competitions.metrics import METRICS, Metric
 from kaggleprice.reports.wording import score, signed
 from kaggleprice.runs.comparison import Comparison, Difference
 from kaggleprice.runs.describe import setting_text
+from kaggleprice.runs.run import Run
 from kaggleprice.settings.run import SETTINGS, flat_settings
 
 # Nobody said which of the two would be better: half of 5 % on each side.
@@ -60,9 +61,7 @@ class RunsCompareDocument(Document):
     runs: Annotated[list[ComparedRun], Doc("First and second.")]
     settings: Annotated[
         dict[str, BothValues],
-        Doc(
-            "Settings that differ, and what the columns of the CSVs were read as, such as `kinds`."
-        ),
+        Doc("Settings that differ, and how the CSVs were read, such as `kind of COLUMN`."),
     ]
     versions: Annotated[dict[str, BothValues], Doc("Library versions that differ.")]
     same_data: Annotated[bool, Doc("Whether they were trained on the same CSV.")]
@@ -82,7 +81,7 @@ class RunsCompareDocument(Document):
 def compare_document(comparison: Comparison) -> RunsCompareDocument:
     """Describe two runs side by side."""
     sides = (comparison.first, comparison.second)
-    settings = [{**flat_settings(side.settings), **side.record["columns"]} for side in sides]
+    settings = [{**flat_settings(side.settings), **_columns(side)} for side in sides]
     worse_by = comparison.first.metric.worse_by
     by_fold, by_row = comparison.by_fold, comparison.by_row
     return RunsCompareDocument(
@@ -133,12 +132,20 @@ def compare_view(document: RunsCompareDocument, comparison: Comparison) -> Group
     )
 
 
+def _columns(run: Run) -> dict[str, Any]:
+    """Return how a run's CSVs were read, the kind of each column by itself."""
+    found = dict(run.record["columns"])
+    kinds, written = found.pop("kinds", {}), found.pop("csv", {})
+    return {
+        **found,
+        **{f"csv {name}": value for name, value in written.items()},
+        **{f"kind of {column}": kind for column, kind in kinds.items()},
+    }
+
+
 def _value_text(name: str, value: Any) -> str:
     if name in SETTINGS:
         return setting_text(name, value)
-    if isinstance(value, dict):
-        pairs = ", ".join(f"{column}={_value_text('', kind)}" for column, kind in value.items())
-        return pairs or "none"
     if isinstance(value, list):
         return "<".join(map(str, value))
     return "none" if value is None else str(value)
