@@ -210,13 +210,20 @@ def _measure(
         runtime: says how long it may take.
         kept: the groups that an earlier process trained for so many epochs.
     """
-    task, training = problem.task, problem.task.settings.training
-    trained = np.array([len(task.folds[member.fold][0]) for member in task.members])
-    steps = training.epochs * int(-(-trained.max() // training.batch_size))
-    operations = training.epochs * int(trained.sum()) * task.blank_network().operations()
-    done = sum(group.count * epoch for group, epoch in kept.items())
-    left = max(0.0, 1 - done / (len(task.members) * training.epochs))
-    seconds = time_step(task, problem.devices, _MEASURED) * steps * left
+    task = problem.task
+    steps = operations = 0
+    seconds = 0.0
+    for span in task.spans:
+        part = task.of(span)
+        training = part.settings.training
+        trained = np.array([len(part.inner_split(member)[0]) for member in part.members])
+        own = training.passes * int(-(-trained.max() // training.rows_per_step))
+        operations += training.passes * int(trained.sum()) * part.blank_network().operations()
+        groups = {g: epoch for g, epoch in kept.items() if span.start <= g.first < span.stop}
+        done = sum(group.count * epoch for group, epoch in groups.items())
+        left = max(0.0, 1 - done / (len(part.members) * training.passes))
+        seconds += time_step(part, problem.devices, _MEASURED / len(task.spans)) * own * left
+        steps = max(steps, own)
     return Workload(
         rows=len(task.rows),
         test_rows=len(data.tables.test),

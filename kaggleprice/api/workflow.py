@@ -597,7 +597,8 @@ def _predict(
     scale = run.target_scale(competition, data.tables.train, bound)
     ensemble = run.ensemble()
     place_network(ensemble.network, compute.device, progress)
-    everybody = WeightedPredictions(ensemble.members, ensemble.predict(test.features))
+    predictions = ensemble.predict(test.features)
+    everybody = WeightedPredictions(ensemble.members, predictions, ensemble.weights)
     base_models = run.base_models()
     if base_models is not None and source.later_test is not None:
         raise UsageError(
@@ -605,7 +606,7 @@ def _predict(
             "file, and cannot predict another one; train with --base-models none for that."
         )
     if base_models is not None:
-        everybody = everybody.with_base_models(base_models.test, run.settings)
+        everybody = everybody.with_base_models(base_models.test, base_models.weights)
     how = request.options.get("combine") or run.settings.combine
     raw = everybody.combine(scale.unbounded, how)
     check_predictions(competition, test, raw)

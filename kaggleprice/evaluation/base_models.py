@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.progress import SILENT, Progress
-from kaggleprice.evaluation.folds import Fold
-from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.target_statistics import targets_of
 from kaggleprice.settings.base_models import BASE_MODELS
+from kaggleprice.settings.training import Member
+from kaggleprice.training.task import TrainingTask
 
 if TYPE_CHECKING:
     from sklearn.base import RegressorMixin
@@ -72,67 +73,80 @@ class BaseModelPredictions:
         train: shape (P, K * T, n), each fold's prediction of all training rows, for each of T
             targets.
         test: shape (P, K * T, n_test), of all test rows.
+        weights: shape (P, K * T), what they count beside the networks.
+        left_out: shape (P, K * T, n), as `train`, but of a fold's training rows by models that
+            were fitted without them, where there are such; elsewhere NaN; None where
+            none was.
     """
 
     names: tuple[str, ...]
     train: Floats
     test: Floats
+    weights: Floats
+    left_out: Floats | None = None
 
     def of_target(self, target: int, targets: int) -> BaseModelPredictions:
         """Return what is predicted of one of T targets, counted from 0."""
         own = slice(target, None, targets)
-        return BaseModelPredictions(self.names, self.train[:, own], self.test[:, own])
+        return BaseModelPredictions(
+            self.names, self.train[:, own], self.test[:, own], self.weights[:, own]
+        )
 
 
 def fit_base_models(
     names: Sequence[str],
     tables: Tables,
-    recipes: Sequence[FittedRecipe],
-    split: Sequence[Fold],
-    target: Floats,
-    base_seed: int,
+    task: TrainingTask,
     threads: int,
     progress: Progress = SILENT,
-    weights: NDArray[np.float64] | None = None,
 ) -> BaseModelPredictions:
-    """Fit every base model once per fold, and predict.
+    """Fit every base model in each fold, and predict.
+
+    It is fitted once on all of a fold's training rows; with `inner_blocks` once without each of the
+    parts that the fold's networks leave out, and the mean predicts.
 
     Args:
         names: P names in `BASE_MODELS`.
         tables: n training and n_test test rows, with all columns that the recipes need.
-        recipes: K fitted recipes.
-        split: the K folds.
-        target: shape (n,), the transformed target, or (K * T, n) where folds learn it differently
-            or there are T targets.
-        base_seed: what `--seed` says.
+        task: recipes, folds, target, weights and settings.
         threads: how many to use.
         progress: told after every model.
-        weights: shape (n,), how much each row counts; None where all count the same.
     """
+    recipes, target, settings = task.encoding.recipes, task.target, task.settings
     targets = 1 if target.ndim == 1 else len(target) // len(recipes)
-    train = np.empty((len(names), len(recipes), targets, len(tables.train)))
-    test = np.empty((len(names), len(recipes), targets, len(tables.test)))
-    count = len(names) * len(recipes)
-    for fold, (recipe, (rows, _)) in enumerate(zip(recipes, split, strict=True)):
+    fits = 1 if settings.inner_blocks is None else min(settings.inner_blocks, settings.seeds)
+    shape = (len(names), len(recipes), targets)
+    train = np.zeros((*shape, len(tables.train)))
+    test = np.zeros((*shape, len(tables.test)))
+    left_out = np.full(train.shape, np.nan)
+    count, done = len(names) * len(recipes) * fits, 0
+    for fold, (recipe, (all_rows, _)) in enumerate(zip(recipes, task.folds, strict=True)):
         learned = targets_of(target, fold, len(recipes))
         features = recipe.transform_training(
-            tables.train.features, rows, learned.T, base_seed, np.float32
+            tables.train.features, all_rows, learned.T, settings.seed, np.float32
         )
         test_features = recipe.transform(tables.test.features, np.float32)
-        for p, name in enumerate(names):
-            progress.advance("base models", fold * len(names) + p, count, name, "models")
-            state = np.random.SeedSequence((base_seed, fold, p)).generate_state(1)[0]
-            # Room above it: an estimator may count on from its state.
+        for (p, name), part in product(enumerate(names), range(fits)):
+            progress.advance("base models", done, count, name, "models")
+            done += 1
+            rows, rest = task.inner_split(Member(fold, part))
+            state = np.random.SeedSequence((settings.seed, fold, p)).generate_state(1)[0]
+            # Penalties are weighed against a mean weight of 1.
+            counts = None if task.weights is None else task.weights[rows]
+            counted = {} if counts is None else {"sample_weight": counts / (counts.mean() or 1.0)}
             for t, own in enumerate(learned):
+                # Room above it: an estimator may count on from its state.
                 model = BASE_MODELS[name].load()(int(state >> 1))
                 with threadpool_limits(limits=threads):
-                    # Penalties are weighed against a mean weight of 1.
-                    counts = None if weights is None else weights[rows] / weights[rows].mean()
-                    counted = {} if counts is None else {"sample_weight": counts}
                     model.fit(features[rows], own[rows], **counted)
-                    train[p, fold, t] = model.predict(features)
+                    predicted = model.predict(features)
+                    train[p, fold, t] += predicted / fits
+                    left_out[p, fold, t, rest] = predicted[rest]
                     if len(test_features):
-                        test[p, fold, t] = model.predict(test_features)
+                        test[p, fold, t] += model.predict(test_features) / fits
     progress.advance("base models", count, count, unit="models")
-    shape = (len(names), len(recipes) * targets, -1)
-    return BaseModelPredictions(tuple(names), train.reshape(shape), test.reshape(shape))
+    flat = (len(names), len(recipes) * targets, -1)
+    weights = np.full(flat[:2], settings.equal_weights[1])
+    return BaseModelPredictions(
+        tuple(names), train.reshape(flat), test.reshape(flat), weights, left_out.reshape(flat)
+    )

@@ -23,11 +23,12 @@ from kaggleprice.evaluation.folds import Folds
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
 from kaggleprice.evaluation.scoring import Scorer
 from kaggleprice.evaluation.target_scale import TargetScale
+from kaggleprice.evaluation.weighting import learn_weights
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
 from kaggleprice.settings.run import RunSettings
-from kaggleprice.settings.training import LOSSES, Member
+from kaggleprice.settings.training import LOSSES, Member, TrainingSettings
 from kaggleprice.training import train
 from kaggleprice.training.devices import name_devices
 from kaggleprice.training.engine import predict_members
@@ -81,7 +82,7 @@ class CrossValidation:
             return self.settings.notes
         return [
             *self.settings.notes,
-            f"Ended by the time limit after epoch {cut_at} of {self.settings.training.epochs}: "
+            f"Ended by the time limit after epoch {cut_at}: "
             "the learning rate had not come to rest, more time scores better.",
         ]
 
@@ -121,16 +122,19 @@ def cross_validate(
     problem = prepare(competition, tables, split, settings, device, known)
     if competition.weight_column is not None:
         progress.notice(f"rows are weighted by {competition.weight_column!r}")
-    if settings.training.loss is None and problem.task.settings.training.loss != "mse":
-        loss = problem.task.settings.training.loss
-        progress.notice(f"loss {loss}, which suits the metric {competition.metric}")
+    resolved = problem.task.settings.training
+    if settings.training.loss is None and resolved.loss != "mse":
+        progress.notice(f"loss {resolved.loss}, which suits the metric {competition.metric}")
+    if settings.training.epochs is None:
+        progress.notice(f"{resolved.passes} epochs of {resolved.rows_per_step} rows per step")
     ensemble, base_models = _train(problem, callbacks, progress, known)
     rows = device_rows(ensemble.encoding, problem.task.rows, ensemble.members, ensemble.network)
     progress.advance("scoring", 0, None, "out of fold")
     predictions = predict_members(ensemble.network, rows, ensemble.fit)
-    networks = everybody = WeightedPredictions(ensemble.members, predictions)
+    ensemble, base_models = _weigh(problem, ensemble, base_models, predictions)
+    networks = everybody = WeightedPredictions(ensemble.members, predictions, ensemble.weights)
     if base_models is not None:
-        everybody = networks.with_base_models(base_models.train, settings)
+        everybody = networks.with_base_models(base_models.train, base_models.weights)
     scale = problem.scale
     raw = everybody.out_of_fold(split, scale.unbounded, settings.combine)
     _check_predictions(scale.transforms[0].accepts(raw), settings)
@@ -196,21 +200,41 @@ def _train(
     ensemble = Ensemble(task.encoding, network, task.members, fit, engineering)
     if known is not None:
         everybody = make_members(len(folds), settings, len(competition.targets))
-        joined = join(known.ensemble, ensemble, everybody, settings.model)
+        joined = join(known.ensemble, ensemble, everybody, settings.variants)
         return joined, known.base_models
     if not settings.base_models:
         return ensemble, None
     base_models = fit_base_models(
-        settings.base_models,
-        problem.engineered(),
-        task.encoding.recipes,
-        folds,
-        task.target,
-        settings.seed,
-        torch.get_num_threads(),
-        progress,
-        task.weights,
+        settings.base_models, problem.engineered(), task, torch.get_num_threads(), progress
     )
+    return ensemble, base_models
+
+
+def _weigh(
+    problem: PreparedRun,
+    ensemble: Ensemble,
+    base_models: BaseModelPredictions | None,
+    predictions: Floats,
+) -> tuple[Ensemble, BaseModelPredictions | None]:
+    """Let members and base models count what their fold's training rows teach, or all the same."""
+    settings, count = problem.task.settings, len(ensemble.members)
+    if not settings.learns_weights:
+        weights = None if base_models is None else np.full(count, settings.equal_weights[0])
+        return replace(ensemble, weights=weights), base_models
+    shape = (0, len(problem.scale.transforms), predictions.shape[1])
+    inner = None if base_models is None else base_models.left_out
+    learned = learn_weights(
+        replace(problem.task, members=ensemble.members),
+        predictions,
+        np.empty(shape) if inner is None else inner,
+        problem.tables.train.known_target,
+        METRICS[problem.competition.metric],
+        problem.scale,
+        settings.combine,
+    )
+    ensemble = replace(ensemble, weights=learned.networks)
+    if base_models is not None:
+        base_models = replace(base_models, weights=learned.base_models)
     return ensemble, base_models
 
 
@@ -274,7 +298,7 @@ def prepare(
         target=learned,
         folds=split,
         members=[member for member in everybody if member not in trained],
-        settings=with_loss(settings, metric, transform),
+        settings=resolve(settings, metric, transform, max(len(train) for train, _ in split)),
         weights=tables.train.weights,
     )
     return PreparedRun(competition, tables, scale, task, _listed(device))
@@ -291,15 +315,38 @@ def _check_weights(competition: Competition, train: Table, split: Folds) -> None
                 )
 
 
-def with_loss(settings: RunSettings, metric: Metric, transform: TargetTransform) -> RunSettings:
-    """Return settings whose loss suits a metric, unless they name one.
+def resolve(
+    settings: RunSettings, metric: Metric, transform: TargetTransform, rows: int
+) -> RunSettings:
+    """Return settings with all that data and metric decide: the loss, batch size and epochs.
 
-    A loss of logs bounds the norm of gradients by 1, where the settings do not bound it.
+    Args:
+        settings: as asked for.
+        metric: which the loss suits, unless the settings name one.
+        transform: of the target.
+        rows: of the largest fold's training rows.
 
     Raises:
         UsageError: for a loss of logs of a target that is not trained on as a log.
     """
-    loss = settings.training.loss
+
+    def resolved(training: TrainingSettings) -> TrainingSettings:
+        return _with_loss(training, metric, transform).for_rows(rows)
+
+    portfolio = tuple(
+        replace(variant, training=resolved(variant.training)) for variant in settings.portfolio
+    )
+    return replace(settings, training=resolved(settings.training), portfolio=portfolio)
+
+
+def _with_loss(
+    training: TrainingSettings, metric: Metric, transform: TargetTransform
+) -> TrainingSettings:
+    """Return settings whose loss suits a metric, unless they name one.
+
+    A loss of logs bounds the norm of gradients by 1, where the settings do not bound it.
+    """
+    loss = training.loss
     of_logs = LOSSES[loss or metric.training_loss].of_logs
     if of_logs and not transform.logarithmic:
         if loss is not None:
@@ -309,12 +356,11 @@ def with_loss(settings: RunSettings, metric: Metric, transform: TargetTransform)
             )
         # The mean, which a deviance asks for, is where squared errors are least as well.
         loss = "mse"
-    loss, clip_norm = loss or metric.training_loss, settings.training.clip_norm
+    loss, clip_norm = loss or metric.training_loss, training.clip_norm
     if LOSSES[loss].of_logs and clip_norm is None:
         # A row that is predicted far too high has an exponentially large gradient.
         clip_norm = 1.0
-    training = replace(settings.training, loss=loss, clip_norm=clip_norm)
-    return replace(settings, training=training)
+    return replace(training, loss=loss, clip_norm=clip_norm)
 
 
 def _engineered(competition: Competition, tables: Tables, settings: RunSettings) -> Tables:
@@ -340,17 +386,23 @@ def fit_recipes(
 
 
 def make_members(folds: int, settings: RunSettings, targets: int = 1) -> list[Member]:
-    """Return folds x seeds x targets members.
+    """Return variants x folds x seeds x targets members.
 
     Those of the same architecture stand together, by fold, then seed, then target.
     """
+
+    def turn(member: Member) -> tuple[int, int]:
+        model = settings.variants[member.variant].model
+        return member.variant, model.turn_of(member.seed)
+
     made = [
-        Member(fold, seed, target)
+        Member(fold, seed, target, variant)
+        for variant in range(len(settings.variants))
         for fold in range(folds)
         for seed in range(settings.seeds)
         for target in range(targets)
     ]
-    return sorted(made, key=lambda member: settings.model.turn_of(member.seed))
+    return sorted(made, key=turn)
 
 
 def outside_text(count: int, rows: int, what: str, *, bound: bool) -> str:

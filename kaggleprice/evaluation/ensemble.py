@@ -16,10 +16,10 @@ from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import UsageError
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.evaluation.target_scale import TargetScale
-from kaggleprice.models.networks import MemberNetwork, build_network
+from kaggleprice.models.networks import MemberNetwork, build_network, networks_of
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
-from kaggleprice.settings.model import ModelSettings
-from kaggleprice.settings.run import COMBINES, RunSettings
+from kaggleprice.settings.portfolio import Variant
+from kaggleprice.settings.run import COMBINES
 from kaggleprice.settings.training import Member
 from kaggleprice.training.batches import DeviceRows
 from kaggleprice.training.engine import predict_members
@@ -43,27 +43,22 @@ class WeightedPredictions:
     predictions: Floats
     weights: Weights = None
 
-    def with_base_models(self, predictions: Floats, settings: RunSettings) -> WeightedPredictions:
-        """Put base models beside the networks; their share does not depend on the predictions.
+    def with_base_models(self, predictions: Floats, weights: Floats) -> WeightedPredictions:
+        """Put base models beside the networks, which have weights.
 
         Args:
             predictions: shape (P, K * T, n), of P base models fitted on each of K folds, for each
                 of T targets.
-            settings: says what they weigh.
+            weights: shape (P, K * T), what they count.
         """
-        if settings.weights is None:
-            return self
         count, each, rows = predictions.shape
         targets = self._targets
-        added = [
-            Member(i // targets, settings.seeds + p, i % targets)
-            for p in range(count)
-            for i in range(each)
-        ]
+        added = [Member(i // targets, -1, i % targets) for _ in range(count) for i in range(each)]
+        own = np.ones(len(self.members)) if self.weights is None else self.weights
         return WeightedPredictions(
             [*self.members, *added],
             np.concatenate([self.predictions, predictions.reshape(count * each, rows)]),
-            np.repeat(settings.weights, [len(self.members), len(added)]),
+            np.concatenate([own, weights.ravel()]),
         )
 
     @property
@@ -184,6 +179,7 @@ class Ensemble:
         members: M of them; a member's fold is its index into the F recipes.
         fit: scales of the target, and the history.
         engineering: a name in `ENGINEERINGS`: the features that are added to rows first; or None.
+        weights: shape (M,), what each counts; None where all count the same.
     """
 
     encoding: Encoding
@@ -191,22 +187,27 @@ class Ensemble:
     members: Sequence[Member]
     fit: TrainingResult
     engineering: str | None = None
+    weights: Weights = None
 
-    def of_target(self, target: int, settings: ModelSettings) -> Ensemble:
+    def of_target(self, target: int, variants: Sequence[Variant]) -> Ensemble:
         """Return the members of one of several targets, counted from 0, as if it were the only one.
 
         Args:
             target: which one.
-            settings: the architecture.
+            variants: the architectures, by `Member.variant`.
         """
         chosen = [i for i, member in enumerate(self.members) if member.target == target]
-        members = [replace(self.members[i], target=0) for i in chosen]
-        state = {name: value[chosen] for name, value in self.network.state_dict().items()}
+        kept = [self.members[i] for i in chosen]
         fit = TrainingResult(
             self.fit.target_center[chosen], self.fit.target_scale[chosen], self.fit.epochs[chosen]
         )
-        network = _load_network(settings, members, self.encoding, state)
-        return replace(self, network=network, members=members, fit=fit)
+        return replace(
+            self,
+            network=_gather([self], kept, variants),
+            members=[replace(member, target=0) for member in kept],
+            fit=fit,
+            weights=None if self.weights is None else self.weights[chosen],
+        )
 
     def predict(self, frame: pd.DataFrame) -> Floats:
         """Predict the transformed target of n rows of a CSV's columns; shape (M, n), float64.
@@ -222,25 +223,19 @@ class Ensemble:
 
 
 def join(
-    first: Ensemble, second: Ensemble, order: Sequence[Member], settings: ModelSettings
+    first: Ensemble, second: Ensemble, order: Sequence[Member], variants: Sequence[Variant]
 ) -> Ensemble:
-    """Return the ensemble of the members of both; those of one run under the same recipes.
+    """Return the ensemble of the members of both, which have no weights yet.
 
     Args:
-        first: of M1 members, with their history.
-        second: of M2 others; the result is on their device.
+        first: of M1 members of a run, with their history.
+        second: of M2 others under the same recipes; the result is on their device.
         order: all M1 + M2 of them, in the order of the result.
-        settings: the architecture of both.
+        variants: the architectures of both, by `Member.variant`.
     """
     parts = (first, second)
     place = {member: i for i, member in enumerate([*first.members, *second.members])}
     chosen, turn = [place[member] for member in order], {m: i for i, m in enumerate(order)}
-    states = [part.network.state_dict() for part in parts]
-    device = next(second.network.parameters()).device
-    joined = {
-        name: torch.cat([state[name].to(device) for state in states])[chosen] for name in states[0]
-    }
-    network = _load_network(settings, order, second.encoding, joined)
     lines = [
         replace(line, member=turn[part.members[line.member]])
         for part in parts
@@ -252,18 +247,26 @@ def join(
     }
     history = sorted(lines, key=lambda line: (line.epoch, line.member))
     fit = replace(second.fit, history=history, **of_members)
-    return replace(second, network=network, members=list(order), fit=fit)
+    device = next(second.network.parameters()).device
+    network = _gather(parts, order, variants).to(device)
+    return replace(second, network=network, members=list(order), fit=fit, weights=None)
 
 
-def _load_network(
-    settings: ModelSettings,
-    members: Sequence[Member],
-    encoding: Encoding,
-    state: dict[str, torch.Tensor],
+def _gather(
+    parts: Sequence[Ensemble], members: Sequence[Member], variants: Sequence[Variant]
 ) -> MemberNetwork:
-    """Return the network of M members with a given state, on the device where that lies."""
-    first = next(iter(state.values()))
-    seeds = [member.seed for member in members]
-    network = build_network(settings, seeds, encoding.inputs, first.dtype).to(first.device)
-    network.load_state_dict(state)
-    return network
+    """Return the network of some of the members of one or more ensembles, on the first's device."""
+    first = next(parts[0].network.parameters())
+    made = build_network(variants, members, parts[0].encoding.inputs, first.dtype).to(first.device)
+    for number, network in enumerate(networks_of(made)):
+        own = [member for part in parts for member in part.members if member.variant == number]
+        place = {member: i for i, member in enumerate(own)}
+        chosen = [place[member] for member in members if member.variant == number]
+        states = [networks_of(part.network)[number].state_dict() for part in parts]
+        network.load_state_dict(
+            {
+                name: torch.cat([state[name].to(first.device) for state in states])[chosen]
+                for name in states[0]
+            }
+        )
+    return made

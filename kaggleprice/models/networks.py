@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from kaggleprice.models.layers import (
     MemberScale,
 )
 from kaggleprice.settings.model import EMBEDDINGS, INITIALIZATIONS, MODELS, Inputs, ModelSettings
+from kaggleprice.settings.portfolio import Variant
+from kaggleprice.settings.training import Member
 
 
 class MemberNetwork(nn.Module):
@@ -168,16 +170,47 @@ class MemberMLP(MemberNetwork):
         return [f"linears.{i}.weight" for i in range(len(self.linears))]
 
 
+class MemberPortfolio(MemberNetwork):
+    """Networks of unlike architectures side by side, each of neighbouring members; to predict with.
+
+    Shape:
+        as in `MemberNetwork.forward`, of the members of all networks.
+    """
+
+    def __init__(self, networks: Sequence[MemberNetwork]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self._counts = [network.members for network in networks]
+        self.members = sum(self._counts)
+
+    def forward(self, x: Tensor, noise: Tensor | None, rows_used: Tensor | None) -> Tensor:
+        """Let each network map its members' features; noise and padding are for training alone."""
+        parts = zip(self.networks, torch.split(x, self._counts), strict=True)
+        return torch.cat([network(part, None, None) for network, part in parts])
+
+
+def networks_of(network: MemberNetwork) -> list[MemberNetwork]:
+    """Return the networks of a portfolio, or the network itself, by variant."""
+    if not isinstance(network, MemberPortfolio):
+        return [network]
+    return [part for part in network.networks if isinstance(part, MemberNetwork)]
+
+
 def build_network(
-    settings: ModelSettings, starts: Sequence[int], inputs: Inputs, dtype: torch.dtype
+    variants: Sequence[Variant], members: Sequence[Member], inputs: Inputs, dtype: torch.dtype
 ) -> MemberNetwork:
     """Return an uninitialized network on the CPU.
 
     Args:
-        settings: the architecture.
-        starts: shape (M,), which random start of its fold each member is, counted from 0.
+        variants: the architectures, by `Member.variant`.
+        members: M of them; those of a variant stand together, in the order of the variants.
         inputs: the features.
         dtype: of the parameters.
     """
-    network: MemberNetwork = MODELS[settings.model].load()(starts, inputs, settings)
-    return network.to(dtype)
+    built = []
+    for number, group in groupby(members, key=lambda member: member.variant):
+        settings = variants[number].model
+        starts = [member.seed for member in group]
+        network: MemberNetwork = MODELS[settings.model].load()(starts, inputs, settings)
+        built.append(network.to(dtype))
+    return built[0] if len(variants) == 1 else MemberPortfolio(built)

@@ -181,11 +181,13 @@ def _predict_test(
     run: Run, ensemble: Ensemble, data: Dataset, scale: TargetScale, target: int
 ) -> Floats:
     """Predict the test rows as `predict` does; shape (n_test,)."""
-    predicted = WeightedPredictions(ensemble.members, ensemble.predict(data.tables.test.features))
+    predicted = WeightedPredictions(
+        ensemble.members, ensemble.predict(data.tables.test.features), ensemble.weights
+    )
     base_models = run.base_models()
     if base_models is not None:
         own = base_models.of_target(target, len(run.targets))
-        predicted = predicted.with_base_models(own.test, run.settings)
+        predicted = predicted.with_base_models(own.test, own.weights)
     return predicted.combine(scale, run.settings.combine)
 
 

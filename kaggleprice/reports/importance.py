@@ -229,7 +229,7 @@ class _Scorer:
         members = self._ensemble.members
         # A metric of logs is undefined where a permuted row is predicted below its domain.
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            oof = WeightedPredictions(members, predicted).out_of_fold(
+            oof = WeightedPredictions(members, predicted, self._ensemble.weights).out_of_fold(
                 self._split, self._scale, self._how
             )
             own = []

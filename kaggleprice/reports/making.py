@@ -93,7 +93,7 @@ def make_report(
         others = ", ".join(repr(name) for name in targets if name not in competition.targets)
         progress.notice(f"of target {competition.targets[0]!r}; --target names another: {others}")
         data = replace(data, tables=data.tables.of_target(number))
-        ensemble = ensemble.of_target(number, run.settings.model)
+        ensemble = ensemble.of_target(number, run.settings.variants)
     place_network(ensemble.network, device, progress)
     findings = find(
         run, competition, data, ensemble, target=number, repeats=repeats, progress=progress

@@ -88,7 +88,7 @@ def _another(run: Run, repeated: str) -> Step:
         return _step(words, repeated, "the same, with all the time it needs")
     usual = PRESETS[DEFAULT_PRESET].settings
     # Settings may be named after `fast` and be more than the default nevertheless.
-    less = settings.seeds <= usual.seeds and settings.training.epochs <= usual.training.epochs
+    less = settings.seeds <= usual.seeds and settings.training.epochs is None
     if preset == "book" or (preset == "fast" and less):
         return _step("cv", repeated, "the default: more networks, longer")
     if not settings.base_models:

@@ -104,6 +104,7 @@ class EnsembleRecord(TypedDict):
     target_center: list[float]
     target_scale: list[float]
     epochs: list[int]
+    weights: NotRequired[list[float] | None]
     target: NotRequired[TargetRecord]
 
 
@@ -147,9 +148,9 @@ def _check_members(record: Record) -> Record:
     """Check that as many members are described everywhere, each of a fold that there is."""
     ensemble = record["ensemble"]
     count, recipes = len(ensemble["members"]), len(ensemble["recipes"])
-    for name in ("target_center", "target_scale", "epochs"):
-        values: list[Any] = ensemble[name]
-        if len(values) != count:
+    for name in ("target_center", "target_scale", "epochs", "weights"):
+        values: Any = ensemble.get(name)
+        if values is not None and len(values) != count:
             raise ValueError(f"ensemble.{name}: expected {count} values, one for each member")
     if any(not 0 <= member.fold < recipes for member in ensemble["members"]):
         raise ValueError("ensemble.members: a member's fold has no recipe")

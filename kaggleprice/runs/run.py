@@ -353,6 +353,7 @@ class Run:
         Raises:
             RunFolderError: where the file is missing, truncated or altered.
         """
+        import numpy as np
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
@@ -365,7 +366,10 @@ class Run:
         file = old if old in self.record["files"] else BASE_MODEL_PREDICTIONS
         try:
             loaded = load_file(self.file(file))
-            return BaseModelPredictions(names, loaded["train"], loaded["test"])
+            train, test = loaded["train"], loaded["test"]
+            equal = np.full(train.shape[:2], self.settings.equal_weights[1])
+            weights = loaded.get("weights", equal)
+            return BaseModelPredictions(names, train, test, weights, loaded.get("left_out"))
         except (SafetensorError, KeyError, OSError) as error:
             raise self._cannot_load(error) from None
 
@@ -399,8 +403,7 @@ class Run:
                 ]
             )
             dtype: torch.dtype = getattr(torch, settings.training.dtype)
-            seeds = [member.seed for member in members]
-            network = build_network(settings.model, seeds, encoding.inputs, dtype)
+            network = build_network(settings.variants, members, encoding.inputs, dtype)
             network.load_state_dict(load_file(self.file(WEIGHTS)))
         except RunFolderError:
             raise
@@ -410,7 +413,11 @@ class Run:
             np.array(saved[name]) for name in ("target_center", "target_scale", "epochs")
         )
         fit = TrainingResult(center, scale, epochs)
-        return Ensemble(encoding, network, members, fit, saved["engineering"])
+        weights = saved.get("weights")
+        if weights is None and settings.base_models:
+            weights = [settings.equal_weights[0]] * len(members)
+        weighed = None if weights is None else np.array(weights)
+        return Ensemble(encoding, network, members, fit, saved["engineering"], weighed)
 
     def _cannot_load(self, error: Exception) -> RunFolderError:
         return RunFolderError(f"run {self.name} in {self.path} cannot be loaded: {error}")

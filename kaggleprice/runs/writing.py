@@ -72,7 +72,10 @@ def write_run(
         _write_tables(folder, competition, table, result)
         recipes = _write_ensemble(folder, result.ensemble)
         if result.base_models is not None:
-            arrays = {"train": result.base_models.train, "test": result.base_models.test}
+            found = result.base_models
+            arrays = {"train": found.train, "test": found.test, "weights": found.weights}
+            if found.left_out is not None:
+                arrays["left_out"] = found.left_out
             (folder / BASE_MODEL_PREDICTIONS).write_bytes(numpy_files.save(arrays))
         record = _make_record(competition, result, data, recipes, folder)
         record["folds_sha256"] = result.split.sha256(table.ids, competition.id_name)
@@ -219,6 +222,7 @@ def _make_record(
             "target_center": ensemble.fit.target_center.tolist(),
             "target_scale": ensemble.fit.target_scale.tolist(),
             "epochs": ensemble.fit.epochs.tolist(),
+            "weights": None if ensemble.weights is None else ensemble.weights.tolist(),
             "target": result.scale.to_record(),
         },
         "files": {

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Le, Lt
@@ -22,6 +22,7 @@ from kaggleprice.settings.declaration import (
 )
 from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 from kaggleprice.settings.model import ModelSettings
+from kaggleprice.settings.portfolio import PORTFOLIO, Variant, vary
 from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.settings.training import TrainingSettings
 
@@ -50,6 +51,18 @@ class RunSettings:
     recipe: Recipe = RECIPES[DEFAULT_RECIPE]
     model: ModelSettings = field(default_factory=ModelSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    # What members have in place of `model` and `training`; where there are none, they have these.
+    portfolio: tuple[Variant, ...] = ()
+    # Names of the settings that were given by hand, which no variant changes.
+    fixed: tuple[str, ...] = ()
+    inner_blocks: Annotated[
+        Annotated[int, Ge(2)] | None,
+        Shown(none="none: all variants count the same"),
+        Doc(
+            "Each random start leaves out one of so many parts of its fold's training rows, in "
+            "turn; on these the weights of the portfolio are learned."
+        ),
+    ] = None
     k: Annotated[int, Ge(2), Doc("How many folds, 2 or more.")] = 5
     fold_scheme: Annotated[
         Annotated[str, Names(FOLD_SCHEMES)], Doc("How rows are split into folds.")
@@ -120,12 +133,27 @@ class RunSettings:
             )
 
     @property
-    def weights(self) -> tuple[float, float] | None:
-        """Weights of one network and of one base model in a fold; None without base models."""
-        if not self.base_models:
-            return None
-        share = self.base_model_share
-        return (1 - share) / self.seeds, share / len(self.base_models)
+    def variants(self) -> tuple[Variant, ...]:
+        """The settings of members, by `Member.variant`."""
+        return self.portfolio or (Variant("", self.model, self.training),)
+
+    def of_variant(self, number: int) -> Self:
+        """Return the settings of members of one variant, counted from 0, as if it were alone."""
+        variant = self.variants[number]
+        return replace(self, model=variant.model, training=variant.training, portfolio=())
+
+    @property
+    def learns_weights(self) -> bool:
+        """Whether members and base models count what rows that they left out teach."""
+        several = len(self.variants) > 1 or bool(self.base_models)
+        return several and self.inner_blocks is not None and self.combine != "median"
+
+    @property
+    def equal_weights(self) -> tuple[float, float]:
+        """Weights of one network and of one base model in a fold, where none are learned."""
+        share = self.base_model_share if self.base_models else 0.0
+        networks = self.seeds * len(self.variants)
+        return (1 - share) / networks, share / max(1, len(self.base_models))
 
     @property
     def notes(self) -> list[str]:
@@ -202,13 +230,14 @@ DEFAULT_PRESET = "default"
 
 # Options change fields of these parts; no two parts have a field of the same name.
 _PARTS = ("recipe", "model", "training")
-_NO_SETTINGS = {"help", "recipe_name"}
+_NO_SETTINGS = {"help", "recipe_name", "fixed"}
 
 
 def flat_settings(settings: RunSettings) -> dict[str, Any]:
-    """Return every setting's name and value; `recipe` is the recipe's name."""
+    """Return every setting's name and value; recipe and portfolio by name."""
     record = asdict(settings)
     flat: dict[str, Any] = {"recipe": record["recipe_name"]}
+    record["portfolio"] = tuple(variant.name for variant in settings.portfolio)
     for part in _PARTS:
         flat |= record.pop(part)
     return {k: v for k, v in {**flat, **record}.items() if k not in _NO_SETTINGS}
@@ -216,8 +245,16 @@ def flat_settings(settings: RunSettings) -> dict[str, Any]:
 
 def _declared() -> Iterator[Setting]:
     defaults = flat_settings(PRESETS[DEFAULT_PRESET].settings)
-    own = {name: defaults[name] for name in defaults if name not in ("recipe", "model")}
+    by_name = ("recipe", "model", "portfolio")
+    own = {name: defaults[name] for name in defaults if name not in by_name}
     yield from declared(RunSettings, "Folds and members", own)
+    portfolio = Annotated[
+        tuple[Annotated[str, Names(PORTFOLIO)], ...],
+        Listed(",", "regular,fine"),
+        Shown("NAMES|none"),
+        Doc("Unlike settings, of each of which --seeds networks are trained in each fold."),
+    ]
+    yield Setting("portfolio", portfolio, "Folds and members", defaults["portfolio"])
     yield from declared(ModelSettings, "Network", defaults)
     yield from declared(TrainingSettings, "Training", defaults)
     recipe = Annotated[str, Names(RECIPES), Doc("Preprocessing.")]
@@ -245,6 +282,8 @@ def make_settings(
     settings = look_up(PRESETS, preset, "preset").settings
     given = (options or {}).items()
     values = {name: look_up(SETTINGS, name, "option").parse(value) for name, value in given}
+    names = values.pop("portfolio", tuple(variant.name for variant in settings.portfolio))
+    changed_by_hand = tuple(sorted(name for name in values if name in _VARIED))
     if "recipe" in values:
         name = values.pop("recipe")
         settings = replace(settings, recipe_name=name, recipe=RECIPES[name])
@@ -252,7 +291,13 @@ def make_settings(
         before = getattr(settings, part)
         changed = {f.name: values.pop(f.name) for f in fields(before) if f.name in values}
         settings = replace(settings, **{part: replace(before, **changed)})
-    return replace(settings, **values)
+    portfolio = vary(names, settings.model, settings.training, changed_by_hand)
+    fixed = changed_by_hand if portfolio else ()
+    return replace(settings, **values, portfolio=portfolio, fixed=fixed)
+
+
+# What variants of a portfolio differ in.
+_VARIED = {name for change in PORTFOLIO.values() for name in change.values}
 
 
 def settings_to_record(settings: RunSettings) -> dict[str, Any]:

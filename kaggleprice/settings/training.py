@@ -1,5 +1,6 @@
 """Training: the registries and the settings of the batched engine. Nothing heavy."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Self
@@ -105,6 +106,9 @@ STOP_ON: dict[str, str] = {
     "validation": "the validation rows themselves; marks the score optimistic",
 }
 
+# Optimizer steps of a network, for each power of ten of rows.
+_STEPS = 1000
+
 DTYPES: tuple[str, ...] = ("float32", "float64")
 
 
@@ -116,11 +120,13 @@ class Member:
         fold: the fold that it is validated on, counted from 0.
         seed: which random start of that fold, counted from 0.
         target: which of the competition's targets it predicts, counted from 0.
+        variant: which setting of the portfolio it has, counted from 0.
     """
 
     fold: int
     seed: int
     target: int = 0
+    variant: int = 0
 
 
 @dataclass(frozen=True)
@@ -134,8 +140,21 @@ class TrainingSettings:
     __pydantic_config__ = STRICT
 
     lr: Annotated[float, Gt(0), Doc("Learning rate, the highest of the schedule.")] = 0.01
-    epochs: Annotated[int, Ge(1), Doc("Passes over the training rows.")] = 60
-    batch_size: Annotated[int, Ge(1), Doc("Training rows per step, of each network.")] = 64
+    budget: Annotated[
+        float,
+        Gt(0),
+        Doc("Factor of how long networks are trained, where --epochs does not say it."),
+    ] = 1.0
+    epochs: Annotated[
+        Annotated[int, Ge(1)] | None,
+        Shown(none="by rows and --budget"),
+        Doc("Passes over the training rows."),
+    ] = None
+    batch_size: Annotated[
+        Annotated[int, Ge(1)] | None,
+        Shown(none="by rows"),
+        Doc("Training rows per step, of each network."),
+    ] = None
     optimizer: Annotated[str, Names(OPTIMIZERS), Doc("Optimizer.")] = "adamw"
     schedule: Annotated[str, Names(SCHEDULES), Doc("Learning rate over time.")] = "cosine"
     loss: Annotated[
@@ -180,11 +199,46 @@ class TrainingSettings:
     ] = None
     dtype: Annotated[str, Names(DTYPES), Doc("Precision of all arithmetic.")] = "float32"
 
+    def for_rows(self, rows: int) -> Self:
+        """Return the settings with batch size and epochs, given how many rows a member trains on.
+
+        Few rows are passed many times, many rows few times: the number of steps grows with the
+        logarithm of rows, and that of rows per step with their root until 256.
+        """
+        batch_size = self.batch_size or min(256, max(16, 2 ** round(math.log2(2 * rows**0.5))))
+        epochs = self.epochs
+        if epochs is None:
+            steps = self.budget * _STEPS * math.log10(max(rows, 100))
+            epochs = max(1, round(steps / math.ceil(rows / batch_size)))
+        return replace(self, batch_size=batch_size, epochs=epochs)
+
+    @property
+    def passes(self) -> int:
+        """Epochs, of settings whose rows are known.
+
+        Raises:
+            ValueError: of others.
+        """
+        if self.epochs is None:
+            raise ValueError("nobody said how many rows there are")
+        return self.epochs
+
+    @property
+    def rows_per_step(self) -> int:
+        """Batch size, of settings whose rows are known.
+
+        Raises:
+            ValueError: of others.
+        """
+        if self.batch_size is None:
+            raise ValueError("nobody said how many rows there are")
+        return self.batch_size
+
     @property
     def recorded_epochs(self) -> list[int]:
         """Epochs, counted from 1, after which the history gets a line; always the last one."""
-        every = self.history_every or max(1, round(self.epochs / 12))
-        return sorted({*range(every, self.epochs + 1, every), self.epochs})
+        every = self.history_every or max(1, round(self.passes / 12))
+        return sorted({*range(every, self.passes + 1, every), self.passes})
 
     @property
     def optimistic(self) -> bool:

@@ -120,11 +120,11 @@ class Engine:
         self.target = self._scaled(task.dtype).to(device)
         self.row_weights = self._scaled_weights(task.dtype, device)
         self.loss = self._make_loss(task.dtype, device)
-        self.batches = plan_epoch(counts, self.settings.batch_size)
+        self.batches = plan_epoch(counts, self.settings.rows_per_step)
         self.noise = NoiseSource(
             self.base_seed,
             self.members,
-            self.settings.batch_size,
+            self.settings.rows_per_step,
             self.network.noise_width,
             len(self.batches),
         )
@@ -132,15 +132,20 @@ class Engine:
 
     def _split_rows(self, task: TrainingTask) -> tuple[list[RowNumbers], list[RowNumbers]]:
         """Return each member's training rows and the rows that its early stopping watches."""
-        # In half the bytes: of many rows the folds' numbers take as much room as the tables.
-        train: dict[int, RowNumbers] = {
-            fold: task.folds[fold][0].astype(np.int32) for fold in {m.fold for m in self.members}
-        }
-        trained = [train[m.fold] for m in self.members]
+        # Members that leave out the same rows share one array of numbers, in half the bytes: of
+        # many rows they take as much room as the tables.
+        blocks, made = task.settings.inner_blocks, dict[tuple[int, int], tuple[RowNumbers, ...]]()
+        keys = [(m.fold, 0 if blocks is None else m.seed % blocks) for m in self.members]
+        for key, member in zip(keys, self.members, strict=True):
+            if key not in made:
+                made[key] = tuple(rows.astype(np.int32) for rows in task.inner_split(member))
+        trained = [made[key][0] for key in keys]
         if self.settings.patience is None:
             return trained, []
         if self.settings.stop_on == "validation":
             return trained, [task.folds[m.fold][1] for m in self.members]
+        if blocks is not None:
+            return trained, [made[key][1] for key in keys]
         splits = [self._inner_split(m, r) for m, r in zip(self.members, trained, strict=True)]
         return [kept for kept, _ in splits], [held for _, held in splits]
 
@@ -169,7 +174,7 @@ class Engine:
                 constant = np.full(len(own), center[m])
                 scale[m] = _rmse(own, constant, weights) if weights is not None else own.std()
                 scale[m] = scale[m] or 1.0
-        return TrainingResult(center, scale, np.full(count, self.settings.epochs))
+        return TrainingResult(center, scale, np.full(count, self.settings.passes))
 
     def _weights_of(self, rows: RowNumbers) -> NDArray[np.float64] | None:
         """Return what rows count; None where all count the same, or none counts at all."""

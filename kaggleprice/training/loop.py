@@ -107,7 +107,7 @@ class TrainingLoop:
         Raises:
             DivergenceError: where members leave the finite numbers; names them and the epoch.
         """
-        last = self.task.settings.training.epochs
+        last = self.task.settings.training.passes
         for callback in callbacks:
             callback.on_train_begin(self)
         resumed_from = self.epoch or None

@@ -43,7 +43,7 @@ class MemberParameters:
         self._decayed = set(network.decayed_parameters())
         self._frozen: set[int] = set()
         # Members with the same number of steps in an epoch share a learning rate throughout.
-        steps = [-(-count // settings.batch_size) for count in counts]
+        steps = [-(-count // settings.rows_per_step) for count in counts]
         self.whole = settings.patience is None and len(set(steps)) == 1
         groups: dict[tuple[int, bool], list[Tensor]] = {}
         # What the optimizer gets of each parameter.
@@ -68,7 +68,7 @@ class MemberParameters:
     def set_rates(self, epoch: int, step: int, settings: TrainingSettings) -> None:
         """Set the learning rates of a step (both counted from 0): each by its own epoch length."""
         for group in self._optimizer.param_groups:
-            done = (epoch + min(step, group["steps"]) / group["steps"]) / settings.epochs
+            done = (epoch + min(step, group["steps"]) / group["steps"]) / settings.passes
             group["lr"] = settings.lr * self._schedule(done)
 
     def step(self, loss: Tensor, idle: Collection[int]) -> None:

@@ -26,6 +26,7 @@ class Purpose(IntEnum):
     ORDER = 1
     DROPOUT = 2
     INNER_SPLIT = 3
+    INNER_BLOCKS = 4
 
 
 def member_bits(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -45,8 +46,38 @@ class TrainingTask:
     weights: NDArray[np.float64] | None = None
 
     def of(self, span: slice) -> TrainingTask:
-        """Return the task of some of the members."""
-        return replace(self, members=self.members[span])
+        """Return the task of some of the members, all of one variant, as if it were alone."""
+        members = self.members[span]
+        return replace(
+            self,
+            members=[replace(member, variant=0) for member in members],
+            settings=self.settings.of_variant(members[0].variant),
+        )
+
+    @property
+    def spans(self) -> list[slice]:
+        """Where the members of each variant stand."""
+        starts = [
+            i
+            for i, member in enumerate(self.members)
+            if not i or member.variant != self.members[i - 1].variant
+        ]
+        return [slice(*ends) for ends in pairwise([*starts, len(self.members)])]
+
+    def inner_split(self, member: Member) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return which of its fold's training rows a member trains on, and which it leaves out.
+
+        With `settings.inner_blocks` they are cut into so many parts, the same for all members of a
+        fold, and random starts leave out one in turn. Otherwise none is left out.
+        """
+        rows, blocks = self.folds[member.fold][0], self.settings.inner_blocks
+        if blocks is None:
+            return rows, rows[:0]
+        first = Member(member.fold, 0)
+        generator = member_generator(self.settings.seed, first, Purpose.INNER_BLOCKS)
+        chosen = np.zeros(len(rows), dtype=bool)
+        chosen[generator.permutation(len(rows))[member.seed % blocks :: blocks]] = True
+        return rows[~chosen], rows[chosen]
 
     def target_of(self, member: Member) -> NDArray[np.float64]:
         """Return what a member learns, the transformed target, shape (n,)."""
@@ -72,8 +103,7 @@ class TrainingTask:
 
     def blank_network(self) -> MemberNetwork:
         """Return a network of the members on the CPU, whose weights are yet to be loaded."""
-        seeds = [member.seed for member in self.members]
-        return build_network(self.settings.model, seeds, self.encoding.inputs, self.dtype)
+        return build_network(self.settings.variants, self.members, self.encoding.inputs, self.dtype)
 
     def rows_on(self, device: torch.device) -> DeviceRows:
         """Move the rows to a device; on the CPU they are not copied."""
@@ -82,7 +112,7 @@ class TrainingTask:
 
     def step_operations(self) -> int:
         """Return the multiplications and additions of one member's step (a full batch)."""
-        return self.settings.training.batch_size * self.of(slice(1)).blank_network().operations()
+        return self.settings.training.rows_per_step * self.of(slice(1)).blank_network().operations()
 
 
 @dataclass(frozen=True)

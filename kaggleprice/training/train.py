@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from kaggleprice.core.errors import RunError
 from kaggleprice.core.progress import SILENT, Progress
-from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.models.networks import MemberNetwork, networks_of
 from kaggleprice.training.devices import freed_memory_kept, lacks_memory, place_network, release
 from kaggleprice.training.engine import Engine
 from kaggleprice.training.executors import Executor, Processes, Report, Threads, Worker
@@ -87,18 +87,21 @@ def train(
         progress.notice(
             f"the networks are too small for {len(devices)} devices: only {used} trains"
         )
-    report = _JoinedProgress(len(task.members), task.settings.training.epochs, progress)
+    report = _JoinedProgress(task, progress)
     with freed_memory_kept():
         fitted = _fit_all(task, groups, devices, callbacks, report)
     network = task.blank_network()
-    state = network.state_dict()
-    for group, (weights, _) in fitted.items():
-        for name, value in weights.items():
-            state[name][group.span] = torch.from_numpy(value)
-        weights.clear()
+    for span, part in zip(task.spans, networks_of(network), strict=True):
+        state = part.state_dict()
+        for group, (weights, _) in fitted.items():
+            if span.start <= group.first < span.stop:
+                own = slice(group.first - span.start, group.span.stop - span.start)
+                for name, value in weights.items():
+                    state[name][own] = torch.from_numpy(value)
+                weights.clear()
     place_network(network, devices[0], progress)
-    recorded = task.settings.training.recorded_epochs
-    result = _join({group: result for group, (_, result) in fitted.items()}, recorded)
+    results = {group: result for group, (_, result) in fitted.items()}
+    result = _join(task, results)
     if result.cut_at is not None:
         last = max(epoch for epoch in result.groups_cut_at if epoch is not None)
         where = f"{last}" if last == result.cut_at else f"{result.cut_at} to {last}"
@@ -109,22 +112,32 @@ def train(
 def make_groups(
     task: TrainingTask, device: torch.device, group_size: int | None = None
 ) -> list[Group]:
-    """Cut members into groups of neighbours, as even as can be.
+    """Cut the members of each variant into groups of neighbours, as even as can be.
 
     The settings, and whether it is a CPU, decide; not how many threads or devices there are. So
     the same groups are trained, to the same bytes, wherever they run. Their number is a power of
     two, which keeps 2, 4 or 8 workers busy to the end.
     """
+    return [
+        group
+        for span in task.spans
+        for group in _groups_of_variant(task.of(span), span.start, device, group_size)
+    ]
+
+
+def _groups_of_variant(
+    task: TrainingTask, first: int, device: torch.device, group_size: int | None
+) -> list[Group]:
     count = len(task.members)
     if group_size is not None:
-        return _cut(Group(0, count), -(-count // group_size))
+        return _cut(Group(first, count), -(-count // group_size))
     operations = count * task.step_operations()
     if device.type == "cpu":
         two = min(2, int(operations / _TWO_GROUPS_OPERATIONS))
         most_groups = max(1, two, int(operations / _CPU_OPERATIONS))
     else:
         most_groups = max(1, int(operations / _ACCELERATOR_OPERATIONS))
-    return _cut(Group(0, count), min(count, 2 ** (most_groups.bit_length() - 1)))
+    return _cut(Group(first, count), min(count, 2 ** (most_groups.bit_length() - 1)))
 
 
 def _cut(group: Group, parts: int) -> list[Group]:
@@ -176,7 +189,7 @@ def _choose_executor(
     if not cpu:
         return Threads(devices[0], 1, threads)
     workers = 1 if alone else min(threads, len(groups))
-    operations = task.step_operations() * max(group.count for group in groups)
+    operations = max(task.of(group.span).step_operations() * group.count for group in groups)
     useful = 1 + int(operations // _THREAD_OPERATIONS)
     return Threads(devices[0], workers, max(1, min(threads // workers, useful)))
 
@@ -216,19 +229,18 @@ def _halve(
     return halves
 
 
-def _join(results: dict[Group, TrainingResult], recorded: Sequence[int]) -> TrainingResult:
-    """Return the result of all members.
-
-    Args:
-        results: of their groups, in order.
-        recorded: the epochs after which the history has a line.
-    """
-    last = max(result.history[-1].epoch for result in results.values())
-    history = [
-        replace(line, member=group.first + line.member)
-        for group, result in results.items()
-        for line in _history_until(last, result, recorded)
-    ]
+def _join(task: TrainingTask, results: dict[Group, TrainingResult]) -> TrainingResult:
+    """Return the result of all members, given those of their groups, in order."""
+    history = list[HistoryLine]()
+    for span in task.spans:
+        own = {g: r for g, r in results.items() if span.start <= g.first < span.stop}
+        last = max(result.history[-1].epoch for result in own.values())
+        recorded = task.of(span).settings.training.recorded_epochs
+        history += [
+            replace(line, member=group.first + line.member)
+            for group, result in own.items()
+            for line in _history_until(last, result, recorded)
+        ]
     found = list(results.values())
     return TrainingResult(
         target_center=np.concatenate([result.target_center for result in found]),
@@ -274,9 +286,11 @@ class _Reporter(Callback):
 class _JoinedProgress:
     """Makes one line of progress of what the groups report."""
 
-    def __init__(self, members: int, epochs: int, progress: Progress) -> None:
-        self.progress, self._epochs = progress, epochs
-        self._epoch, self._rmse = np.zeros(members), np.full(members, np.nan)
+    def __init__(self, task: TrainingTask, progress: Progress) -> None:
+        self.progress = progress
+        variants = task.settings.variants
+        self._epochs = np.array([variants[m.variant].training.passes for m in task.members])
+        self._epoch, self._rmse = np.zeros(len(self._epochs)), np.full(len(self._epochs), np.nan)
 
     def __call__(self, message: Sequence[float]) -> None:
         first, count, epoch, rmse = message
@@ -287,8 +301,10 @@ class _JoinedProgress:
         known = self._rmse[np.isfinite(self._rmse)]
         if len(known):
             words.insert(0, f"validation RMSE {known.mean():.4f}")
-        done = int(self._epoch.sum()) // total
-        self.progress.advance("training", done, self._epochs, ", ".join(words), "epochs")
+        # Where variants differ in their epochs, as many as the longest has stand for the whole.
+        most = int(self._epochs.max())
+        done = int(most * self._epoch.sum() / self._epochs.sum())
+        self.progress.advance("training", done, most, ", ".join(words), "epochs")
 
 
 def time_step(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import fields, make_dataclass
+from dataclasses import fields, make_dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -25,12 +25,14 @@ from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
+from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows
 from kaggleprice.evaluation.target_scale import TargetScale
+from kaggleprice.evaluation.weighting import learn_weights
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.settings.run import OPTIONS, RunSettings, make_settings
 from kaggleprice.training.devices import choose_devices, taking_threads
+from kaggleprice.training.engine import predict_members
 from kaggleprice.training.task import TrainingResult, TrainingTask
 from kaggleprice.training.train import train
 
@@ -148,7 +150,6 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
             ValueError, TypeError: for an X or y that cannot be, as scikit-learn's conventions ask.
         """
         metric, transform = self._metric(), self._transform()
-        settings = cross_validation.with_loss(self._settings(), metric, transform)
         values = self._validated(X, reset=True)
         if y is None:
             # The words are scikit-learn's own.
@@ -171,6 +172,7 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
             )
             if not weights.any():
                 raise ValueError("sample_weight is 0 in every row: nothing would count.")
+        settings = cross_validation.resolve(self._settings(), metric, transform, len(target))
         table = Table(
             ids,
             frame,
@@ -184,7 +186,10 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         )
         devices = choose_devices(self.device)
         with taking_threads(self.threads):
-            ensemble = _train(table, self._scale.forward(target), settings, devices)
+            task = _prepare(table, self._scale.forward(target), settings)
+            ensemble = _train(task, devices)
+            if settings.learns_weights:
+                ensemble = _weigh(task, ensemble, table, metric, self._scale)
         history = cross_validation.history_frame(ensemble)
         self.history_ = history.drop(columns=["member", "fold", "validation"])
         self.ensemble_ = ensemble
@@ -201,11 +206,16 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         frame = self._columns.read(self._validated(X, reset=False))
         with taking_threads(self.threads):
             predictions = self.ensemble_.predict(frame)
-        everybody = WeightedPredictions(self.ensemble_.members, predictions)
+        everybody = WeightedPredictions(self.ensemble_.members, predictions, self.ensemble_.weights)
         return everybody.combine(self._scale, self.combine)
 
     def _settings(self) -> RunSettings:
-        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OWN}
+        # A default is none that was given by hand, which no variant of the portfolio may change.
+        given = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name not in _OWN and getattr(self, f.name) != f.default
+        }
         seed = self.random_state
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = int(check_random_state(seed).randint(2**31 - 1))
@@ -277,20 +287,23 @@ def _everything(target: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray
     return np.arange(len(target)), np.empty(0, dtype=np.int64)
 
 
-def _train(
-    table: Table, target: NDArray[np.float64], settings: RunSettings, devices: Any
-) -> Ensemble:
-    """Train on all rows; target has shape (n,) or (T, n) and is transformed."""
+def _prepare(table: Table, target: NDArray[np.float64], settings: RunSettings) -> TrainingTask:
+    """Encode all rows; target has shape (n,) or (T, n) and is transformed."""
     encoding = Encoding([fit(settings.recipe, table, target=target)])
     # Random streams are those of the first fold's members; no row is held out by that fold.
     targets = 1 if target.ndim == 1 else len(target)
     members = cross_validation.make_members(1, settings, targets)
     folds = [_everything(table.known_target)]
     rows = encoding.encode_training(table.features, target, folds, settings.seed)
-    task = TrainingTask(encoding, rows, target, folds, members, settings, table.weights)
+    return TrainingTask(encoding, rows, target, folds, members, settings, table.weights)
+
+
+def _train(task: TrainingTask, devices: Any) -> Ensemble:
+    """Train on all rows."""
+    target = task.target
     if target.min() == target.max():
         # There is nothing to learn: networks of zeros say the constant exactly.
-        network, count = task.blank_network(), len(members)
+        network, count = task.blank_network(), len(task.members)
         for parameter in network.parameters():
             parameter.detach().zero_()
         learned = TrainingResult(
@@ -298,4 +311,21 @@ def _train(
         )
     else:
         network, learned = train(task, devices)
-    return Ensemble(encoding, network.cpu().double(), members, learned)
+    return Ensemble(task.encoding, network.cpu().double(), task.members, learned)
+
+
+def _weigh(
+    task: TrainingTask, ensemble: Ensemble, table: Table, metric: Metric, scale: TargetScale
+) -> Ensemble:
+    """Let members count what the rows that they left out teach."""
+    rows = device_rows(task.encoding, task.rows, task.members, ensemble.network)
+    learned = learn_weights(
+        task,
+        predict_members(ensemble.network, rows, ensemble.fit),
+        np.empty((0, scale.targets, len(table))),
+        table.known_target,
+        metric,
+        scale,
+        task.settings.combine,
+    )
+    return replace(ensemble, weights=learned.networks)

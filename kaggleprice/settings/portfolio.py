@@ -1,0 +1,93 @@
+"""The portfolio: unlike settings whose networks are trained side by side. Nothing heavy.
+
+No setting of networks is the best for every competition: data without noise want no dropout, places
+want fine frequencies, few rows strong regularization. So members of each fold differ, and what each
+of them counts is learned inside the fold (`kaggleprice.evaluation.weighting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from kaggleprice.settings.model import ModelSettings
+from kaggleprice.settings.training import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Change:
+    """A line of `PORTFOLIO`.
+
+    Attributes:
+        help: one line for people.
+        values: settings of the network and of its training, by name.
+        lr_factor: what the learning rate is multiplied by.
+    """
+
+    help: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    lr_factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One setting of a run's portfolio.
+
+    Attributes:
+        name: in `PORTFOLIO`.
+        model: its networks.
+        training: how they are trained.
+    """
+
+    name: str
+    model: ModelSettings
+    training: TrainingSettings
+
+
+PORTFOLIO: dict[str, Change] = {
+    "regular": Change("strong dropout", {"dropout": ((0.3,),), "activation": ("gelu",)}),
+    "tanh": Change(
+        "bounded activations, little dropout", {"dropout": ((0.1,),), "activation": ("tanh",)}
+    ),
+    "fine": Change(
+        "many fine frequencies, little dropout",
+        {
+            "dropout": ((0.1,),),
+            "activation": ("gelu",),
+            "frequencies": 16,
+            "frequency_scale": 0.5,
+        },
+    ),
+}
+
+
+def vary(
+    names: Collection[str],
+    model: ModelSettings,
+    training: TrainingSettings,
+    fixed: Collection[str] = (),
+) -> tuple[Variant, ...]:
+    """Return the variants of a portfolio, each once; none where they change nothing.
+
+    Args:
+        names: in `PORTFOLIO`.
+        model: the network that they change.
+        training: how it is trained.
+        fixed: names of settings that they do not change.
+    """
+    found: list[Variant] = []
+    for name in names:
+        change = PORTFOLIO[name]
+        values = {key: value for key, value in change.values.items() if key not in fixed}
+        of_model = {f.name: values[f.name] for f in fields(model) if f.name in values}
+        rest = {key: value for key, value in values.items() if key not in of_model}
+        own = Variant(
+            name,
+            model if model.plain else replace(model, **of_model),
+            replace(training, lr=training.lr * change.lr_factor, **rest),
+        )
+        if (own.model, own.training) not in [(v.model, v.training) for v in found]:
+            found.append(own)
+    unchanged = [(v.model, v.training) for v in found] == [(model, training)]
+    return () if unchanged else tuple(found)
