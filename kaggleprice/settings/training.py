@@ -66,6 +66,7 @@ class Loss(Entry):
         return partial(found, **{self.parameter.name: self.number})
 
 
+DELTA = Parameter("delta", 1.0, above=0, below=math.inf)
 LEVEL = Parameter("level", 0.5, above=0, below=1)
 POWER = Parameter("power", 1.5, above=1, below=2)
 
@@ -74,8 +75,10 @@ LOSSES: Numbered[Loss] = Numbered(
         "mse": Loss("squared error", "kaggleprice.training.optimization:squared_error"),
         "mae": Loss("absolute error", "kaggleprice.training.optimization:absolute_error"),
         "huber": Loss(
-            "squared up to one standard deviation of the target, then linear",
+            "squared up to one standard deviation of the target, or as many as in `huber 0.3`, "
+            "then linear",
             "kaggleprice.training.optimization:huber",
+            DELTA,
         ),
         "pinball": Loss(
             "that of a quantile, as in `pinball 0.9`",
@@ -160,7 +163,10 @@ class TrainingSettings:
     loss: Annotated[
         Annotated[str, Names(LOSSES)] | None,
         Shown(none="the one that suits the metric"),
-        Doc("Loss on the scaled target; poisson and tweedie set --clip-norm 1 unless it is given."),
+        Doc(
+            "Loss on the scaled target, some with a number, as in `huber 0.3`; poisson and tweedie "
+            "set --clip-norm 1 unless it is given."
+        ),
     ] = None
     weight_decay: Annotated[
         float,

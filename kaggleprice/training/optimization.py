@@ -22,9 +22,13 @@ def absolute_error(output: Tensor, target: Tensor) -> Tensor:
     return functional.l1_loss(output, target, reduction="none")
 
 
-def huber(output: Tensor, target: Tensor) -> Tensor:
-    """Huber loss with a bend at 1 (Huber 1964)."""
-    return functional.huber_loss(output, target, reduction="none")
+def huber(output: Tensor, target: Tensor, delta: float = 1.0) -> Tensor:
+    """Half the squared error up to `delta`, then linear (Huber 1964).
+
+    As in `torch.nn.HuberLoss`, it is not divided by `delta`: the gradient is the error, bounded
+    by `delta`.
+    """
+    return functional.huber_loss(output, target, reduction="none", delta=delta)
 
 
 def pinball(output: Tensor, target: Tensor, level: float = 0.5) -> Tensor:

@@ -96,6 +96,8 @@ def test_record_that_lacks_a_part(part: str) -> None:
         ("book", {"help": "x"}, "unknown option 'help'"),
         ("book", {"recipe_name": "x"}, "unknown option 'recipe_name'"),
         ("book", {"training": "x"}, "unknown option 'training'"),
+        ("book", {"loss": "huber 0"}, "huber takes a delta above 0 .* found '0'"),
+        ("book", {"loss": "mae 0.3"}, "'mae 0.3'"),
         ("book", {"base_models": "ridge,ridge"}, "base models must differ"),
     ],
 )

@@ -128,7 +128,7 @@ ALONE: list[tuple[ModelSettings, TrainingSettings, list[Member]]] = [
     (SMALL, replace(SHORT, l1=0.01), MEMBERS),
     (SMALL, replace(SHORT, clip_norm=0.1), MEMBERS),
     (SMALL, replace(SHORT, clip_norm=0.1, l1=0.01, batch_size=20), MEMBERS),
-    (SMALL, replace(SHORT, loss="huber", schedule="onecycle"), MEMBERS),
+    (SMALL, replace(SHORT, loss="huber 0.3", schedule="onecycle"), MEMBERS),
     (SMALL, replace(SHORT, target_scale="none", optimizer="adam"), MEMBERS),
     (SMALL, STOPPING, MEMBERS),
     (replace(SMALL, batch_norm=True), replace(STOPPING, patience=2), MEMBERS),
@@ -477,7 +477,12 @@ def test_schedules_stay_within_their_rate(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reference"),
-    [("mse", nn.MSELoss()), ("mae", nn.L1Loss()), ("huber", nn.HuberLoss())],
+    [
+        ("mse", nn.MSELoss()),
+        ("mae", nn.L1Loss()),
+        ("huber", nn.HuberLoss()),
+        ("huber 0.3", nn.HuberLoss(delta=0.3)),
+    ],
 )
 def test_losses_are_torchs(name: str, reference: nn.Module) -> None:
     output, target = torch.linspace(-3, 3, 11), torch.zeros(11)
