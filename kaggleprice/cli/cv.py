@@ -172,7 +172,7 @@ def _finish(
     show(
         as_json,
         cv_document(made, gates, earlier, coverage),
-        lambda document: cv_view(document, made.settings.base_model_share, earlier, steps),
+        lambda document: cv_view(document, earlier, steps),
     )
     require(gates)
 

@@ -20,7 +20,7 @@ from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows, join
 from kaggleprice.evaluation.folds import Folds
-from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
+from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, PartScore, Scores
 from kaggleprice.evaluation.scoring import Scorer
 from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.evaluation.weighting import learn_weights
@@ -54,7 +54,7 @@ class CrossValidation:
         outside: how many of them left the range of their fold's training target, before they were
             bounded.
         base_models: what the base models predict; None where there are none.
-        folds, members, base_model_scores, scores: how good it is.
+        folds, members, base_model_scores, parts, scores: how good it is.
         seconds: of the whole cross-validation, recipes to scores.
         device, threads: where it was trained; several devices are separated by commas.
     """
@@ -69,6 +69,7 @@ class CrossValidation:
     folds: list[FoldScore]
     members: list[MemberScore]
     base_model_scores: list[BaseModelScore]
+    parts: list[PartScore]
     scores: Scores
     seconds: float
     device: str
@@ -162,6 +163,7 @@ def cross_validate(
         folds=folds,
         members=alone,
         base_model_scores=scorer.base_models(base_models),
+        parts=scorer.parts(everybody, settings),
         scores=scorer.summary(oof, folds, networks),
         seconds=time.perf_counter() - started,
         device=where,
@@ -437,7 +439,8 @@ def history_frame(ensemble: Ensemble) -> pd.DataFrame:
             "member": [line.member for line in lines],
             "fold": [ensemble.members[line.member].fold + 1 for line in lines],
             "seed": [ensemble.members[line.member].seed for line in lines],
-            **_target_column(ensemble),
+            **_column_of_several(ensemble, "target"),
+            **_column_of_several(ensemble, "variant"),
             "epoch": [line.epoch for line in lines],
             "train": [line.train for line in lines],
             "validation": [line.validation for line in lines],
@@ -445,7 +448,7 @@ def history_frame(ensemble: Ensemble) -> pd.DataFrame:
     )
 
 
-def _target_column(ensemble: Ensemble) -> dict[str, list[int]]:
-    """Return the target (from 1) of each line of the history; nothing where there is but one."""
-    targets = [ensemble.members[line.member].target + 1 for line in ensemble.fit.history]
-    return {"target": targets} if any(target > 1 for target in targets) else {}
+def _column_of_several(ensemble: Ensemble, name: str) -> dict[str, list[int]]:
+    """Return the target or variant (from 1) of each line; nothing where there is but one."""
+    found = [getattr(ensemble.members[line.member], name) + 1 for line in ensemble.fit.history]
+    return {name: found} if any(number > 1 for number in found) else {}

@@ -16,7 +16,7 @@ from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import UsageError
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.evaluation.target_scale import TargetScale
-from kaggleprice.models.networks import MemberNetwork, build_network, networks_of
+from kaggleprice.models.networks import MemberNetwork, build_portfolio, networks_of
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings.portfolio import Variant
 from kaggleprice.settings.run import COMBINES
@@ -34,7 +34,8 @@ class WeightedPredictions:
     """The predictions of n rows by networks and base models, and how much each counts.
 
     Attributes:
-        members: V of them; a base model of a fold and target is a member of those as well.
+        members: V of them; a base model of a fold and target is a member of those as well, of a
+            variant of its own.
         predictions: shape (V, n), float64, the transformed target.
         weights: shape (V,); None where all weigh the same.
     """
@@ -53,13 +54,24 @@ class WeightedPredictions:
         """
         count, each, rows = predictions.shape
         targets = self._targets
-        added = [Member(i // targets, -1, i % targets) for _ in range(count) for i in range(each)]
+        first = 1 + max(member.variant for member in self.members)
+        added = [
+            Member(i // targets, 0, i % targets, first + p)
+            for p in range(count)
+            for i in range(each)
+        ]
         own = np.ones(len(self.members)) if self.weights is None else self.weights
         return WeightedPredictions(
             [*self.members, *added],
             np.concatenate([self.predictions, predictions.reshape(count * each, rows)]),
             np.concatenate([own, weights.ravel()]),
         )
+
+    def of(self, chosen: NDArray[np.bool_]) -> WeightedPredictions:
+        """Return those of some members, given which, shape (V,)."""
+        members = [self.members[i] for i in np.flatnonzero(chosen).tolist()]
+        weights = None if self.weights is None else self.weights[chosen]
+        return WeightedPredictions(members, self.predictions[chosen], weights)
 
     @property
     def _targets(self) -> int:
@@ -255,9 +267,11 @@ def join(
 def _gather(
     parts: Sequence[Ensemble], members: Sequence[Member], variants: Sequence[Variant]
 ) -> MemberNetwork:
-    """Return the network of some of the members of one or more ensembles, on the first's device."""
+    """Return the network of some of the members of ensembles, on the device of the first."""
     first = next(parts[0].network.parameters())
-    made = build_network(variants, members, parts[0].encoding.inputs, first.dtype).to(first.device)
+    made = build_portfolio(variants, members, parts[0].encoding.inputs, first.dtype).to(
+        first.device
+    )
     for number, network in enumerate(networks_of(made)):
         own = [member for part in parts for member in part.members if member.variant == number]
         place = {member: i for i, member in enumerate(own)}

@@ -32,6 +32,7 @@ class MemberScore:
         train: score on the rows that it trained on.
         validation: score on the rows that it never saw.
         target: which of the targets it predicts, from 1.
+        variant: which setting of the portfolio it has, from 1.
     """
 
     fold: int
@@ -40,6 +41,7 @@ class MemberScore:
     train: float
     validation: float
     target: int = 1
+    variant: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,23 @@ class BaseModelScore:
 
     name: str
     oof: float
+
+
+@dataclass(frozen=True)
+class PartScore:
+    """What a part of an ensemble counts and adds: the networks of one setting, or a base model.
+
+    Attributes:
+        name: of the setting in `PORTFOLIO`, or of the base model.
+        weight: its share, from 0 to 1, mean over folds and targets.
+        oof: score of its out-of-fold predictions alone, pooled.
+        oof_without: that of all the others, with the weights that they have.
+    """
+
+    name: str
+    weight: float
+    oof: float
+    oof_without: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,15 @@ from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.evaluation.base_models import BaseModelPredictions
 from kaggleprice.evaluation.ensemble import Floats, WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, Rows
-from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
+from kaggleprice.evaluation.scores import (
+    BaseModelScore,
+    FoldScore,
+    MemberScore,
+    PartScore,
+    Scores,
+)
 from kaggleprice.evaluation.target_scale import TargetScale
+from kaggleprice.settings.run import RunSettings
 from kaggleprice.settings.training import Member
 
 
@@ -90,7 +98,13 @@ class Scorer:
             )
             scores.append(
                 MemberScore(
-                    member.fold + 1, member.seed, int(epoch), train, validation, member.target + 1
+                    member.fold + 1,
+                    member.seed,
+                    int(epoch),
+                    train,
+                    validation,
+                    member.target + 1,
+                    member.variant + 1,
                 )
             )
         return scores
@@ -104,6 +118,24 @@ class Scorer:
         return [
             BaseModelScore(name, self.pooled(WeightedPredictions(folds, own)))
             for name, own in zip(predictions.names, predictions.train, strict=True)
+        ]
+
+    def parts(self, predictions: WeightedPredictions, settings: RunSettings) -> list[PartScore]:
+        """Score each setting's networks and each base model; none where there is but one."""
+        of_member = np.array([member.variant for member in predictions.members])
+        names = [*(variant.name for variant in settings.variants), *settings.base_models]
+        if len(names) == 1:
+            return []
+        weights = predictions.weights
+        counted = np.ones(len(of_member)) if weights is None else weights
+        return [
+            PartScore(
+                name=name or "networks",
+                weight=float(counted[of_member == number].sum() / counted.sum()),
+                oof=self.pooled(replace(predictions.of(of_member == number), weights=None)),
+                oof_without=self.pooled(predictions.of(of_member != number)),
+            )
+            for number, name in enumerate(names)
         ]
 
     def pooled(self, predictions: WeightedPredictions) -> float:

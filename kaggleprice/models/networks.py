@@ -197,9 +197,24 @@ def networks_of(network: MemberNetwork) -> list[MemberNetwork]:
 
 
 def build_network(
-    variants: Sequence[Variant], members: Sequence[Member], inputs: Inputs, dtype: torch.dtype
+    settings: ModelSettings, starts: Sequence[int], inputs: Inputs, dtype: torch.dtype
 ) -> MemberNetwork:
     """Return an uninitialized network on the CPU.
+
+    Args:
+        settings: the architecture.
+        starts: shape (M,), which random start of its fold each member is, counted from 0.
+        inputs: the features.
+        dtype: of the parameters.
+    """
+    network: MemberNetwork = MODELS[settings.model].load()(starts, inputs, settings)
+    return network.to(dtype)
+
+
+def build_portfolio(
+    variants: Sequence[Variant], members: Sequence[Member], inputs: Inputs, dtype: torch.dtype
+) -> MemberNetwork:
+    """Return an uninitialized network of members of one or more architectures, on the CPU.
 
     Args:
         variants: the architectures, by `Member.variant`.
@@ -207,10 +222,8 @@ def build_network(
         inputs: the features.
         dtype: of the parameters.
     """
-    built = []
-    for number, group in groupby(members, key=lambda member: member.variant):
-        settings = variants[number].model
-        starts = [member.seed for member in group]
-        network: MemberNetwork = MODELS[settings.model].load()(starts, inputs, settings)
-        built.append(network.to(dtype))
+    built = [
+        build_network(variants[number].model, [m.seed for m in own], inputs, dtype)
+        for number, own in groupby(members, key=lambda member: member.variant)
+    ]
     return built[0] if len(variants) == 1 else MemberPortfolio(built)

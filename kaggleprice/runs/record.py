@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from kaggleprice.competitions.metrics import METRIC_ALIASES, METRICS
 from kaggleprice.core.errors import RunFolderError, UsageError
 from kaggleprice.core.registry import look_up
-from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, Scores
+from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, PartScore, Scores
 from kaggleprice.runs import RECORD, SCHEMA_VERSION
 from kaggleprice.settings.run import RunSettings, settings_from_record, settings_to_record
 from kaggleprice.settings.training import Member
@@ -137,6 +137,7 @@ class Record(TypedDict):
     folds: Annotated[list[FoldScore], Field(min_length=1)]
     members: list[MemberScore]
     base_models: list[BaseModelScore]
+    parts: NotRequired[list[PartScore]]
     ensemble: EnsembleRecord
     files: dict[FileName, str]
     folds_sha256: NotRequired[str]

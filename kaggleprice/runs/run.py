@@ -385,7 +385,7 @@ class Run:
         from safetensors.torch import load_file
 
         from kaggleprice.evaluation.ensemble import Ensemble
-        from kaggleprice.models.networks import build_network
+        from kaggleprice.models.networks import build_portfolio
         from kaggleprice.preprocessing.encoding import Encoding
         from kaggleprice.preprocessing.fitted import FittedRecipe
         from kaggleprice.settings.training import Member
@@ -403,7 +403,7 @@ class Run:
                 ]
             )
             dtype: torch.dtype = getattr(torch, settings.training.dtype)
-            network = build_network(settings.variants, members, encoding.inputs, dtype)
+            network = build_portfolio(settings.variants, members, encoding.inputs, dtype)
             network.load_state_dict(load_file(self.file(WEIGHTS)))
         except RunFolderError:
             raise

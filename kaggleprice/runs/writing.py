@@ -215,6 +215,7 @@ def _make_record(
         "folds": [asdict(fold) for fold in result.folds],
         "members": [asdict(member) for member in result.members],
         "base_models": [asdict(score) for score in result.base_model_scores],
+        "parts": [asdict(part) for part in result.parts],
         "ensemble": {
             "members": [asdict(member) for member in ensemble.members],
             "engineering": ensemble.engineering,

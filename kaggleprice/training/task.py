@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kaggleprice.models.networks import MemberNetwork, build_network
+from kaggleprice.models.networks import MemberNetwork, build_portfolio
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.preprocessing.target_statistics import targets_of
 from kaggleprice.settings.run import RunSettings
@@ -103,7 +103,9 @@ class TrainingTask:
 
     def blank_network(self) -> MemberNetwork:
         """Return a network of the members on the CPU, whose weights are yet to be loaded."""
-        return build_network(self.settings.variants, self.members, self.encoding.inputs, self.dtype)
+        return build_portfolio(
+            self.settings.variants, self.members, self.encoding.inputs, self.dtype
+        )
 
     def rows_on(self, device: torch.device) -> DeviceRows:
         """Move the rows to a device; on the CPU they are not copied."""

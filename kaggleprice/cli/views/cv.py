@@ -16,7 +16,13 @@ from kaggleprice.cli.documents import COMMAND, Document
 from kaggleprice.cli.views.tables import make_table, step_lines, texts, threads_text
 from kaggleprice.competitions.metrics import METRICS, Metric
 from kaggleprice.evaluation.intervals import Coverage
-from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, Scores, expected_error
+from kaggleprice.evaluation.scores import (
+    BaseModelScore,
+    FoldScore,
+    PartScore,
+    Scores,
+    expected_error,
+)
 from kaggleprice.reports.wording import amount, percent, score
 from kaggleprice.runs.advice import Step, difference_text
 from kaggleprice.runs.comparison import Comparison, Difference
@@ -122,6 +128,10 @@ class RunDocument(ScoredDocument):
         list[BaseModelScore],
         Doc("scikit-learn models averaged with the networks; empty where there are none."),
     ]
+    parts: Annotated[
+        list[PartScore],
+        Doc("What each setting of the portfolio and each base model counts and adds."),
+    ]
     seconds: documents.Seconds
     device: Annotated[str, Doc("Where: cpu, cuda, mps, or several such as cuda:0,cuda:1.")]
     threads: Annotated[documents.Positive, Doc("CPU threads.")]
@@ -207,6 +217,7 @@ def fields_of(run: Run) -> dict[str, Any]:
         "threads": record["threads"],
         "folds": [FoldScore(**fold) for fold in record["folds"]],
         "base_models": [BaseModelScore(**model) for model in record["base_models"]],
+        "parts": [PartScore(**part) for part in record.get("parts", [])],
         "seconds": record["timing"]["seconds"],
         "groups": groups,
         "groups_cut_at": record.get("groups_cut_at", [record.get("cut_at")] * len(groups)),
@@ -272,7 +283,6 @@ def paired_difference(difference: Difference) -> PairedDifference:
 
 def cv_view(
     document: CvDocument,
-    base_model_share: float = 0.0,
     earlier: Comparison | None = None,
     steps: Sequence[Step] = (),
 ) -> Group:
@@ -280,7 +290,6 @@ def cv_view(
 
     Args:
         document: what to show.
-        base_model_share: the weight of its base models together, if it has any.
         earlier: how it does beside the best run before it.
         steps: commands to go on with.
     """
@@ -297,17 +306,13 @@ def cv_view(
         *interval_lines(document.interval),
         *([difference_text(earlier)] if earlier is not None and earlier.by_row else []),
         fit_sentence(*map(METRICS[document.metric].error, (scores.train_mean, scores.fold_mean))),
-        *[
-            f"{line}; base models have {base_model_share:g} of the weight"
-            for line in alone_lines(document)
-        ],
         *document.notes,
         f"{document.members} member{'s' * (document.members > 1)} ({_members_text(document)}) "
         f"trained together in {trained_text(document)}",
         f"saved as run {document.run} in {document.path}",
         *gate_lines(document.gates),
     ]
-    return Group(_folds_table(document), *texts(*lines), *step_lines(steps))
+    return Group(_folds_table(document), *parts_table(document), *texts(*lines), *step_lines(steps))
 
 
 def _members_text(document: CvDocument) -> str:
@@ -346,11 +351,20 @@ def trained_text(document: RunDocument) -> str:
     return f"{document.seconds:.1f} s on {where}{together}"
 
 
-def alone_lines(document: RunDocument) -> list[str]:
-    """Say what the networks and each base model score alone; nothing without any."""
-    alone = [f"{model.name} {score(model.oof)}" for model in document.base_models]
-    networks = f"networks {score(document.scores.networks_oof)}"
-    return [f"pooled score of each alone: {', '.join([networks, *alone])}"] if alone else []
+def parts_table(document: RunDocument) -> list[Table]:
+    """Show what each part of the ensemble counts, scores and adds; nothing of a single one."""
+    if not document.parts:
+        return []
+    whole = document.scores.oof
+    rows = [
+        (part.name, f"{part.weight:.2f}", score(part.oof), score(part.oof_without))
+        for part in document.parts
+    ]
+    columns = ("part", "weight", "alone", "all but it")
+    table = make_table(columns, rows, columns[1:])
+    table.add_section()
+    table.add_row(*texts("all", "1.00", score(whole), ""), style="bold")
+    return [table]
 
 
 def _folds_table(document: CvDocument) -> Table:

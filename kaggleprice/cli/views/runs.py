@@ -18,8 +18,8 @@ from kaggleprice.cli.documents import COMMAND, Document
 from kaggleprice.cli.views.cv import (
     SCORES,
     RunDocument,
-    alone_lines,
     fields_of,
+    parts_table,
     scores_of,
     target_lines,
     trained_text,
@@ -268,7 +268,6 @@ def show_view(document: RunsShowDocument, run: Run, *, everything: bool = False)
         *target_lines(scores),
         f"mean of folds: {score(scores.fold_mean, scores.fold_sd)}; "
         f"of their training rows: {score(scores.train_mean)}",
-        *alone_lines(document),
         *_submitted_lines(document),
         *document.notes,
         f"finished {finished:%Y-%m-%d %H:%M} after {trained_text(document)}",
@@ -277,6 +276,7 @@ def show_view(document: RunsShowDocument, run: Run, *, everything: bool = False)
     return Group(
         title,
         *texts(*lines),
+        *parts_table(document),
         _members_table(document),
         *_settings_parts(document, run, everything),
         _data_table(document.data),
