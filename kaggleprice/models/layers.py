@@ -28,9 +28,13 @@ class MemberLinear(nn.Module):
     Shape:
         x: (M, B, inputs) → (M, B, outputs); weight: (M, inputs, outputs); bias: (M, 1, outputs);
         scale: (M, 1, 1).
+
+    Attributes:
+        times: how often a row's step multiplies by the weights.
     """
 
     scale: Tensor
+    times: int = 1
 
     def __init__(
         self, members: int, inputs: int, outputs: int, *, ntk: bool = False, full: bool = False

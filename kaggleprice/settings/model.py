@@ -5,8 +5,9 @@ differ in their rows, their random start, and in what random starts take in turn
 """
 
 import math
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Lt, MinLen
@@ -20,19 +21,26 @@ class Model(Entry):
     """A line of `MODELS`.
 
     Attributes:
-        plain: whether it takes the features as they are, without hidden layers: what the settings
-            on these say changes nothing.
+        fixed: setting → value, of settings that it decides itself.
     """
 
-    plain: bool = False
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
 MODELS: dict[str, Model] = {
-    "mlp": Model("multilayer perceptron", "kaggleprice.models.networks:MemberMLP"),
+    "mlp": Model("multilayer perceptron", "kaggleprice.models.mlp:MemberMLP"),
     "linear": Model(
         "one linear layer, as in the d2l.ai chapter",
-        "kaggleprice.models.networks:MemberMLP",
-        plain=True,
+        "kaggleprice.models.mlp:MemberMLP",
+        {
+            "embedding": "none",
+            "soft_bound": None,
+            "feature_scales": False,
+            "hidden": (),
+            "activation": ("relu",),
+            "dropout": ((0.0,),),
+            "batch_norm": False,
+        },
     ),
 }
 
@@ -101,9 +109,8 @@ class ModelSettings:
     """The architecture of all members.
 
     Random starts take activations and dropout in turn. `soft_bound` lets a number x enter as
-    x / sqrt(1 + (x / bound) ** 2), beside what the embedding makes of it. A plain model, such as
-    `linear`, has no use for the settings on embeddings, bounds and hidden layers. Biases start at
-    0; feature scales start at 1.
+    x / sqrt(1 + (x / bound) ** 2), beside what the embedding makes of it. Biases start at 0;
+    feature scales start at 1. Some models decide some of the settings (`Model.fixed`).
     """
 
     __pydantic_config__ = STRICT
@@ -158,7 +165,7 @@ class ModelSettings:
         """
         layers = len(self.hidden)
         for rates in self.dropout:
-            if len(rates) not in (1, layers) and not self.plain:
+            if len(rates) not in (1, layers) and "dropout" not in MODELS[self.model].fixed:
                 raise ConflictError(
                     f"dropout takes one rate, or one per hidden layer ({layers}); "
                     f"found {len(rates)}.",
@@ -167,14 +174,9 @@ class ModelSettings:
                 )
 
     @property
-    def plain(self) -> bool:
-        """Whether the model takes the features as they are, without hidden layers."""
-        return MODELS[self.model].plain
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Widths of the hidden layers; none for a plain model."""
-        return () if self.plain else self.hidden
+    def resolved(self) -> "ModelSettings":
+        """These settings with those that the model decides itself."""
+        return replace(self, **MODELS[self.model].fixed)
 
     def activation_of(self, start: int) -> str:
         """Name of the activation that a random start, counted from 0, has."""
@@ -183,7 +185,7 @@ class ModelSettings:
     def rates_of(self, start: int) -> tuple[float, ...]:
         """Dropout rate of each hidden layer of a random start, counted from 0."""
         rates = self.dropout[start % len(self.dropout)]
-        return rates if len(rates) > 1 else rates * len(self.widths)
+        return rates if len(rates) > 1 else rates * len(self.hidden)
 
     def turn_of(self, start: int) -> int:
         """Random starts of the same turn, counted from 0, are the same network."""
