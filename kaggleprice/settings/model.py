@@ -42,6 +42,11 @@ MODELS: dict[str, Model] = {
             "batch_norm": False,
         },
     ),
+    "resnet": Model(
+        "residual blocks with batch normalization, Gorishniy et al. 2021",
+        "kaggleprice.models.resnet:MemberResNet",
+        {"batch_norm": True},
+    ),
 }
 
 ACTIVATIONS: dict[str, Entry] = {
@@ -158,11 +163,18 @@ class ModelSettings:
     batch_norm: Annotated[bool, Doc("Batch normalization in hidden layers.")] = False
 
     def __post_init__(self) -> None:
-        """Check that there are as many dropout rates as layers.
+        """Check that there are as many dropout rates as layers, and layers where some are needed.
 
         Raises:
-            ConflictError: where there are others.
+            ConflictError: where it is not so.
         """
+        if self.model == "resnet" and not self.hidden:
+            raise ConflictError(
+                "model resnet takes one hidden layer or more (--hidden W,W,...), one in each "
+                "block; found none.",
+                "model",
+                "hidden",
+            )
         layers = len(self.hidden)
         for rates in self.dropout:
             if len(rates) not in (1, layers) and "dropout" not in MODELS[self.model].fixed:

@@ -24,7 +24,7 @@ from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit_folds
-from kaggleprice.settings.model import ACTIVATIONS, PARAMETRIZATIONS, ModelSettings
+from kaggleprice.settings.model import ACTIVATIONS, MODELS, PARAMETRIZATIONS, ModelSettings
 from kaggleprice.settings.recipe import RECIPES
 from kaggleprice.settings.run import RunSettings
 from kaggleprice.settings.training import LOSSES, OPTIMIZERS, SCHEDULES, Member, TrainingSettings
@@ -107,6 +107,7 @@ def setting(sample_tables: Tables) -> Setting:
     return Setting(table, np.log(table.known_target), folds, Encoding(recipes))
 
 
+BEFORE_NORM = r"(linears\.[01]|entrance|downs\..)\.bias"
 STOPPING = replace(SHORT, epochs=12, patience=1, lr=0.05)
 PENALIZED = replace(SHORT, weight_decay=0.05, l1=0.001)
 ALONE: list[tuple[ModelSettings, TrainingSettings, list[Member]]] = [
@@ -122,6 +123,7 @@ ALONE: list[tuple[ModelSettings, TrainingSettings, list[Member]]] = [
         for batch_size in (BATCH, 20)
     ),
     *((replace(SMALL, **front), PENALIZED, MEMBERS) for front in FRONTS.values()),
+    *((replace(SMALL, model=model), how, MEMBERS) for model in MODELS for how in (SHORT, STOPPING)),
     (replace(SMALL, batch_norm=True), SHORT, MEMBERS),
     (replace(SMALL, activation=("prelu",)), SHORT, MEMBERS),
     (replace(SMALL, parametrization="standard"), SHORT, MEMBERS),
@@ -155,7 +157,7 @@ def test_members_are_trained_as_if_alone(
         for name, mine in parts.items():
             # Batch norm takes away what a bias before it adds: such a bias has no gradient but
             # rounding, which adaptive optimizers blow up, and no effect.
-            if not (model.batch_norm and re.fullmatch(r"linears\.[01]\.bias", name)):
+            if not (model.resolved.batch_norm and re.fullmatch(BEFORE_NORM, name)):
                 torch.testing.assert_close(whole[name][m], mine[0], rtol=1e-7, atol=1e-9, msg=name)
         # Slopes that others need stand idle beside a member that has another activation.
         slopes = {f"activations.{layer}.slope" for layer in (0, 1)}
@@ -406,12 +408,14 @@ def test_history_is_the_error_of_each_member(setting: Setting) -> None:
         assert line.train == pytest.approx(np.sqrt(error[~held].mean()), rel=1e-12)
 
 
-def test_only_own_training_rows_are_trained_on(setting: Setting) -> None:
+@pytest.mark.parametrize("name", MODELS)
+def test_only_own_training_rows_are_trained_on(setting: Setting, name: str) -> None:
     """Garbage in a fold's validation targets changes nothing of its members, to the last bit."""
+    model = replace(SMALL, model=name)
     for training in (SHORT, replace(SHORT, epochs=8, patience=1, lr=0.05)):
-        clean, fit, _ = setting.train(MEMBERS, SMALL, training)
+        clean, fit, _ = setting.train(MEMBERS, model, training)
         target = np.where(setting.folds == 2, 99.0, setting.target)
-        spoilt, spoilt_fit, _ = replace(setting, target=target).train(MEMBERS, SMALL, training)
+        spoilt, spoilt_fit, _ = replace(setting, target=target).train(MEMBERS, model, training)
         for m, member in enumerate(MEMBERS):
             same = [
                 torch.equal(a[m], b[m])
