@@ -49,9 +49,10 @@ class FeatureNetwork(MemberNetwork):
         ntk = self._settings.parametrization == "ntk"
         return MemberLinear(self.members, inputs, outputs, ntk=ntk, full=not first)
 
-    def _activations(self, count: int) -> nn.ModuleList:
+    def _activation(self, pieces: int) -> MemberActivation:
+        """Return an activation of so many values for each unit: `settings.pieces`, or 1."""
         names = [self._settings.activation_of(start) for start in self._starts]
-        return nn.ModuleList(MemberActivation(names) for _ in range(count))
+        return MemberActivation(names, pieces)
 
     def _add_dropouts(self, widths: Sequence[int]) -> None:
         """Drop values behind each hidden layer: so many of a row, by the settings' rates."""

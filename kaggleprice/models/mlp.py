@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -17,15 +16,16 @@ class MemberMLP(FeatureNetwork):
 
     def __init__(self, starts: Sequence[int], inputs: Inputs, settings: ModelSettings) -> None:
         super().__init__(starts, inputs, settings)
-        hidden = settings.hidden
+        hidden, pieces = settings.hidden, settings.pieces
+        outputs = [*(pieces * units for units in hidden), 1]
         self.linears = nn.ModuleList(
             self._linear(i, o, first=layer == 0)
-            for layer, (i, o) in enumerate(pairwise([self.width, *hidden, 1]))
+            for layer, (i, o) in enumerate(zip([self.width, *hidden], outputs, strict=True))
         )
         self.norms = nn.ModuleList(
-            MemberBatchNorm(self.members, o) for o in hidden if settings.batch_norm
+            MemberBatchNorm(self.members, pieces * units) for units in hidden if settings.batch_norm
         )
-        self.activations = self._activations(len(hidden))
+        self.activations = nn.ModuleList(self._activation(pieces) for _ in hidden)
         self._add_dropouts(hidden)
 
     def forward(self, x: Tensor, noise: Tensor | None, rows_used: Tensor | None) -> Tensor:

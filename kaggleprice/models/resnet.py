@@ -1,4 +1,7 @@
-"""The residual network (Gorishniy et al. 2021, "Revisiting Deep Learning Models for Tabular Data")."""
+"""The residual network for tables.
+
+Gorishniy et al. 2021, "Revisiting Deep Learning Models for Tabular Data".
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,16 @@ class MemberResNet(FeatureNetwork):
 
     def __init__(self, starts: Sequence[int], inputs: Inputs, settings: ModelSettings) -> None:
         super().__init__(starts, inputs, settings)
-        hidden = settings.hidden
+        hidden, pieces = settings.hidden, settings.pieces
         width = hidden[0]
         self.entrance = self._linear(self.width, width, first=True)
-        self.ups = nn.ModuleList(self._linear(width, units) for units in hidden)
+        self.ups = nn.ModuleList(self._linear(width, pieces * units) for units in hidden)
         self.downs = nn.ModuleList(self._linear(units, width) for units in hidden)
         self.exit = self._linear(width, 1)
         self.norms = nn.ModuleList(MemberBatchNorm(self.members, width) for _ in [*hidden, 1])
-        self.activations = self._activations(len(hidden) + 1)
+        # The stream has no pieces: maxout leaves it as it is.
+        self.activations = nn.ModuleList(self._activation(pieces) for _ in hidden)
+        self.activations.append(self._activation(1))
         self._add_dropouts(hidden)
 
     def forward(self, x: Tensor, noise: Tensor | None, rows_used: Tensor | None) -> Tensor:

@@ -49,17 +49,47 @@ MODELS: dict[str, Model] = {
     ),
 }
 
-ACTIVATIONS: dict[str, Entry] = {
-    "relu": Entry("max(0, x)", "torch.nn.functional:relu"),
-    "sigmoid": Entry("logistic function", "torch:sigmoid"),
-    "tanh": Entry("hyperbolic tangent", "torch:tanh"),
-    "leaky_relu": Entry("slope 0.01 below 0", "torch.nn.functional:leaky_relu"),
-    "prelu": Entry("slope below 0 learned per layer, from 0.25", "torch.nn.functional:prelu"),
-    "elu": Entry("exponential below 0", "torch.nn.functional:elu"),
-    "selu": Entry("self-normalizing elu", "torch.nn.functional:selu"),
-    "gelu": Entry("x times the normal distribution function", "torch.nn.functional:gelu"),
-    "silu": Entry("x times the logistic function", "torch.nn.functional:silu"),
-    "mish": Entry("x times tanh of softplus", "torch.nn.functional:mish"),
+
+@dataclass(frozen=True)
+class Activation(Entry):
+    """A line of `ACTIVATIONS`.
+
+    Attributes:
+        straight: what the learned share of a straight line is at first, in (1 - share) * f(x) +
+            share * x; None where none is learned.
+        pieces: values that it takes for each one that it gives.
+    """
+
+    straight: float | None = None
+    pieces: int = 1
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "relu": Activation("max(0, x)", "torch.nn.functional:relu"),
+    "sigmoid": Activation("logistic function", "torch:sigmoid"),
+    "tanh": Activation("hyperbolic tangent", "torch:tanh"),
+    "leaky_relu": Activation("slope 0.01 below 0", "torch.nn.functional:leaky_relu"),
+    "prelu": Activation(
+        "slope below 0 learned per layer, from 0.25, He et al. 2015",
+        "torch.nn.functional:relu",
+        straight=0.25,
+    ),
+    "elu": Activation("exponential below 0", "torch.nn.functional:elu"),
+    "selu": Activation("self-normalizing elu", "torch.nn.functional:selu"),
+    "gelu": Activation("x times the normal distribution function", "torch.nn.functional:gelu"),
+    "silu": Activation("x times the logistic function", "torch.nn.functional:silu"),
+    "mish": Activation("x times tanh of softplus", "torch.nn.functional:mish"),
+    "pgelu": Activation(
+        "gelu and x, shares learned per layer", "torch.nn.functional:gelu", straight=0.0
+    ),
+    "pmish": Activation(
+        "mish and x, shares learned per layer, as in RealMLP",
+        "torch.nn.functional:mish",
+        straight=0.0,
+    ),
+    "maxout": Activation(
+        "the larger of two linear units, Goodfellow et al. 2013", "torch:maximum", pieces=2
+    ),
 }
 
 INITIALIZATIONS: dict[str, Entry] = {
@@ -193,6 +223,11 @@ class ModelSettings:
     def activation_of(self, start: int) -> str:
         """Name of the activation that a random start, counted from 0, has."""
         return self.activation[start % len(self.activation)]
+
+    @property
+    def pieces(self) -> int:
+        """How many values a linear layer gives for each unit behind it, of any random start."""
+        return max(ACTIVATIONS[name].pieces for name in self.activation)
 
     def rates_of(self, start: int) -> tuple[float, ...]:
         """Dropout rate of each hidden layer of a random start, counted from 0."""
