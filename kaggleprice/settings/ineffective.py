@@ -23,6 +23,8 @@ def ineffective_options(
     model, training = settings.model, settings.training
     scheme = FOLD_SCHEMES[settings.fold_scheme]
     fixed, embedding = MODELS[model.model].fixed, model.resolved.embedding
+    of_models = [name for entry in MODELS.values() for name in entry.own]
+    others = tuple(dict.fromkeys(n for n in of_models if n not in MODELS[model.model].own))
     with_model = f"with --model {model.model}"
     with_embedding = with_model if "embedding" in fixed else f"with --embedding {embedding}"
     chosen = f"with --fold-scheme {settings.fold_scheme}"
@@ -43,6 +45,7 @@ def ineffective_options(
             f"{chosen}: no seed changes these folds",
         ),
         (tuple(fixed), True, with_model),
+        (others, True, with_model),
         (("frequencies", "frequency_scale"), embedding != "periodic", with_embedding),
         (("stop_on", "stop_share"), training.patience is None, "without --patience"),
         (

@@ -22,9 +22,11 @@ class Model(Entry):
 
     Attributes:
         fixed: setting → value, of settings that it decides itself.
+        own: settings that say nothing of other models.
     """
 
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    own: tuple[str, ...] = ()
 
 
 MODELS: dict[str, Model] = {
@@ -46,6 +48,11 @@ MODELS: dict[str, Model] = {
         "residual blocks with batch normalization, Gorishniy et al. 2021",
         "kaggleprice.models.resnet:MemberResNet",
         {"batch_norm": True},
+    ),
+    "tabm": Model(
+        "submodels that share weights within each network, Gorishniy et al. 2024",
+        "kaggleprice.models.tabm:MemberTabM",
+        own=("submodels",),
     ),
 }
 
@@ -172,6 +179,9 @@ class ModelSettings:
         Shown("W,W,..."),
         Doc("Units of each hidden layer."),
     ] = (128, 128)
+    submodels: Annotated[
+        int, Ge(1), Doc("Submodels of shared weights in each network (tabm); their mean predicts.")
+    ] = 8
     activation: Annotated[
         tuple[Annotated[str, Names(ACTIVATIONS)], ...],
         MinLen(1),

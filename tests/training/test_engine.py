@@ -388,6 +388,28 @@ def test_members_equal_a_plain_loop(
         np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
 
 
+def test_submodels_are_trained_on_the_mean_of_their_losses(setting: Setting) -> None:
+    """One step of plain gradient descent on all rows."""
+    model = replace(SMALL, model="tabm", submodels=3, dropout=((0.0,),))
+    training = replace(SHORT, optimizer="sgd", epochs=1, batch_size=ROWS, weight_decay=0.0)
+    trained, fit, _ = setting.train(MEMBERS[:2], model, training)
+    plain = setting.network(MEMBERS[:2], model).train()
+    rows = np.flatnonzero(setting.folds != 0)
+    outputs = plain(
+        setting.rows(MEMBERS[:2]).assemble(torch.from_numpy(rows).expand(2, -1)), None, None
+    )
+    target = (setting.target[rows] - fit.target_center[0]) / fit.target_scale[0]
+    errors = [
+        nn.functional.mse_loss(outputs[m, :, s], torch.from_numpy(target))
+        for m in range(2)
+        for s in range(3)
+    ]
+    (sum(errors) / 3).backward()
+    for name, parameter in plain.named_parameters():
+        expected = parameter - training.lr * parameter.grad
+        torch.testing.assert_close(trained.get_parameter(name), expected, msg=name)
+
+
 @pytest.mark.parametrize("front", [{}, *FRONTS.values()], ids=["all", *FRONTS])
 @pytest.mark.parametrize(
     "training",
