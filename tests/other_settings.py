@@ -26,6 +26,7 @@ OTHER: dict[str, Any] = {
     "soft_bound": None,
     "feature_scales": False,
     "hidden": (7, 5),
+    "submodels": 3,
     "activation": ("tanh", "silu", "prelu"),
     "dropout": ((0.1, 0.3), (0.2,)),
     "init": "xavier",

@@ -89,10 +89,11 @@ def plain_network(model: ModelSettings, inputs: Inputs, start: int) -> nn.Sequen
         inputs: the features.
         start: counted from 0; says which activation and which dropout rates.
     """
+    model = model.resolved
     bent = bool(model.soft_bound or model.feature_scales or model.embedding != "none")
     front = Front(inputs, model) if bent else None
     kind = NtkLinear if model.parametrization == "ntk" else nn.Linear
-    widths = [inputs.width if front is None else front.width, *model.widths]
+    widths = [inputs.width if front is None else front.width, *model.hidden]
     layers: list[nn.Module] = [] if front is None else [front]
     for (width, outputs), rate in zip(pairwise(widths), model.rates_of(start), strict=True):
         layers += [kind(width, outputs), Activation(model.activation_of(start))]

@@ -16,7 +16,8 @@ from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import UsageError
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.evaluation.target_scale import TargetScale
-from kaggleprice.models.networks import MemberNetwork, build_portfolio, networks_of
+from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.models.portfolio import build_portfolio, networks_of
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings.portfolio import Variant
 from kaggleprice.settings.run import COMBINES

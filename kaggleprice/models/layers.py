@@ -28,9 +28,13 @@ class MemberLinear(nn.Module):
     Shape:
         x: (M, B, inputs) → (M, B, outputs); weight: (M, inputs, outputs); bias: (M, 1, outputs);
         scale: (M, 1, 1).
+
+    Attributes:
+        times: how often a row's step multiplies by the weights.
     """
 
     scale: Tensor
+    times: int = 1
 
     def __init__(
         self, members: int, inputs: int, outputs: int, *, ntk: bool = False, full: bool = False
@@ -168,31 +172,37 @@ class MemberScale(nn.Module):
 class MemberActivation(nn.Module):
     """Each member's own activation, applied to neighbours that share one at once.
 
-    `prelu` is `max(0, x) + slope * min(0, x)` with one learned slope per member (He et al. 2015).
+    Parametric ones are `(1 - slope) * f(x) + slope * x` with one learned slope per member: with f
+    the rectifier the slope is that below 0 (`prelu`, He et al. 2015), otherwise it is as in RealMLP
+    (Holzmüller et al. 2024). `maxout` (Goodfellow et al. 2013) takes the larger of pieces that
+    stand side by side; other activations beside it take the first piece.
 
     Shape:
-        x: (M, B, width) → the same; slope: (M, 1, 1), where a member has one.
+        x: (M, B, pieces * width) → (M, B, width); slope: (M, 1, 1), where a member has one.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], pieces: int = 1) -> None:
         super().__init__()
         groups = [(name, len(list(group))) for name, group in groupby(names)]
-        self._counts = [count for _, count in groups]
-        self._functions = [
-            None if name == "prelu" else ACTIVATIONS[name].load() for name, _ in groups
-        ]
-        if "prelu" in names:
-            self.slope = nn.Parameter(torch.full((len(names), 1, 1), 0.25))
+        self._counts, self._pieces = [count for _, count in groups], pieces
+        self._entries = [ACTIVATIONS[name] for name, _ in groups]
+        self._functions = [entry.load() for entry in self._entries]
+        straight = [ACTIVATIONS[name].straight for name in names]
+        if any(share is not None for share in straight):
+            first = torch.tensor([share or 0.0 for share in straight])
+            self.slope = nn.Parameter(first.view(-1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply every member's own activation."""
         parts, made, first = torch.split(x, self._counts), [], 0
-        for function, part in zip(self._functions, parts, strict=True):
-            if function is None:
+        for entry, function, part in zip(self._entries, self._functions, parts, strict=True):
+            pieces = part.chunk(self._pieces, dim=2)[: entry.pieces]
+            # The larger of one piece is the piece.
+            y = function(*pieces) if len(pieces) == entry.pieces else part
+            if entry.straight is not None:
                 slope = self.slope[first : first + len(part)]
-                made.append(torch.where(part >= 0, part, slope * part))
-            else:
-                made.append(function(part))
+                y = torch.addcmul(y, pieces[0] - y, slope)
+            made.append(y)
             first += len(part)
         return torch.cat(made) if len(made) > 1 else made[0]
 

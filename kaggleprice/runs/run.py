@@ -385,7 +385,7 @@ class Run:
         from safetensors.torch import load_file
 
         from kaggleprice.evaluation.ensemble import Ensemble
-        from kaggleprice.models.networks import build_portfolio
+        from kaggleprice.models.portfolio import build_portfolio
         from kaggleprice.preprocessing.encoding import Encoding
         from kaggleprice.preprocessing.fitted import FittedRecipe
         from kaggleprice.settings.training import Member

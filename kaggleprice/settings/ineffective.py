@@ -6,10 +6,8 @@ from collections.abc import Collection, Iterator
 
 from kaggleprice.settings.declaration import show_value
 from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
+from kaggleprice.settings.model import MODELS
 from kaggleprice.settings.run import SETTINGS, RunSettings
-
-_HIDDEN_LAYERS = ("hidden", "activation", "dropout", "batch_norm")
-_NUMBERS = ("embedding", "frequencies", "frequency_scale", "soft_bound", "feature_scales")
 
 
 def ineffective_options(
@@ -24,6 +22,11 @@ def ineffective_options(
     """
     model, training = settings.model, settings.training
     scheme = FOLD_SCHEMES[settings.fold_scheme]
+    fixed, embedding = MODELS[model.model].fixed, model.resolved.embedding
+    of_models = [name for entry in MODELS.values() for name in entry.own]
+    others = tuple(dict.fromkeys(n for n in of_models if n not in MODELS[model.model].own))
+    with_model = f"with --model {model.model}"
+    with_embedding = with_model if "embedding" in fixed else f"with --embedding {embedding}"
     chosen = f"with --fold-scheme {settings.fold_scheme}"
     idle: list[tuple[tuple[str, ...], bool, str]] = [
         (("base_model_share",), not settings.base_models, "without --base-models"),
@@ -41,12 +44,9 @@ def ineffective_options(
             not scheme.seeded and not folds,
             f"{chosen}: no seed changes these folds",
         ),
-        ((*_HIDDEN_LAYERS, *_NUMBERS), model.plain, f"with --model {model.model}"),
-        (
-            ("frequencies", "frequency_scale"),
-            not model.plain and model.embedding == "none",
-            "with --embedding none",
-        ),
+        (tuple(fixed), True, with_model),
+        (others, True, with_model),
+        (("frequencies", "frequency_scale"), embedding != "periodic", with_embedding),
         (("stop_on", "stop_share"), training.patience is None, "without --patience"),
         (
             ("stop_share",),
@@ -59,7 +59,7 @@ def ineffective_options(
             if holds and name in given:
                 yield f"{SETTINGS[name].flag} has no effect {why}."
     for name, turns in [("activation", model.activation), ("dropout", model.dropout)]:
-        if name in given and len(turns) > settings.seeds and not model.plain:
+        if name in given and len(turns) > settings.seeds and name not in fixed:
             flag, taken = SETTINGS[name].flag, show_value(turns[: settings.seeds])
             starts = "start" if settings.seeds == 1 else "starts"
             yield (

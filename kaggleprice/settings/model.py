@@ -5,8 +5,9 @@ differ in their rows, their random start, and in what random starts take in turn
 """
 
 import math
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Lt, MinLen
@@ -20,33 +21,82 @@ class Model(Entry):
     """A line of `MODELS`.
 
     Attributes:
-        plain: whether it takes the features as they are, without hidden layers: what the settings
-            on these say changes nothing.
+        fixed: setting → value, of settings that it decides itself.
+        own: settings that say nothing of other models.
     """
 
-    plain: bool = False
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    own: tuple[str, ...] = ()
 
 
 MODELS: dict[str, Model] = {
-    "mlp": Model("multilayer perceptron", "kaggleprice.models.networks:MemberMLP"),
+    "mlp": Model("multilayer perceptron", "kaggleprice.models.mlp:MemberMLP"),
     "linear": Model(
         "one linear layer, as in the d2l.ai chapter",
-        "kaggleprice.models.networks:MemberMLP",
-        plain=True,
+        "kaggleprice.models.mlp:MemberMLP",
+        {
+            "embedding": "none",
+            "soft_bound": None,
+            "feature_scales": False,
+            "hidden": (),
+            "activation": ("relu",),
+            "dropout": ((0.0,),),
+            "batch_norm": False,
+        },
+    ),
+    "resnet": Model(
+        "residual blocks with batch normalization, Gorishniy et al. 2021",
+        "kaggleprice.models.resnet:MemberResNet",
+        {"batch_norm": True},
+    ),
+    "tabm": Model(
+        "submodels that share weights within each network, Gorishniy et al. 2024",
+        "kaggleprice.models.tabm:MemberTabM",
+        own=("submodels",),
     ),
 }
 
-ACTIVATIONS: dict[str, Entry] = {
-    "relu": Entry("max(0, x)", "torch.nn.functional:relu"),
-    "sigmoid": Entry("logistic function", "torch:sigmoid"),
-    "tanh": Entry("hyperbolic tangent", "torch:tanh"),
-    "leaky_relu": Entry("slope 0.01 below 0", "torch.nn.functional:leaky_relu"),
-    "prelu": Entry("slope below 0 learned per layer, from 0.25", "torch.nn.functional:prelu"),
-    "elu": Entry("exponential below 0", "torch.nn.functional:elu"),
-    "selu": Entry("self-normalizing elu", "torch.nn.functional:selu"),
-    "gelu": Entry("x times the normal distribution function", "torch.nn.functional:gelu"),
-    "silu": Entry("x times the logistic function", "torch.nn.functional:silu"),
-    "mish": Entry("x times tanh of softplus", "torch.nn.functional:mish"),
+
+@dataclass(frozen=True)
+class Activation(Entry):
+    """A line of `ACTIVATIONS`.
+
+    Attributes:
+        straight: what the learned share of a straight line is at first, in (1 - share) * f(x) +
+            share * x; None where none is learned.
+        pieces: values that it takes for each one that it gives.
+    """
+
+    straight: float | None = None
+    pieces: int = 1
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "relu": Activation("max(0, x)", "torch.nn.functional:relu"),
+    "sigmoid": Activation("logistic function", "torch:sigmoid"),
+    "tanh": Activation("hyperbolic tangent", "torch:tanh"),
+    "leaky_relu": Activation("slope 0.01 below 0", "torch.nn.functional:leaky_relu"),
+    "prelu": Activation(
+        "slope below 0 learned per layer, from 0.25, He et al. 2015",
+        "torch.nn.functional:relu",
+        straight=0.25,
+    ),
+    "elu": Activation("exponential below 0", "torch.nn.functional:elu"),
+    "selu": Activation("self-normalizing elu", "torch.nn.functional:selu"),
+    "gelu": Activation("x times the normal distribution function", "torch.nn.functional:gelu"),
+    "silu": Activation("x times the logistic function", "torch.nn.functional:silu"),
+    "mish": Activation("x times tanh of softplus", "torch.nn.functional:mish"),
+    "pgelu": Activation(
+        "gelu and x, shares learned per layer", "torch.nn.functional:gelu", straight=0.0
+    ),
+    "pmish": Activation(
+        "mish and x, shares learned per layer, as in RealMLP",
+        "torch.nn.functional:mish",
+        straight=0.0,
+    ),
+    "maxout": Activation(
+        "the larger of two linear units, Goodfellow et al. 2013", "torch:maximum", pieces=2
+    ),
 }
 
 INITIALIZATIONS: dict[str, Entry] = {
@@ -101,9 +151,8 @@ class ModelSettings:
     """The architecture of all members.
 
     Random starts take activations and dropout in turn. `soft_bound` lets a number x enter as
-    x / sqrt(1 + (x / bound) ** 2), beside what the embedding makes of it. A plain model, such as
-    `linear`, has no use for the settings on embeddings, bounds and hidden layers. Biases start at
-    0; feature scales start at 1.
+    x / sqrt(1 + (x / bound) ** 2), beside what the embedding makes of it. Biases start at 0;
+    feature scales start at 1. Some models decide some of the settings (`Model.fixed`).
     """
 
     __pydantic_config__ = STRICT
@@ -130,6 +179,9 @@ class ModelSettings:
         Shown("W,W,..."),
         Doc("Units of each hidden layer."),
     ] = (128, 128)
+    submodels: Annotated[
+        int, Ge(1), Doc("Submodels of shared weights in each network (tabm); their mean predicts.")
+    ] = 8
     activation: Annotated[
         tuple[Annotated[str, Names(ACTIVATIONS)], ...],
         MinLen(1),
@@ -151,14 +203,21 @@ class ModelSettings:
     batch_norm: Annotated[bool, Doc("Batch normalization in hidden layers.")] = False
 
     def __post_init__(self) -> None:
-        """Check that there are as many dropout rates as layers.
+        """Check that there are as many dropout rates as layers, and layers where some are needed.
 
         Raises:
-            ConflictError: where there are others.
+            ConflictError: where it is not so.
         """
+        if self.model == "resnet" and not self.hidden:
+            raise ConflictError(
+                "model resnet takes one hidden layer or more (--hidden W,W,...), one in each "
+                "block; found none.",
+                "model",
+                "hidden",
+            )
         layers = len(self.hidden)
         for rates in self.dropout:
-            if len(rates) not in (1, layers) and not self.plain:
+            if len(rates) not in (1, layers) and "dropout" not in MODELS[self.model].fixed:
                 raise ConflictError(
                     f"dropout takes one rate, or one per hidden layer ({layers}); "
                     f"found {len(rates)}.",
@@ -167,23 +226,23 @@ class ModelSettings:
                 )
 
     @property
-    def plain(self) -> bool:
-        """Whether the model takes the features as they are, without hidden layers."""
-        return MODELS[self.model].plain
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Widths of the hidden layers; none for a plain model."""
-        return () if self.plain else self.hidden
+    def resolved(self) -> "ModelSettings":
+        """These settings with those that the model decides itself."""
+        return replace(self, **MODELS[self.model].fixed)
 
     def activation_of(self, start: int) -> str:
         """Name of the activation that a random start, counted from 0, has."""
         return self.activation[start % len(self.activation)]
 
+    @property
+    def pieces(self) -> int:
+        """How many values a linear layer gives for each unit behind it, of any random start."""
+        return max(ACTIVATIONS[name].pieces for name in self.activation)
+
     def rates_of(self, start: int) -> tuple[float, ...]:
         """Dropout rate of each hidden layer of a random start, counted from 0."""
         rates = self.dropout[start % len(self.dropout)]
-        return rates if len(rates) > 1 else rates * len(self.widths)
+        return rates if len(rates) > 1 else rates * len(self.hidden)
 
     def turn_of(self, start: int) -> int:
         """Random starts of the same turn, counted from 0, are the same network."""

@@ -288,13 +288,21 @@ class Engine:
         if noise is not None:
             noise = noise[:, : index.shape[1]]
         output = self.network(self.rows.assemble(index), noise, used)
-        losses = self.loss(output, self.target.gather(1, index))
+        losses = self._losses(output, self.target.gather(1, index))
         if self.row_weights is not None:
             losses = losses * self.row_weights.gather(1, index)
         # A row of padding counts nothing; a member's loss is the mean over its own rows.
         losses = losses.mean(dim=1) if used is None else _mean_over(losses, used[:, :, 0])
         self.parameters.step(losses.sum(), batch.idle)
         return losses.detach()
+
+    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each row, shape (M, B); of submodels the mean of their losses."""
+        if output.dim() == 2:
+            return self.loss(output, target)
+        copies = output.shape[2]
+        losses = self.loss(output.flatten(1), target.repeat_interleave(copies, dim=1))
+        return losses.view(output.shape).mean(dim=2)
 
     def watch(self, epoch: int) -> None:
         """Score the rows of early stopping after an epoch: keep what is best, stop who is done."""

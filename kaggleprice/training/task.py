@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kaggleprice.models.networks import MemberNetwork, build_portfolio
+from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.models.portfolio import build_portfolio
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.preprocessing.target_statistics import targets_of
 from kaggleprice.settings.run import RunSettings

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from kaggleprice.core.errors import RunError
 from kaggleprice.core.progress import SILENT, Progress
-from kaggleprice.models.networks import MemberNetwork, networks_of
+from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.models.portfolio import networks_of
 from kaggleprice.training.devices import freed_memory_kept, lacks_memory, place_network, release
 from kaggleprice.training.engine import Engine
 from kaggleprice.training.executors import Executor, Processes, Report, Threads, Worker

@@ -21,7 +21,7 @@ from kaggleprice.cli.views.plan import (
 from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
 from kaggleprice.competitions.data import DatasetRef
 from kaggleprice.core.errors import UnknownNameError, UsageError
-from kaggleprice.models.networks import MemberMLP
+from kaggleprice.models.mlp import MemberMLP
 from kaggleprice.runs.runtime import RuntimeConfig, read_duration
 from kaggleprice.settings.model import Inputs, ModelSettings
 from kaggleprice.settings.run import make_settings

@@ -25,6 +25,16 @@ from kaggleprice.settings.run import make_settings
         ({"frequencies": 3}, []),
         ({"model": "linear", "hidden": (8,)}, ["--hidden has no effect with --model linear."]),
         ({"model": "linear", "lr": 0.1}, []),
+        (
+            {"model": "linear", "frequencies": 3},
+            ["--frequencies has no effect with --model linear."],
+        ),
+        (
+            {"model": "resnet", "batch_norm": False},
+            ["--batch-norm has no effect with --model resnet."],
+        ),
+        ({"submodels": 4}, ["--submodels has no effect with --model mlp."]),
+        ({"model": "tabm", "submodels": 4}, []),
         ({"stop_on": "validation"}, ["--stop-on has no effect without --patience."]),
         ({"stop_share": 0.2, "patience": 3}, []),
         (

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.models.networks import MemberNetwork, build_network
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit_folds
-from kaggleprice.settings.model import ACTIVATIONS, PARAMETRIZATIONS, ModelSettings
+from kaggleprice.settings.model import ACTIVATIONS, MODELS, PARAMETRIZATIONS, ModelSettings
 from kaggleprice.settings.recipe import RECIPES
 from kaggleprice.settings.run import RunSettings
 from kaggleprice.settings.training import LOSSES, OPTIMIZERS, SCHEDULES, Member, TrainingSettings
@@ -107,6 +106,7 @@ def setting(sample_tables: Tables) -> Setting:
     return Setting(table, np.log(table.known_target), folds, Encoding(recipes))
 
 
+BEFORE_NORM = r"(linears\.[01]|entrance|downs\..)\.bias"
 STOPPING = replace(SHORT, epochs=12, patience=1, lr=0.05)
 PENALIZED = replace(SHORT, weight_decay=0.05, l1=0.001)
 ALONE: list[tuple[ModelSettings, TrainingSettings, list[Member]]] = [
@@ -122,8 +122,10 @@ ALONE: list[tuple[ModelSettings, TrainingSettings, list[Member]]] = [
         for batch_size in (BATCH, 20)
     ),
     *((replace(SMALL, **front), PENALIZED, MEMBERS) for front in FRONTS.values()),
+    *((replace(SMALL, model=model), how, MEMBERS) for model in MODELS for how in (SHORT, STOPPING)),
     (replace(SMALL, batch_norm=True), SHORT, MEMBERS),
     (replace(SMALL, activation=("prelu",)), SHORT, MEMBERS),
+    (replace(SMALL, activation=("pmish", "maxout", "relu")), SHORT, MIXED),
     (replace(SMALL, parametrization="standard"), SHORT, MEMBERS),
     (SMALL, replace(SHORT, l1=0.01), MEMBERS),
     (SMALL, replace(SHORT, clip_norm=0.1), MEMBERS),
@@ -155,13 +157,13 @@ def test_members_are_trained_as_if_alone(
         for name, mine in parts.items():
             # Batch norm takes away what a bias before it adds: such a bias has no gradient but
             # rounding, which adaptive optimizers blow up, and no effect.
-            if not (model.batch_norm and re.fullmatch(r"linears\.[01]\.bias", name)):
+            if not (model.resolved.batch_norm and re.fullmatch(BEFORE_NORM, name)):
                 torch.testing.assert_close(whole[name][m], mine[0], rtol=1e-7, atol=1e-9, msg=name)
         # Slopes that others need stand idle beside a member that has another activation.
         slopes = {f"activations.{layer}.slope" for layer in (0, 1)}
         assert whole.keys() - parts.keys() <= slopes
         for name in whole.keys() - parts.keys():
-            assert whole[name][m].item() == 0.25
+            assert whole[name][m].item() == 0
     # The comparison means something only where members differ and have moved.
     assert np.ptp(predictions[:, 0]) > 1e-3
 
@@ -212,6 +214,29 @@ def test_a_stopped_member_has_its_best_weights(setting: Setting) -> None:
         assert int(np.argmin(scores)) + 1 == fit.epochs[m]
 
 
+class PlainActivation(nn.Module):
+    """An activation as somebody would write it; behind pieces of linear units, of the first."""
+
+    def __init__(self, name: str, pieces: int) -> None:
+        super().__init__()
+        self.name, self.pieces = name, pieces
+        self.prelu = nn.PReLU(dtype=torch.float64) if name == "prelu" else None
+        if name in ("pgelu", "pmish"):
+            self.alpha = nn.Parameter(torch.ones((), dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pieces = x.unflatten(1, (self.pieces, -1))
+        if self.name == "maxout":
+            return pieces.max(dim=1).values
+        x = pieces[:, 0]
+        if self.prelu is not None:
+            return self.prelu(x)
+        if self.name in ("pgelu", "pmish"):
+            f = getattr(nn.functional, self.name[1:])
+            return (1 - self.alpha) * x + self.alpha * f(x)
+        return getattr(nn.functional, self.name)(x)
+
+
 class PlainNetwork(nn.Module):
     """What somebody would write for one member with `torch.nn`, of the features that it has."""
 
@@ -229,18 +254,16 @@ class PlainNetwork(nn.Module):
         ones = torch.ones(inputs, dtype=torch.float64)
         self.factor = nn.Parameter(ones) if bent and model.feature_scales else ones
         sizes = [inputs, *hidden, 1]
+        self.pieces = 2 if bent and "maxout" in model.activation else 1
         self.linears = nn.ModuleList(
-            nn.Linear(i, o, dtype=torch.float64) for i, o in pairwise(sizes)
+            nn.Linear(i, o, dtype=torch.float64)
+            for i, o in zip(sizes, [*(self.pieces * units for units in hidden), 1], strict=False)
         )
         self.norms = nn.ModuleList(
-            nn.BatchNorm1d(o, dtype=torch.float64) for o in hidden if model.batch_norm
+            nn.BatchNorm1d(self.pieces * o, dtype=torch.float64) for o in hidden if model.batch_norm
         )
         name = model.activation[seed % len(model.activation)]
-        self.activations = [
-            nn.PReLU(dtype=torch.float64) if name == "prelu" else getattr(nn.functional, name)
-            for _ in hidden
-        ]
-        self.slopes = nn.ModuleList(a for a in self.activations if isinstance(a, nn.PReLU))
+        self.activations = nn.ModuleList(PlainActivation(name, self.pieces) for _ in hidden)
         turns = [rates * len(hidden) if len(rates) == 1 else rates for rates in model.dropout]
         self.rates = turns[seed % len(turns)] if bent else ()
         # A layer takes random numbers where any start drops something of it.
@@ -348,6 +371,8 @@ PLAIN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     # Steps of 20 leave no last step of a single row, which torch's batch norm refuses.
     "batch norm": ({"batch_norm": True}, {"batch_size": 20}),
     "mix": ({"activation": MIX.activation, "dropout": MIX.dropout}, {"weight_decay": 0.05}),
+    "maxout in turn": ({"activation": ("gelu", "maxout")}, {}),
+    "maxout, batch norm": ({"activation": ("maxout",), "batch_norm": True}, {"batch_size": 20}),
 }
 
 
@@ -361,6 +386,28 @@ def test_members_equal_a_plain_loop(
     for m in range(len(members)) if members is MIXED else (2, 7):
         plain = train_plainly(setting, members[m], own, how)
         np.testing.assert_allclose(predictions[m], plain, rtol=1e-8)
+
+
+def test_submodels_are_trained_on_the_mean_of_their_losses(setting: Setting) -> None:
+    """One step of plain gradient descent on all rows."""
+    model = replace(SMALL, model="tabm", submodels=3, dropout=((0.0,),))
+    training = replace(SHORT, optimizer="sgd", epochs=1, batch_size=ROWS, weight_decay=0.0)
+    trained, fit, _ = setting.train(MEMBERS[:2], model, training)
+    plain = setting.network(MEMBERS[:2], model).train()
+    rows = np.flatnonzero(setting.folds != 0)
+    outputs = plain(
+        setting.rows(MEMBERS[:2]).assemble(torch.from_numpy(rows).expand(2, -1)), None, None
+    )
+    target = (setting.target[rows] - fit.target_center[0]) / fit.target_scale[0]
+    errors = [
+        nn.functional.mse_loss(outputs[m, :, s], torch.from_numpy(target))
+        for m in range(2)
+        for s in range(3)
+    ]
+    (sum(errors) / 3).backward()
+    for name, parameter in plain.named_parameters():
+        expected = parameter - training.lr * parameter.grad
+        torch.testing.assert_close(trained.get_parameter(name), expected, msg=name)
 
 
 @pytest.mark.parametrize("front", [{}, *FRONTS.values()], ids=["all", *FRONTS])
@@ -406,12 +453,14 @@ def test_history_is_the_error_of_each_member(setting: Setting) -> None:
         assert line.train == pytest.approx(np.sqrt(error[~held].mean()), rel=1e-12)
 
 
-def test_only_own_training_rows_are_trained_on(setting: Setting) -> None:
+@pytest.mark.parametrize("name", MODELS)
+def test_only_own_training_rows_are_trained_on(setting: Setting, name: str) -> None:
     """Garbage in a fold's validation targets changes nothing of its members, to the last bit."""
+    model = replace(SMALL, model=name)
     for training in (SHORT, replace(SHORT, epochs=8, patience=1, lr=0.05)):
-        clean, fit, _ = setting.train(MEMBERS, SMALL, training)
+        clean, fit, _ = setting.train(MEMBERS, model, training)
         target = np.where(setting.folds == 2, 99.0, setting.target)
-        spoilt, spoilt_fit, _ = replace(setting, target=target).train(MEMBERS, SMALL, training)
+        spoilt, spoilt_fit, _ = replace(setting, target=target).train(MEMBERS, model, training)
         for m, member in enumerate(MEMBERS):
             same = [
                 torch.equal(a[m], b[m])

@@ -29,7 +29,7 @@ from members import (
 from kaggleprice.api.regressor import KagglePriceRegressor
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.errors import DivergenceError, RunError
-from kaggleprice.models.networks import MemberMLP
+from kaggleprice.models.mlp import MemberMLP
 from kaggleprice.runs.checkpoints import Checkpoint
 from kaggleprice.settings.training import OPTIMIZERS
 from kaggleprice.training.devices import lacks_memory, place_network
