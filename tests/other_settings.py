@@ -15,6 +15,7 @@ OTHER: dict[str, Any] = {
     "log_skew": None,
     "min_rows": 7,
     "target_encode_levels": 9,
+    "group_context": 3,
     "bits": False,
     "always_missing_level": True,
     "observed_statistics": True,

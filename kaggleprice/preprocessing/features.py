@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, order=True)
@@ -18,6 +18,7 @@ class Feature:
             "target" or "distance 3"; None for the other kinds.
         log: whether a numeric feature is the log(1 + x) of its column.
         rare: whether this level stands for all rare categories of its column.
+        label: its name, where column and level do not say it.
     """
 
     kind: str
@@ -25,10 +26,13 @@ class Feature:
     level: str | None = None
     log: bool = False
     rare: bool = False
+    label: str | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
         """The name it has in files and tables, in the manner of `pandas.get_dummies`."""
+        if self.label is not None:
+            return self.label
         if self.kind in ("numeric", "bit"):
             return f"log1p({self.column})" if self.log else self.column
         if self.kind == "missing":

@@ -8,6 +8,7 @@ rebuilt from the numbers kept here.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from pydantic import AllowInfNan, BeforeValidator, PlainValidator
 from kaggleprice.core.errors import DataError, UsageError
 from kaggleprice.preprocessing.distribution import Floats, numbered
 from kaggleprice.preprocessing.features import Feature
+from kaggleprice.preprocessing.group_context import GroupContext
 from kaggleprice.preprocessing.places import PlaceState
 from kaggleprice.preprocessing.target_statistics import TargetState
 from kaggleprice.preprocessing.text import TextState
@@ -174,6 +176,7 @@ class FittedRecipe:
         targets: one state per categorical column of many levels.
         texts: one state per column of texts.
         places: one state per pair of latitude and longitude.
+        context: of the category whose means are told; None where there is none.
         quantiles: for `scale="quantile"`: shape (q, p), the columns' quantiles.
         neighbours: for `impute="knn"`: shape (rows, p), scaled columns, NaN where missing.
     """
@@ -185,6 +188,7 @@ class FittedRecipe:
     targets: tuple[TargetState, ...] = ()
     texts: tuple[TextState, ...] = ()
     places: tuple[PlaceState, ...] = ()
+    context: GroupContext | None = None
     quantiles: _Rows | None = None
     neighbours: _Rows | None = None
 
@@ -214,8 +218,9 @@ class FittedRecipe:
         return [feature for state in self._learning for feature in state.features]
 
     @property
-    def _learning(self) -> list[TargetState | TextState | PlaceState]:
-        return [*self.targets, *self.texts, *self.places]
+    def _learning(self) -> list[TargetState | TextState | PlaceState | GroupContext]:
+        context = [] if self.context is None else [self.context]
+        return [*self.targets, *self.texts, *self.places, *context]
 
     def transform(self, frame: pd.DataFrame, dtype: type[np.floating[Any]] = np.float64) -> Any:
         """Turn rows into features.
@@ -272,7 +277,13 @@ class FittedRecipe:
 
     def learned(self, frame: pd.DataFrame) -> Floats:
         """Return the learned features of n rows, shape (n, r), bounded as numbers are."""
-        return self._bounded([state.transform(frame) for state in self._learning], len(frame))
+        found = [
+            state.transform(frame[state.name], self.scaled(frame, state.numbers))
+            if isinstance(state, GroupContext)
+            else state.transform(frame)
+            for state in self._learning
+        ]
+        return self._bounded(found, len(frame))
 
     def cross_fitted(self, frame: pd.DataFrame, target: Floats, seed: int) -> Floats:
         """Return, of the n rows learned from, the learned features that the target taught.
@@ -289,9 +300,7 @@ class FittedRecipe:
 
     def numbers(self, frame: pd.DataFrame) -> Floats:
         """Return the numeric features of n rows, shape (n, p)."""
-        scaled = np.empty((len(frame), len(self.numeric)))
-        for j, state in enumerate(self.numeric):
-            scaled[:, j] = state.scaled(frame[state.name].to_numpy(dtype=np.float64))
+        scaled = self.scaled(frame, [state.name for state in self.numeric])
         if self.neighbours is not None and self.numeric:
             # Here, not above: most recipes do without it, and scikit-learn takes a second to load.
             from sklearn.impute import KNNImputer
@@ -300,6 +309,14 @@ class FittedRecipe:
             scaled = imputer.fit(self.neighbours).transform(scaled)
         if self.quantiles is not None and self.numeric:
             scaled = _quantile_transformer(self.quantiles).transform(scaled)
+        return scaled
+
+    def scaled(self, frame: pd.DataFrame, names: Sequence[str]) -> Floats:
+        """Return numeric columns, each scaled by itself, shape (n, len(names))."""
+        states = {state.name: state for state in self.numeric}
+        scaled = np.empty((len(frame), len(names)))
+        for j, name in enumerate(names):
+            scaled[:, j] = states[name].scaled(frame[name].to_numpy(dtype=np.float64))
         return scaled
 
     def check_columns(self, frame: pd.DataFrame) -> None:

@@ -27,8 +27,9 @@ from kaggleprice.preprocessing.fitted import (
     NumericState,
     log_of_amounts,
 )
+from kaggleprice.preprocessing.group_context import learn_context
 from kaggleprice.preprocessing.places import learn_places
-from kaggleprice.preprocessing.target_statistics import TargetState, learn_target, targets_of
+from kaggleprice.preprocessing.target_statistics import learn_target, targets_of
 from kaggleprice.preprocessing.text import hashed, learn_text
 from kaggleprice.settings.recipe import IMPUTES, SCALES, Recipe
 
@@ -88,17 +89,12 @@ def fit_folds(
         learned_texts = tuple(
             learn_text(name, codes[trained], counts) for name, (codes, counts) in texts.items()
         )
-        wide = [c.name for c in states[1] if _is_wide(recipe, len(c.levels) + len(c.rare))]
-        targets: tuple[TargetState, ...] = ()
-        if target is not None:
-            targets = tuple(
-                learn_target(frame[name], own, trained, number)
-                for number, own in enumerate(targets_of(target, i, len(left_out)))
-                for name in wide
-            )
         by_column = FittedRecipe(
-            recipe, int(trained.sum()), *states, targets, learned_texts, places
+            recipe, int(trained.sum()), *states, texts=learned_texts, places=places
         )
+        if target is not None:
+            own = targets_of(target, i, len(left_out))
+            by_column = _fit_target(by_column, frame, own, trained)
         fitted.append(by_column if recipe.affine else _fit_rows(by_column, frame[trained]))
     return fitted
 
@@ -167,6 +163,22 @@ def _learn_scaling(recipe: Recipe, values: Distribution) -> tuple[float, float]:
     center, scale = SCALES[name].learn(values)
     # Less is what rounding leaves of a constant: scikit-learn's own rule.
     return center, scale if scale >= 10 * _EPS else 1.0
+
+
+def _fit_target(
+    fitted: FittedRecipe, frame: pd.DataFrame, target: Floats, trained: NDArray[np.bool_]
+) -> FittedRecipe:
+    """Add what the targets teach, shape (T, n), of training rows alone."""
+    recipe, context = fitted.recipe, None
+    wide = [c.name for c in fitted.categorical if _is_wide(recipe, len(c.levels) + len(c.rare))]
+    targets = tuple(
+        learn_target(frame[name], own, trained, number)
+        for number, own in enumerate(target)
+        for name in wide
+    )
+    if recipe.group_context is not None:
+        context = learn_context(fitted, frame[trained], target[:, trained], recipe.group_context)
+    return replace(fitted, targets=targets, context=context)
 
 
 def _fit_rows(fitted: FittedRecipe, frame: pd.DataFrame) -> FittedRecipe:

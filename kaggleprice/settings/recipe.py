@@ -99,6 +99,11 @@ class Recipe:
         Shown("N"),
         Doc("Categories of more levels also enter as each level's mean target and count."),
     ] = None
+    group_context: Annotated[
+        Annotated[int, Ge(1)] | None,
+        Shown("N"),
+        Doc("So many numbers also enter as their mean in the row's category, and the rest."),
+    ] = None
     # Whether columns of two values become 0 and 1, as levels are, and are embedded as little.
     bits: bool = False
     # Whether every categorical column has a column for missing, or only those that have missing
@@ -124,6 +129,7 @@ RECIPES: dict[str, Recipe] = {
         clip=5.0,
         min_rows=5,
         target_encode_levels=50,
+        group_context=6,
         bits=True,
     ),
     "book": Recipe(

@@ -106,6 +106,7 @@ def check_second_fold(clean: CrossValidation, garbled: CrossValidation) -> None:
     recipe = clean.settings.recipe
     taught = recipe.scope == "fold" and recipe.target_encode_levels == 3
     assert bool(recipes[0].targets) == taught
+    assert (recipes[0].context is not None) == (recipe.group_context is not None)
     assert recipes[0].to_json() == recipes[1].to_json()
     assert np.array_equal(clean.oof[held], garbled.oof[held])
     assert not np.array_equal(clean.oof[~held], garbled.oof[~held])

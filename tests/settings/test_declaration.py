@@ -100,6 +100,7 @@ REFUSED: list[tuple[str, Any]] = [
     *[("clip_norm", value) for value in (0.0, -1.0, math.nan, "")],
     *[(name, 0) for name in ("patience", "history_every", "seeds", "min_rows", "frequencies")],
     ("target_encode_levels", 0),
+    ("group_context", 0),
     *[("stop_share", value) for value in (0.0, 1.0, math.nan)],
     *[("base_model_share", value) for value in (0, 1, "half")],
     *[("k", value) for value in (-1, 0, 1, [2])],
