@@ -50,6 +50,16 @@ def given_kinds(kind: Sequence[str] | None, drop: Sequence[str] | None) -> dict[
     return found
 
 
+def demanded_kinds(context: typer.Context) -> dict[str, Kind]:
+    """Return the kinds that `--kind` and `--drop` name as flags: a run must have these.
+
+    Raises:
+        UsageError: as `given_kinds`.
+    """
+    flags = {name: context.params[name] for name in ("kind", "drop") if explicit(context, name)}
+    return given_kinds(flags.get("kind"), flags.get("drop"))
+
+
 def make_source(
     competition: str | None,
     data_dir: Path,
@@ -161,9 +171,19 @@ def make_workplace(
 def repeated(context: typer.Context) -> str:
     """Return the options that say where data and runs are, as far as they were typed."""
     flags = {"competition": "-c", "data_dir": "--data-dir", "runs_dir": "--runs-dir"}
-    flags |= {"kind": "--kind", "drop": "--drop", "train_file": "--train"}
+    flags |= {"train_file": "--train"}
     if context.params.get("train_file") is not None:
         flags |= {"test_file": "--test", "target": "--target", "id_column": "--id"}
+    return _typed(context, flags)
+
+
+def repeated_kinds(context: typer.Context) -> str:
+    """Return the kinds of columns that were typed, which another run of the same may take."""
+    return _typed(context, {"kind": "--kind", "drop": "--drop"})
+
+
+def _typed(context: typer.Context, flags: Mapping[str, str]) -> str:
+    """Return options, given their flags by name, as far as they were typed."""
     given = [name for name in flags if name in context.params and explicit(context, name)]
     return " ".join(
         f"{flags[name]} {shlex.quote(str(value))}"

@@ -145,7 +145,6 @@ def test_a_day_that_may_be_a_month(folder: Path, entry: EntryPoint) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ('paid_later = "drop"', 'area = "category"', "kinds"),
         ("[csv]", "drop_missing_target = true\n[csv]", "drop_missing_target"),
         ('decimal = ","', 'decimal = ","\nencoding = "cp1252"', "csv"),
     ],
@@ -397,7 +396,7 @@ def test_every_kind_from_files_to_a_report(every_kind: Path, entry: EntryPoint) 
 
 
 def test_kinds_given_to_cv_and_predict(every_kind: Path, entry: EntryPoint) -> None:
-    """Before the description's; a run is predicted by those that it was trained with."""
+    """Before the description's; a run predicts with those that it was trained with."""
     folder = every_kind
     assert entry("init", "--yes", cwd=folder).code == 0
     given = ["--drop", "seller", "--drop", "lat", "--kind", "advert=category"]
@@ -410,11 +409,38 @@ def test_kinds_given_to_cv_and_predict(every_kind: Path, entry: EntryPoint) -> N
     assert "advert" in names
     assert not {"seller", "lat"} & names
     assert not recipe["places"]
-    done = entry("predict", cwd=folder)
-    assert done.code == 3
-    assert "--kind and --drop" in done.error
-    done = entry("predict", *given, cwd=folder)
+    assert entry("cv", *TINY, "--run", "plain", cwd=folder).code == 0
+    both = ["--run", "mlp-001", "--run", "plain"]
+    submissions = []
+    for options in (["--run", "mlp-001"], ["--run", "plain"], both, [*both[:2], *given[:2]]):
+        done = entry("predict", *options, cwd=folder)
+        assert done.code == 0, done.err
+        submissions.append(pd.read_csv(folder / "submission.csv")["price"])
+        assert ("as it was trained" in done.err) == ("mlp-001" in options)
+    first, plain, average, again = submissions
+    np.testing.assert_allclose(average, (first + plain) / 2)
+    assert again.equals(first)
+    # A step that `submit`, `report` or `predict` could not take is not proposed.
+    assert not any("--kind" in line for line in done.out.splitlines() if "cv" not in line)
+    for command in (["predict", "--dry-run", *both], ["report", "mlp-001", "--permutations", "1"]):
+        assert entry(*command, cwd=folder).code == 0
+    for options in (["--kind", "seller=text"], ["--drop", "balcony"]):
+        wrong = entry("predict", "--run", "mlp-001", *options, cwd=folder)
+        assert wrong.code == 2
+        for word in ("mlp-001", options[1].partition("=")[0], "leave --kind and --drop away"):
+            assert word in wrong.error
+    # What stands in a configuration trains runs, and demands nothing of one that there is.
+    done = entry("predict", "--run", "plain", cwd=folder, KAGGLEPRICE_DROP="seller")
     assert done.code == 0, done.err
+
+
+def test_seeds_are_added_with_the_kinds_of_the_run(every_kind: Path, entry: EntryPoint) -> None:
+    assert entry("init", "--yes", cwd=every_kind).code == 0
+    assert entry("cv", *TINY, "--run", "a", "--drop", "seller", cwd=every_kind).code == 0
+    done = entry("cv", "--run", "a", "--add-seeds", "1", cwd=every_kind)
+    assert done.code == 0, done.err
+    recipe = json.loads(next(every_kind.glob("runs/*/a/recipes/fold-1.json")).read_text())
+    assert "seller" not in {state["name"] for state in recipe["categorical"]}
 
 
 @pytest.mark.parametrize(
