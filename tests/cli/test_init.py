@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,39 @@ def test_json_says_what_was_guessed(folder: Path, entry: EntryPoint) -> None:
     assert document["path"] == "competition.toml"
 
 
+def test_a_zip_that_lies_elsewhere(folder: Path, entry: EntryPoint) -> None:
+    """It is unpacked and described here, or where `--into` says; nothing is left beside it."""
+    away, here = folder / "away", folder / "here"
+    for made in (away, here):
+        made.mkdir()
+    with zipfile.ZipFile(away / "rents-2020.zip", "w") as archive:
+        for name in ("train.csv", "test.csv"):
+            archive.write(folder / name, name)
+    for options, where in ([], here), (["--into", "../there"], folder / "there"):
+        done = entry("init", "--yes", "../away/rents-2020.zip", *options, cwd=here)
+        assert done.code == 0, done.err
+        assert {path.name for path in where.iterdir()} == {
+            *("train.csv", "test.csv", "competition.toml")
+        }
+        assert read_competition(where / "competition.toml").name == "rents-2020"
+    assert [path.name for path in away.iterdir()] == ["rents-2020.zip"]
+    assert entry("cv", *TINY, cwd=here).code == 0
+    # Another training file that lies here is neither replaced nor taken for the zip's.
+    (here / "train.csv").write_text("mine")
+    done = entry("init", "--yes", "--force", "../away/rents-2020.zip", cwd=here)
+    assert done.code == 3
+    assert "--into" in done.error
+    assert (here / "train.csv").read_text() == "mine"
+
+
+def test_files_that_lie_elsewhere_are_described_here(folder: Path, entry: EntryPoint) -> None:
+    here = folder / "here"
+    here.mkdir()
+    assert entry("init", "--yes", "../train.csv", "../test.csv", cwd=here).code == 0
+    assert entry("cv", *TINY, cwd=here).code == 0
+    assert not (folder / "competition.toml").exists()
+
+
 def test_flags_are_kept(folder: Path, entry: EntryPoint) -> None:
     flags = ["--name", "rents", "--drop", "area", "--kind", "state=good<fair<poor"]
     done = entry("init", *flags, "--metric", "medae", "--target", "rent", cwd=folder)
@@ -89,7 +123,8 @@ def test_what_cannot_be_read_yet_is_described_all_the_same(folder: Path, entry: 
     text = (folder / "train.csv").read_text().splitlines()
     (folder / "train.csv").write_text("\n".join([*text[:-1], text[-1].rpartition(";")[0] + ";"]))
     done = entry("init", "--yes", "--json", cwd=folder)
-    assert done.code == 0, done.err
+    assert done.code == 3
+    assert "'rent'" in done.error
     (warning,) = (w for w in done.json["warnings"] if "cannot be read" in w)
     assert "'rent'" in warning
     assert done.json["separation_auc"] is None
@@ -102,7 +137,7 @@ def test_rows_without_a_target(folder: Path, entry: EntryPoint) -> None:
     lines = (folder / "train.csv").read_text().splitlines()
     lines[3] = lines[3].rpartition(";")[0] + ";"
     (folder / "train.csv").write_text("\n".join(lines) + "\n")
-    assert entry("init", "--yes", cwd=folder).code == 0
+    assert entry("init", "--yes", cwd=folder).code == 3
     done = entry("cv", *TINY, cwd=folder)
     assert done.code == 3
     for word in ("train.csv", "'rent'", "row 3", "`drop_missing_target = true`"):
