@@ -81,21 +81,29 @@ def make_source(
         UsageError: where none is named, and the working folder holds files of an unknown one;
             for a kind that is none, and a target that is to be dropped.
     """
-    from kaggleprice.competitions.catalog import COMPETITIONS, FILE_NAME, get_competition
+    from kaggleprice.competitions.catalog import get_competition
     from kaggleprice.competitions.data import DatasetRef
     from kaggleprice.competitions.proposal import competition_here
 
     if described is None:
         name = competition_here() if competition is None else competition
-        downloaded = data_dir / name / FILE_NAME
-        known = name in COMPETITIONS or name.endswith(".toml") or Path(f"{name}.toml").is_file()
-        described = get_competition(str(downloaded) if downloaded.is_file() and not known else name)
+        described = get_competition(described_in(name, data_dir))
     if kinds:
         for column in described.targets:
             if kinds.get(column) == "drop":
                 raise UsageError(f"the target {column!r} cannot be dropped.")
         described = replace(described, kinds={**described.kinds, **kinds})
     return DatasetRef(described, data_dir, verify=not no_verify)
+
+
+def described_in(name: str, data_dir: Path) -> str:
+    """Return the file that describes a competition; its name where it ships with kaggleprice."""
+    from kaggleprice.competitions.catalog import COMPETITIONS, FILE_NAME
+
+    if name in COMPETITIONS or name.endswith(".toml"):
+        return name
+    here, downloaded = Path(f"{name}.toml"), data_dir / name / FILE_NAME
+    return str(downloaded) if downloaded.is_file() and not here.is_file() else name
 
 
 def describe_files(
