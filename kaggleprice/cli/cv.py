@@ -57,6 +57,7 @@ def cv(
     id_column: arguments.IdOption = None,
     kind: arguments.KindOption = None,
     drop: arguments.DropOption = None,
+    drop_missing_target: arguments.DropMissingTargetOption = False,
     data_dir: arguments.DataDirOption = Path("data"),
     no_verify: arguments.NoVerifyOption = False,
     run: Annotated[
@@ -113,7 +114,7 @@ def cv(
     kinds = given_kinds(kind, drop)
     with make_reporter(quiet) as reporter:
         described = describe_files(train_file, test_file, target, id_column, reporter, kinds)
-    source = make_source(competition, data_dir, no_verify, described, kinds)
+    source = make_source(competition, data_dir, no_verify, described, kinds, drop_missing_target)
     source = replace(source, demanded_kinds=demanded_kinds(context))
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
     limits = ci.read_limits(

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggleprice.cli.arguments import DropOption, JsonOption, KindOption, QuietOption
+from kaggleprice.cli.arguments import (
+    DropMissingTargetOption,
+    DropOption,
+    JsonOption,
+    KindOption,
+    QuietOption,
+)
 from kaggleprice.cli.console.text import printable
 from kaggleprice.cli.help import DATA, OUTPUT, option
 from kaggleprice.cli.output import given_kinds, make_reporter, output_options, show, start
@@ -98,10 +104,7 @@ def init(
     ] = None,
     kind: KindOption = None,
     drop: DropOption = None,
-    drop_missing_target: Annotated[
-        bool,
-        option(DATA, "Leave training rows without a target out.", "--drop-missing-target"),
-    ] = False,
+    drop_missing_target: DropMissingTargetOption = False,
     kaggle: Annotated[
         str | None,
         option(

@@ -66,6 +66,7 @@ def make_source(
     no_verify: bool = False,
     described: Competition | None = None,
     kinds: Mapping[str, Kind] | None = None,
+    drop_missing_target: bool = False,
 ) -> DatasetRef:
     """Return which competition's files are meant, and where they are.
 
@@ -76,6 +77,8 @@ def make_source(
         no_verify: whether files may have other hashes than the recorded ones.
         described: one that stands in no file.
         kinds: of columns, before those of the description.
+        drop_missing_target: whether training rows without a target are left out, whatever the
+            description says.
 
     Raises:
         UsageError: where none is named, and the working folder holds files of an unknown one;
@@ -93,6 +96,8 @@ def make_source(
             if kinds.get(column) == "drop":
                 raise UsageError(f"the target {column!r} cannot be dropped.")
         described = replace(described, kinds={**described.kinds, **kinds})
+    if drop_missing_target:
+        described = replace(described, drop_missing_target=True)
     return DatasetRef(described, data_dir, verify=not no_verify)
 
 
@@ -186,15 +191,16 @@ def repeated(context: typer.Context) -> str:
 
 
 def repeated_kinds(context: typer.Context) -> str:
-    """Return the kinds of columns that were typed, which another run of the same may take."""
-    return _typed(context, {"kind": "--kind", "drop": "--drop"})
+    """Return what was typed of columns and rows, which another run of the same may take."""
+    missing = "drop_missing_target"
+    return _typed(context, {"kind": "--kind", "drop": "--drop", missing: "--drop-missing-target"})
 
 
 def _typed(context: typer.Context, flags: Mapping[str, str]) -> str:
     """Return options, given their flags by name, as far as they were typed."""
     given = [name for name in flags if name in context.params and explicit(context, name)]
     return " ".join(
-        f"{flags[name]} {shlex.quote(str(value))}"
+        flags[name] if value is True else f"{flags[name]} {shlex.quote(str(value))}"
         for name in given
         for value in _listed(context.params[name])
     )

@@ -50,6 +50,7 @@ def predict(
     id_column: arguments.IdOption = None,
     kind: arguments.KindOption = None,
     drop: arguments.DropOption = None,
+    drop_missing_target: arguments.DropMissingTargetOption = False,
     data_dir: arguments.DataDirOption = Path("data"),
     no_verify: arguments.NoVerifyOption = False,
     run: Annotated[
@@ -118,7 +119,7 @@ def predict(
             reporter,
             kinds,
         )
-    source = make_source(competition, data_dir, no_verify, described, kinds)
+    source = make_source(competition, data_dir, no_verify, described, kinds, drop_missing_target)
     source = replace(source, demanded_kinds=demanded_kinds(context))
     if described is None and test_file is not None:
         source = replace(source, later_test=test_file)

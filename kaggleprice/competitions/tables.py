@@ -375,7 +375,10 @@ def _take_numbers(
 def _cure(competition: Competition, value: float, written: Any) -> str:
     """Return which key would take a value that the target cannot have so."""
     if pd.isna(written):
-        return " Rows without a target are left out with `drop_missing_target = true`."
+        return (
+            " Rows without a target are left out with --drop-missing-target, or "
+            "`drop_missing_target = true` in the competition's file."
+        )
     if np.isnan(value):
         return (
             " A text that means a missing value belongs into `missing_values`, one with a unit "

@@ -113,6 +113,8 @@ def identify(
 def source_of(run: Run, source: DatasetRef, progress: Progress) -> DatasetRef:
     """Return the data as a run reads them: with the kinds of columns that it was trained with.
 
+    Rows without a target are left out where they were then.
+
     Args:
         run: a finished one.
         source: the data, with the kinds of today.
@@ -132,13 +134,17 @@ def source_of(run: Run, source: DatasetRef, progress: Progress) -> DatasetRef:
             )
     today = source.competition.kinds
     differ = [c for c in {**own, **today} if own.get(c) != today.get(c)]
+    columns = run.record["columns"]
+    competition = replace(
+        source.competition, kinds=own, drop_missing_target="drop_missing_target" in columns
+    )
     if not differ:
-        return source
+        return replace(source, competition=competition)
     progress.notice(
         f"run {run.name} reads {', '.join(map(repr, differ))} as it was trained, not as "
         f"{source.competition.name} is described now"
     )
-    return replace(source, competition=replace(source.competition, kinds=own))
+    return replace(source, competition=competition)
 
 
 def check_data(run: Run, competition: Competition, data: Dataset) -> None:

@@ -151,6 +151,25 @@ def test_rows_without_a_target(folder: Path, entry: EntryPoint) -> None:
     assert entry("predict", cwd=folder).code == 0
 
 
+def test_files_without_a_description_and_rows_without_a_target(
+    folder: Path, entry: EntryPoint
+) -> None:
+    lines = (folder / "train.csv").read_text().splitlines()
+    lines[3] = lines[3].rpartition(";")[0] + ";"
+    (folder / "train.csv").write_text("\n".join(lines) + "\n")
+    files = ["--train", "train.csv", "--test", "test.csv", "--target", "rent"]
+    done = entry("cv", *TINY, *files, cwd=folder)
+    assert done.code == 3
+    assert "--drop-missing-target" in done.error
+    flags = ["--fold-scheme", "shuffled", "--drop-missing-target", "--preset", "fast"]
+    done = entry("cv", *TINY, *files, *flags, cwd=folder)
+    assert done.code == 0, done.err
+    steps = [line for line in done.out.splitlines() if "kaggleprice" in line]
+    assert ["--drop-missing-target" in step for step in steps] == ["cv" in step for step in steps]
+    assert len(pd.read_csv(next(folder.glob("runs/*/*/oof.csv")))) == 39
+    assert entry("predict", *files, cwd=folder).code == 0
+
+
 def test_a_target_of_amounts(folder: Path, entry: EntryPoint) -> None:
     train = pd.read_csv(folder / "train.csv", sep=";", decimal=",")
     train["rent"] = [f"{rent:,.2f} €" for rent in train["rent"]]
@@ -180,7 +199,7 @@ def test_a_day_that_may_be_a_month(folder: Path, entry: EntryPoint) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ("[csv]", "drop_missing_target = true\n[csv]", "drop_missing_target"),
+        ('["NA", "?"]', '["NA"]', "missing_values"),
         ('decimal = ","', 'decimal = ","\nencoding = "cp1252"', "csv"),
     ],
 )
