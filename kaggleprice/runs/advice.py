@@ -18,6 +18,10 @@ _FOLDS = (
 )
 
 
+# What two runs must share for their scores to be of the same task.
+_ALIKE = ("competition", "metric", "targets", "weight_column", "train_sha256", "folds_sha256")
+
+
 @dataclass(frozen=True)
 class Step:
     """Something to do next.
@@ -32,7 +36,9 @@ class Step:
 
 
 def compare_with_best(run: Run) -> Comparison | None:
-    """Compare a run with the best one of those before it: of the same data and metric.
+    """Compare a run with the best one of those before it: of the same data, metric and folds.
+
+    On other folds, such as those of another scheme, a better score may be an easier task.
 
     Returns:
         None where there is none, or where its predictions cannot be read.
@@ -41,10 +47,7 @@ def compare_with_best(run: Run) -> Comparison | None:
     for other in list_runs(run.path.parent.parent, run.path.parent.name):
         if other.state != FINISHED or other.path == run.path:
             continue
-        alike = all(
-            getattr(other, what) == getattr(run, what)
-            for what in ("competition", "metric", "targets", "weight_column", "train_sha256")
-        )
+        alike = all(getattr(other, what) == getattr(run, what) for what in _ALIKE)
         if alike and other.finished < run.finished:
             try:
                 return compare(other, run)
@@ -116,10 +119,9 @@ def difference_text(comparison: Comparison) -> str:
     if paired is None:
         return ""
     size = f"{abs(paired.difference):.4f} ± {paired.standard_error:.4f}"
-    where = "" if comparison.same_folds else ", on other folds"
     if paired.difference == paired.standard_error == 0:
-        return f"the same out-of-fold predictions as {name}, the best run before{where}"
+        return f"the same out-of-fold predictions as {name}, the best run before"
     if abs(paired.difference) < 2 * paired.standard_error:
-        return f"no clear difference to {name}, the best run before: {size}{where}"
+        return f"no clear difference to {name}, the best run before: {size}"
     which = "worse" if paired.difference > 0 else "better"
-    return f"{size} {which} than {name}, the best run before{where}"
+    return f"{size} {which} than {name}, the best run before"
