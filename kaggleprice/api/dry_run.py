@@ -20,7 +20,7 @@ from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import PreparedRun
 from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.run import Run
-from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
+from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify, source_of
 from kaggleprice.settings.run import RunSettings, settings_to_record
 from kaggleprice.training.loop import Group
 from kaggleprice.training.train import time_step
@@ -133,9 +133,9 @@ def plan_prediction(
     if not runs:
         training = plan(source, request.settings, runtime, folds=request.folds, progress=progress)
     elif not absent(source.competition, source.data_dir):
-        data = load(source, progress)
         for run in runs:
-            check_data(run, source.competition, data)
+            own = source_of(run, source, progress)
+            check_data(run, own.competition, load(own, progress))
     folders = [training.path] if training is not None else []
     folders += [run.path for run in runs if len(runs) == 1]
     outputs = [*(folder / "submission.csv" for folder in folders), output]

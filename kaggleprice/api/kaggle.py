@@ -18,7 +18,7 @@ from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.runs.leaderboard import Leaderboard, read_leaderboard, write_leaderboard
 from kaggleprice.runs.listing import find_run
 from kaggleprice.runs.run import Run
-from kaggleprice.runs.runtime import check_data
+from kaggleprice.runs.runtime import check_data, source_of
 
 # Kaggle scores most submissions within seconds.
 _FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 2.0, 30.0, 3600.0
@@ -84,8 +84,9 @@ def check_outgoing(
             f"run {run.name} has no submission yet; make it with `kaggleprice predict --run "
             f"{run.name}`."
         )
+    source = source_of(run, source, progress)
     data = load(source, progress)
-    check_data(run, competition, data)
+    check_data(run, source.competition, data)
     check_submission(file, competition, data.tables.test)
     digest, sent = sha256(file), read_leaderboard(run)
     same = sent is not None and sent.sha256 == digest and sent.status != "error"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,13 @@ from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.listing import find_run, latest_run
 from kaggleprice.runs.run import Run
-from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify
+from kaggleprice.runs.runtime import (
+    RuntimeConfig,
+    check_data,
+    check_start,
+    identify,
+    source_of,
+)
 from kaggleprice.runs.writing import write_run
 from kaggleprice.settings.declaration import show_value
 from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
@@ -342,8 +348,9 @@ def add_seeds(
             f"run {run.name} was ended by a time limit, so more seeds would be trained for longer "
             "than its own; train a new run."
         )
+    source = source_of(run, source, progress)
     data = load(source, progress)
-    check_data(run, competition, data)
+    check_data(run, source.competition, data)
     settings = replace(run.settings, seeds=run.settings.seeds + count)
     progress.notice(
         f"run {run.name} has {run.settings.seeds} seeds per fold: training {count} more"
@@ -512,20 +519,21 @@ def predict(
         raise UsageError(f"{competition.name} has no test file; name one with --test.")
     runs, trained = resolve_runs(competition, runtime, request, progress), None
     places = [output] if len(runs) > 1 else [run.output("submission.csv") for run in runs]
-    data = load(source, progress)
+    own = source if not runs else source_of(runs[0], source, progress)
+    data = load(own, progress)
     refuse_overwriting_inputs(data, *outputs)
     if not runs:
         run, trained = cross_validate(
             source, request.settings, runtime, folds=request.folds, progress=progress
         )
         runs, places = [run], [run.output("submission.csv")]
-    for run in runs:
-        check_data(run, competition, data)
-        if trained is None and data.tables.evidence is not None:
-            warn_of_easy_folds(data, run.folds(), progress)
-    progress.advance("predicting", 0, None, f"{len(data.tables.test)} rows")
+    found = []
+    for run, read, table in _read_for(runs, source, (own, data), progress):
+        if trained is None and table.tables.evidence is not None:
+            warn_of_easy_folds(table, run.folds(), progress)
+        progress.advance("predicting", 0, None, f"{len(table.tables.test)} rows")
+        found.append(_predict(run, read, table, request, compute, progress))
     weights, test = np.array(request.weights or [1.0] * len(runs)), data.tables.test
-    found = [_predict(run, source, data, request, compute, progress) for run in runs]
     predictions = _average([one.predictions for one in found], weights)
     # What cannot be made is told before anything is written.
     intervals = None
@@ -543,6 +551,31 @@ def predict(
     write_intervals(submission, low, high, outputs[-1])
     progress.detail(f"{len(submission)} intervals written to {outputs[-1]}")
     return replace(made, coverage=coverage, intervals=outputs[-1])
+
+
+def _read_for(
+    runs: Sequence[Run],
+    source: DatasetRef,
+    first: tuple[DatasetRef, Dataset],
+    progress: Progress,
+) -> Iterator[tuple[Run, DatasetRef, Dataset]]:
+    """Yield each run and the data, read with the kinds of columns that are its own.
+
+    Args:
+        runs: one or more.
+        source: the data, with the kinds of today.
+        first: the data as the first run reads them.
+        progress: told what happens.
+
+    Raises:
+        UsageError, DataError: as `source_of`, `load` and `check_data`.
+    """
+    own, data = first
+    for run in runs:
+        before, own = own, source_of(run, source, progress) if run != runs[0] else own
+        data = data if own == before else load(own, progress)
+        check_data(run, own.competition, data)
+        yield run, own, data
 
 
 def _average(

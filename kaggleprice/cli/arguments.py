@@ -102,6 +102,10 @@ DropOption = Annotated[
         default="as described",
     ),
 ]
+DropMissingTargetOption = Annotated[
+    bool,
+    option(DATA, "Leave training rows without a target out.", "--drop-missing-target"),
+]
 DataDirOption = Annotated[
     Path,
     option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,10 @@ from kaggleprice.cli.config_file import (
 )
 from kaggleprice.cli.configured import origin_of
 from kaggleprice.cli.help import OUTPUT, option
-from kaggleprice.cli.output import show
+from kaggleprice.cli.output import described_in, show
+from kaggleprice.competitions.catalog import FILE_NAME as COMPETITION_FILE
+from kaggleprice.competitions.catalog import get_competition
+from kaggleprice.core.errors import KagglePriceError
 from kaggleprice.core.registry import look_up
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, flat_settings
 
@@ -67,8 +71,14 @@ def config(
     inner = _context_of(context, command, arguments)
     found = inner.default_map.configuration if isinstance(inner.default_map, Defaults) else None
     file = None if found is None else str(found)
-    values = effective_values(inner)
     notes = list(unknown_variables(context.find_root().command))
+    try:
+        folds = _competition_folds(inner)
+    except KagglePriceError as error:
+        # `config` is there to find out why a command fails, too.
+        folds = {}
+        notes.append(str(error))
+    values = effective_values(inner, folds)
     show(
         as_json,
         config_document(command, file, values, notes),
@@ -76,10 +86,35 @@ def config(
     )
 
 
-def effective_values(context: typer.Context) -> list[Effective]:
-    """Return every option of a command whose arguments were read, settings as the run has them."""
+def _competition_folds(context: typer.Context) -> dict[str, tuple[Any, str]]:
+    """Return the settings that a competition's file has: name → (value, where it stands).
+
+    Raises:
+        KagglePriceError: where there is no such competition, or its file cannot be read.
+    """
+    params, file_here = context.params, Path(COMPETITION_FILE)
+    given = params.get("competition")
+    others = [params.get("train_file"), params.get("folds")]
+    if not hasattr(context.command, "settings") or any(other is not None for other in others):
+        return {}
+    if given is None and not file_here.is_file():
+        return {}
+    name = described_in(given or COMPETITION_FILE, Path(params["data_dir"]))
+    found = get_competition(name).fold_options(given_settings(context))
+    return {key: (value, f"{key} in {name}") for key, value in found.items()}
+
+
+def effective_values(
+    context: typer.Context, folds: Mapping[str, tuple[Any, str]]
+) -> list[Effective]:
+    """Return every option of a command whose arguments were read, settings as the run has them.
+
+    Args:
+        context: of the command.
+        folds: settings that stand in the competition's file, and where.
+    """
     parameters = configurable(context.command)
-    settings = _settings(context)
+    settings = _settings(context, folds)
     found = []
     for name, parameter in parameters.items():
         if parameter.name in settings:
@@ -100,19 +135,22 @@ def _context_of(context: typer.Context, name: str, arguments: list[str]) -> Any:
     return command.make_context(last, arguments, parent=inner)
 
 
-def _settings(context: typer.Context) -> dict[str, Effective]:
+def _settings(context: typer.Context, folds: Mapping[str, tuple[Any, str]]) -> dict[str, Effective]:
     """Return the options that are settings of a run, as preset, recipe and options make them."""
     settings = getattr(context.command, "settings", ())
     if not settings:
         return {}
     given, preset = given_settings(context), context.params.get("preset") or DEFAULT_PRESET
-    values = flat_settings(chosen_settings(context, preset))
+    defaults = {key: value for key, (value, _) in folds.items()}
+    values = flat_settings(chosen_settings(context, preset, defaults))
     usual = flat_settings(PRESETS[preset].settings)
     found = {}
     for setting in settings:
         name, value = setting.name, values[setting.name]
         origin = origin_of(context, name)
-        if name not in given and value != usual[name]:
+        if name in folds:
+            origin = Origin("file", folds[name][1])
+        elif name not in given and value != usual[name]:
             origin = Origin("preset", f"recipe {values['recipe']}")
         elif name not in given and value != setting.default:
             origin = Origin("preset", f"preset {preset}")

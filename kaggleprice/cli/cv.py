@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,7 @@ from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import RUN, option
 from kaggleprice.cli.output import (
+    demanded_kinds,
     describe_files,
     given_kinds,
     make_reporter,
@@ -26,6 +28,7 @@ from kaggleprice.cli.output import (
     make_workplace,
     refuse_two_competitions,
     repeated,
+    repeated_kinds,
     show,
     start,
 )
@@ -54,6 +57,7 @@ def cv(
     id_column: arguments.IdOption = None,
     kind: arguments.KindOption = None,
     drop: arguments.DropOption = None,
+    drop_missing_target: arguments.DropMissingTargetOption = False,
     data_dir: arguments.DataDirOption = Path("data"),
     no_verify: arguments.NoVerifyOption = False,
     run: Annotated[
@@ -110,7 +114,8 @@ def cv(
     kinds = given_kinds(kind, drop)
     with make_reporter(quiet) as reporter:
         described = describe_files(train_file, test_file, target, id_column, reporter, kinds)
-    source = make_source(competition, data_dir, no_verify, described, kinds)
+    source = make_source(competition, data_dir, no_verify, described, kinds, drop_missing_target)
+    source = replace(source, demanded_kinds=demanded_kinds(context))
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
     limits = ci.read_limits(
         fail_above, fail_below, baseline, tolerance, runs_dir, source.competition.name
@@ -168,7 +173,9 @@ def _finish(
     gates = judge(limits, made)
     delivery.deliver(made, gates, progress)
     earlier = compare_with_best(made)
-    steps = [] if context.params["quiet"] else after_training(made, repeated(context))
+    steps = []
+    if not context.params["quiet"]:
+        steps = after_training(made, repeated(context), repeated_kinds(context))
     show(
         as_json,
         cv_document(made, gates, earlier, coverage),

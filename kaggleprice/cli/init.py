@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggleprice.cli.arguments import DropOption, JsonOption, KindOption, QuietOption
+from kaggleprice.cli.arguments import (
+    DropMissingTargetOption,
+    DropOption,
+    JsonOption,
+    KindOption,
+    QuietOption,
+)
 from kaggleprice.cli.console.text import printable
 from kaggleprice.cli.help import DATA, OUTPUT, option
-from kaggleprice.cli.output import given_kinds, make_reporter, show, start
+from kaggleprice.cli.output import given_kinds, make_reporter, output_options, show, start
 from kaggleprice.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "kaggleprice init",
-    "kaggleprice init bike-sharing.zip --target count --metric rmsle --yes",
+    "kaggleprice init ~/Downloads/bike-sharing.zip --target count --metric rmsle --yes",
 )
 # Key of a competition → the flag that gives it.
 _FLAGS = {
@@ -86,12 +92,19 @@ def init(
             default="proposed from the target",
         ),
     ] = None,
+    into: Annotated[
+        Path | None,
+        option(
+            OUTPUT,
+            "Folder for competition.toml, and for what a zip holds.",
+            "--into",
+            value="FOLDER",
+            default="the named folder, else this one",
+        ),
+    ] = None,
     kind: KindOption = None,
     drop: DropOption = None,
-    drop_missing_target: Annotated[
-        bool,
-        option(DATA, "Leave training rows without a target out.", "--drop-missing-target"),
-    ] = False,
+    drop_missing_target: DropMissingTargetOption = False,
     kaggle: Annotated[
         str | None,
         option(
@@ -119,16 +132,18 @@ def init(
     from kaggleprice.competitions.proposal import one_or_all, propose
     from kaggleprice.competitions.tables import read_tables
     from kaggleprice.competitions.unpacking import unpack
-    from kaggleprice.core.files import replacing
+    from kaggleprice.core.files import check_writable, replacing
     from kaggleprice.evaluation.adversarial import separate
 
     with make_reporter(quiet) as reporter:
-        given = unpack([train, test] if train and test else paths or [Path()], reporter.notice)
-        files = _files(given, train, test)
-        folder = given[0] if given[0].is_dir() else given[0].parent
+        named = [train, test] if train and test else paths or [Path()]
+        folder = into or (named[0] if named[0].is_dir() else Path())
         place = folder / FILE_NAME
         if place.exists() and not force:
             raise UsageError(f"{place} is there already; edit it, or replace it with --force.")
+        check_writable(place)
+        given = unpack(named, reporter.notice, folder)
+        files = _files(given, train, test)
         known = {
             "id_column": id_column,
             "target_column": one_or_all(target),
@@ -144,7 +159,10 @@ def init(
         kinds |= _ask(proposal.kinds, "--kind {}=KIND".format)
         proposal = propose(files, {**known, **answers}, kinds)
     proposal = replace(proposal, drop_missing_target=drop_missing_target, kaggle=kaggle)
-    competition = proposal.competition(name or competition_name(folder))
+    archive = len(named) == 1 and named[0].suffix == ".zip"
+    competition = proposal.competition(
+        name or competition_name(named[0].with_suffix("") if archive else folder)
+    )
     with make_reporter(quiet) as reporter:
         reporter.advance("comparing", 0, None, "training and test rows")
         separation: Separation | DataError
@@ -159,6 +177,10 @@ def init(
         beside.write_text(text, encoding="utf-8")
         read_competition(beside)
     show(as_json, init_document(proposal, separation, place), init_view)
+    if isinstance(separation, DataError):
+        # The one document on stdout is the description, which names this as well.
+        output_options.as_json = False
+        raise DataError(f"{place} is written, but its files cannot be read yet: {separation}")
 
 
 def _files(given: list[Path], train: Path | None, test: Path | None) -> Files:

@@ -50,12 +50,23 @@ def given_kinds(kind: Sequence[str] | None, drop: Sequence[str] | None) -> dict[
     return found
 
 
+def demanded_kinds(context: typer.Context) -> dict[str, Kind]:
+    """Return the kinds that `--kind` and `--drop` name as flags: a run must have these.
+
+    Raises:
+        UsageError: as `given_kinds`.
+    """
+    flags = {name: context.params[name] for name in ("kind", "drop") if explicit(context, name)}
+    return given_kinds(flags.get("kind"), flags.get("drop"))
+
+
 def make_source(
     competition: str | None,
     data_dir: Path,
     no_verify: bool = False,
     described: Competition | None = None,
     kinds: Mapping[str, Kind] | None = None,
+    drop_missing_target: bool = False,
 ) -> DatasetRef:
     """Return which competition's files are meant, and where they are.
 
@@ -66,26 +77,38 @@ def make_source(
         no_verify: whether files may have other hashes than the recorded ones.
         described: one that stands in no file.
         kinds: of columns, before those of the description.
+        drop_missing_target: whether training rows without a target are left out, whatever the
+            description says.
 
     Raises:
         UsageError: where none is named, and the working folder holds files of an unknown one;
             for a kind that is none, and a target that is to be dropped.
     """
-    from kaggleprice.competitions.catalog import COMPETITIONS, FILE_NAME, get_competition
+    from kaggleprice.competitions.catalog import get_competition
     from kaggleprice.competitions.data import DatasetRef
     from kaggleprice.competitions.proposal import competition_here
 
     if described is None:
         name = competition_here() if competition is None else competition
-        downloaded = data_dir / name / FILE_NAME
-        known = name in COMPETITIONS or name.endswith(".toml") or Path(f"{name}.toml").is_file()
-        described = get_competition(str(downloaded) if downloaded.is_file() and not known else name)
+        described = get_competition(described_in(name, data_dir))
     if kinds:
         for column in described.targets:
             if kinds.get(column) == "drop":
                 raise UsageError(f"the target {column!r} cannot be dropped.")
         described = replace(described, kinds={**described.kinds, **kinds})
+    if drop_missing_target:
+        described = replace(described, drop_missing_target=True)
     return DatasetRef(described, data_dir, verify=not no_verify)
+
+
+def described_in(name: str, data_dir: Path) -> str:
+    """Return the file that describes a competition; its name where it ships with kaggleprice."""
+    from kaggleprice.competitions.catalog import COMPETITIONS, FILE_NAME
+
+    if name in COMPETITIONS or name.endswith(".toml"):
+        return name
+    here, downloaded = Path(f"{name}.toml"), data_dir / name / FILE_NAME
+    return str(downloaded) if downloaded.is_file() and not here.is_file() else name
 
 
 def describe_files(
@@ -161,12 +184,23 @@ def make_workplace(
 def repeated(context: typer.Context) -> str:
     """Return the options that say where data and runs are, as far as they were typed."""
     flags = {"competition": "-c", "data_dir": "--data-dir", "runs_dir": "--runs-dir"}
-    flags |= {"kind": "--kind", "drop": "--drop", "train_file": "--train"}
+    flags |= {"train_file": "--train"}
     if context.params.get("train_file") is not None:
         flags |= {"test_file": "--test", "target": "--target", "id_column": "--id"}
+    return _typed(context, flags)
+
+
+def repeated_kinds(context: typer.Context) -> str:
+    """Return what was typed of columns and rows, which another run of the same may take."""
+    missing = "drop_missing_target"
+    return _typed(context, {"kind": "--kind", "drop": "--drop", missing: "--drop-missing-target"})
+
+
+def _typed(context: typer.Context, flags: Mapping[str, str]) -> str:
+    """Return options, given their flags by name, as far as they were typed."""
     given = [name for name in flags if name in context.params and explicit(context, name)]
     return " ".join(
-        f"{flags[name]} {shlex.quote(str(value))}"
+        flags[name] if value is True else f"{flags[name]} {shlex.quote(str(value))}"
         for name in given
         for value in _listed(context.params[name])
     )

@@ -19,6 +19,7 @@ from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.help import OUTPUT, RUN, option
 from kaggleprice.cli.output import (
+    demanded_kinds,
     describe_files,
     given_kinds,
     make_reporter,
@@ -26,6 +27,7 @@ from kaggleprice.cli.output import (
     make_workplace,
     refuse_two_competitions,
     repeated,
+    repeated_kinds,
     show,
     start,
 )
@@ -48,6 +50,7 @@ def predict(
     id_column: arguments.IdOption = None,
     kind: arguments.KindOption = None,
     drop: arguments.DropOption = None,
+    drop_missing_target: arguments.DropMissingTargetOption = False,
     data_dir: arguments.DataDirOption = Path("data"),
     no_verify: arguments.NoVerifyOption = False,
     run: Annotated[
@@ -116,7 +119,8 @@ def predict(
             reporter,
             kinds,
         )
-    source = make_source(competition, data_dir, no_verify, described, kinds)
+    source = make_source(competition, data_dir, no_verify, described, kinds, drop_missing_target)
+    source = replace(source, demanded_kinds=demanded_kinds(context))
     if described is None and test_file is not None:
         source = replace(source, later_test=test_file)
     runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
@@ -148,7 +152,8 @@ def predict(
     # An average of runs is no run that `submit` could send.
     several = len(prediction.beside) > 0 or source.competition.kaggle is None
     sending = [] if several else [send_step(again)]
-    steps = [] if quiet else [*sending, *after_prediction(prediction.run, again)]
+    another = after_prediction(prediction.run, again, repeated_kinds(context))
+    steps = [] if quiet else [*sending, *another]
     show(
         as_json,
         predict_document(prediction),

@@ -8,7 +8,6 @@ from typing import Annotated
 from kaggleprice.cli import arguments
 from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import (
-    given_kinds,
     make_reporter,
     make_source,
     make_workplace,
@@ -28,8 +27,6 @@ REPORT = "Report"
 def report(
     run: arguments.RunArgument = None,
     competition: arguments.CompetitionOption = None,
-    kind: arguments.KindOption = None,
-    drop: arguments.DropOption = None,
     data_dir: arguments.DataDirOption = Path("data"),
     no_verify: arguments.NoVerifyOption = False,
     runs_dir: arguments.RunsDirOption = Path("runs"),
@@ -102,7 +99,7 @@ def report(
 
     with make_reporter(quiet) as reporter:
         made = make_report(
-            make_source(competition, data_dir, no_verify, kinds=given_kinds(kind, drop)),
+            make_source(competition, data_dir, no_verify),
             make_workplace(runs_dir, device, threads),
             run,
             output=output,

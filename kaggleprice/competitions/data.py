@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kaggleprice.competitions.catalog import COMPETITIONS, DEFAULT_COMPETITION, Competition
+from kaggleprice.competitions.catalog import COMPETITIONS, DEFAULT_COMPETITION, Competition, Kind
 from kaggleprice.competitions.download import FetchedFile, locate
 from kaggleprice.competitions.tables import Tables, read_tables
 from kaggleprice.core.errors import UsageError
@@ -23,6 +24,8 @@ class DatasetRef:
         verify: whether present files must have their recorded hashes.
         later_test: a file to predict in place of the competition's test file; None for that.
         group_column: one whose values are the groups of the training rows; None for no groups.
+        demanded_kinds: those kinds of columns that a run must have been trained with; its own
+            stand in for all others.
     """
 
     competition: Competition = COMPETITIONS[DEFAULT_COMPETITION]
@@ -30,6 +33,7 @@ class DatasetRef:
     verify: bool = True
     later_test: Path | None = None
     group_column: str | None = None
+    demanded_kinds: Mapping[str, Kind] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -285,3 +285,17 @@ def _date_parts(name: str, levels: list[str], form: str, where: str) -> dict[str
 def _cycle(name: str, turns: pd.Series) -> dict[str, pd.Series]:
     angle = 2 * np.pi * turns
     return {f"{name} sin": np.sin(angle), f"{name} cos": np.cos(angle)}
+
+
+def read_truths(texts: pd.Series) -> NDArray[np.float64] | None:
+    """Return `true` and `false`, in any case, as 1 and 0; a missing or empty one as NaN.
+
+    Shape (n,); None where there is another text, or nothing but missing ones.
+    """
+    if pd.api.types.is_numeric_dtype(texts):
+        return None
+    lower = texts.astype(object).map(lambda text: str(text).strip().lower(), na_action="ignore")
+    levels = set(lower.dropna()) - {""}
+    if not levels or not levels <= {"true", "false"}:
+        return None
+    return np.asarray(lower.map({"true": 1.0, "false": 0.0}), dtype=np.float64)

@@ -38,7 +38,7 @@ from kaggleprice.competitions.catalog import (
 )
 from kaggleprice.competitions.csv_format import CsvFormat, find_format
 from kaggleprice.competitions.evidence import find_evidence
-from kaggleprice.competitions.kinds import find_date_formats, parse_amount
+from kaggleprice.competitions.kinds import find_date_formats, parse_amount, read_truths
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.transforms import YEO_JOHNSON
 from kaggleprice.core.errors import DataError, UnknownNameError, UsageError
@@ -50,6 +50,8 @@ _OURS = ("submission.csv", "oof.csv", "folds.csv", "history.csv")
 _LONGEST_LINE = 1 << 20
 # Rows that are looked at; more of them seldom change a guess.
 _ROWS = 50_000
+# A transform of so few values changes their distance, and nothing else.
+_FEW_VALUES = 3
 # Share of rows of which a column that names rows has a value of its own.
 _MOSTLY = 0.9
 _MARKERS = "? - -- . NA N/A n/a na NaN nan NULL null None none #N/A missing Missing unknown"
@@ -356,7 +358,8 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
 def _target_numbers(cells: pd.Series, kind: Guess | None, decimal: str) -> NDArray[np.float64]:
     """Return a target's texts as numbers, by its kind; NaN for what is none; shape (n,)."""
     if kind is None:
-        return _numbers(cells, decimal)
+        truths = read_truths(cells)
+        return _numbers(cells, decimal) if truths is None else truths
     mark = "," if kind.value == NUMBER_COMMA else decimal
     amounts = [parse_amount(text, mark) for text in cells]
     return np.array([np.nan if amount is None else amount[0] for amount in amounts])
@@ -565,8 +568,8 @@ def _guess_transform(observed: NDArray[np.float64]) -> tuple[str, str]:
     """Return the transform of a target, and why."""
     from scipy.stats import skew
 
-    if len(np.unique(observed)) < 2:
-        return "none", "it has no two different values"
+    if len(np.unique(observed)) < _FEW_VALUES:
+        return "none", "it has no three different values"
     if observed.min() >= 0:
         low, high = np.quantile(observed, [0.01, 0.99])
         before, after = skew(observed), skew(np.log1p(observed))

@@ -17,7 +17,12 @@ from kaggleprice.competitions.columns import add_columns, share_levels
 from kaggleprice.competitions.csv_reader import read_csv
 from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.evidence import Evidence, find_evidence
-from kaggleprice.competitions.kinds import apply_kinds, pairs_of_places, settle_kinds
+from kaggleprice.competitions.kinds import (
+    apply_kinds,
+    pairs_of_places,
+    read_truths,
+    settle_kinds,
+)
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import DataError, UsageError, did_you_mean
@@ -168,7 +173,10 @@ def read_tables(
                 + did_you_mean(named, map(str, train_frame))
             )
     groups = _groups(train_frame, train_ids, competition, group_column, train)
-    targets = [_take_target(train_frame, train_ids, one, train) for one in _by_target(competition)]
+    targets = [
+        _take_target(train_frame, train_ids, one, train, progress)
+        for one in _by_target(competition)
+    ]
     target = targets[0] if len(targets) == 1 else np.column_stack(targets)
     weights = _take_weights(train_frame, train_ids, competition, train)
     if test is None:
@@ -283,7 +291,11 @@ def _by_target(competition: Competition) -> list[Competition]:
 
 
 def _take_target(
-    frame: pd.DataFrame, ids: NDArray[Any], competition: Competition, path: Path
+    frame: pd.DataFrame,
+    ids: NDArray[Any],
+    competition: Competition,
+    path: Path,
+    progress: Progress,
 ) -> NDArray[np.float64]:
     """Remove the target of a competition of one target from a frame; return it, shape (n,)."""
     (column,) = competition.targets
@@ -293,6 +305,13 @@ def _take_target(
             + _other_name(column, frame)
         )
     written, target = _take_numbers(frame, column, competition, path)
+    truths = read_truths(written)
+    if truths is not None:
+        target = truths
+        progress.notice(
+            f"{path}: the target {column!r} is true or false: it is learned as 1 and 0, and "
+            "predictions are numbers between."
+        )
     transform = TARGET_TRANSFORMS[competition.target_transform].load()
     wrong = ~transform.accepts(target)
     if wrong.any():
@@ -375,11 +394,15 @@ def _take_numbers(
 def _cure(competition: Competition, value: float, written: Any) -> str:
     """Return which key would take a value that the target cannot have so."""
     if pd.isna(written):
-        return " Rows without a target are left out with `drop_missing_target = true`."
+        return (
+            " Rows without a target are left out with --drop-missing-target, or "
+            "`drop_missing_target = true` in the competition's file."
+        )
     if np.isnan(value):
         return (
             " A text that means a missing value belongs into `missing_values`, one with a unit "
-            'needs the kind "number", and a decimal comma `decimal = ","` in `[csv]`.'
+            'needs the kind "number", and a decimal comma `decimal = ","` in `[csv]`. Classes are '
+            "no numbers: write two of them as true and false, or 1 and 0."
         )
     if value == 0 and competition.metric == "log_rmse":
         return (

@@ -1,4 +1,4 @@
-"""Packed tables made plain: archives, compressed files and Parquet become CSVs beside them."""
+"""Packed tables made plain: archives, compressed files and Parquet become CSVs."""
 
 from __future__ import annotations
 
@@ -20,19 +20,23 @@ _PACKED = (".zip", ".gz", ".parquet")
 _MOST_BYTES = 10 * 10**9
 
 
-def unpack(paths: Sequence[Path], told: Callable[[str], None]) -> list[Path]:
+def unpack(
+    paths: Sequence[Path], told: Callable[[str], None], into: Path | None = None
+) -> list[Path]:
     """Return folders and plain tables, having written the CSVs of what is packed.
 
     A CSV that is there already is kept. Members of archives lose their folders, and so never leave
-    that of the archive.
+    that which they are written to.
 
     Args:
         paths: one folder, or files.
         told: called with a sentence on each file that was written.
+        into: the folder that packed files are unpacked to; None for their own, as it is for those
+            that lie in a named folder.
 
     Raises:
         MissingFileError: where a path is not there.
-        DataError: where a file cannot be read.
+        DataError: where a file cannot be read; where a file is kept that is not the archive's.
         OutputError: where a CSV cannot be written.
     """
     found: list[Path] = []
@@ -41,32 +45,37 @@ def unpack(paths: Sequence[Path], told: Callable[[str], None]) -> list[Path]:
             if len(paths) > 1:
                 raise DataError(f"{path} is a folder; expected one folder, or files.")
             for packed in sorted(p for p in path.iterdir() if p.suffix in _PACKED):
-                list(_unpack(packed, told))
+                list(_unpack(packed, told, None))
             found.append(path)
         elif not path.exists():
             raise MissingFileError(f"{path} does not exist.")
         elif path.suffix in _PACKED:
-            found += _unpack(path, told)
+            found += _unpack(path, told, into)
         else:
             found.append(path)
     return found
 
 
-def _unpack(path: Path, told: Callable[[str], None], nested: bool = True) -> Iterator[Path]:
+def _unpack(
+    path: Path, told: Callable[[str], None], into: Path | None, nested: bool = True
+) -> Iterator[Path]:
+    beside = (into or path.parent) / path.name
     try:
         if path.suffix == ".zip":
-            yield from _unpack_archive(path, told, nested)
+            yield from _unpack_archive(path, told, into, nested)
         elif path.suffix == ".parquet":
-            yield from _write(path.with_suffix(".csv"), told, lambda to: _convert(path, to))
+            yield from _write(beside.with_suffix(".csv"), told, lambda to: _convert(path, to))
         elif path.suffix == ".gz":
-            plain = path.with_suffix("")
+            plain = beside.with_suffix("")
             if plain.suffix in _TABLES:
                 yield from _write(plain, told, lambda to: _inflate(path, to))
     except (OSError, EOFError, zipfile.BadZipFile, ValueError, ImportError, RuntimeError) as error:
         raise DataError(f"{path} cannot be unpacked: {error}.") from None
 
 
-def _unpack_archive(path: Path, told: Callable[[str], None], nested: bool) -> Iterator[Path]:
+def _unpack_archive(
+    path: Path, told: Callable[[str], None], into: Path | None, nested: bool
+) -> Iterator[Path]:
     """Write the tables of an archive, and those packed once more where it may be nested."""
     wanted = (*_TABLES, *_PACKED) if nested else _TABLES
     with zipfile.ZipFile(path) as archive:
@@ -81,11 +90,26 @@ def _unpack_archive(path: Path, told: Callable[[str], None], nested: bool) -> It
                 with archive.open(member) as source, to.open("wb") as target:
                     shutil.copyfileobj(source, target)
 
-            for written in _write(path.parent / name, told, extract):
+            place = (into or path.parent) / name
+            if into is not None and place.exists() and _crc(place) != member.CRC:
+                raise DataError(
+                    f"{place} is there already, and is not the {name} of {path}; name another "
+                    "folder with --into."
+                )
+            for written in _write(place, told, extract):
                 if written.suffix.lower() in _PACKED:
-                    yield from _unpack(written, told, nested=False)
+                    yield from _unpack(written, told, into, nested=False)
                 else:
                     yield written
+
+
+def _crc(path: Path) -> int:
+    """Return the checksum of a file, as archives have it."""
+    found = 0
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            found = zlib.crc32(chunk, found)
+    return found
 
 
 def _write(path: Path, told: Callable[[str], None], make: Callable[[Path], None]) -> Iterator[Path]:

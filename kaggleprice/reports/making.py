@@ -16,7 +16,7 @@ from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS, FIGURES, PAGE
 from kaggleprice.reports.findings import Findings, find
 from kaggleprice.runs.listing import find_run
 from kaggleprice.runs.run import Run
-from kaggleprice.runs.runtime import RuntimeConfig, check_data
+from kaggleprice.runs.runtime import RuntimeConfig, check_data, source_of
 from kaggleprice.training.devices import choose_compute, place_network
 
 if TYPE_CHECKING:
@@ -77,8 +77,11 @@ def make_report(
     """
     _check(output, repeats, columns)
     targets = source.competition.targets
-    competition = source.competition.of_target(targets[0] if target is None else target)
+    chosen = targets[0] if target is None else target
+    source.competition.of_target(chosen)
     run = find_run(runtime.runs_dir, source.competition.name, name)
+    source = source_of(run, source, progress)
+    competition = source.competition.of_target(chosen)
     pages = [run.output(PAGE), *([] if output is None else [output])]
     for path in (*pages, run.output(f"{FIGURES}/{PAGE}")):
         check_writable(path)

@@ -28,7 +28,7 @@ from kaggleprice.settings.run import RunSettings, settings_from_record
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kaggleprice.competitions.catalog import Competition
+    from kaggleprice.competitions.catalog import Competition, Kind
     from kaggleprice.competitions.tables import Table
     from kaggleprice.evaluation.base_models import BaseModelPredictions
     from kaggleprice.evaluation.ensemble import Ensemble
@@ -134,6 +134,12 @@ class Run:
     def targets(self) -> tuple[str, ...]:
         """The target columns of a finished run."""
         return as_tuple(self.record["columns"]["target_column"])
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The kinds of columns that a finished run was trained with."""
+        found = self.record["columns"].get("kinds", {})
+        return {c: tuple(kind) if isinstance(kind, list) else kind for c, kind in found.items()}
 
     @property
     def weight_column(self) -> str | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from kaggleprice.competitions.catalog import Competition
-from kaggleprice.competitions.data import Dataset
+from kaggleprice.competitions.data import Dataset, DatasetRef
 from kaggleprice.core.errors import DataError, UsageError
 from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import Progress
@@ -21,6 +21,7 @@ from kaggleprice.runs import check_name
 from kaggleprice.runs.checkpoints import Checkpoint
 from kaggleprice.runs.run import Run
 from kaggleprice.runs.writing import describe_columns
+from kaggleprice.settings.declaration import show_value
 from kaggleprice.settings.run import RunSettings, settings_to_record
 from kaggleprice.training.devices import Compute, choose_compute
 
@@ -109,6 +110,43 @@ def identify(
     }
 
 
+def source_of(run: Run, source: DatasetRef, progress: Progress) -> DatasetRef:
+    """Return the data as a run reads them: with the kinds of columns that it was trained with.
+
+    Rows without a target are left out where they were then.
+
+    Args:
+        run: a finished one.
+        source: the data, with the kinds of today.
+        progress: told which of them differ.
+
+    Raises:
+        UsageError: where the run was trained with another kind than one that is demanded.
+    """
+    own = run.kinds
+    for column, wanted in source.demanded_kinds.items():
+        if own.get(column) != wanted:
+            had = f"of kind {show_value(own[column])}" if column in own else "of no named kind"
+            raise UsageError(
+                f"run {run.name} was trained with the column {column!r} {had}, not "
+                f"{show_value(wanted)}; leave --kind and --drop away, since a run knows its own, "
+                "or train another run with `kaggleprice cv` first."
+            )
+    today = source.competition.kinds
+    differ = [c for c in {**own, **today} if own.get(c) != today.get(c)]
+    columns = run.record["columns"]
+    competition = replace(
+        source.competition, kinds=own, drop_missing_target="drop_missing_target" in columns
+    )
+    if not differ:
+        return replace(source, competition=competition)
+    progress.notice(
+        f"run {run.name} reads {', '.join(map(repr, differ))} as it was trained, not as "
+        f"{source.competition.name} is described now"
+    )
+    return replace(source, competition=competition)
+
+
 def check_data(run: Run, competition: Competition, data: Dataset) -> None:
     """Check that the data are those that a run was trained on.
 
@@ -121,8 +159,7 @@ def check_data(run: Run, competition: Competition, data: Dataset) -> None:
         if then != now:
             raise DataError(
                 f"{key} of {competition.name} changed since run {run.name} was trained ({then} "
-                f"then, {now} now); train again with `kaggleprice cv`"
-                + (", or give the --kind and --drop of the run." if key == "kinds" else ".")
+                f"then, {now} now); train again with `kaggleprice cv`."
             )
     for role, now in data.record.items():
         # A test file that came later was not there.

@@ -453,3 +453,30 @@ def test_config_of_other_commands(entry: EntryPoint, tmp_path: Path, command: st
     assert found.get("output") == ("best.csv" if command == "predict" else None)
     # A group of commands has no options of its own.
     assert "runs list" in entry("config", "--command", "runs", cwd=tmp_path).error
+
+
+def test_config_shows_the_folds_of_the_competition_file(entry: EntryPoint, tmp_path: Path) -> None:
+    text = 'name = "a"\ntarget_column = "y"\nfold_scheme = "grouped"\nfold_column = "who"\n'
+    (tmp_path / "competition.toml").write_text(text + '[train]\npath = "train.csv"\n')
+    (tmp_path / "other.toml").write_text(text.replace("who", "place") + '[train]\npath = "a.csv"\n')
+
+    def folds(*options: str) -> list[tuple[str, str, str]]:
+        document = entry("config", "--json", *options, cwd=tmp_path).json
+        return [
+            (option["value"], option["source"], option["where"])
+            for option in document["options"]
+            if option["option"] in ("fold-scheme", "fold-column")
+        ]
+
+    assert folds() == [
+        ("grouped", "file", "fold_scheme in competition.toml"),
+        ("who", "file", "fold_column in competition.toml"),
+    ]
+    assert folds("-c", "other.toml")[1] == ("place", "file", "fold_column in other.toml")
+    shuffled, column = folds("--fold-scheme", "shuffled")
+    assert shuffled == ("shuffled", "flag", "--fold-scheme")
+    assert column == (None, "default", "default")
+    (tmp_path / "competition.toml").write_text("name = 3")
+    done = entry("config", "--json", cwd=tmp_path)
+    assert done.code == 0
+    assert any("competition.toml" in note for note in done.json["notes"])

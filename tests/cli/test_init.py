@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,39 @@ def test_json_says_what_was_guessed(folder: Path, entry: EntryPoint) -> None:
     assert document["path"] == "competition.toml"
 
 
+def test_a_zip_that_lies_elsewhere(folder: Path, entry: EntryPoint) -> None:
+    """It is unpacked and described here, or where `--into` says; nothing is left beside it."""
+    away, here = folder / "away", folder / "here"
+    for made in (away, here):
+        made.mkdir()
+    with zipfile.ZipFile(away / "rents-2020.zip", "w") as archive:
+        for name in ("train.csv", "test.csv"):
+            archive.write(folder / name, name)
+    for options, where in ([], here), (["--into", "../there"], folder / "there"):
+        done = entry("init", "--yes", "../away/rents-2020.zip", *options, cwd=here)
+        assert done.code == 0, done.err
+        assert {path.name for path in where.iterdir()} == {
+            *("train.csv", "test.csv", "competition.toml")
+        }
+        assert read_competition(where / "competition.toml").name == "rents-2020"
+    assert [path.name for path in away.iterdir()] == ["rents-2020.zip"]
+    assert entry("cv", *TINY, cwd=here).code == 0
+    # Another training file that lies here is neither replaced nor taken for the zip's.
+    (here / "train.csv").write_text("mine")
+    done = entry("init", "--yes", "--force", "../away/rents-2020.zip", cwd=here)
+    assert done.code == 3
+    assert "--into" in done.error
+    assert (here / "train.csv").read_text() == "mine"
+
+
+def test_files_that_lie_elsewhere_are_described_here(folder: Path, entry: EntryPoint) -> None:
+    here = folder / "here"
+    here.mkdir()
+    assert entry("init", "--yes", "../train.csv", "../test.csv", cwd=here).code == 0
+    assert entry("cv", *TINY, cwd=here).code == 0
+    assert not (folder / "competition.toml").exists()
+
+
 def test_flags_are_kept(folder: Path, entry: EntryPoint) -> None:
     flags = ["--name", "rents", "--drop", "area", "--kind", "state=good<fair<poor"]
     done = entry("init", *flags, "--metric", "medae", "--target", "rent", cwd=folder)
@@ -89,7 +123,8 @@ def test_what_cannot_be_read_yet_is_described_all_the_same(folder: Path, entry: 
     text = (folder / "train.csv").read_text().splitlines()
     (folder / "train.csv").write_text("\n".join([*text[:-1], text[-1].rpartition(";")[0] + ";"]))
     done = entry("init", "--yes", "--json", cwd=folder)
-    assert done.code == 0, done.err
+    assert done.code == 3
+    assert "'rent'" in done.error
     (warning,) = (w for w in done.json["warnings"] if "cannot be read" in w)
     assert "'rent'" in warning
     assert done.json["separation_auc"] is None
@@ -102,7 +137,7 @@ def test_rows_without_a_target(folder: Path, entry: EntryPoint) -> None:
     lines = (folder / "train.csv").read_text().splitlines()
     lines[3] = lines[3].rpartition(";")[0] + ";"
     (folder / "train.csv").write_text("\n".join(lines) + "\n")
-    assert entry("init", "--yes", cwd=folder).code == 0
+    assert entry("init", "--yes", cwd=folder).code == 3
     done = entry("cv", *TINY, cwd=folder)
     assert done.code == 3
     for word in ("train.csv", "'rent'", "row 3", "`drop_missing_target = true`"):
@@ -114,6 +149,25 @@ def test_rows_without_a_target(folder: Path, entry: EntryPoint) -> None:
     (oof,) = folder.glob("runs/*/*/oof.csv")
     assert pd.read_csv(oof)["row"].tolist() == [i for i in range(1, 41) if i != 3]
     assert entry("predict", cwd=folder).code == 0
+
+
+def test_files_without_a_description_and_rows_without_a_target(
+    folder: Path, entry: EntryPoint
+) -> None:
+    lines = (folder / "train.csv").read_text().splitlines()
+    lines[3] = lines[3].rpartition(";")[0] + ";"
+    (folder / "train.csv").write_text("\n".join(lines) + "\n")
+    files = ["--train", "train.csv", "--test", "test.csv", "--target", "rent"]
+    done = entry("cv", *TINY, *files, cwd=folder)
+    assert done.code == 3
+    assert "--drop-missing-target" in done.error
+    flags = ["--fold-scheme", "shuffled", "--drop-missing-target", "--preset", "fast"]
+    done = entry("cv", *TINY, *files, *flags, cwd=folder)
+    assert done.code == 0, done.err
+    steps = [line for line in done.out.splitlines() if "kaggleprice" in line]
+    assert ["--drop-missing-target" in step for step in steps] == ["cv" in step for step in steps]
+    assert len(pd.read_csv(next(folder.glob("runs/*/*/oof.csv")))) == 39
+    assert entry("predict", *files, cwd=folder).code == 0
 
 
 def test_a_target_of_amounts(folder: Path, entry: EntryPoint) -> None:
@@ -145,8 +199,7 @@ def test_a_day_that_may_be_a_month(folder: Path, entry: EntryPoint) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ('paid_later = "drop"', 'area = "category"', "kinds"),
-        ("[csv]", "drop_missing_target = true\n[csv]", "drop_missing_target"),
+        ('["NA", "?"]', '["NA"]', "missing_values"),
         ('decimal = ","', 'decimal = ","\nencoding = "cp1252"', "csv"),
     ],
 )
@@ -397,7 +450,7 @@ def test_every_kind_from_files_to_a_report(every_kind: Path, entry: EntryPoint) 
 
 
 def test_kinds_given_to_cv_and_predict(every_kind: Path, entry: EntryPoint) -> None:
-    """Before the description's; a run is predicted by those that it was trained with."""
+    """Before the description's; a run predicts with those that it was trained with."""
     folder = every_kind
     assert entry("init", "--yes", cwd=folder).code == 0
     given = ["--drop", "seller", "--drop", "lat", "--kind", "advert=category"]
@@ -410,11 +463,38 @@ def test_kinds_given_to_cv_and_predict(every_kind: Path, entry: EntryPoint) -> N
     assert "advert" in names
     assert not {"seller", "lat"} & names
     assert not recipe["places"]
-    done = entry("predict", cwd=folder)
-    assert done.code == 3
-    assert "--kind and --drop" in done.error
-    done = entry("predict", *given, cwd=folder)
+    assert entry("cv", *TINY, "--run", "plain", cwd=folder).code == 0
+    both = ["--run", "mlp-001", "--run", "plain"]
+    submissions = []
+    for options in (["--run", "mlp-001"], ["--run", "plain"], both, [*both[:2], *given[:2]]):
+        done = entry("predict", *options, cwd=folder)
+        assert done.code == 0, done.err
+        submissions.append(pd.read_csv(folder / "submission.csv")["price"])
+        assert ("as it was trained" in done.err) == ("mlp-001" in options)
+    first, plain, average, again = submissions
+    np.testing.assert_allclose(average, (first + plain) / 2)
+    assert again.equals(first)
+    # A step that `submit`, `report` or `predict` could not take is not proposed.
+    assert not any("--kind" in line for line in done.out.splitlines() if "cv" not in line)
+    for command in (["predict", "--dry-run", *both], ["report", "mlp-001", "--permutations", "1"]):
+        assert entry(*command, cwd=folder).code == 0
+    for options in (["--kind", "seller=text"], ["--drop", "balcony"]):
+        wrong = entry("predict", "--run", "mlp-001", *options, cwd=folder)
+        assert wrong.code == 2
+        for word in ("mlp-001", options[1].partition("=")[0], "leave --kind and --drop away"):
+            assert word in wrong.error
+    # What stands in a configuration trains runs, and demands nothing of one that there is.
+    done = entry("predict", "--run", "plain", cwd=folder, KAGGLEPRICE_DROP="seller")
     assert done.code == 0, done.err
+
+
+def test_seeds_are_added_with_the_kinds_of_the_run(every_kind: Path, entry: EntryPoint) -> None:
+    assert entry("init", "--yes", cwd=every_kind).code == 0
+    assert entry("cv", *TINY, "--run", "a", "--drop", "seller", cwd=every_kind).code == 0
+    done = entry("cv", "--run", "a", "--add-seeds", "1", cwd=every_kind)
+    assert done.code == 0, done.err
+    recipe = json.loads(next(every_kind.glob("runs/*/a/recipes/fold-1.json")).read_text())
+    assert "seller" not in {state["name"] for state in recipe["categorical"]}
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ BAD_TRAIN: dict[str, tuple[str | bytes, list[str]]] = {
     "id empty": (TRAIN.replace("\n12,", "\n,"), ["id column 'Id' is empty", "line 3"]),
     "target empty": (with_target("5", "", ""), ["nothing for Id 11", "(2 such rows)", "above 0"]),
     "target text": (with_target("5", "6", "cheap"), ["'cheap' for Id 12", "(1 such row)"]),
-    "target truth value": (with_target("True", "False"), ["'True' for Id 10"]),
+    "target truth value": (with_target("True", "False"), ["'False' for Id 11", '"log1p"']),
     "target infinite": (with_target("inf", "6"), ["'inf' for Id 10", "'SalePrice'"]),
     "target zero": (
         with_target("5", "0"),

@@ -258,3 +258,28 @@ def test_intervals_that_cannot_be(entry: EntryPoint, folder: Path, command: str)
     done = entry(command, *options, "--interval", "0.99", cwd=folder)
     refused(done, 3, "need 199 out-of-fold rows", "found 60")
     assert not (folder / "submission.csv").exists()
+
+
+@pytest.mark.parametrize("words", [("True", "False"), ("true", "FALSE"), ("1", "0")])
+def test_a_target_of_two_values(entry: EntryPoint, folder: Path, words: tuple[str, str]) -> None:
+    """Learned as 1 and 0, however it is written, and on no transformed scale."""
+    train = pd.read_csv(folder / "train.csv")
+    truth = train["count"] > 2
+    train["count"] = np.where(truth, *words)
+    train.to_csv(folder / "train.csv", index=False)
+    describe(entry, folder)
+    assert 'target_transform = "none"' in (folder / "competition.toml").read_text()
+    done = entry("cv", *TINY, "--json", cwd=folder)
+    assert done.code == 0, done.err
+    assert ("1 and 0" in done.err) == (words[0] != "1")
+    oof = pd.read_csv(Path(folder, done.json["path"], "oof.csv"))
+    assert oof["true"].tolist() == truth.astype(float).tolist()
+    assert entry("predict", cwd=folder).code == 0
+    assert pd.read_csv(folder / "submission.csv")["count"].between(0, 1).all()
+
+
+def test_a_target_of_classes_is_refused(entry: EntryPoint, folder: Path) -> None:
+    train = pd.read_csv(folder / "train.csv")
+    train["count"] = np.where(train["count"] > 2, "many", "few")
+    train.to_csv(folder / "train.csv", index=False)
+    refused(entry("init", "--yes", cwd=folder), 3, "'count'", "1 and 0")

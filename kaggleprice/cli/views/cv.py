@@ -76,7 +76,6 @@ class Earlier:
     oof: Annotated[float, Doc("Its pooled score.")]
     difference: Annotated[float, Doc("This run's score less that one's: below 0 is better.")]
     standard_error: Annotated[documents.NotNegative, Doc("Of the difference, paired by row.")]
-    same_folds: Annotated[bool, Doc("Whether both have the same folds.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +164,7 @@ class CvDocument(RunDocument):
     ]
     earlier: Annotated[
         Earlier | None,
-        Doc("The best run before it, of the same data and metric, by common rows; null for none."),
+        Doc("The best run before it, of the same data, metric and folds; null for none."),
     ]
     gates: Annotated[
         list[GateResult],
@@ -263,9 +262,7 @@ def _earlier(comparison: Comparison | None) -> Earlier | None:
     if comparison is None or comparison.by_row is None:
         return None
     first, paired = comparison.first, comparison.by_row
-    return Earlier(
-        first.name, first.oof, paired.difference, paired.standard_error, comparison.same_folds
-    )
+    return Earlier(first.name, first.oof, paired.difference, paired.standard_error)
 
 
 def _gate_result(gate: Gate) -> GateResult:
