@@ -27,7 +27,7 @@ from kaggleprice.evaluation.weighting import learn_weights
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
-from kaggleprice.settings.run import RunSettings
+from kaggleprice.settings.run import SETTINGS, RunSettings
 from kaggleprice.settings.training import LOSSES, Member, TrainingSettings
 from kaggleprice.training import train
 from kaggleprice.training.devices import name_devices
@@ -126,6 +126,9 @@ def cross_validate(
     resolved = problem.task.settings.training
     if settings.training.loss is None and resolved.loss != "mse":
         progress.notice(f"loss {resolved.loss}, which suits the metric {competition.metric}")
+    if settings.fixed:
+        flags = ", ".join(SETTINGS[name].flag for name in settings.fixed)
+        progress.notice(f"{flags} given: the portfolio is narrowed, all its settings have that")
     if settings.training.epochs is None:
         progress.notice(f"{resolved.passes} epochs of {resolved.rows_per_step} rows per step")
     ensemble, base_models = _train(problem, callbacks, progress, known)

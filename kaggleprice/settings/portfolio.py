@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from kaggleprice.settings.model import ModelSettings
+from kaggleprice.settings.model import MODELS, ModelSettings
 from kaggleprice.settings.training import TrainingSettings
 
 
@@ -79,12 +79,13 @@ def vary(
     found: list[Variant] = []
     for name in names:
         change = PORTFOLIO[name]
-        values = {key: value for key, value in change.values.items() if key not in fixed}
+        kept = {*fixed, *MODELS[change.values.get("model", model.model)].fixed}
+        values = {key: value for key, value in change.values.items() if key not in kept}
         of_model = {f.name: values[f.name] for f in fields(model) if f.name in values}
         rest = {key: value for key, value in values.items() if key not in of_model}
         own = Variant(
             name,
-            model if model.plain else replace(model, **of_model),
+            replace(model, **of_model),
             replace(training, lr=training.lr * change.lr_factor, **rest),
         )
         if (own.model, own.training) not in [(v.model, v.training) for v in found]:

@@ -21,6 +21,7 @@ from kaggleprice.evaluation.cross_validation import CrossValidation, make_member
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.evaluation.target_scale import TargetScale
+from kaggleprice.models.portfolio import networks_of
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES
@@ -66,6 +67,7 @@ OPTIONS = {
     "": {},
     "early stopping": {"patience": 1, "lr": 0.05},
     "target statistics": {"target_encode_levels": 3},
+    "learned weights": {"portfolio": "regular,tanh", "inner_blocks": 3},
 }
 
 
@@ -110,14 +112,29 @@ def check_second_fold(clean: CrossValidation, garbled: CrossValidation) -> None:
     assert recipes[0].to_json() == recipes[1].to_json()
     assert np.array_equal(clean.oof[held], garbled.oof[held])
     assert not np.array_equal(clean.oof[~held], garbled.oof[~held])
-    for a, b in zip(
-        clean.ensemble.network.state_dict().values(),
-        garbled.ensemble.network.state_dict().values(),
-        strict=True,
-    ):
-        for m, member in enumerate(clean.ensemble.members):
-            if member.fold == 1:
-                assert torch.equal(a[m], b[m])
+    check_members_of_fold(clean, garbled, 1)
+
+
+def check_members_of_fold(clean: CrossValidation, garbled: CrossValidation, fold: int) -> None:
+    """The same parameters, and what they count, to the last bit."""
+    ensembles = clean.ensemble, garbled.ensemble
+    members = ensembles[0].members
+    first = 0
+    for parts in zip(*(networks_of(ensemble.network) for ensemble in ensembles), strict=True):
+        for a, b in zip(*(part.state_dict().values() for part in parts), strict=True):
+            for m in range(parts[0].members):
+                if members[first + m].fold == fold:
+                    assert torch.equal(a[m], b[m])
+        first += parts[0].members
+    assert first == len(members)
+    own = [m for m, member in enumerate(members) if member.fold == fold]
+    if ensembles[0].weights is not None and ensembles[1].weights is not None:
+        assert np.array_equal(ensembles[0].weights[own], ensembles[1].weights[own])
+    if clean.base_models is not None and garbled.base_models is not None:
+        targets = len(clean.scale.transforms) // len(clean.split)
+        place = slice(fold * targets, (fold + 1) * targets)
+        weights = (r.base_models.weights[:, place] for r in (clean, garbled) if r.base_models)
+        assert np.array_equal(*weights)
 
 
 SPLITS: dict[str, dict[str, Any]] = {
@@ -148,14 +165,7 @@ def test_garbage_targets_reach_nothing_of_a_fold_of_any_scheme(case: Case, name:
     assert clean.ensemble.encoding.recipes[fold] == garbled.ensemble.encoding.recipes[fold]
     own = split.places[fold]
     assert np.array_equal(clean.oof[own], garbled.oof[own])
-    for a, b in zip(
-        clean.ensemble.network.state_dict().values(),
-        garbled.ensemble.network.state_dict().values(),
-        strict=True,
-    ):
-        for m, member in enumerate(clean.ensemble.members):
-            if member.fold == fold:
-                assert torch.equal(a[m], b[m])
+    check_members_of_fold(clean, garbled, fold)
     if len(split) > 1:
         others = np.setdiff1d(np.arange(len(clean.oof)), own)
         assert not np.array_equal(clean.oof[others], garbled.oof[others])

@@ -1,0 +1,38 @@
+"""What members count: a weighted mean that is the best, or nearly so, by the metric."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from kaggleprice.evaluation.weighting import greedy_weights
+
+
+def rmse_of(truth: np.ndarray):  # type: ignore[no-untyped-def]
+    return lambda predictions, weights: float(
+        np.sqrt(np.mean((np.average(predictions, axis=0, weights=weights) - truth) ** 2))
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_greedy_weights_are_near_the_best_convex_ones(seed: int) -> None:
+    """Held against the minimum over the simplex, found by scipy, of half-shared weights."""
+    random = np.random.default_rng(seed)
+    truth = random.normal(size=400)
+    errors = random.normal(size=(5, 400)) * random.uniform(0.3, 2.0, size=(5, 1))
+    predictions = truth + errors + 0.3 * random.normal(size=400)
+    loss = rmse_of(truth)
+    found = greedy_weights(predictions, loss)
+    assert found.shape == (5,) and found.sum() == pytest.approx(1)
+    # Each candidate keeps its part of the shared half.
+    assert found.min() >= 0.1 - 1e-12
+    best = minimize(
+        lambda w: loss(predictions, w),
+        np.full(5, 0.2),
+        bounds=[(0.1, 1.0)] * 5,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
+        method="SLSQP",
+    )
+    assert loss(predictions, found) <= best.fun * 1.002
+    assert loss(predictions, found) <= loss(predictions, np.ones(5))

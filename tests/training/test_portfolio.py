@@ -1,0 +1,85 @@
+"""A portfolio: members of unlike architectures, each exactly as if its setting were alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from members import CPU, assert_equal, make_task
+
+from kaggleprice.competitions.tables import Tables
+from kaggleprice.models.portfolio import networks_of
+from kaggleprice.settings.training import Member
+from kaggleprice.training.engine import predict_members
+from kaggleprice.training.train import make_groups, train
+
+# Unlike in layers, in frequencies, in epochs.
+UNLIKE: dict[str, Any] = {"portfolio": "regular,fine,tanh"}
+
+
+@pytest.mark.parametrize("options", [{}, {"patience": 1, "lr": 0.05}], ids=["", "stopping"])
+@pytest.mark.parametrize("blocks", [None, 2])
+def test_each_setting_is_trained_as_if_it_were_alone(
+    sample_tables: Tables, options: dict[str, Any], blocks: int | None
+) -> None:
+    task = make_task(sample_tables, **UNLIKE, **options, inner_blocks=blocks)
+    assert len(task.spans) == 3
+    together, fit = train(task, [CPU], group_size=3)
+    predicted = predict_members(together, task.rows_on(CPU), fit)
+    for span, network in zip(task.spans, networks_of(together), strict=True):
+        alone, own_fit = train(task.of(span), [CPU])
+        own = slice(span.start, span.stop)
+        history = [line for line in fit.history if line.member in range(span.start, span.stop)]
+        assert [line.epoch for line in history] == [line.epoch for line in own_fit.history]
+        for name, value in alone.state_dict().items():
+            torch.testing.assert_close(network.state_dict()[name], value, rtol=0, atol=1e-9)
+        alone_predicts = predict_members(alone, task.of(span).rows_on(CPU), own_fit)
+        np.testing.assert_allclose(predicted[own], alone_predicts, rtol=0, atol=1e-9)
+
+
+def test_a_group_has_members_of_one_setting(sample_tables: Tables) -> None:
+    task = make_task(sample_tables, **UNLIKE)
+    groups = make_groups(task, CPU, 5)
+    assert [m for g in groups for m in range(g.first, g.span.stop)] == list(
+        range(len(task.members))
+    )
+    for group in groups:
+        assert len({member.variant for member in task.members[group.span]}) == 1
+
+
+def test_any_groups_give_the_same_members(sample_tables: Tables) -> None:
+    task = make_task(sample_tables, **UNLIKE)
+    assert_equal(train(task, [CPU]), train(task, [CPU, CPU], group_size=3))
+
+
+def test_random_starts_leave_out_each_training_row_once(sample_tables: Tables) -> None:
+    task = make_task(sample_tables, **UNLIKE, seeds=4, inner_blocks=4)
+    for fold, (training, _) in enumerate(task.folds):
+        splits = [task.inner_split(Member(fold, seed)) for seed in range(4)]
+        left_out = np.concatenate([rest for _, rest in splits])
+        assert sorted(left_out.tolist()) == sorted(training.tolist())
+        sizes = [len(rest) for _, rest in splits]
+        assert max(sizes) - min(sizes) <= 1
+        for kept, rest in splits:
+            assert sorted([*kept.tolist(), *rest.tolist()]) == sorted(training.tolist())
+        # The same rows whatever the setting, and whatever the number of starts.
+        other = task.inner_split(Member(fold, 5, 0, 2))
+        assert np.array_equal(other[1], splits[1][1])
+
+
+def test_targets_of_rows_that_a_member_leaves_out_do_not_reach_it(sample_tables: Tables) -> None:
+    task = make_task(sample_tables, **UNLIKE, inner_blocks=2)
+    spoilt = task.target.copy()
+    rest = task.inner_split(Member(0, 1))[1]
+    spoilt[rest] += np.linspace(0, 1, len(rest))
+    networks = [
+        networks_of(train(one, [CPU])[0])[1] for one in (task, replace(task, target=spoilt))
+    ]
+    own = [m for m in task.members if m.variant == 1].index(Member(0, 1, 0, 1))
+    other = [m for m in task.members if m.variant == 1].index(Member(0, 0, 0, 1))
+    states = [network.state_dict() for network in networks]
+    assert all(torch.equal(states[0][name][own], states[1][name][own]) for name in states[0])
+    assert any(not torch.equal(states[0][n][other], states[1][n][other]) for n in states[0])
