@@ -29,6 +29,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,9 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from benchmarks.lines import Line, append_line, read_lines
-from benchmarks.peers import _chosen as chosen
+from benchmarks.peers import chosen
 from kaggleprice.competitions.metrics import METRICS
-from kaggleprice.core.errors import KagglePriceError, MissingFileError
+from kaggleprice.core.errors import DataError, KagglePriceError, MissingFileError, UsageError
 from kaggleprice.evaluation.folds import Folds, make_folds
 
 Floats = NDArray[np.float64]
@@ -56,7 +57,7 @@ Results = Mapping[Key, Line]
 
 K = 5
 FOLD_SEEDS = (0, 1, 2)
-VARIABLE = "KAGGLEPRICE_REAL_SUITE"
+VARIABLE, FILES = "KAGGLEPRICE_REAL_SUITE", ("train.csv", "test.csv")
 # Whose seconds are 1.
 CLOCK = "catboost"
 
@@ -172,18 +173,19 @@ PRESETS = ("fast", "default", "best")
 METHODS = (*PEERS, *PRESETS)
 
 
-def suite_folder() -> Path:
-    """Return the folder of the competitions.
+def case_folder(name: str) -> Path:
+    """Return the folder of a competition.
 
     Raises:
-        MissingFileError: where the variable does not name one.
+        MissingFileError: where the variable does not name a folder that has it.
     """
-    folder = Path(os.environ.get(VARIABLE, ""))
-    if not (folder / "concrete" / "train.csv").exists():
-        raise MissingFileError(
-            f"{VARIABLE} must name the folder of the ten competitions; there is no "
-            f"{folder / 'concrete' / 'train.csv'}."
-        )
+    folder = Path(os.environ.get(VARIABLE) or ".") / name
+    for file in FILES:
+        if not (folder / file).exists():
+            raise MissingFileError(
+                f"{VARIABLE} must name the folder of the ten competitions; there is no "
+                f"{folder / file}."
+            )
     return folder
 
 
@@ -255,7 +257,7 @@ def predict_folds(
 def measure_peer(name: str, peer: str, fold_seed: int, threads: int) -> Line:
     """Return the scores of a peer on one competition's folds."""
     case = CASES[name]
-    x, y = read_case(suite_folder() / name, case)
+    x, y = read_case(case_folder(name), case)
     folds, metric = make_folds(len(y), K, seed=fold_seed), METRICS[case.metric]
     started = time.perf_counter()
     predicted = predict_folds(peer, x, y, case.metric, folds, fold_seed, threads)
@@ -277,8 +279,8 @@ def measure_preset(name: str, preset: str, fold_seed: int, threads: int) -> Line
         folder = Path(place) / name
         # Not copytree, which keeps a folder that nobody may write to.
         folder.mkdir()
-        for file in ("train.csv", "test.csv"):
-            shutil.copyfile(suite_folder() / name / file, folder / file)
+        for file in FILES:
+            shutil.copyfile(case_folder(name) / file, folder / file)
         _command(folder, threads, "init", "--yes", "--metric", CASES[name].metric)
         started = time.perf_counter()
         options = ["--preset", preset, "--k", K, "--fold-seed", fold_seed, "--threads", threads]
@@ -317,7 +319,14 @@ def read_results(path: Path) -> dict[Key, Line]:
 def run(
     path: Path, names: Sequence[str], methods: Sequence[str], seeds: Sequence[int], threads: int
 ) -> None:
-    """Measure what has no line in the results file, fold seed by fold seed."""
+    """Measure what has no line in the results file, fold seed by fold seed.
+
+    Raises:
+        UsageError: where a library is not installed.
+    """
+    for library in {"lightgbm", "catboost"} & set(methods):
+        if find_spec(library) is None:
+            raise UsageError(f"{library} is not installed; install it, or leave it out: --methods.")
     done = read_results(path)
     todo = [(n, m, s) for s in seeds for n in names for m in methods if (n, m, s) not in done]
     for number, (name, what, seed) in enumerate(todo, start=1):
@@ -358,7 +367,11 @@ class Row:
 def compare(
     results: Results, names: Iterable[str], methods: Iterable[str], seeds: Iterable[int]
 ) -> list[Row]:
-    """Return a row per competition and method, on the fold seeds that it and all peers have."""
+    """Return a row per competition and method, on the fold seeds that it and all peers have.
+
+    Raises:
+        DataError: where there is no such fold seed.
+    """
     rows = []
     for name in names:
         shared = [seed for seed in seeds if all((name, peer, seed) in results for peer in PEERS)]
@@ -366,6 +379,8 @@ def compare(
             own = [seed for seed in shared if (name, what, seed) in results]
             if own:
                 rows.append(_row(results, name, what, own))
+    if not rows:
+        raise DataError("nothing to compare: no set has results of all peers on a fold seed.")
     return rows
 
 
