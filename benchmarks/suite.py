@@ -2,11 +2,12 @@
 
     python -m benchmarks.suite run --results suite.jsonl                 # may be interrupted
     python -m benchmarks.suite run --results suite.jsonl --only concrete --methods ridge,fast
-    python -m benchmarks.suite table --results suite.jsonl
+    python -m benchmarks.suite table --results suite.jsonl peers.jsonl   # lines of both files
 
 `KAGGLEPRICE_REAL_SUITE` names a folder with a folder per competition, each with train.csv and
 test.csv. Every result is a line of the results file, and what has one is not run again; a file is
-for one version of kaggleprice and one number of threads.
+for one version of kaggleprice and one number of threads. Of several files the first is written and
+the others are read as well: peers' lines serve every version.
 
 A preset is timed as a person waits for it: the whole `cv` command, in a copy of the competition's
 folder that `kaggleprice init --yes --metric METRIC` has described. A peer is timed from the table
@@ -307,19 +308,26 @@ def _command(folder: Path, threads: int, *arguments: str) -> str:
     return done.stdout
 
 
-def read_results(path: Path) -> dict[Key, Line]:
-    """Return the lines of a results file: (set, what, fold seed) → line.
+def read_results(paths: Sequence[Path]) -> dict[Key, Line]:
+    """Return the lines of results files, of the first that has one: (set, what, fold seed) → line.
 
     Raises:
         DataError: for a line that is no result.
     """
-    return read_lines(path, lambda line: (line["set"], line["what"], line["fold_seed"]))
+    found: dict[Key, Line] = {}
+    for path in reversed(paths):
+        found |= read_lines(path, lambda line: (line["set"], line["what"], line["fold_seed"]))
+    return found
 
 
 def run(
-    path: Path, names: Sequence[str], methods: Sequence[str], seeds: Sequence[int], threads: int
+    paths: Sequence[Path],
+    names: Sequence[str],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    threads: int,
 ) -> None:
-    """Measure what has no line in the results file, fold seed by fold seed.
+    """Measure what has no line in the results files, fold seed by fold seed.
 
     Raises:
         UsageError: where a library is not installed.
@@ -327,7 +335,7 @@ def run(
     for library in {"lightgbm", "catboost"} & set(methods):
         if find_spec(library) is None:
             raise UsageError(f"{library} is not installed; install it, or leave it out: --methods.")
-    done = read_results(path)
+    path, done = paths[0], read_results(paths)
     todo = [(n, m, s) for s in seeds for n in names for m in methods if (n, m, s) not in done]
     for number, (name, what, seed) in enumerate(todo, start=1):
         measure = measure_peer if what in PEERS else measure_preset
@@ -459,7 +467,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=["run", "table"])
-    parser.add_argument("--results", type=Path, required=True, help="a file of JSON lines")
+    parser.add_argument(
+        "--results", type=Path, nargs="+", required=True, help="files of JSON lines"
+    )
     for option, valid, kind in [
         ("--only", CASES, "sets"),
         ("--methods", METHODS, "peers and presets"),

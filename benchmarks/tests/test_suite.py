@@ -145,7 +145,7 @@ def test_what_is_there_is_not_run_again(
     monkeypatch.setattr(suite, "measure_peer", measure)
     monkeypatch.setattr(suite, "measure_preset", measure)
     path = tmp_path / "results.jsonl"
-    arguments = path, ["tiny", "absolute"], ["ridge", "fast"], [0, 1], 2
+    arguments = [path], ["tiny", "absolute"], ["ridge", "fast"], [0, 1], 2
     with pytest.raises(KeyboardInterrupt):
         suite.run(*arguments)
     suite.run(*arguments)
@@ -160,6 +160,11 @@ def test_what_is_there_is_not_run_again(
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert [(line["set"], line["what"], line["fold_seed"]) for line in lines] == expected
     assert lines[0]["threads"] == 2
+    beside = tmp_path / "beside.jsonl"
+    suite.run([beside, path], ["tiny"], ["ridge", "hgb"], [0], 2)
+    assert calls[-1] == ("tiny", "hgb", 0)
+    assert list(suite.read_results([beside])) == [("tiny", "hgb", 0)]
+    assert set(suite.read_results([beside, path])) == {*expected, ("tiny", "hgb", 0)}
 
 
 @pytest.mark.parametrize(
