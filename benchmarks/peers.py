@@ -406,7 +406,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _chosen(text: str, valid: Iterable[T], kind: str) -> list[T]:
+def chosen(text: str, valid: Iterable[T], kind: str) -> list[T]:
     """Return those of the valid values that a text names, separated by commas."""
     known = {str(value): value for value in valid}
     # Each once, also where it is named twice.
@@ -418,8 +418,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         if asked.command == "run":
-            fold_seeds = _chosen(asked.fold_seeds, FOLD_SEEDS, "fold seed")
-            run(fold_seeds, _chosen(asked.only, PEERS, "peer"), asked.folder)
+            fold_seeds = chosen(asked.fold_seeds, FOLD_SEEDS, "fold seed")
+            run(fold_seeds, chosen(asked.only, PEERS, "peer"), asked.folder)
         elif asked.command == "report":
             report(asked.folder)
         else:
