@@ -24,7 +24,8 @@ def ineffective_options(
     scheme = FOLD_SCHEMES[settings.fold_scheme]
     fixed, embedding = MODELS[model.model].fixed, model.resolved.embedding
     of_models = [name for entry in MODELS.values() for name in entry.own]
-    others = tuple(dict.fromkeys(n for n in of_models if n not in MODELS[model.model].own))
+    effective = {*fixed, *MODELS[model.model].own}
+    others = tuple(name for name in of_models if name not in effective)
     with_model = f"with --model {model.model}"
     with_embedding = with_model if "embedding" in fixed else f"with --embedding {embedding}"
     chosen = f"with --fold-scheme {settings.fold_scheme}"

@@ -7,6 +7,7 @@ differ in their rows, their random start, and in what random starts take in turn
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Annotated, Any
 
 from annotated_doc import Doc
@@ -53,6 +54,27 @@ MODELS: dict[str, Model] = {
         "submodels that share weights within each network, Gorishniy et al. 2024",
         "kaggleprice.models.tabm:MemberTabM",
         own=("submodels",),
+    ),
+    "cnn": Model(
+        "convolutions over columns that are projected to a sequence",
+        "kaggleprice.models.cnn:MemberCNN",
+        own=("channels", "length", "kernel", "stride", "padding", "pooling"),
+    ),
+    "lenet": Model(
+        "the convolutions of LeNet-5 in one dimension, LeCun et al. 1998",
+        "kaggleprice.models.cnn:MemberCNN",
+        {
+            "channels": (1, 6, 16),
+            "length": 28,
+            "kernel": (5,),
+            "stride": (1,),
+            "padding": (2, 0),
+            "pooling": "average",
+            "hidden": (120, 84),
+            "activation": ("sigmoid",),
+            "dropout": ((0.0,),),
+            "batch_norm": False,
+        },
     ),
 }
 
@@ -123,6 +145,12 @@ EMBEDDINGS: dict[str, Entry] = {
     "none": Entry("nothing", "kaggleprice.models.embeddings:MemberEmbedding"),
 }
 
+POOLINGS: dict[str, Entry] = {
+    "max": Entry("the larger of two neighbours", "torch:amax"),
+    "average": Entry("the mean of two neighbours", "torch:mean"),
+    "none": Entry("all as they are", ""),
+}
+
 PARAMETRIZATIONS: dict[str, str] = {
     "ntk": "outputs scaled by inputs ** -0.5, weights drawn larger: one rate suits every width",
     "standard": "as torch.nn and the d2l.ai chapter",
@@ -140,6 +168,26 @@ class Inputs:
 
     width: int
     numbers: int
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution over a sequence.
+
+    Attributes:
+        inputs, outputs: channels.
+        kernel, stride, padding: as in `torch.nn.Conv1d`.
+        length: of its output.
+        pooled: length after pooling.
+    """
+
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int
+    padding: int
+    length: int
+    pooled: int
 
 
 # One for all hidden layers, or one each.
@@ -182,6 +230,40 @@ class ModelSettings:
     submodels: Annotated[
         int, Ge(1), Doc("Submodels of shared weights in each network (tabm); their mean predicts.")
     ] = 8
+    channels: Annotated[
+        tuple[Annotated[int, Ge(1)], ...],
+        MinLen(2),
+        Listed(",", "16,32,32"),
+        Shown("C,C,..."),
+        Doc("Channels that features are projected to, then of each convolution (cnn)."),
+    ] = (16, 32, 32)
+    length: Annotated[
+        int, Ge(1), Doc("Length of the sequence that features are projected to (cnn).")
+    ] = 16
+    kernel: Annotated[
+        tuple[Annotated[int, Ge(1)], ...],
+        MinLen(1),
+        Listed(",", "5 or 3,1"),
+        Shown("N,..."),
+        Doc("Size of the kernels: one for all convolutions or one each (cnn)."),
+    ] = (3,)
+    stride: Annotated[
+        tuple[Annotated[int, Ge(1)], ...],
+        MinLen(1),
+        Listed(",", "1 or 2,1"),
+        Shown("N,..."),
+        Doc("Places from kernel to kernel: one for all convolutions or one each (cnn)."),
+    ] = (1,)
+    padding: Annotated[
+        tuple[Annotated[int, Ge(0)], ...],
+        MinLen(1),
+        Listed(",", "1 or 2,0"),
+        Shown("N,..."),
+        Doc("Zeros at both ends: one number for all convolutions or one each (cnn)."),
+    ] = (1,)
+    pooling: Annotated[
+        str, Names(POOLINGS), Doc("What halves the sequence after each convolution (cnn).")
+    ] = "max"
     activation: Annotated[
         tuple[Annotated[str, Names(ACTIVATIONS)], ...],
         MinLen(1),
@@ -215,6 +297,8 @@ class ModelSettings:
                 "model",
                 "hidden",
             )
+        if "channels" in MODELS[self.model].own:
+            self._check_convolutions()
         layers = len(self.hidden)
         for rates in self.dropout:
             if len(rates) not in (1, layers) and "dropout" not in MODELS[self.model].fixed:
@@ -224,6 +308,48 @@ class ModelSettings:
                     "dropout",
                     "hidden",
                 )
+
+    def _check_convolutions(self) -> None:
+        count = len(self.channels) - 1
+        for name in ("kernel", "stride", "padding"):
+            found = len(getattr(self, name))
+            if found not in (1, count):
+                raise ConflictError(
+                    f"{name} takes one number, or one per convolution ({count}); found {found}.",
+                    name,
+                    "channels",
+                )
+        for number, shape in enumerate(self.convolutions, 1):
+            if shape.pooled < 1:
+                raise ConflictError(
+                    f"convolution {number} of {count} leaves nothing of a length of {self.length}; "
+                    "take a larger --length or --padding, a smaller --kernel or --stride, or "
+                    "--pooling none.",
+                    "length",
+                    "channels",
+                    "kernel",
+                    "stride",
+                    "padding",
+                    "pooling",
+                )
+
+    @property
+    def convolutions(self) -> list[Convolution]:
+        """The convolutions of a model that has some, in order."""
+        made, length = list[Convolution](), self.length
+        count = len(self.channels) - 1
+        each = [
+            value if len(value) > 1 else value * count
+            for value in (self.kernel, self.stride, self.padding)
+        ]
+        ends = pairwise(self.channels)
+        for (inputs, outputs), kernel, stride, padding in zip(ends, *each, strict=True):
+            # Each kernel lies within the sequence and the zeros at its ends.
+            length = (length + 2 * padding - kernel) // stride + 1
+            pooled = length if self.pooling == "none" else length // 2
+            made.append(Convolution(inputs, outputs, kernel, stride, padding, length, pooled))
+            length = pooled
+        return made
 
     @property
     def resolved(self) -> "ModelSettings":

@@ -28,6 +28,7 @@ REGISTRIES = {
     "loss": training.LOSSES,
     "model": model.MODELS,
     "optimizer": training.OPTIMIZERS,
+    "pooling": model.POOLINGS,
     "parametrization": model.PARAMETRIZATIONS,
     "base_models": base_models.BASE_MODELS,
     "recipe": recipe.RECIPES,
@@ -65,6 +66,7 @@ def test_every_name_of_an_option(tmp_path: Path, option: str, name: str) -> None
     more: dict[str, Any] = {"patience": 1} if option == "stop_on" else {}
     if option == "fold_scheme" and fold_schemes.FOLD_SCHEMES[name].grouped:
         more["fold_column"] = "Area"
+    more |= {"model": "cnn"} if option == "pooling" else {}
     several = option in ("activation", "base_models")
     check(write_small(tmp_path), **{option: (name,) if several else name}, **more)
 

@@ -38,6 +38,10 @@ CONFORMING = [
         for dropout in [((0.0,),), ((0.5, 0.25),), ((0.3,), (0.0, 0.2))]
     ),
     *(
+        ModelSettings(model=model, batch_norm=True, activation=("gelu", "maxout", "pgelu"))
+        for model in MODELS
+    ),
+    *(
         ModelSettings(hidden=(8, 4), activation=activation, batch_norm=batch_norm)
         for name in ACTIVATIONS
         for activation in [(name,), (name, "prelu", "relu")]

@@ -35,6 +35,8 @@ from kaggleprice.settings.run import make_settings
         ),
         ({"submodels": 4}, ["--submodels has no effect with --model mlp."]),
         ({"model": "tabm", "submodels": 4}, []),
+        ({"model": "cnn", "kernel": (5,), "padding": (2,)}, []),
+        ({"model": "lenet", "kernel": (3,)}, ["--kernel has no effect with --model lenet."]),
         ({"stop_on": "validation"}, ["--stop-on has no effect without --patience."]),
         ({"stop_share": 0.2, "patience": 3}, []),
         (
