@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from kaggleprice import runs
-from kaggleprice.api.workflow import PredictRequest, intervals_beside, resolve_runs, split_rows
+from kaggleprice.api.workflow import (
+    PredictRequest,
+    check_interval,
+    intervals_beside,
+    resolve_runs,
+    split_rows,
+)
 from kaggleprice.competitions.data import Dataset, DatasetRef, load
 from kaggleprice.competitions.download import FetchedFile, absent
 from kaggleprice.core.files import check_writable
@@ -131,7 +137,14 @@ def plan_prediction(
     check_writable(output)
     runs, training = resolve_runs(source.competition, runtime, request, progress), None
     if not runs:
-        training = plan(source, request.settings, runtime, folds=request.folds, progress=progress)
+        training = plan(
+            source,
+            request.settings,
+            runtime,
+            folds=request.folds,
+            interval=interval,
+            progress=progress,
+        )
     elif not absent(source.competition, source.data_dir):
         for run in runs:
             own = source_of(run, source, progress)
@@ -152,6 +165,7 @@ def plan(
     name: str | None = None,
     folds: Path | None = None,
     limits: Limits | None = None,
+    interval: float | None = None,
     progress: Progress = SILENT,
 ) -> Plan:
     """Do all of `kaggleprice.api.workflow.cross_validate` but training and writing.
@@ -166,6 +180,7 @@ def plan(
         name: of the run; None for the next free one.
         folds: a CSV of folds to use instead of making them.
         limits: checked, as far as they can be, before training.
+        interval: likewise.
         progress: told what happens.
 
     Raises:
@@ -178,6 +193,7 @@ def plan(
     if not fetched:
         data = load(replace(source, group_column=settings.fold_column), progress)
         split = split_rows(competition, data, settings, folds, limits, progress)
+        check_interval(interval, split)
         identity = identify(competition, data, settings, split, compute)
         checkpoint = runtime.checkpoint(competition, identity, progress)
         problem = cross_validation.prepare(

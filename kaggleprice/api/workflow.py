@@ -45,6 +45,7 @@ from kaggleprice.evaluation.folds import Folds, make_folds, read_folds
 from kaggleprice.evaluation.intervals import (
     Coverage,
     Intervals,
+    check_folds,
     check_level,
     estimate_coverage,
 )
@@ -81,6 +82,8 @@ from kaggleprice.training.devices import Compute, choose_compute, place_network
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
 _ONLY_PREDICTION = {"combine", "bound"}
+# Columns of a run's out-of-fold predictions.
+_PAIR = ("true", "predicted")
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ class Prediction:
         weights: what each of all the runs counts; they sum to 1.
         outside: how many predictions left the range of the training target, before they were
             bounded.
-        coverage: what intervals are worth; None where none were asked for.
+        coverage: what intervals are worth, by target; None where none were asked for.
         intervals: where they were written; None likewise.
     """
 
@@ -175,7 +178,7 @@ class Prediction:
     beside: Sequence[Run] = ()
     weights: Sequence[float] = (1.0,)
     outside: int = 0
-    coverage: Coverage | None = None
+    coverage: Mapping[str, Coverage] | None = None
     intervals: Path | None = None
 
     @property
@@ -288,6 +291,7 @@ def cross_validate(
     name: str | None = None,
     folds: Path | None = None,
     limits: Limits | None = None,
+    interval: float | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Run, CrossValidation]:
     """Cross-validate and write the run folder.
@@ -300,6 +304,7 @@ def cross_validate(
         folds: a CSV of folds to use instead of making them.
         limits: what `kaggleprice.runs.gates.judge` will hold the score against: that it can is
             checked before training.
+        interval: the share of rows that `interval_coverage` will be asked for, likewise.
         progress: told what happens.
 
     Raises:
@@ -309,6 +314,7 @@ def cross_validate(
     compute = check_start(competition, runtime, name)
     data = load(replace(source, group_column=settings.fold_column), progress)
     split = split_rows(competition, data, settings, folds, limits, progress)
+    check_interval(interval, split)
     return _train(source, runtime, data, compute, split, settings, name, progress)
 
 
@@ -317,6 +323,7 @@ def add_seeds(
     runtime: RuntimeConfig,
     name: str,
     count: int,
+    interval: float | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Run, CrossValidation]:
     """Train `count` more random starts per fold, and let the run be that of all.
@@ -330,6 +337,7 @@ def add_seeds(
         runtime: where runs lie.
         name: of the run.
         count: seeds to add.
+        interval: as for `cross_validate`.
         progress: told what happens.
 
     Raises:
@@ -351,6 +359,7 @@ def add_seeds(
     source = source_of(run, source, progress)
     data = load(source, progress)
     check_data(run, source.competition, data)
+    check_interval(interval, run.folds())
     settings = replace(run.settings, seeds=run.settings.seeds + count)
     progress.notice(
         f"run {run.name} has {run.settings.seeds} seeds per fold: training {count} more"
@@ -510,7 +519,7 @@ def predict(
     how = request.options.get("combine")
     if how is not None:
         look_up(COMBINES, how, "combination")
-    check_interval(interval, competition, several_runs=bool(request.beside))
+    _check_one_run(interval, request)
     outputs = [output] if interval is None else [output, intervals_beside(output)]
     for path in outputs:
         check_writable(path)
@@ -524,7 +533,12 @@ def predict(
     refuse_overwriting_inputs(data, *outputs)
     if not runs:
         run, trained = cross_validate(
-            source, request.settings, runtime, folds=request.folds, progress=progress
+            source,
+            request.settings,
+            runtime,
+            folds=request.folds,
+            interval=interval,
+            progress=progress,
         )
         runs, places = [run], [run.output("submission.csv")]
     found = []
@@ -587,18 +601,25 @@ def _average(
     return np.asarray(np.average(predictions, axis=0, weights=weights))
 
 
-def check_interval(
-    level: float | None, competition: Competition, *, several_runs: bool = False
-) -> None:
-    """Check that intervals can be made.
+def _check_one_run(level: float | None, request: PredictRequest) -> None:
+    check_level(level)
+    if level is not None and request.beside:
+        raise UsageError(
+            f"--interval takes the residuals of one run, found {len(request.beside) + 1} runs; "
+            "name one with --run."
+        )
+
+
+def check_interval(level: float | None, split: Folds) -> None:
+    """Check that intervals can be made of the rows that folds validate; None is fine.
 
     Raises:
-        UsageError: where their share cannot be, for several targets, and for averages of runs.
+        UsageError, DataError: as `kaggleprice.evaluation.intervals.check_folds`.
     """
-    check_level(level)
-    if level is not None and (several_runs or len(competition.targets) > 1):
-        several = "runs" if several_runs else "targets"
-        raise UsageError(f"--interval takes one run of one target, found several {several}.")
+    if level is not None:
+        rows, folds = split.lines
+        _, first = np.unique(rows, return_index=True)
+        check_folds(level, folds[first])
 
 
 @dataclass(frozen=True)
@@ -652,13 +673,44 @@ def _predict(
 
 def _make_intervals(
     run: Run, scale: TargetScale, level: float, predictions: NDArray[np.float64]
-) -> tuple[Coverage, NDArray[np.float64], NDArray[np.float64]]:
-    """Return what intervals are worth, and the ends of those of new predictions, shape (n,)."""
-    coverage, rows = interval_coverage(run, scale, level), run.predictions
-    true, predicted = rows["true"].to_numpy(), rows["predicted"].to_numpy()
-    transform = scale.transforms[0].fitted(true)
-    found = Intervals.calibrate(true, predicted, level, transform)
-    return coverage, *found.of(predictions)
+) -> tuple[dict[str, Coverage], NDArray[np.float64], NDArray[np.float64]]:
+    """Return what intervals are worth, and the ends of those of new predictions.
+
+    Shapes (n,) or, of T targets, (n, T), as the predictions.
+    """
+    coverage, ends = interval_coverage(run, scale, level), []
+    for target, rows in enumerate(_residual_rows(run)):
+        transform = scale.of_target(target).transforms[0].fitted(rows.true)
+        found = Intervals.calibrate(rows.true, rows.predicted, level, transform, rows.weights)
+        ends.append(found.of(predictions.reshape(len(predictions), -1)[:, target]))
+    low, high = (np.stack(one, axis=1) for one in zip(*ends, strict=True))
+    return coverage, low.reshape(predictions.shape), high.reshape(predictions.shape)
+
+
+@dataclass(frozen=True)
+class _ResidualRows:
+    """What a run predicted of one target out of fold.
+
+    Attributes:
+        true, predicted: shape (n,), in the target's own unit.
+        folds: shape (n,), from 0.
+        weights: shape (n,); None where all rows count the same.
+    """
+
+    true: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+    folds: NDArray[np.int64]
+    weights: NDArray[np.float64] | None
+
+
+def _residual_rows(run: Run) -> Iterator[_ResidualRows]:
+    """Yield what a run predicted out of fold of each target."""
+    rows = run.predictions
+    weights = rows["weight"].to_numpy() if "weight" in rows else None
+    folds = rows["fold"].to_numpy(dtype=np.int64) - 1
+    true, predicted = (rows[name].to_numpy().reshape(len(rows), -1) for name in _PAIR)
+    for one, other in zip(true.T, predicted.T, strict=True):
+        yield _ResidualRows(one, other, folds, weights)
 
 
 def intervals_beside(output: Path) -> Path:
@@ -666,22 +718,32 @@ def intervals_beside(output: Path) -> Path:
     return output.with_name(f"{output.stem}-intervals.csv")
 
 
-def interval_coverage(run: Run, scale: TargetScale, level: float) -> Coverage:
+def interval_coverage(run: Run, scale: TargetScale, level: float) -> dict[str, Coverage]:
     """Estimate, by nested folds, what intervals that a run's out-of-fold rows make are worth.
 
     Args:
-        run: a finished one, of one target.
-        scale: of its target.
+        run: a finished one.
+        scale: of its targets.
         level: the share of rows that intervals shall cover.
+
+    Returns:
+        For each target, by name.
 
     Raises:
         RunFolderError: where its predictions cannot be read.
         DataError: where there are too few rows for such a share.
     """
-    rows = run.predictions
-    true, predicted = rows["true"].to_numpy(), rows["predicted"].to_numpy()
-    folds = rows["fold"].to_numpy(dtype=np.int64) - 1
-    return estimate_coverage(true, predicted, folds, level, scale.transforms)
+    return {
+        name: estimate_coverage(
+            rows.true,
+            rows.predicted,
+            rows.folds,
+            level,
+            scale.of_target(target).transforms,
+            rows.weights,
+        )
+        for target, (name, rows) in enumerate(zip(run.targets, _residual_rows(run), strict=True))
+    }
 
 
 def resolve_runs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -105,6 +106,7 @@ def cv(
     from kaggleprice.api.dry_run import plan
     from kaggleprice.cli.views.plan import PlanDocument, plan_view
     from kaggleprice.cli.views.presets import presets_document, presets_view
+    from kaggleprice.evaluation.intervals import check_level
     from kaggleprice.runs import gates
     from kaggleprice.runs.describe import typed_settings
 
@@ -121,9 +123,9 @@ def cv(
         fail_above, fail_below, baseline, tolerance, runs_dir, source.competition.name
     )
     limits.check_direction(source.competition.metric)
-    workflow.check_interval(interval, source.competition)
+    check_level(interval)
     delivery = ci.Delivery(source.competition.name, junit, summary)
-    how: dict[str, Any] = {"name": run, "folds": folds, "limits": limits}
+    how: dict[str, Any] = {"name": run, "folds": folds, "limits": limits, "interval": interval}
     if add_seeds is not None:
         given = [
             name
@@ -133,7 +135,7 @@ def cv(
         _check_add_seeds(run, given + ["dry_run"] * dry_run)
         if baseline is not None:
             limits.check_scored(gates.read_scored(str(run), runs_dir, source.competition.name))
-        train = partial(workflow.add_seeds, source, runtime, str(run), add_seeds)
+        train = partial(workflow.add_seeds, source, runtime, str(run), add_seeds, interval)
     else:
         usual = {}
         if folds is None:
@@ -163,7 +165,7 @@ def _finish(
     delivery: ci.Delivery,
     progress: Progress,
     as_json: bool,
-    coverage: Coverage | None,
+    coverage: Mapping[str, Coverage] | None,
 ) -> None:
     """Write what CI is given, show the run, and demand what was to be kept: in this order."""
     from kaggleprice.cli.views.cv import cv_document, cv_view

@@ -67,21 +67,25 @@ def write_intervals(
     high: NDArray[np.float64],
     path: Path,
 ) -> None:
-    """Write a submission's rows with two more columns, the ends of their intervals.
+    """Write a submission's rows with two more columns for each target, the ends of its intervals.
 
     Args:
-        submission: n rows of id and prediction.
-        low: shape (n,), as `high`.
-        high: shape (n,).
+        submission: n rows of id and predictions.
+        low: shape (n,) or, of T targets, (n, T), as `high`.
+        high: likewise.
         path: where to.
 
     Raises:
         OutputError: where it cannot be written.
     """
-    name = submission.columns[1]
+    names, ends = list(submission.columns), []
+    for place, name in enumerate(names[1:]):
+        for end, values in (("low", low), ("high", high)):
+            ends.append(values.reshape(len(submission), -1)[:, place])
+            names.append(f"{name}_{end}")
     # By place, since the id column may have any name.
-    frame = pd.concat([submission, pd.DataFrame({0: low, 1: high})], axis=1)
-    frame = frame.set_axis([*submission.columns, f"{name}_low", f"{name}_high"], axis=1)
+    frame = pd.concat([submission, pd.DataFrame(dict(enumerate(ends)))], axis=1)
+    frame = frame.set_axis(names, axis=1)
     with replacing(path) as beside:
         frame.to_csv(beside, index=False, lineterminator="\n")
 

@@ -55,7 +55,12 @@ class Intervals:
 
     @classmethod
     def calibrate(
-        cls, true: Floats, predicted: Floats, level: float, transform: TargetTransform
+        cls,
+        true: Floats,
+        predicted: Floats,
+        level: float,
+        transform: TargetTransform,
+        weights: Floats | None = None,
     ) -> Intervals:
         """Learn from rows that were predicted by members that did not train on them.
 
@@ -64,27 +69,26 @@ class Intervals:
             predicted: shape (n,).
             level: the share of new rows that intervals shall cover.
             transform: of the target.
+            weights: shape (n,), how much each row counts; None where all count the same.
 
         Raises:
             DataError: where so few rows say nothing of so rare errors.
         """
         sizes, tail = transform.forward(predicted), (1 - level) / 2
-        # In a bin of fewer rows the quantile would lie beyond the largest residual.
-        least = math.ceil(1 / tail - 1e-9) - 1
-        if len(true) < least:
-            raise DataError(
-                f"intervals that cover {level:g} of the rows need {least} out-of-fold rows of "
-                f"other folds or more, found {len(true)}; give a smaller --interval."
-            )
+        least = _check_rows(level, len(true))
         count = min(_MOST_BINS, max(1, len(true) // max(_ROWS_OF_BIN, 2 * least)))
         edges = np.quantile(sizes, np.arange(1, count) / count)
         bins = np.searchsorted(edges, sizes, side="right")
         residuals = transform.forward(true) - sizes
+        counts = np.ones(len(true)) if weights is None else weights
         ends = []
         for number in range(count):
-            own = residuals[bins == number]
-            # Many equal predictions may leave a bin with few rows: all rows stand in for it.
-            ends.append(_ends(own if len(own) >= least else residuals, tail))
+            own = bins == number
+            # Many equal predictions may leave a bin with few rows, and weights with none that
+            # counts: all rows stand in for it.
+            if own.sum() < least or not counts[own].any():
+                own[:] = True
+            ends.append(_ends(residuals[own], counts[own], tail))
         below, above = np.array(ends).T
         return cls(transform, edges, below, above)
 
@@ -102,11 +106,56 @@ class Intervals:
         return np.minimum(low, predicted), np.maximum(high, predicted)
 
 
-def _ends(residuals: Floats, tail: float) -> tuple[float, float]:
-    """Return the order statistics beyond which a new residual lies with probability `tail`."""
-    ordered = np.sort(residuals)
-    place = math.floor(tail * (len(ordered) + 1) + 1e-9) - 1
-    return float(ordered[place]), float(ordered[len(ordered) - 1 - place])
+def _check_rows(level: float, rows: int) -> int:
+    """Return how many rows a bin needs; with fewer, a quantile lies beyond the largest residual.
+
+    Raises:
+        DataError: where there are not so many.
+    """
+    least = math.ceil(2 / (1 - level) - 1e-9) - 1
+    if rows < least:
+        raise DataError(
+            f"intervals that cover {level:g} of the rows need {least} out-of-fold rows of "
+            f"other folds or more, found {rows}; give a smaller --interval."
+        )
+    return least
+
+
+def _ends(residuals: Floats, weights: Floats, tail: float) -> tuple[float, float]:
+    """Return the order statistics beyond which a new residual lies with probability `tail`.
+
+    A new row counts what a row counts on average. Where a single residual counts for more than the
+    tail, it is the end.
+    """
+    residuals, weights = residuals[weights > 0], weights[weights > 0]
+    order = np.argsort(residuals, kind="stable")
+    ordered, counts = residuals[order], weights[order] / weights.mean()
+    wanted = tail * (len(ordered) + 1) + 1e-9
+    below, above = (
+        max(0, int(np.searchsorted(np.cumsum(one), wanted, side="right")) - 1)
+        for one in (counts, counts[::-1])
+    )
+    return float(ordered[below]), float(ordered[len(ordered) - 1 - above])
+
+
+def check_folds(level: float, fold_of_row: NDArray[np.integer]) -> None:
+    """Check that the intervals of each fold can be made by the rows of the others.
+
+    Args:
+        level: the share of rows that intervals shall cover.
+        fold_of_row: shape (n,), of the rows that are scored.
+
+    Raises:
+        DataError: where the others have too few rows.
+        UsageError: where all rows are of one fold.
+    """
+    _, sizes = np.unique(fold_of_row, return_counts=True)
+    if len(sizes) == 1:
+        raise UsageError(
+            "--interval checks the intervals of a fold by those of others, found one fold; "
+            "give --repeats, or another --fold-scheme."
+        )
+    _check_rows(level, len(fold_of_row) - int(sizes.max()))
 
 
 @dataclass(frozen=True)
@@ -115,7 +164,7 @@ class Coverage:
 
     Attributes:
         level: the share of rows that they shall cover.
-        covered: the share that they did.
+        covered: the share that they did, by the rows' weights where they have such.
         rows: of how many.
         width: their median width, in the target's own unit.
     """
@@ -132,6 +181,7 @@ def estimate_coverage(
     fold_of_row: NDArray[np.integer],
     level: float,
     transforms: Sequence[TargetTransform],
+    weights: Floats | None = None,
 ) -> Coverage:
     """Calibrate intervals on the rows of all folds but one, check them on that one, for each.
 
@@ -141,21 +191,19 @@ def estimate_coverage(
         fold_of_row: shape (n,), counted from 0.
         level: the share of rows that intervals shall cover.
         transforms: of the target, one for each fold, which learned nothing of its rows.
+        weights: shape (n,), how much each row counts; None where all count the same.
 
     Raises:
-        DataError: as `Intervals.calibrate`.
-        UsageError: where all rows are of one fold.
+        DataError, UsageError: as `check_folds`.
     """
-    if np.ptp(fold_of_row) == 0:
-        raise UsageError(
-            "--interval checks the intervals of a fold by those of others, found one fold; "
-            "give --repeats, or another --fold-scheme."
-        )
+    check_folds(level, fold_of_row)
     inside, widths = np.zeros(len(true), dtype=bool), np.zeros(len(true))
     for fold in np.unique(fold_of_row):
         own = fold_of_row == fold
-        found = Intervals.calibrate(true[~own], predicted[~own], level, transforms[fold])
+        others = None if weights is None else weights[~own]
+        found = Intervals.calibrate(true[~own], predicted[~own], level, transforms[fold], others)
         low, high = found.of(predicted[own])
         inside[own] = (low <= true[own]) & (true[own] <= high)
         widths[own] = high - low
-    return Coverage(level, float(inside.mean()), len(true), float(np.median(widths)))
+    covered = float(np.average(inside, weights=weights))
+    return Coverage(level, covered, len(true), float(np.median(widths)))

@@ -108,8 +108,11 @@ class Run:
         )
         try:
             identity = json.loads((path / IDENTITY).read_text(encoding="utf-8"))
-            nearest_preset(read_settings(identity, path / IDENTITY))
-            identity = {"settings": identity["settings"], "k": int(identity["k"])}
+            settings = read_settings(identity, path / IDENTITY)
+            nearest_preset(settings)
+            targets = len(as_tuple(identity["columns"]["target_column"]))
+            members = int(identity["k"]) * settings.seeds * targets
+            identity = {"settings": identity["settings"], "members": members}
         except (OSError, RecursionError, KeyError, TypeError, ValueError, KagglePriceError):
             # Such as a run that was being written, or is removed now: its line says what it is.
             identity = {}
@@ -191,7 +194,7 @@ class Run:
         """How many networks it has, or will have; None where nothing says it."""
         if self.record:
             return len(self.record["members"])
-        return self.identity["k"] * self.settings.seeds if self.identity else None
+        return self.identity["members"] if self.identity else None
 
     @property
     def changed(self) -> float:

@@ -208,18 +208,6 @@ def test_next_steps_name_the_files_that_were_named(entry: EntryPoint, tmp_path: 
     assert entry(*command, cwd=here).code == 0
 
 
-def test_intervals_of_several_targets_are_refused_before_training(
-    entry: EntryPoint, tmp_path: Path
-) -> None:
-    load_linnerud(as_frame=True).frame.to_csv(tmp_path / "train.csv", index=False)
-    named = ["--target", "Weight", "--target", "Waist"]
-    assert entry("init", "--yes", *named, cwd=tmp_path).code == 0
-    done = entry("cv", *TINY, "--interval", "0.5", cwd=tmp_path)
-    assert done.code == 2
-    assert "one run of one target" in done.err
-    assert not (tmp_path / "runs").exists()
-
-
 def test_comparisons_tell_the_kinds_that_differ(entry: EntryPoint, tmp_path: Path) -> None:
     load_linnerud(as_frame=True).frame.to_csv(tmp_path / "train.csv", index=False)
     assert entry("init", "--yes", "--target", "Pulse", cwd=tmp_path).code == 0

@@ -226,12 +226,14 @@ def test_predictions_beyond_the_target(entry: EntryPoint, folder: Path) -> None:
 
 def test_intervals(entry: EntryPoint, folder: Path) -> None:
     describe(entry, folder, "--metric", "mae", "--transform", "log1p")
-    scored = cv(entry, folder, "--interval", "0.8", "--k", "3")["interval"]
+    both = cv(entry, folder, "--interval", "0.8", "--k", "3")["interval"]
+    (scored,) = both.values()
+    assert list(both) == ["count"]
     assert (scored["level"], scored["rows"]) == (0.8, ROWS)
     assert 0.65 < scored["covered"] < 0.95
     made = entry("predict", "--interval", "0.8", "-o", "out/mine.csv", "--json", cwd=folder)
     assert made.code == 0, made.err
-    assert made.json["interval"] == scored
+    assert made.json["interval"] == both
     assert made.json["intervals"] == str(Path("out", "mine-intervals.csv"))
     frame = pd.read_csv(folder / made.json["intervals"])
     plain = pd.read_csv(folder / "out" / "mine.csv")
@@ -257,7 +259,41 @@ def test_intervals_that_cannot_be(entry: EntryPoint, folder: Path, command: str)
     refused(entry(command, *options, "--interval", "90", cwd=folder), 2, "--interval", "found 90")
     done = entry(command, *options, "--interval", "0.99", cwd=folder)
     refused(done, 3, "need 199 out-of-fold rows", "found 60")
+    held_out = ["--fold-scheme", "hold-out"]
+    if command == "cv":
+        refused(entry("cv", *TINY, *held_out, "--interval", "0.5", cwd=folder), 2, "one fold")
+    # Refused before anything was trained or written.
+    assert [path.name for path in folder.glob("runs/*/*")] == ["mlp-001"]
     assert not (folder / "submission.csv").exists()
+    cv(entry, folder)
+    both = ["--run", "mlp-001", "--run", "mlp-002"]
+    done = entry("predict", *both, "--interval", "0.5", cwd=folder)
+    refused(done, 2, "--interval", "one run", "2 runs")
+
+
+def test_weighted_intervals_of_several_targets(entry: EntryPoint, folder: Path) -> None:
+    train = pd.read_csv(folder / "train.csv")
+    train["other"] = 1000 * (train["count"] + train["a"] ** 2) + 500
+    train.to_csv(folder / "train.csv", index=False)
+    describe(entry, folder, "--target", "other", first='weight_column = "exposure"')
+    scored = cv(entry, folder, "--interval", "0.8", "--k", "3")
+    oof = pd.read_csv(Path(folder, scored["path"], "oof.csv"))
+    assert list(scored["interval"]) == ["count", "other"]
+    done = entry("predict", "--interval", "0.8", cwd=folder)
+    assert done.code == 0, done.err
+    for name in ("count", "other"):
+        assert f"intervals of 0.8 for {name}" in done.out
+    frame = pd.read_csv(folder / "submission-intervals.csv")
+    assert list(frame) == [
+        *("row", "count", "other", "count_low", "count_high", "other_low", "other_high")
+    ]
+    for name in ("count", "other"):
+        low, high = frame[f"{name}_low"], frame[f"{name}_high"]
+        assert ((low <= frame[name]) & (frame[name] <= high)).all()
+        # By the residuals of its own target, and by their weights.
+        true, predicted = oof[f"true {name}"], oof[f"predicted {name}"]
+        reach = np.average(np.abs(true - predicted), weights=oof["weight"])
+        assert reach < (high - low).median() < 8 * reach
 
 
 @pytest.mark.parametrize("words", [("True", "False"), ("true", "FALSE"), ("1", "0")])

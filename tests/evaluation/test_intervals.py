@@ -89,3 +89,30 @@ def test_rows_of_one_fold_cannot_check_their_own_intervals() -> None:
     true, predicted = rows(300, 0)
     with pytest.raises(UsageError, match="found one fold"):
         estimate_coverage(true, predicted, np.zeros(300, dtype=np.int64), 0.8, [NONE])
+
+
+def test_a_row_that_counts_twice_is_two_rows() -> None:
+    true, predicted = rows(200, 0)[0], np.zeros(200)
+    weights = np.random.default_rng(0).integers(0, 3, 200)
+    twice = np.repeat(np.arange(200), weights)
+    weighted = Intervals.calibrate(true, predicted, 0.8, NONE, weights.astype(float))
+    repeated = Intervals.calibrate(true[twice], predicted[twice], 0.8, NONE)
+    order = np.sort(true[weights > 0])
+    for end in ("below", "above"):
+        one, other = getattr(weighted, end)[0], getattr(repeated, end)[0]
+        # A new row counts one there, and the mean of the weights here.
+        assert abs(np.searchsorted(order, one) - np.searchsorted(order, other)) <= 1
+
+
+def test_weighted_coverage() -> None:
+    """Half of the rows, which alone count, have errors ten times as large."""
+    true, predicted = rows(4000, 0)
+    large = np.arange(4000) % 2 == 0
+    true = np.where(large, predicted + 10 * (true - predicted), true)
+    weights, folds = np.where(large, 3.0, 0.0), np.arange(4000) // 2 % 4
+    found = estimate_coverage(true, predicted, folds, 0.9, [NONE] * 4, weights)
+    assert found.covered == pytest.approx(0.9, abs=0.02)
+    plain = estimate_coverage(true, predicted, folds, 0.9, [NONE] * 4)
+    # Equal weights are none.
+    assert estimate_coverage(true, predicted, folds, 0.9, [NONE] * 4, weights * 0 + 2) == plain
+    assert found.width > plain.width

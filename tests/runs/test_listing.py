@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from kaggleprice.core.errors import RunFolderError, UnknownNameError, UsageError
 from kaggleprice.runs import listing
 from kaggleprice.runs.record import read_record
 from kaggleprice.runs.run import FINISHED, INTERRUPTED, UNREADABLE, Run
+from kaggleprice.settings.run import make_settings, settings_to_record
 
 
 def cut(folder: Path) -> None:
@@ -105,6 +107,19 @@ def test_an_unfinished_run_may_say_nothing_of_itself(runs_dir: Path, content: st
     (left / "identity.json").write_text(content, encoding="utf-8")
     run = listing.list_runs(runs_dir, "small")[-1]
     assert (run.state, run.has_settings, run.members) == (INTERRUPTED, False, None)
+
+
+@pytest.mark.parametrize(("target", "members"), [("a", 6), (["a", "b"], 12)])
+def test_an_unfinished_run_says_how_many_networks_it_has(
+    runs_dir: Path, target: str | list[str], members: int
+) -> None:
+    left = runs_dir / "small" / ".unfinished-x"
+    left.mkdir()
+    settings = settings_to_record(make_settings(options={"seeds": 3, "k": 9}))
+    # A file of folds may have another number of them.
+    identity = {"settings": settings, "k": 2, "columns": {"target_column": target}}
+    (left / "identity.json").write_text(json.dumps(identity), encoding="utf-8")
+    assert listing.list_runs(runs_dir, "small")[-1].members == members
 
 
 # Finding one.

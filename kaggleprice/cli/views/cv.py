@@ -60,12 +60,18 @@ class Interval(Coverage):
     """What conformal intervals are worth, estimated by nested folds."""
 
     level: Annotated[float, Doc("The share of rows that they shall cover.")]
-    covered: Annotated[float, Doc("The share of out-of-fold rows that they did cover.")]
+    covered: Annotated[
+        float,
+        Doc(
+            "The share of out-of-fold rows that they did cover, by the rows' weights where they "
+            "have such."
+        ),
+    ]
     rows: Annotated[documents.Positive, Doc("Number of these rows.")]
     width: Annotated[float, Doc("Their median width, in the target's unit.")]
 
 
-INTERVAL = Doc("The intervals of --interval; null where none were asked for.")
+INTERVAL = Doc("The intervals of --interval, by target; null where none were asked for.")
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,7 @@ class CvDocument(RunDocument):
     expected: Annotated[Expected, EXPECTED]
     members: Annotated[documents.Positive, Doc("Number of networks: folds times seeds.")]
     outside: documents.Outside
-    interval: Annotated[Interval | None, INTERVAL]
+    interval: Annotated[dict[str, Interval] | None, INTERVAL]
     folds_sha256: Annotated[
         str,
         Len(64, 64),
@@ -176,7 +182,7 @@ def cv_document(
     run: Run,
     gates: Sequence[Gate] = (),
     earlier: Comparison | None = None,
-    coverage: Coverage | None = None,
+    coverage: Mapping[str, Coverage] | None = None,
 ) -> CvDocument:
     """Describe a cross-validated run.
 
@@ -243,18 +249,21 @@ def expected_score(record: Mapping[str, Any], test_rows: int | None = None) -> E
     return Expected(record["scores"]["oof"], error, test_rows)
 
 
-def interval_of(coverage: Coverage | None) -> Interval | None:
-    """Describe what intervals are worth."""
-    return None if coverage is None else Interval(**vars(coverage))
+def interval_of(coverage: Mapping[str, Coverage] | None) -> dict[str, Interval] | None:
+    """Describe what intervals are worth, by target."""
+    if coverage is None:
+        return None
+    return {target: Interval(**vars(found)) for target, found in coverage.items()}
 
 
-def interval_lines(interval: Interval | None) -> list[str]:
+def interval_lines(intervals: Mapping[str, Interval] | None) -> list[str]:
     """Say what intervals are worth; nothing where there are none."""
-    if interval is None:
-        return []
+    found = intervals or {}
     return [
-        f"intervals of {interval.level:g}: {percent(interval.covered)} of {interval.rows:,} "
+        f"intervals of {interval.level:g}{f' for {target}' if len(found) > 1 else ''}: "
+        f"{percent(interval.covered)} of {interval.rows:,} "
         f"out-of-fold rows lie inside (nested folds), median width {amount(interval.width)}"
+        for target, interval in found.items()
     ]
 
 

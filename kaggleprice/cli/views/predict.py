@@ -61,7 +61,7 @@ class PredictDocument(PredictedRange, ScoredDocument):
         Doc("The same for each column of the submission; outside of it for the first."),
     ]
     outside: documents.Outside
-    interval: Annotated[Interval | None, INTERVAL]
+    interval: Annotated[dict[str, Interval] | None, INTERVAL]
     intervals: Annotated[
         str | None, Doc("The file of the intervals: id, prediction, low, high; null likewise.")
     ]
