@@ -360,10 +360,9 @@ def add_seeds(
     data = load(source, progress)
     check_data(run, source.competition, data)
     check_interval(interval, run.folds())
-    settings = replace(run.settings, seeds=run.settings.seeds + count)
-    progress.notice(
-        f"run {run.name} has {run.settings.seeds} seeds per fold: training {count} more"
-    )
+    trained = 1 + max(member["seed"] for member in run.record["ensemble"]["members"])
+    settings = replace(run.settings, seeds=trained + count)
+    progress.notice(f"run {run.name} has {trained} seeds per fold: training {count} more")
     return _train(
         source, runtime, data, compute, run.folds(), settings, run.name, progress, extended=run
     )

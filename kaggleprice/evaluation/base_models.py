@@ -114,7 +114,7 @@ def fit_base_models(
     """
     recipes, target, settings = task.encoding.recipes, task.target, task.settings
     targets = 1 if target.ndim == 1 else len(target) // len(recipes)
-    fits = 1 if settings.inner_blocks is None else min(settings.inner_blocks, settings.seeds)
+    fits = 1 if settings.inner_blocks is None else min(settings.inner_blocks, settings.starts)
     shape = (len(names), len(recipes), targets)
     train = np.zeros((*shape, len(tables.train)))
     test = np.zeros((*shape, len(tables.test)))

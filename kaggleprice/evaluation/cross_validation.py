@@ -98,7 +98,7 @@ def cross_validate(
     callbacks: Sequence[Callback] = (),
     known: PreviousResults | None = None,
 ) -> CrossValidation:
-    """Train `settings.seeds` members per fold, all together, and score them out of fold.
+    """Train members of every fold, all together, and score them out of fold.
 
     Args:
         competition: target transform and metric.
@@ -295,15 +295,18 @@ def prepare(
     wider = _engineered(competition, tables, settings)
     learned = scale.forward(target)
     encoding = Encoding(fit_recipes(wider, split, settings, learned))
+    resolved = resolve(
+        settings, metric, transform, max(len(train) for train, _ in split), encoding.width
+    )
     trained = set() if known is None else set(known.ensemble.members)
-    everybody = make_members(len(split), settings, len(competition.targets))
+    everybody = make_members(len(split), resolved, len(competition.targets))
     task = TrainingTask(
         encoding=encoding,
         rows=encoding.encode_training(wider.train.features, learned, split, settings.seed),
         target=learned,
         folds=split,
         members=[member for member in everybody if member not in trained],
-        settings=resolve(settings, metric, transform, max(len(train) for train, _ in split)),
+        settings=resolved,
         weights=tables.train.weights,
     )
     return PreparedRun(competition, tables, scale, task, _listed(device))
@@ -321,7 +324,7 @@ def _check_weights(competition: Competition, train: Table, split: Folds) -> None
 
 
 def resolve(
-    settings: RunSettings, metric: Metric, transform: TargetTransform, rows: int
+    settings: RunSettings, metric: Metric, transform: TargetTransform, rows: int, features: int
 ) -> RunSettings:
     """Return settings with all that data and metric decide: the loss, batch size and epochs.
 
@@ -329,19 +332,28 @@ def resolve(
         settings: as asked for.
         metric: which the loss suits, unless the settings name one.
         transform: of the target.
-        rows: of the largest fold's training rows.
+        rows: that a fold trains on.
+        features: that its networks are given.
 
     Raises:
         UsageError: for a loss of logs of a target that is not trained on as a log.
     """
 
     def resolved(training: TrainingSettings) -> TrainingSettings:
-        return _with_loss(training, metric, transform).for_rows(rows)
+        return _with_loss(training, metric, transform).for_data(rows, features)
 
-    portfolio = tuple(
-        replace(variant, training=resolved(variant.training)) for variant in settings.portfolio
+    portfolio = []
+    for variant in settings.portfolio:
+        training = variant.training
+        if metric.training_loss != "mse":
+            # A variant's own loss is one for squared errors: it would learn something else.
+            training = replace(training, loss=settings.training.loss)
+        portfolio.append(replace(variant, training=resolved(training)))
+    return replace(
+        settings.for_data(rows, features),
+        training=resolved(settings.training),
+        portfolio=tuple(portfolio),
     )
-    return replace(settings, training=resolved(settings.training), portfolio=portfolio)
 
 
 def _with_loss(
@@ -404,7 +416,7 @@ def make_members(folds: int, settings: RunSettings, targets: int = 1) -> list[Me
         Member(fold, seed, target, variant)
         for variant in range(len(settings.variants))
         for fold in range(folds)
-        for seed in range(settings.seeds)
+        for seed in range(settings.starts)
         for target in range(targets)
     ]
     return sorted(made, key=turn)

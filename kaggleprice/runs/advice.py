@@ -9,7 +9,6 @@ from kaggleprice.runs.comparison import Comparison, compare
 from kaggleprice.runs.describe import nearest_preset, typed_options, typed_settings
 from kaggleprice.runs.listing import list_runs
 from kaggleprice.runs.run import FINISHED, Run
-from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS
 
 # What makes the folds: kept in the next run, so that the two can be compared.
 _FOLDS = (
@@ -91,9 +90,8 @@ def _another(run: Run, repeated: str, kinds: str) -> Step:
     if run.record.get("cut_at") is not None:
         words = f"cv {typed_settings(settings)}".rstrip()
         return _step(words, alike, "the same, with all the time it needs")
-    usual = PRESETS[DEFAULT_PRESET].settings
     # Settings may be named after `fast` and be more than the default nevertheless.
-    less = settings.seeds <= usual.seeds and settings.training.epochs is None
+    less = "seeds" not in changed and "epochs" not in changed
     if preset == "book" or (preset == "fast" and less):
         return _step("cv", alike, "the default: more networks, longer")
     if not settings.base_models:

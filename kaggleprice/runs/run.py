@@ -111,7 +111,10 @@ class Run:
             settings = read_settings(identity, path / IDENTITY)
             nearest_preset(settings)
             targets = len(as_tuple(identity["columns"]["target_column"]))
-            members = int(identity["k"]) * settings.seeds * targets
+            members = None
+            if settings.seeds is not None:
+                each = settings.seeds * len(settings.variants)
+                members = int(identity["k"]) * each * targets
             identity = {"settings": identity["settings"], "members": members}
         except (OSError, RecursionError, KeyError, TypeError, ValueError, KagglePriceError):
             # Such as a run that was being written, or is removed now: its line says what it is.

@@ -60,7 +60,8 @@ def ineffective_options(
             if holds and name in given:
                 yield f"{SETTINGS[name].flag} has no effect {why}."
     for name, turns in [("activation", model.activation), ("dropout", model.dropout)]:
-        if name in given and len(turns) > settings.seeds and name not in fixed:
+        few = settings.seeds is not None and len(turns) > settings.seeds
+        if name in given and few and name not in fixed:
             flag, taken = SETTINGS[name].flag, show_value(turns[: settings.seeds])
             starts = "start" if settings.seeds == 1 else "starts"
             yield (

@@ -209,12 +209,12 @@ class ModelSettings:
     embedding: Annotated[
         str, Names(EMBEDDINGS), Doc("Embedding of each number, beside the number itself.")
     ] = "periodic"
-    frequencies: Annotated[int, Ge(1), Doc("Cosines per number in a periodic embedding.")] = 4
+    frequencies: Annotated[int, Ge(1), Doc("Cosines per number in a periodic embedding.")] = 16
     frequency_scale: Annotated[
         float,
         Gt(0),
         Doc("Spread of the first frequencies, in periods per standard deviation of the number."),
-    ] = 0.1
+    ] = 0.5
     soft_bound: Annotated[
         Annotated[float, Gt(0)] | None,
         Shown("SD"),
@@ -270,14 +270,14 @@ class ModelSettings:
         Listed("/", "gelu/tanh"),
         Shown("NAME/..."),
         Doc("Between layers; of several, as in gelu/tanh, random starts take one in turn."),
-    ] = ("gelu", "tanh")
+    ] = ("gelu",)
     dropout: Annotated[
         tuple[Rates, ...],
         MinLen(1),
         Listed("/", "0.3 or 0.3/0.1,0.2", nested=True),
         Shown("P,.../..."),
         Doc("Share of units left out: one for all hidden layers or one each; 0.3/0.1,0.2 in turn."),
-    ] = ((0.3,), (0.1,))
+    ] = ((0.1,),)
     init: Annotated[str, Names(INITIALIZATIONS), Doc("Initial weights.")] = "he"
     parametrization: Annotated[
         str, Names(PARAMETRIZATIONS), Doc("How outputs and rates scale with width.")

@@ -22,12 +22,12 @@ class Change:
     Attributes:
         help: one line for people.
         values: settings of the network and of its training, by name.
-        lr_factor: what the learning rate is multiplied by.
+        factors: what numbers among these settings are multiplied by, by name.
     """
 
     help: str
     values: Mapping[str, Any] = field(default_factory=dict)
-    lr_factor: float = 1.0
+    factors: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,21 @@ class Variant:
     training: TrainingSettings
 
 
+_COARSE = {"frequencies": 4, "frequency_scale": 0.1}
+
 PORTFOLIO: dict[str, Change] = {
-    "regular": Change("strong dropout", {"dropout": ((0.3,),), "activation": ("gelu",)}),
-    "tanh": Change(
-        "bounded activations, little dropout", {"dropout": ((0.1,),), "activation": ("tanh",)}
+    "fine": Change("as the settings say, with fewer passes", factors={"budget": 0.5}),
+    "regular": Change("strong dropout", {"dropout": ((0.3,),)}),
+    "smooth": Change("few low frequencies", _COARSE),
+    "robust": Change(
+        "few low frequencies, strong dropout, a loss that bends early, fewer passes",
+        {**_COARSE, "dropout": ((0.3,),), "loss": "huber 0.3"},
+        {"budget": 0.5},
     ),
-    "fine": Change(
-        "many fine frequencies, little dropout",
-        {
-            "dropout": ((0.1,),),
-            "activation": ("gelu",),
-            "frequencies": 16,
-            "frequency_scale": 0.5,
-        },
+    "tanh": Change(
+        "few low frequencies, bounded activations, fewer passes",
+        {**_COARSE, "activation": ("tanh",)},
+        {"budget": 0.5},
     ),
 }
 
@@ -83,11 +85,8 @@ def vary(
         values = {key: value for key, value in change.values.items() if key not in kept}
         of_model = {f.name: values[f.name] for f in fields(model) if f.name in values}
         rest = {key: value for key, value in values.items() if key not in of_model}
-        own = Variant(
-            name,
-            replace(model, **of_model),
-            replace(training, lr=training.lr * change.lr_factor, **rest),
-        )
+        rest |= {key: getattr(training, key) * by for key, by in change.factors.items()}
+        own = Variant(name, replace(model, **of_model), replace(training, **rest))
         if (own.model, own.training) not in [(v.model, v.training) for v in found]:
             found.append(own)
     unchanged = [(v.model, v.training) for v in found] == [(model, training)]

@@ -1,5 +1,6 @@
 """Settings of a run, presets, and how single options change them. Nothing heavy."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated, Any, Self
@@ -37,6 +38,9 @@ COMBINES: dict[str, Entry] = {
     "median": Entry("the middle member", "kaggleprice.evaluation.ensemble:median"),
 }
 
+
+# Of more numbers, in a fold's training rows, there are fewer than 4 random starts.
+_NUMBERS = 50_000
 
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 
@@ -88,7 +92,11 @@ class RunSettings:
     repeats: Annotated[
         int, Ge(1), Doc("How often rows are split anew: repeats x k folds, each with its networks.")
     ] = 1
-    seeds: Annotated[int, Ge(1), Doc("Networks per fold, each from its own random start.")] = 6
+    seeds: Annotated[
+        Annotated[int, Ge(1)] | None,
+        Shown(none="4 to 1, by rows and columns"),
+        Doc("Networks per fold and setting of the portfolio, each from its own random start."),
+    ] = None
     seed: Annotated[Seed, Doc("Drives everything random; a whole number.")] = 0
     fold_seed: Annotated[
         Seed | None,
@@ -142,6 +150,30 @@ class RunSettings:
         variant = self.variants[number]
         return replace(self, model=variant.model, training=variant.training, portfolio=())
 
+    def for_data(self, rows: int, features: int) -> Self:
+        """Return the settings with the number of random starts, where they do not say it.
+
+        The more numbers there are to learn from, the longer a network takes, and the less it
+        depends on its start.
+
+        Args:
+            rows: that a fold trains on.
+            features: that its networks are given.
+        """
+        own = round(4 - math.log2(max(1.0, rows * features / _NUMBERS)) / 2)
+        return self if self.seeds is not None else replace(self, seeds=max(1, own))
+
+    @property
+    def starts(self) -> int:
+        """Random starts, of settings whose data are known.
+
+        Raises:
+            ValueError: of others.
+        """
+        if self.seeds is None:
+            raise ValueError("nobody said how many rows and features there are")
+        return self.seeds
+
     @property
     def learns_weights(self) -> bool:
         """Whether members and base models count what rows that they left out teach."""
@@ -152,7 +184,7 @@ class RunSettings:
     def equal_weights(self) -> tuple[float, float]:
         """Weights of one network and of one base model in a fold, where none are learned."""
         share = self.base_model_share if self.base_models else 0.0
-        networks = self.seeds * len(self.variants)
+        networks = self.starts * len(self.variants)
         return (1 - share) / networks, share / max(1, len(self.base_models))
 
     @property
@@ -183,15 +215,20 @@ class Preset:
     settings: RunSettings
 
 
+_everything = vary(PORTFOLIO, ModelSettings(), TrainingSettings())
+
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
-        "two starts per fold, half the epochs: for trying things out",
-        RunSettings(seeds=2, training=TrainingSettings(epochs=30)),
+        "one network per fold, for trying things out",
+        RunSettings(seeds=1, training=TrainingSettings(budget=0.4)),
     ),
-    "default": Preset("six starts per fold of two kinds of networks", RunSettings()),
+    "default": Preset(
+        "a portfolio of unlike networks, whose weights are learned inside each fold",
+        RunSettings(portfolio=_everything, inner_blocks=8),
+    ),
     "best": Preset(
-        "ten starts per fold, and boosted trees as a base model with 0.4 of the weight",
-        RunSettings(seeds=10, base_models=("boosting",)),
+        "more of them, and boosted trees beside them, weighted in the same way",
+        RunSettings(portfolio=_everything, inner_blocks=8, seeds=4, base_models=("boosting",)),
     ),
     "book": Preset(
         "the d2l.ai chapter: linear model, plain SGD, 10 epochs, contiguous folds",

@@ -109,8 +109,8 @@ STOP_ON: dict[str, str] = {
     "validation": "the validation rows themselves; marks the score optimistic",
 }
 
-# Optimizer steps of a network, for each power of ten of rows.
-_STEPS = 1000
+# Optimizer steps of a network at most, and passes where there is a row for each feature.
+_STEPS, _PASSES = 2500, 40
 
 DTYPES: tuple[str, ...] = ("float32", "float64")
 
@@ -205,17 +205,22 @@ class TrainingSettings:
     ] = None
     dtype: Annotated[str, Names(DTYPES), Doc("Precision of all arithmetic.")] = "float32"
 
-    def for_rows(self, rows: int) -> Self:
-        """Return the settings with batch size and epochs, given how many rows a member trains on.
+    def for_data(self, rows: int, features: int) -> Self:
+        """Return the settings with batch size and epochs, where they do not say them.
 
-        Few rows are passed many times, many rows few times: the number of steps grows with the
-        logarithm of rows, and that of rows per step with their root until 256.
+        The number of steps does not grow with rows: few rows are passed many times, many rows few
+        times; and the fewer rows there are for each feature, the fewer times, since more would be
+        learned by heart. Batches grow with the root of rows.
+
+        Args:
+            rows: that a member trains on.
+            features: that it is given.
         """
         batch_size = self.batch_size or min(256, max(16, 2 ** round(math.log2(2 * rows**0.5))))
         epochs = self.epochs
         if epochs is None:
-            steps = self.budget * _STEPS * math.log10(max(rows, 100))
-            epochs = max(1, round(steps / math.ceil(rows / batch_size)))
+            passes = min(_STEPS * batch_size / rows, _PASSES * (rows / features) ** 0.5)
+            epochs = max(1, round(self.budget * passes))
         return replace(self, batch_size=batch_size, epochs=epochs)
 
     @property

@@ -24,7 +24,8 @@ def test_greedy_weights_are_near_the_best_convex_ones(seed: int) -> None:
     predictions = truth + errors + 0.3 * random.normal(size=400)
     loss = rmse_of(truth)
     found = greedy_weights(predictions, loss)
-    assert found.shape == (5,) and found.sum() == pytest.approx(1)
+    assert found.shape == (5,)
+    assert found.sum() == pytest.approx(1)
     # Each candidate keeps its part of the shared half.
     assert found.min() >= 0.1 - 1e-12
     best = minimize(

@@ -172,7 +172,7 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
             )
             if not weights.any():
                 raise ValueError("sample_weight is 0 in every row: nothing would count.")
-        settings = cross_validation.resolve(self._settings(), metric, transform, len(target))
+        settings = self._settings()
         table = Table(
             ids,
             frame,
@@ -186,7 +186,7 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         )
         devices = choose_devices(self.device)
         with taking_threads(self.threads):
-            task = _prepare(table, self._scale.forward(target), settings)
+            task = _prepare(table, self._scale.forward(target), settings, metric, transform)
             ensemble = _train(task, devices)
             if settings.learns_weights:
                 ensemble = _weigh(task, ensemble, table, metric, self._scale)
@@ -287,9 +287,16 @@ def _everything(target: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray
     return np.arange(len(target)), np.empty(0, dtype=np.int64)
 
 
-def _prepare(table: Table, target: NDArray[np.float64], settings: RunSettings) -> TrainingTask:
+def _prepare(
+    table: Table,
+    target: NDArray[np.float64],
+    settings: RunSettings,
+    metric: Metric,
+    transform: TargetTransform,
+) -> TrainingTask:
     """Encode all rows; target has shape (n,) or (T, n) and is transformed."""
     encoding = Encoding([fit(settings.recipe, table, target=target)])
+    settings = cross_validation.resolve(settings, metric, transform, len(table), encoding.width)
     # Random streams are those of the first fold's members; no row is held out by that fold.
     targets = 1 if target.ndim == 1 else len(target)
     members = cross_validation.make_members(1, settings, targets)
