@@ -25,7 +25,7 @@ from kaggleprice.training.task import TrainingResult, TrainingTask
 CPU = torch.device("cpu")
 ROWS, EPOCHS, MEMBERS = 90, 4, 8
 OPTIONS: dict[str, Any] = {
-    **{"k": 4, "seeds": 2, "epochs": EPOCHS, "hidden": (8, 4), "batch_size": 16},
+    **{"k": 4, "portfolio": (), "seeds": 2, "epochs": EPOCHS, "hidden": (8, 4), "batch_size": 16},
     "dtype": "float64",
 }
 # Half of the members have slopes, which the groups of the others lack.

@@ -31,6 +31,7 @@ ROWS, TEST_ROWS = 90, 40
 # Without bounds, so that what a report says can be computed from the networks alone.
 OPTIONS = {
     "k": 3,
+    "portfolio": (),
     "seeds": 2,
     "epochs": 12,
     "hidden": (8,),

@@ -127,7 +127,7 @@ def measure_rows(point: Point, folder: Path) -> dict[str, Any]:
     floor, began = peak_memory(), time.perf_counter()
     tables = read_tables(SAMPLE, train_csv, test_csv)
     read = time.perf_counter() - began
-    options = {**point.options, "seeds": 1, "k": 5}
+    options = {**point.options, "portfolio": (), "seeds": 1, "k": 5}
     settings = make_settings(options=options)
     fold_of_row = make_folds(len(tables.train), settings.k, seed=0)
     clock = StageClock()

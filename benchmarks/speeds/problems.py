@@ -71,7 +71,7 @@ def make_problem(
         members: the first so many of the folds' random starts.
         options: changes to the preset.
     """
-    wanted = {"k": FOLDS, **(options or {}), "seeds": -(-members // FOLDS)}
+    wanted = {"k": FOLDS, **(options or {}), "portfolio": (), "seeds": -(-members // FOLDS)}
     settings = make_settings(options=wanted)
     fold_of_row = make_folds(len(tables.train), settings.k, seed=0)
     device = torch.device("cpu")

@@ -174,7 +174,7 @@ PEERS: Mapping[str, Peer] = {
 
 def kaggleprice(task: Task, epochs: int) -> Floats:
     """Predict with the default networks, trained for so many epochs."""
-    options: dict[str, Any] = {"k": K, "seeds": task.seeds, "epochs": epochs}
+    options: dict[str, Any] = {"k": K, "portfolio": (), "seeds": task.seeds, "epochs": epochs}
     settings = make_settings(options=options | ({"hidden": (8,)} if task.quick else {}))
     device = torch.device("cpu")
     result = cross_validation.cross_validate(

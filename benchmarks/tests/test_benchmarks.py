@@ -26,7 +26,7 @@ from kaggleprice.settings.recipe import Recipe
 from kaggleprice.settings.run import make_settings
 
 SAMPLE = COMPETITIONS["sample"]
-TINY = {"k": peers.K, "hidden": (8,), "epochs": 2, "seeds": 2}
+TINY = {"k": peers.K, "hidden": (8,), "epochs": 2, "portfolio": (), "seeds": 2}
 # Every peer, in the order of the tables, with made-up pooled scores per fold seed.
 OOF = {
     "ridge": {100: 0.130, 101: 0.136, 102: 0.131, 103: 0.5},

@@ -25,14 +25,12 @@ from kaggleprice.competitions.download import (
 )
 from kaggleprice.competitions.evidence import FORWARD
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
-from kaggleprice.competitions.moments import rank_moments
 from kaggleprice.competitions.submission import (
     check_predictions,
     make_submission,
     write_intervals,
     write_submission,
 )
-from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.files import check_writable
@@ -41,7 +39,7 @@ from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import CrossValidation, PreviousResults
 from kaggleprice.evaluation.ensemble import WeightedPredictions
-from kaggleprice.evaluation.folds import Folds, make_folds, read_folds
+from kaggleprice.evaluation.folds import Folds, make_folds, moments_of, read_folds
 from kaggleprice.evaluation.intervals import (
     Coverage,
     Intervals,
@@ -69,7 +67,6 @@ from kaggleprice.runs.runtime import (
 )
 from kaggleprice.runs.writing import write_run
 from kaggleprice.settings.declaration import show_value
-from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.settings.run import (
     COMBINES,
@@ -357,7 +354,7 @@ def add_seeds(
             "than its own; train a new run."
         )
     source = source_of(run, source, progress)
-    data = load(source, progress)
+    data = load(replace(source, group_column=run.settings.fold_column), progress)
     check_data(run, source.competition, data)
     check_interval(interval, run.folds())
     trained = 1 + max(member["seed"] for member in run.record["ensemble"]["members"])
@@ -437,7 +434,7 @@ def split_rows(
             hold_out=settings.hold_out,
             target=_to_stratify_by(train.known_target),
             groups=train.groups,
-            moments=_moments(competition, train, settings),
+            moments=moments_of(competition, train, settings),
         )
     else:
         split = read_folds(folds, train.ids, competition.id_name, train.row_numbers)
@@ -477,16 +474,6 @@ def warn_of_easy_folds(data: Dataset, split: Folds, progress: Progress) -> None:
                 f"--fold-column {shlex.quote(found.column)}"
             )
             return
-
-
-def _moments(
-    competition: Competition, train: Table, settings: RunSettings
-) -> NDArray[np.int64] | None:
-    """Return the rank of each training row's time; None where no column says it."""
-    if train.groups is None or not FOLD_SCHEMES[settings.fold_scheme].forward:
-        return None
-    column = str(settings.fold_column)
-    return rank_moments(train.groups, column, competition.kinds.get(column))
 
 
 def predict(

@@ -19,7 +19,7 @@ from kaggleprice.core.errors import DataError, DivergenceError, UsageError
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows, join
-from kaggleprice.evaluation.folds import Folds
+from kaggleprice.evaluation.folds import Folds, relatives_of
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, PartScore, Scores
 from kaggleprice.evaluation.scoring import Scorer
 from kaggleprice.evaluation.target_scale import TargetScale
@@ -308,6 +308,7 @@ def prepare(
         members=[member for member in everybody if member not in trained],
         settings=resolved,
         weights=tables.train.weights,
+        relatives=relatives_of(competition, tables.train, settings),
     )
     return PreparedRun(competition, tables, scale, task, _listed(device))
 

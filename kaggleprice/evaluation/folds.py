@@ -20,9 +20,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.moments import rank_moments
+from kaggleprice.competitions.tables import Table
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
 from kaggleprice.core.registry import look_up
 from kaggleprice.settings.fold_schemes import FOLD_SCHEMES, FoldOptions, FoldScheme, target_bins
+from kaggleprice.settings.run import RunSettings
+
+# Into so many stretches rows are cut that are alike where they are close.
+_STRETCHES = 50
 
 Rows = NDArray[np.int64]
 Fold = tuple[Rows, Rows]
@@ -265,6 +272,32 @@ def make_folds(
         for fold in splitter.split(np.empty((rows, 1)), classes, groups if found.grouped else None)
     ]
     return Folds(splits, rows)
+
+
+def moments_of(competition: Competition, train: Table, settings: RunSettings) -> Rows | None:
+    """Return the rank of each training row's time, shape (n,); None where no column says it."""
+    if train.groups is None or not FOLD_SCHEMES[settings.fold_scheme].forward:
+        return None
+    column = str(settings.fold_column)
+    return rank_moments(train.groups, column, competition.kinds.get(column))
+
+
+def relatives_of(competition: Competition, train: Table, settings: RunSettings) -> Rows | None:
+    """Return which training rows must not be parted inside a fold, as its scheme does not.
+
+    Rows of one group; of schemes that keep the rows' order or time, what lies close together.
+
+    Returns:
+        Shape (n,), the same number for rows that belong together; None where none do.
+    """
+    scheme, order = FOLD_SCHEMES[settings.fold_scheme], np.arange(len(train))
+    if scheme.grouped and train.groups is not None:
+        return np.unique(train.groups, return_inverse=True)[1].astype(np.int64)
+    if not scheme.forward and scheme.seeded:
+        return None
+    moments = moments_of(competition, train, settings)
+    order = order if moments is None else moments
+    return np.asarray(order * _STRETCHES // (order.max() + 1))
 
 
 def _forward(scheme: FoldScheme, options: FoldOptions, moments: Rows) -> Folds:

@@ -36,6 +36,8 @@ class TrainingTask:
         settings: everything else.
         weights: shape (n,), float64, 0 or above: how much each row counts; None where all count
             the same. They count within a fold's training rows, whose mean weight is 1.
+        relatives: shape (n,), rows of the same number stay together where some are left out; None
+            where each row stands for itself.
     """
 
     encoding: Encoding
@@ -45,6 +47,7 @@ class TrainingTask:
     members: Sequence[Member]
     settings: RunSettings
     weights: NDArray[np.float64] | None = None
+    relatives: NDArray[np.int64] | None = None
 
     def of(self, span: slice) -> TrainingTask:
         """Return the task of some of the members, all of one variant, as if it were alone."""
@@ -76,8 +79,15 @@ class TrainingTask:
             return rows, rows[:0]
         first = Member(member.fold, 0)
         generator = member_generator(self.settings.seed, first, Purpose.INNER_BLOCKS)
-        chosen = np.zeros(len(rows), dtype=bool)
-        chosen[generator.permutation(len(rows))[member.seed % blocks :: blocks]] = True
+        own = np.arange(len(rows))
+        if self.relatives is not None:
+            own = np.unique(self.relatives[rows], return_inverse=True)[1]
+        block = np.empty(own.max() + 1, dtype=np.int64)
+        blocks = min(blocks, len(block))
+        if blocks < 2:
+            return rows, rows[:0]
+        block[generator.permutation(len(block))] = np.arange(len(block)) % blocks
+        chosen = block[own] == member.seed % blocks
         return rows[~chosen], rows[chosen]
 
     def target_of(self, member: Member) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ from kaggleprice.runs.runtime import RuntimeConfig, read_duration
 from kaggleprice.settings.model import Inputs, ModelSettings
 from kaggleprice.settings.run import make_settings
 
-OPTIONS = {"k": 5, "seeds": 2, "epochs": 3, "hidden": (6, 4), "batch_size": 8}
+OPTIONS = {"k": 5, "portfolio": (), "seeds": 2, "epochs": 3, "hidden": (6, 4), "batch_size": 8}
 
 
 @dataclass(frozen=True)

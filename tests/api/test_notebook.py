@@ -25,7 +25,14 @@ from kaggleprice.core import progress
 from kaggleprice.core.errors import KagglePriceError, UnknownNameError, UsageError
 from kaggleprice.core.progress import BYTES
 
-OPTIONS: dict[str, Any] = {"epochs": 1, "seeds": 1, "k": 2, "hidden": 8, "threads": 1}
+OPTIONS: dict[str, Any] = {
+    "epochs": 1,
+    "portfolio": (),
+    "seeds": 1,
+    "k": 2,
+    "hidden": 8,
+    "threads": 1,
+}
 CALLS = ("cross_validate", "download", "predict", "preprocess", "report")
 
 

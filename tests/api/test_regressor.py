@@ -43,7 +43,7 @@ from kaggleprice.settings.run import PRESETS, flat_settings, make_settings
 FOLDER = Path(__file__).parents[2] / "data" / "sample"
 # The sample competition without the features that are its own: those no regressor knows.
 PLAIN = replace(COMPETITIONS["sample"], engineering=None)
-TINY: dict[str, Any] = {"seeds": 1, "epochs": 3, "hidden": (8,), "device": "cpu"}
+TINY: dict[str, Any] = {"portfolio": (), "seeds": 1, "epochs": 3, "hidden": (8,), "device": "cpu"}
 # Enough to learn what scikit-learn's checks ask for: an R² of 0.5 on 200 rows.
 QUICK = KagglePriceRegressor(**{**TINY, "epochs": 6, "batch_size": 16, "lr": 0.05})
 
@@ -154,7 +154,7 @@ def test_it_is_the_networks_of_cv(tables: Tables) -> None:
 
     Its random streams are those of the first fold: so each fold takes a turn as the first one.
     """
-    options = {"seeds": 2, "epochs": 3, "hidden": (8,), "dtype": "float64"}
+    options = {"portfolio": (), "seeds": 2, "epochs": 3, "hidden": (8,), "dtype": "float64"}
     settings = make_settings(options={**options, "k": 3, "seed": 7})
     train, device = tables.train, torch.device("cpu")
     x, y = train.features, train.known_target

@@ -18,7 +18,14 @@ from kaggleprice.competitions.transforms import LOG, LOG1P
 from kaggleprice.core.errors import DataError, OutputError, UnknownNameError, UsageError
 from kaggleprice.evaluation import ensemble
 
-OPTIONS: dict[str, Any] = {"k": 3, "seeds": 2, "epochs": 2, "hidden": (8,), "dropout": ((0.1,),)}
+OPTIONS: dict[str, Any] = {
+    "k": 3,
+    "portfolio": (),
+    "seeds": 2,
+    "epochs": 2,
+    "hidden": (8,),
+    "dropout": ((0.1,),),
+}
 
 
 @pytest.fixture(scope="module")

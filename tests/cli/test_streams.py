@@ -156,7 +156,19 @@ def terminal(columns: int) -> Iterator[Screen]:
 
 
 # Long enough for bars to be drawn.
-LONG = [*SMALL, "--k", "2", "--seeds", "2", "--threads", "1", "--epochs", "400"]
+LONG = [
+    *SMALL,
+    "--portfolio",
+    "none",
+    "--k",
+    "2",
+    "--seeds",
+    "2",
+    "--threads",
+    "1",
+    "--epochs",
+    "400",
+]
 
 
 def on_terminal(

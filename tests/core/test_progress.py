@@ -60,7 +60,14 @@ def source_in(folder: Path) -> DatasetRef:
     return DatasetRef(read_competition(folder / "small.toml"), folder / "data")
 
 
-OPTIONS = {"k": 2, "seeds": 2, "epochs": 3, "hidden": (8,), "base_models": ("ridge",)}
+OPTIONS = {
+    "k": 2,
+    "portfolio": (),
+    "seeds": 2,
+    "epochs": 3,
+    "hidden": (8,),
+    "base_models": ("ridge",),
+}
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ REGISTRIES = {
     "stop_on": training.STOP_ON,
     "target_scale": training.TARGET_SCALES,
 }
-TINY = {"k": 2, "seeds": 2, "epochs": 2, "hidden": (8,), "dropout": (0.1,)}
+TINY = {"k": 2, "portfolio": (), "seeds": 2, "epochs": 2, "hidden": (8,), "dropout": (0.1,)}
 
 
 def check(toml: Path, **options: Any) -> None:

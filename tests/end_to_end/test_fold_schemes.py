@@ -14,7 +14,20 @@ from entry_point import EntryPoint
 from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.runs.run import Run
 
-OPTIONS = ["--epochs", "2", "--seeds", "1", "--k", "3", "--hidden", "8", "--threads", "1"]
+OPTIONS = [
+    "--portfolio",
+    "none",
+    "--epochs",
+    "2",
+    "--seeds",
+    "1",
+    "--k",
+    "3",
+    "--hidden",
+    "8",
+    "--threads",
+    "1",
+]
 ROWS, TEST_ROWS, DAYS = 60, 20, 20
 TOML = """
 name = "panel"

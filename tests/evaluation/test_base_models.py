@@ -34,6 +34,7 @@ TINY = {
     "bound": False,
     "hidden": (8,),
     "epochs": 2,
+    "portfolio": (),
     "seeds": 2,
     "k": 3,
 }

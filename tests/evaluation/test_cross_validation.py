@@ -29,7 +29,7 @@ from kaggleprice.settings.run import PRESETS, RunSettings, make_settings
 from kaggleprice.settings.training import Member
 
 SAMPLE, CPU = COMPETITIONS["sample"], torch.device("cpu")
-TINY = {"hidden": (8,), "epochs": 3, "seeds": 2, "k": 3}
+TINY = {"hidden": (8,), "epochs": 3, "portfolio": (), "seeds": 2, "k": 3}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from kaggleprice.settings.training import Member
 
 ROWS = 120
 SPLIT = make_folds(ROWS, 3)
-TINY = {"hidden": (8,), "epochs": 2, "seeds": 1, "k": 3}
+TINY = {"hidden": (8,), "epochs": 2, "portfolio": (), "seeds": 1, "k": 3}
 
 
 @pytest.fixture(scope="module")

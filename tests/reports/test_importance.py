@@ -190,7 +190,9 @@ def test_options(measure: Callable[..., Importance], found: Importance) -> None:
 def test_engineered_features_move_with_their_column(tmp_path: Path) -> None:
     """The sample's engineering makes totals of areas: permuting one has to change them."""
     source = workflow.DatasetRef(get_competition("sample"), tmp_path / "data")
-    settings = make_settings(options={"k": 2, "seeds": 1, "epochs": 1, "hidden": (4,)})
+    settings = make_settings(
+        options={"k": 2, "portfolio": (), "seeds": 1, "epochs": 1, "hidden": (4,)}
+    )
     runtime = workflow.RuntimeConfig(tmp_path / "runs", "cpu", 1)
     run, result = workflow.cross_validate(source, settings, runtime)
     table = load(source).tables.train

@@ -33,6 +33,7 @@ from kaggleprice.settings.run import make_settings
 # Without bounds, so that scores can be computed from the networks alone.
 OPTIONS = {
     "k": 3,
+    "portfolio": (),
     "seeds": 2,
     "epochs": 4,
     "hidden": (8,),

@@ -32,7 +32,20 @@ from kaggleprice.training.executors import Executor, Processes, Threads, store
 from kaggleprice.training.train import train
 
 # Large batches make two groups of three members; many epochs leave time to interrupt them.
-LONG = ["--k", "3", "--seeds", "2", "--epochs", "600", "--hidden", "64,64", "--batch-size", "2048"]
+LONG = [
+    "--portfolio",
+    "none",
+    "--k",
+    "3",
+    "--seeds",
+    "2",
+    "--epochs",
+    "600",
+    "--hidden",
+    "64,64",
+    "--batch-size",
+    "2048",
+]
 LONG += ["--threads", "2", "--checkpoint-every", "0", "--device", "cpu,cpu"]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
