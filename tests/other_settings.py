@@ -23,6 +23,7 @@ OTHER: dict[str, Any] = {
     "embedding": "none",
     "frequencies": 7,
     "frequency_scale": 0.5,
+    "bins": 5,
     "soft_bound": None,
     "feature_scales": False,
     "hidden": (7, 5),

@@ -120,6 +120,15 @@ class FeatureNetwork(MemberNetwork):
                 own = np.ones(layer.weight.shape[1], dtype=bool) if place else inputs
                 layer.initialize(member, generator, deviation, own)
 
+    @property
+    def learns(self) -> bool:
+        """Whether the embedding has something to learn."""
+        return self.embedding.learns
+
+    def learn(self, member: int, x: Tensor) -> None:
+        """Let the embedding learn from one member's numbers."""
+        self.embedding.learn(member, x[:, : self._numbers].double().cpu().numpy())
+
     def operations(self) -> int:
         """Count 2 operations per weight, three times; no gradient of the data themselves."""
         sizes = [layer.times * layer.weight[0].numel() for layer in self._layers().values()]

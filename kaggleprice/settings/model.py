@@ -142,6 +142,10 @@ EMBEDDINGS: dict[str, Entry] = {
         "cosines of learned frequencies, Gorishniy et al. 2022",
         "kaggleprice.models.embeddings:MemberPeriodic",
     ),
+    "piecewise": Entry(
+        "how far it is through bins between quantiles, Gorishniy et al. 2022",
+        "kaggleprice.models.embeddings:MemberPiecewise",
+    ),
     "none": Entry("nothing", "kaggleprice.models.embeddings:MemberEmbedding"),
 }
 
@@ -215,6 +219,9 @@ class ModelSettings:
         Gt(0),
         Doc("Spread of the first frequencies, in periods per standard deviation of the number."),
     ] = 0.1
+    bins: Annotated[
+        int, Ge(1), Doc("Bins per number in a piecewise embedding, of as many training rows each.")
+    ] = 16
     soft_bound: Annotated[
         Annotated[float, Gt(0)] | None,
         Shown("SD"),

@@ -96,6 +96,14 @@ class DeviceRows:
         chosen = self._features.index_select(0, (index + self._begin).flatten())
         return chosen.view(*index.shape, self.width)
 
+    def assemble_for(self, member: int, index: Tensor) -> Tensor:
+        """Return the features of rows as one member, an index into M, has them.
+
+        Shape:
+            index: (R,), int64 → (R, D).
+        """
+        return self._assemble(index[None], slice(member, member + 1))[0]
+
     def _assemble(self, index: Tensor, members: slice) -> Tensor:
         r, p, i = self._learned_count, self._numeric_count, self._indicated.shape[2]
         # One column more than there are features takes the codes that a member does not know.

@@ -147,6 +147,8 @@ def test_a_members_draws_do_not_depend_on_padding(embedding: str, feature_scales
         "linears.0.weight": torch.cat([own, embedded]),
         "embedding.frequency": numbers,
         "embedding.phase": numbers,
+        "embedding.low": numbers,
+        "embedding.rate": numbers,
     }
     for name, value in tight.state_dict().items():
         whole = padded.state_dict()[name][0]
