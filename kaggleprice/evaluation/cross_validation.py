@@ -265,7 +265,8 @@ def prepare(
     scale = TargetScale.learn(metric, transform, target, split, bound=settings.bound)
     wider = _engineered(competition, tables, settings)
     learned = scale.forward(target)
-    encoding = Encoding(fit_recipes(wider, split, settings, learned))
+    recipes = fit_recipes(wider, split, settings, learned)
+    encoding = Encoding(recipes, settings.model.resolved.category_embedding)
     trained = set() if known is None else set(known.ensemble.members)
     everybody = make_members(len(split), settings, len(competition.targets))
     task = TrainingTask(

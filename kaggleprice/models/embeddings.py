@@ -1,4 +1,4 @@
-"""Embeddings: what a network sees of each number beside the number itself.
+"""Embeddings: what a network sees of each number beside the number itself, and of each level.
 
 Throughout: M members, B rows per member in a step, p numbers per row.
 """
@@ -6,6 +6,7 @@ Throughout: M members, B rows per member in a step, p numbers per row.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -133,3 +134,48 @@ class MemberPiecewise(MemberEmbedding):
         """Embed each number on its own; shapes as in `MemberEmbedding.forward`."""
         beyond = numbers.unsqueeze(3) - self.low.unsqueeze(1)
         return (beyond * self.rate.unsqueeze(1)).clamp(0, 1).flatten(2)
+
+
+class MemberVectors(nn.Module):
+    """A learned vector for each level of q categorical columns; zeros for no known level.
+
+    Shape:
+        vector: (M, V, size), the levels of all columns one after the other.
+    """
+
+    def __init__(self, members: int, levels: Sequence[int], size: int) -> None:
+        super().__init__()
+        self.size, self._levels = size, list(levels)
+        self.vector = nn.Parameter(torch.zeros(members, sum(levels), size))
+
+    @torch.no_grad()
+    def initialize(
+        self, member: int, generator: np.random.Generator, used: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Draw one member's vectors from a standard normal, as `torch.nn.Embedding` does.
+
+        Args:
+            member: index into M.
+            generator: the member's own stream.
+            used: shape (V,), the levels that the member has.
+
+        Returns:
+            Shape (q * size,), the features that it has: of columns of which it has levels.
+        """
+        drawn = generator.standard_normal((int(used.sum()), self.size))
+        self.vector[member, torch.from_numpy(used)] = torch.from_numpy(drawn).to(self.vector)
+        columns = np.split(used, np.cumsum(self._levels)[:-1])
+        return np.repeat([column.any() for column in columns], self.size)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Look levels up.
+
+        Shape:
+            codes: (M, B, q), whole numbers from 0 to V, V for no known level → (M, B, q * size).
+        """
+        members, count, _ = self.vector.shape
+        place = codes.long()
+        first = torch.arange(0, members * count, count, device=codes.device).view(-1, 1, 1)
+        rows = (place.clamp(max=count - 1) + first).flatten()
+        found = self.vector.flatten(0, 1).index_select(0, rows).view(*codes.shape, self.size)
+        return (found * (place < count).unsqueeze(3)).flatten(2)

@@ -396,7 +396,8 @@ class Run:
                 [
                     FittedRecipe.from_json(self.file(name).read_text(encoding="utf-8"))
                     for name in saved["recipes"]
-                ]
+                ],
+                settings.model.resolved.category_embedding,
             )
             dtype: torch.dtype = getattr(torch, settings.training.dtype)
             seeds = [member.seed for member in members]

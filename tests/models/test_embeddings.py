@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from kaggleprice.models.embeddings import MemberEmbedding, MemberPeriodic, MemberPiecewise
+from kaggleprice.models.embeddings import (
+    MemberEmbedding,
+    MemberPeriodic,
+    MemberPiecewise,
+    MemberVectors,
+)
 from kaggleprice.settings.model import EMBEDDINGS, ModelSettings
 
 M, B, P = 3, 5, 4
@@ -99,3 +105,26 @@ def test_piecewise_is_the_papers_within_the_values_seen() -> None:
     # Each bin has as many rows.
     inside = (found[:40, 0] > 0) & (found[:40, 0] < 1)
     assert np.ptp(inside.sum(axis=0)) <= 2
+
+
+def test_vectors_are_the_product_of_one_hot_levels() -> None:
+    levels, size = (3, 5), 4
+    used = np.array([[True] * 8, [True, False, True, True, False, False, True, True]])
+    vectors = MemberVectors(2, levels, size).double()
+    for member, own in enumerate(used):
+        has = vectors.initialize(member, np.random.default_rng(member), own)
+        assert has.all()
+    assert torch.equal(vectors.vector.abs().sum(dim=2) > 0, torch.from_numpy(used))
+    codes = torch.tensor([[[0, 3], [2, 7], [8, 8]], [[1, 4], [8, 6], [2, 8]]])
+    # Of nine levels the last one is none.
+    expected = nn.functional.one_hot(codes, 9)[..., :8].double() @ vectors.vector.unsqueeze(1)
+    assert torch.equal(vectors(codes.double()), expected.flatten(2))
+    assert not vectors(codes.double())[0, 2].any()
+
+
+def test_a_member_without_levels_of_a_column_has_no_vectors_of_it() -> None:
+    """As a category of few levels in its fold, which is one-hot there."""
+    used = np.array([True, True, False, False, False])
+    vectors = MemberVectors(1, (2, 3), 2)
+    has = vectors.initialize(0, np.random.default_rng(0), used)
+    assert has.tolist() == [True, True, False, False]

@@ -170,6 +170,32 @@ def test_members_are_trained_as_if_alone(
     assert np.ptp(predictions[:, 0]) > 1e-3
 
 
+def with_vectors(setting: Setting, above: int) -> Setting:
+    return replace(setting, encoding=Encoding(setting.encoding.recipes, above))
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "linear"])
+@pytest.mark.parametrize("training", [PENALIZED, STOPPING], ids=["penalized", "stopping"])
+def test_vectors_of_levels_are_trained_as_if_alone(
+    setting: Setting, name: str, training: TrainingSettings
+) -> None:
+    """Folds differ in their levels, and in which columns have vectors at all."""
+    setting, model = with_vectors(setting, 3), replace(SMALL, model=name, category_embedding=3)
+    lacking = ~setting.encoding.active[:, setting.encoding.dense :]
+    assert lacking.any()
+    together, _, predictions = setting.train(MEMBERS, model, training)
+    vectors = together.vectors.vector.detach().numpy()
+    for m, member in enumerate(MEMBERS):
+        has = ~lacking[member.fold]
+        assert np.array_equal((vectors[m] != 0).all(axis=1), has)
+        assert np.array_equal((vectors[m] != 0).any(axis=1), has)
+    start = setting.network(MEMBERS, model).vectors.vector.detach().numpy()
+    assert np.abs(vectors - start).max() > 1e-3
+    for m in (1, 6):
+        _, _, own = setting.train([MEMBERS[m]], model, training)
+        np.testing.assert_allclose(predictions[m], own[0], rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("changes", "whole"),
     [({}, False), ({"batch_size": 20}, True), ({"batch_size": 20, "patience": 1}, False)],
@@ -189,7 +215,7 @@ def test_features_that_are_kept_are_those_that_are_made(
     recipe = replace(RECIPES["standard"], scale=scale)
     left_out = Folds.of_rows(setting.folds).left_out
     recipes = fit_folds(recipe, setting.table, setting.table.features, left_out)
-    setting = replace(setting, encoding=Encoding(recipes))
+    setting = replace(setting, encoding=Encoding(recipes, 3))
     index = torch.from_numpy(np.random.default_rng(0).integers(0, ROWS, (len(MIXED), 9)))
     kept = setting.rows(MIXED)
     monkeypatch.setattr(batches, "_KEPT_BYTES", 0)

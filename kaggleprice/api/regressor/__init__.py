@@ -281,7 +281,8 @@ def _train(
     table: Table, target: NDArray[np.float64], settings: RunSettings, devices: Any
 ) -> Ensemble:
     """Train on all rows; target has shape (n,) or (T, n) and is transformed."""
-    encoding = Encoding([fit(settings.recipe, table, target=target)])
+    recipes = [fit(settings.recipe, table, target=target)]
+    encoding = Encoding(recipes, settings.model.resolved.category_embedding)
     # Random streams are those of the first fold's members; no row is held out by that fold.
     targets = 1 if target.ndim == 1 else len(target)
     members = cross_validation.make_members(1, settings, targets)
