@@ -24,6 +24,8 @@ OTHER: dict[str, Any] = {
     "embedding": "none",
     "frequencies": 7,
     "frequency_scale": 0.5,
+    "bins": 5,
+    "category_embedding": 6,
     "soft_bound": None,
     "feature_scales": False,
     "hidden": (7, 5),

@@ -294,7 +294,8 @@ def prepare(
     scale = TargetScale.learn(metric, transform, target, split, bound=settings.bound)
     wider = _engineered(competition, tables, settings)
     learned = scale.forward(target)
-    encoding = Encoding(fit_recipes(wider, split, settings, learned))
+    recipes = fit_recipes(wider, split, settings, learned)
+    encoding = Encoding(recipes, settings.model.resolved.category_embedding)
     resolved = resolve(
         settings, metric, transform, max(len(train) for train, _ in split), encoding.width
     )

@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kaggleprice.models.embeddings import MemberEmbedding
+from kaggleprice.models.embeddings import MemberEmbedding, MemberVectors
 from kaggleprice.models.layers import MemberActivation, MemberDropout, MemberLinear, MemberScale
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.settings.model import EMBEDDINGS, INITIALIZATIONS, Inputs, ModelSettings
 
 
 class FeatureNetwork(MemberNetwork):
-    """Numbers bounded and embedded, then features scaled: what a first layer takes.
+    """Numbers bounded and embedded, levels embedded, then features scaled: a first layer's inputs.
 
     An architecture registers its layers in the order in which they are drawn; the first
     `MemberLinear` of them takes the features.
@@ -35,15 +35,20 @@ class FeatureNetwork(MemberNetwork):
         name = settings.embedding if inputs.numbers else "none"
         kind: type[MemberEmbedding] = EMBEDDINGS[name].load()
         self.embedding = kind(self.members, inputs.numbers, settings)
-        self.width = inputs.width + inputs.numbers * self.embedding.outputs
+        self.width = inputs.dense + inputs.numbers * self.embedding.outputs
+        self._dense, self.vectors = inputs.dense, None
+        if inputs.vectors and settings.category_embedding is not None:
+            size = settings.category_embedding
+            self.vectors = MemberVectors(self.members, inputs.vectors, size)
+            self.width += len(inputs.vectors) * size
         learned = settings.feature_scales
         self.scale = (
             MemberScale(self.members, self.width, learned=learned)
-            if learned or self.embedding.outputs
+            if learned or self.embedding.outputs or self.vectors is not None
             else None
         )
         # Whether something is learned that the gradient of the features has to reach.
-        self._learned_below = learned or self.embedding.outputs > 0
+        self._learned_below = learned or self.embedding.outputs > 0 or self.vectors is not None
 
     def _linear(self, inputs: int, outputs: int, *, first: bool = False) -> MemberLinear:
         ntk = self._settings.parametrization == "ntk"
@@ -90,14 +95,18 @@ class FeatureNetwork(MemberNetwork):
         return entered
 
     def _embed(self, x: Tensor) -> Tensor:
-        """Bound the numbers, and append what the embedding makes of them."""
-        bound, parts = self._settings.soft_bound, [x]
+        """Bound the numbers, and append what embeddings make of them and of levels."""
+        bound, codes = self._settings.soft_bound, x[:, :, self._dense :]
+        x = x[:, :, : self._dense]
+        parts = [x]
         numbers, rest = x[:, :, : self._numbers], x[:, :, self._numbers :]
         if bound is not None:
             bounded = numbers * torch.rsqrt(1 + (numbers / bound).square())
             parts = [bounded, rest]
         if self.embedding.outputs:
             parts.append(self.embedding(numbers))
+        if self.vectors is not None:
+            parts.append(self.vectors(codes))
         return torch.cat(parts, dim=2) if len(parts) > 1 else x
 
     def _layers(self) -> dict[str, MemberLinear]:
@@ -113,12 +122,24 @@ class FeatureNetwork(MemberNetwork):
             numbers = used[member, : self._numbers]
             self.embedding.initialize(member, generator, numbers)
             embedded = np.repeat(numbers, self.embedding.outputs)
-            inputs = np.concatenate([used[member], embedded])
+            inputs = np.concatenate([used[member, : self._dense], embedded])
+            if self.vectors is not None:
+                own = self.vectors.initialize(member, generator, used[member, self._dense :])
+                inputs = np.concatenate([inputs, own])
             if self.scale is not None:
                 self.scale.initialize(member, inputs)
             for place, layer in enumerate(self._layers().values()):
                 own = np.ones(layer.weight.shape[1], dtype=bool) if place else inputs
                 layer.initialize(member, generator, deviation, own)
+
+    @property
+    def learns(self) -> bool:
+        """Whether the embedding has something to learn."""
+        return self.embedding.learns
+
+    def learn(self, member: int, x: Tensor) -> None:
+        """Let the embedding learn from one member's numbers."""
+        self.embedding.learn(member, x[:, : self._numbers].double().cpu().numpy())
 
     def operations(self) -> int:
         """Count 2 operations per weight, three times; no gradient of the data themselves."""

@@ -44,6 +44,19 @@ class MemberNetwork(nn.Module):
         """
         raise NotImplementedError
 
+    @property
+    def learns(self) -> bool:
+        """Whether it has something to `learn`."""
+        return False
+
+    def learn(self, member: int, x: Tensor) -> None:
+        """Learn from one member's training rows, before training.
+
+        Args:
+            member: index into M.
+            x: shape (R, D), features of rows that it trains on.
+        """
+
     def decayed_parameters(self) -> list[str]:
         """Names of the parameters that weight decay and L1 act on."""
         raise NotImplementedError

@@ -9,6 +9,7 @@ affine (`quantile`, `knn`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -55,11 +56,16 @@ class EncodedRows:
 class Encoding:
     """The union of F fitted recipes' features, in this order.
 
-    They are r learned, p numeric, those of two values last, i indicators, then one-hot levels.
+    They are r learned, p numeric, those of two values last, i indicators, then one-hot levels, and
+    levels that have a learned vector. Of these a row has one code per column that has some.
 
     Attributes:
         recipes: the F fitted recipes.
+        vectors_above: a category of more levels than these in a fold has vectors there; None for
+            none.
         features: the union, D features in order.
+        dense: how many of them are no levels with a vector.
+        vector_columns: numbers of the categorical columns that have vectors in some fold.
         active: shape (F, D), which features each fold has. A feature that a fold does not have
             is 0 in all its rows.
         fill, low, high, shift, scale: shape (F, p), float64; a fold's numeric value is
@@ -68,8 +74,8 @@ class Encoding:
         level_of_code: shape (F, V), index of the feature that a code switches on; D for none.
     """
 
-    def __init__(self, recipes: Sequence[FittedRecipe]) -> None:
-        self.recipes = list(recipes)
+    def __init__(self, recipes: Sequence[FittedRecipe], vectors_above: int | None = None) -> None:
+        self.recipes, self.vectors_above = list(recipes), vectors_above
         self._affine = recipes[0].recipe.affine
         states = _by_feature(recipes)
         self._columns = list(states)
@@ -80,11 +86,19 @@ class Encoding:
             Feature("missing", c.name) for c in recipes[0].numeric if c.name in indicated
         ]
         levels = [f for column in range(len(recipes[0].categorical)) for f in self._levels(column)]
-        self.features = [*self._learned, *self._columns, *self._indicators, *levels]
+        one_hot = [f for f in levels if f.kind == "level"]
+        vectors = [f for f in levels if f.kind == "vector"]
+        self.features = [*self._learned, *self._columns, *self._indicators, *one_hot, *vectors]
+        self.dense = len(self.features) - len(vectors)
+        self._vectors = Counter(f.column for f in vectors)
+        names = [state.name for state in recipes[0].categorical]
+        self.vector_columns = [names.index(name) for name in self._vectors]
         position = {feature: d for d, feature in enumerate(self.features)}
         self.active = np.zeros((len(recipes), len(self.features)), dtype=bool)
         for f, recipe in enumerate(recipes):
-            self.active[f, [position[feature] for feature in recipe.features]] = True
+            own = [feature for feature in recipe.features if feature.kind != "level"]
+            own += [f for state in recipe.categorical for f in self._feature_of(state).values()]
+            self.active[f, [position[feature] for feature in own]] = True
         self._place_numeric(states)
         self._place_codes(position)
 
@@ -107,12 +121,19 @@ class Encoding:
     def inputs(self) -> Inputs:
         """What a network is told of the features."""
         bits = sum(feature.kind == "bit" for feature in self._columns)
-        return Inputs(self.width, self.learned_count + self.numeric_count - bits)
+        numbers = self.learned_count + self.numeric_count - bits
+        return Inputs(self.width, numbers, tuple(self._vectors.values()))
 
     def _levels(self, column: int) -> list[Feature]:
         states = [r.categorical[column] for r in self.recipes]
-        union = {feature for state in states for feature in state.features}
+        union = {feature for state in states for feature in self._feature_of(state).values()}
         return sorted(union, key=lambda f: (f.rare, f.level is None, f.level or ""))
+
+    def _feature_of(self, state: CategoricalState) -> dict[str | None, Feature]:
+        """Return the feature that each category of a column switches on in a fold."""
+        if self.vectors_above is None or len(state.features) <= self.vectors_above:
+            return state.feature_of
+        return state.vector_of
 
     def _place_numeric(self, states_of: Mapping[Feature, Mapping[int, NumericState]]) -> None:
         """Write each fold's numeric transform relative to a base that all folds share.
@@ -158,7 +179,7 @@ class Encoding:
 
         Two codes follow the known categories: missing, and a category that no fold knows.
         """
-        feature_of = state.feature_of
+        feature_of = self._feature_of(state)
         switched = [feature_of.get(level) for level in (*known, None)]
         return [*(self.width if f is None else position[f] for f in switched), self.width]
 

@@ -12,7 +12,7 @@ class Feature:
     Attributes:
         kind: "learned" (a number that several values or rows were needed for), "numeric",
             "bit" (a column of two values, as 0 and 1), "missing" (a 0/1 indicator of a numeric
-            column) or "level" (one-hot).
+            column), "level" (one-hot) or "vector" (a level that has a learned vector).
         column: the column of the CSV that it comes from.
         level: the category; None for the missing level. Of a learned feature what it is, such as
             "target" or "distance 3"; None for the other kinds.

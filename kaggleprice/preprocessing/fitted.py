@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -129,6 +129,7 @@ class CategoricalState:
         levels: categories with a column of their own, sorted.
         missing_level: whether missing has a column of its own.
         rare: categories that share one column, sorted; empty where there is none.
+        more: those of them that are not rare, but too many for a column each.
     """
 
     name: str
@@ -136,6 +137,7 @@ class CategoricalState:
     levels: tuple[str, ...]
     missing_level: bool
     rare: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
 
     __pydantic_config__ = STRICT
 
@@ -149,6 +151,12 @@ class CategoricalState:
         if self.missing_level:
             made[None] = Feature("level", self.name)
         return made
+
+    @property
+    def vector_of(self) -> dict[str | None, Feature]:
+        """The same where levels have learned vectors, of which there are never too many."""
+        made = self.feature_of | {m: Feature("level", self.name, m) for m in self.more}
+        return {level: replace(feature, kind="vector") for level, feature in made.items()}
 
     @property
     def features(self) -> list[Feature]:

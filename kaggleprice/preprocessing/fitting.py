@@ -212,10 +212,10 @@ def _fit_levels(
         seen = sorted(
             (name, int(count)) for name, count in zip(names, counts, strict=True) if count
         )
-        kept = {name for name, count in seen if count >= recipe.min_rows}
+        kept = frequent = {name for name, count in seen if count >= recipe.min_rows}
         if _is_wide(recipe, len(seen)):
             most = sorted(seen, key=lambda level: (-level[1], level[0]))
-            kept &= {name for name, _ in most[:_MOST_ONE_HOT]}
+            kept = frequent & {name for name, _ in most[:_MOST_ONE_HOT]}
         states.append(
             CategoricalState(
                 name=str(column.name),
@@ -223,6 +223,7 @@ def _fit_levels(
                 levels=tuple(name for name, _ in seen if name in kept),
                 missing_level=recipe.always_missing_level or missing > 0,
                 rare=tuple(name for name, _ in seen if name not in kept),
+                more=tuple(sorted(frequent - kept)),
             )
         )
     return states

@@ -412,7 +412,8 @@ class Run:
                 [
                     FittedRecipe.from_json(self.file(name).read_text(encoding="utf-8"))
                     for name in saved["recipes"]
-                ]
+                ],
+                settings.model.resolved.category_embedding,
             )
             dtype: torch.dtype = getattr(torch, settings.training.dtype)
             network = build_portfolio(settings.variants, members, encoding.inputs, dtype)

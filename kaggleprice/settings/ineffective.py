@@ -48,6 +48,7 @@ def ineffective_options(
         (tuple(fixed), True, with_model),
         (others, True, with_model),
         (("frequencies", "frequency_scale"), embedding != "periodic", with_embedding),
+        (("bins",), embedding != "piecewise", with_embedding),
         (("stop_on", "stop_share"), training.patience is None, "without --patience"),
         (
             ("stop_share",),

@@ -39,6 +39,7 @@ MODELS: dict[str, Model] = {
             "embedding": "none",
             "soft_bound": None,
             "feature_scales": False,
+            "category_embedding": None,
             "hidden": (),
             "activation": ("relu",),
             "dropout": ((0.0,),),
@@ -142,6 +143,10 @@ EMBEDDINGS: dict[str, Entry] = {
         "cosines of learned frequencies, Gorishniy et al. 2022",
         "kaggleprice.models.embeddings:MemberPeriodic",
     ),
+    "piecewise": Entry(
+        "how far it is through bins between quantiles, Gorishniy et al. 2022",
+        "kaggleprice.models.embeddings:MemberPiecewise",
+    ),
     "none": Entry("nothing", "kaggleprice.models.embeddings:MemberEmbedding"),
 }
 
@@ -159,15 +164,22 @@ PARAMETRIZATIONS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Inputs:
-    """The features that a network gets: numbers first, then zeros and ones.
+    """The features that a network gets: numbers first, then zeros and ones, then levels' codes.
 
     Attributes:
-        width: all of them, D.
+        width: all of them, each level counted.
         numbers: how many are numbers, p.
+        vectors: how many levels with a vector each column of codes has; they come last.
     """
 
     width: int
     numbers: int
+    vectors: tuple[int, ...] = ()
+
+    @property
+    def dense(self) -> int:
+        """How many are no levels with a vector."""
+        return self.width - sum(self.vectors)
 
 
 @dataclass(frozen=True)
@@ -215,6 +227,16 @@ class ModelSettings:
         Gt(0),
         Doc("Spread of the first frequencies, in periods per standard deviation of the number."),
     ] = 0.5
+    bins: Annotated[
+        int, Ge(1), Doc("Bins per number in a piecewise embedding, of as many training rows each.")
+    ] = 16
+    category_embedding: Annotated[
+        Annotated[int, Ge(1)] | None,
+        Shown("N"),
+        Doc(
+            "Size of a learned vector per level, in place of one-hot, of categories of more levels."
+        ),
+    ] = None
     soft_bound: Annotated[
         Annotated[float, Gt(0)] | None,
         Shown("SD"),

@@ -42,7 +42,10 @@ class DeviceRows:
             device: where batches are made.
             dtype: of the batches.
         """
-        self._count, self.width, self.device = len(rows), encoding.width, device
+        self._count, self.device, self._dense = len(rows), device, encoding.dense
+        self._vectors = encoding.width - encoding.dense
+        self._vector_columns = encoding.vector_columns
+        self.width = encoding.dense + len(encoding.vector_columns)
         self._learned_count, self._numeric_count = encoding.learned_count, encoding.numeric_count
         self._dtype = dtype
         member = np.asarray(folds)
@@ -88,18 +91,29 @@ class DeviceRows:
     def assemble(self, index: Tensor) -> Tensor:
         """Return the features of the rows that each member asks for.
 
+        Where levels have vectors, these features come last, as one column for each categorical
+        column: which of all of them it is, counted from 0, and how many there are for none.
+
         Shape:
-            index: (M, B), int64 → (M, B, D).
+            index: (M, B), int64 → (M, B, D), D as a network has it.
         """
         if self._features is None:
             return self._assemble(index, slice(None))
         chosen = self._features.index_select(0, (index + self._begin).flatten())
         return chosen.view(*index.shape, self.width)
 
+    def assemble_for(self, member: int, index: Tensor) -> Tensor:
+        """Return the features of rows as one member, an index into M, has them.
+
+        Shape:
+            index: (R,), int64 → (R, D).
+        """
+        return self._assemble(index[None], slice(member, member + 1))[0]
+
     def _assemble(self, index: Tensor, members: slice) -> Tensor:
         r, p, i = self._learned_count, self._numeric_count, self._indicated.shape[2]
         # One column more than there are features takes the codes that a member does not know.
-        x = torch.zeros(*index.shape, self.width + 1, dtype=self._dtype, device=self.device)
+        x = torch.zeros(*index.shape, self._dense + 1, dtype=self._dtype, device=self.device)
         if r:
             x[:, :, :r] = self._learned[self._fold[members], index]
         if p:
@@ -109,8 +123,13 @@ class DeviceRows:
         if self._codes.shape[1]:
             codes = (self._codes[index].long() + self._offsets).flatten(1)
             levels = self._level_of_code[members].gather(1, codes).view(*index.shape, -1)
-            x.scatter_(2, levels, 1.0)
-        return x[:, :, : self.width]
+            x.scatter_(2, levels.clamp(max=self._dense) if self._vectors else levels, 1.0)
+            if self._vectors:
+                # Numbers that a float32 holds exactly; none, or a one-hot one, is the last.
+                codes = levels[:, :, self._vector_columns] - self._dense
+                codes = torch.where(codes < 0, self._vectors, codes).to(self._dtype)
+                return torch.cat([x[:, :, : self._dense], codes], dim=2)
+        return x[:, :, : self._dense]
 
     def _numbers(self, index: Tensor, members: slice) -> Tensor:
         own = self._own_numeric

@@ -28,6 +28,8 @@ RowNumbers = NDArray[np.integer]
 # Values per chunk of features in a prediction: bounds memory, and depends on nothing that may
 # differ between two predictions of the same members.
 _CHUNK_VALUES = 2**20
+# Training rows from which a network learns before training, at most.
+_LEARNED_ROWS = 2**14
 # A network with this many times the error of an output of 0 has diverged, though still finite.
 _DIVERGED = 10.0
 
@@ -112,6 +114,7 @@ class Engine:
         self.truths = [task.target_of(member) for member in self.members]
         self.rows, self.network = task.rows_on(device), task.network().to(device)
         self.train_rows, self.stop_rows = self._split_rows(task)
+        self._learn()
         self._roles, self._fold = self._find_roles(task)
         counts = [len(rows) for rows in self.train_rows]
         self.parameters = MemberParameters(self.network, self.settings, counts)
@@ -148,6 +151,13 @@ class Engine:
             return trained, [made[key][1] for key in keys]
         splits = [self._inner_split(m, r) for m, r in zip(self.members, trained, strict=True)]
         return [kept for kept, _ in splits], [held for _, held in splits]
+
+    def _learn(self) -> None:
+        """Let the network learn from training rows; of many rows from some at even distances."""
+        for member, rows in enumerate(self.train_rows if self.network.learns else ()):
+            few = rows[:: -(-len(rows) // _LEARNED_ROWS)]
+            index = torch.from_numpy(few).long().to(self.rows.device)
+            self.network.learn(member, self.rows.assemble_for(member, index))
 
     def _find_roles(self, task: TrainingTask) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
         """Return what each fold does with each row, shape (F, n), and each member's fold in it."""

@@ -152,7 +152,8 @@ VALUES = """
     --k 1; --k 0; --k -2; --k 25; --k five; --lr -0.01; --lr nan; --lr 0; --lr inf; --lr fast
     --frequencies 0; --frequencies few; --frequency-scale 0; --frequency-scale nan
     --frequency-scale inf; --soft-bound 0; --soft-bound -1; --soft-bound nan; --soft-bound soft
-    --submodels 0; --channels 8; --channels 8,0; --length 0; --kernel 0; --stride 0; --padding -1
+    --submodels 0; --bins 0; --channels 8; --channels 8,0; --length 0; --kernel 0; --stride 0
+    --padding -1; --category-embedding 0
     --dropout 1; --dropout 0.2,1.5; --dropout -0.1; --dropout nan; --dropout half
     --dropout 0.1/1.5; --dropout 0.1/half; --hidden 8,0; --hidden wide; --epochs 0
     --batch-size 0; --seeds 0; --seed -1; --patience 0; --stop-share 1; --weight-decay nan

@@ -80,3 +80,8 @@ def test_every_name_of_a_competition(tmp_path: Path, key: str, name: str) -> Non
     toml = write_small(tmp_path)
     toml.write_text(f'{key} = "{name}"\n{toml.read_text(encoding="utf-8")}', encoding="utf-8")
     check(toml)
+
+
+@pytest.mark.parametrize("name", model.MODELS)
+def test_every_model_with_vectors_of_levels(tmp_path: Path, name: str) -> None:
+    check(write_small(tmp_path), model=name, category_embedding=1)

@@ -221,6 +221,22 @@ def test_garbage_features_of_validation_rows_reach_nothing_of_their_fold(case: C
         assert any("has seen the features" in note for note in settings.notes) is not same
 
 
+def test_levels_that_only_validation_rows_have_change_no_network_of_their_fold(case: Case) -> None:
+    """Which categories have vectors, and how many, is the business of a fold's training rows."""
+    options = {**TINY, "category_embedding": 3, "min_rows": 1, "dtype": "float64"}
+    settings = make_settings(options=options)
+    held = folds_of(settings).fold_of_row == 1
+    features = case.tables.train.features.astype({"Street": "str"})
+    features.loc[held, "Street"] = [f"street {i}" for i in range(held.sum())]
+    garbled = Case(Tables(replace(case.tables.train, features=features), case.tables.test))
+    clean, other = (which.run(settings).ensemble for which in (case, garbled))
+    sizes = [ensemble.encoding.inputs.vectors for ensemble in (clean, other)]
+    assert len(sizes[1]) == len(sizes[0]) + 1
+    own = [m.fold == 1 for m in clean.members]
+    made = [ensemble.predict(case.tables.train.features) for ensemble in (clean, other)]
+    np.testing.assert_allclose(made[1][own], made[0][own], rtol=1e-9)
+
+
 def test_training_rows_are_encoded_once_and_nothing_engineered_is_kept(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,31 @@ def test_initializations_have_torchs_deviation(
     assert layer.bias.abs().max().item() == 0
 
 
+@pytest.mark.parametrize("model", ["mlp", "tabm"])
+def test_vectors_stand_beside_the_other_features(model: str) -> None:
+    """The first layer takes what it would take, and the product of one-hot levels and vectors."""
+    settings = ModelSettings(model=model, hidden=(6,), category_embedding=2)
+    # 4 numbers, 3 zeros and ones, 5 levels of two columns, of which one member lacks the second.
+    inputs = Inputs(12, 4, (3, 2))
+    used = np.ones((2, 12), dtype=bool)
+    used[1, 10:] = False
+    network = initialized(settings, [0, 1], inputs, used)
+    x = torch.randn(2, 6, 9, dtype=torch.float64)
+    x[:, :, 7], x[:, :, 8] = torch.randint(0, 3, (2, 6)), torch.randint(3, 5, (2, 6))
+    x[0, 0, 7:] = x[1, :, 8] = 5
+    levels = nn.functional.one_hot(x[:, :, 7:].long(), 6)[..., :5].double()
+    vectors = (levels @ network.vectors.vector.unsqueeze(1)).flatten(2)
+    assert vectors[0, 0].abs().max() == 0
+    features = network._features(x)
+    rest = initialized(replace(settings, category_embedding=None), [0, 1], Inputs(7, 4))
+    rest.embedding.load_state_dict(network.embedding.state_dict())
+    torch.testing.assert_close(features, torch.cat([rest._features(x[:, :, :7]), vectors], dim=2))
+    # What a member lacks has no weights.
+    first = network.linears[0].weight
+    assert not first[1, -2:].any()
+    assert first[0, -2:].abs().min() > 0
+
+
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 @pytest.mark.parametrize("feature_scales", [False, True])
 def test_a_members_draws_do_not_depend_on_padding(embedding: str, feature_scales: bool) -> None:
@@ -147,6 +173,8 @@ def test_a_members_draws_do_not_depend_on_padding(embedding: str, feature_scales
         "linears.0.weight": torch.cat([own, embedded]),
         "embedding.frequency": numbers,
         "embedding.phase": numbers,
+        "embedding.low": numbers,
+        "embedding.rate": numbers,
     }
     for name, value in tight.state_dict().items():
         whole = padded.state_dict()[name][0]

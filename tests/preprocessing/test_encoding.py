@@ -21,6 +21,7 @@ from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import Feature, FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
+from kaggleprice.settings.model import Inputs
 from kaggleprice.settings.recipe import IMPUTES, RECIPES, SCALES, Recipe
 from kaggleprice.training.batches import DeviceRows
 
@@ -132,6 +133,50 @@ def test_folds_that_differ_in_everything(impute: str, min_rows: int) -> None:
     assert not encoding.active.all()
     assert encoding.active.any(axis=0).all()
     assert sum(f.column == "amount" and f.kind == "numeric" for f in encoding.features) == 2
+
+
+def test_levels_with_vectors_are_codes() -> None:
+    """Fold by fold: what has more levels there; the others stay one-hot, and all else as it was."""
+    letters, few = list("abcdef"), ["x", "y", "x", "y", "x", "z"]
+    table = table_of(size=[1.0, 5.0, 2.0, 9.0, 3.0, 4.0], few=few, many=letters)
+    # The second fold has two levels of `many`, the first five of it and three of `few`.
+    left_out = [np.array([0]), np.array([0, 1, 2, 3])]
+    recipes = fit_folds(Recipe(log_skew=None), table, table.features, left_out)
+    encoding = Encoding(recipes, vectors_above=2)
+    vectors = encoding.features[encoding.dense :]
+    assert [(f.column, f.level) for f in vectors] == [
+        *(("few", level) for level in "xyz"),
+        *(("many", level) for level in "bcdef"),
+    ]
+    assert encoding.inputs == Inputs(encoding.width, 1, (3, 5))
+    assert encoding.active[:, encoding.dense :].tolist() == [[True] * 8, [False] * 8]
+    new = table_of(size=[1.0, 2.0, 3.0], few=["y", "q", "z"], many=["f", "b", "a"]).features
+    rows = DeviceRows(encoding, encoding.encode(new), [0, 1], CPU, torch.float32)
+    made = rows.assemble(torch.arange(3).expand(2, -1)).numpy()
+    assert rows.width == made.shape[2] == encoding.dense + 2
+    # Eight are none: not known, or one-hot in the fold.
+    assert made[0, :, encoding.dense :].tolist() == [[1, 7], [8, 3], [2, 8]]
+    assert made[1, :, encoding.dense :].tolist() == [[8, 8]] * 3
+    for fold, recipe in enumerate(recipes):
+        own = encoding.active[fold, : encoding.dense]
+        features = [encoding.features[d] for d in np.flatnonzero(own)]
+        expected = recipe.transform(new)[:, [recipe.features.index(f) for f in features]]
+        np.testing.assert_allclose(made[fold][:, : encoding.dense][:, own], expected, atol=1e-6)
+        assert not made[fold][:, : encoding.dense][:, ~own].any()
+
+
+def test_a_category_of_very_many_levels_has_a_vector_for_each_frequent_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One-hot there are never more than so many, whatever networks have."""
+    monkeypatch.setattr("kaggleprice.preprocessing.fitting._MOST_ONE_HOT", 3)
+    kinds = [f"k{i}" for i in range(10) for _ in range(i + 1)]
+    recipe = fit(Recipe(min_rows=5, target_encode_levels=4), table_of(kind=kinds))
+    assert [f.level for f in recipe.features] == ["k7", "k8", "k9", None]
+    own = Encoding([recipe], vectors_above=3).features
+    assert [f.level for f in own] == [*(f"k{i}" for i in range(4, 10)), None]
+    assert own[-1].rare
+    assert FittedRecipe.from_json(recipe.to_json()) == recipe
 
 
 def test_large_values_lose_nothing_in_float32() -> None:

@@ -23,6 +23,8 @@ from kaggleprice.settings.run import make_settings
             ],
         ),
         ({"frequencies": 3}, []),
+        ({"bins": 3}, ["--bins has no effect with --embedding periodic."]),
+        ({"bins": 3, "embedding": "piecewise"}, []),
         ({"model": "linear", "hidden": (8,)}, ["--hidden has no effect with --model linear."]),
         ({"model": "linear", "lr": 0.1}, []),
         (

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ MIXED += [Member(fold, seed) for fold, seed in enumerate((2, 3, 1, 6))]
 # What may be made of the features before the first layer; SMALL has all of it.
 FRONTS: dict[str, dict[str, Any]] = {
     "no embedding": {"embedding": "none"},
+    "piecewise": {"embedding": "piecewise", "bins": 5},
     "no soft bound": {"soft_bound": None},
     "no feature scales": {"feature_scales": False},
     "embedding alone": {"soft_bound": None, "feature_scales": False},
@@ -168,6 +170,32 @@ def test_members_are_trained_as_if_alone(
     assert np.ptp(predictions[:, 0]) > 1e-3
 
 
+def with_vectors(setting: Setting, above: int) -> Setting:
+    return replace(setting, encoding=Encoding(setting.encoding.recipes, above))
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "linear"])
+@pytest.mark.parametrize("training", [PENALIZED, STOPPING], ids=["penalized", "stopping"])
+def test_vectors_of_levels_are_trained_as_if_alone(
+    setting: Setting, name: str, training: TrainingSettings
+) -> None:
+    """Folds differ in their levels, and in which columns have vectors at all."""
+    setting, model = with_vectors(setting, 3), replace(SMALL, model=name, category_embedding=3)
+    lacking = ~setting.encoding.active[:, setting.encoding.dense :]
+    assert lacking.any()
+    together, _, predictions = setting.train(MEMBERS, model, training)
+    vectors = together.vectors.vector.detach().numpy()
+    for m, member in enumerate(MEMBERS):
+        has = ~lacking[member.fold]
+        assert np.array_equal((vectors[m] != 0).all(axis=1), has)
+        assert np.array_equal((vectors[m] != 0).any(axis=1), has)
+    start = setting.network(MEMBERS, model).vectors.vector.detach().numpy()
+    assert np.abs(vectors - start).max() > 1e-3
+    for m in (1, 6):
+        _, _, own = setting.train([MEMBERS[m]], model, training)
+        np.testing.assert_allclose(predictions[m], own[0], rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("changes", "whole"),
     [({}, False), ({"batch_size": 20}, True), ({"batch_size": 20, "patience": 1}, False)],
@@ -187,13 +215,36 @@ def test_features_that_are_kept_are_those_that_are_made(
     recipe = replace(RECIPES["standard"], scale=scale)
     left_out = Folds.of_rows(setting.folds).left_out
     recipes = fit_folds(recipe, setting.table, setting.table.features, left_out)
-    setting = replace(setting, encoding=Encoding(recipes))
+    setting = replace(setting, encoding=Encoding(recipes, 3))
     index = torch.from_numpy(np.random.default_rng(0).integers(0, ROWS, (len(MIXED), 9)))
     kept = setting.rows(MIXED)
     monkeypatch.setattr(batches, "_KEPT_BYTES", 0)
     made = setting.rows(MIXED)
     assert (kept._features is None, made._features is None) == (False, True)
     assert torch.equal(kept.assemble(index), made.assemble(index))
+
+
+def test_bins_are_learned_from_a_members_own_training_rows(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not from validation rows, nor from those that early stopping watches; of many from some."""
+    model = replace(SMALL, embedding="piecewise", bins=4)
+
+    def lowest(setting: Setting, training: TrainingSettings) -> NDArray[np.float64]:
+        network, _, _ = setting.train(MEMBERS, model, replace(training, epochs=1))
+        return network.embedding.low[:, :, 0].numpy()
+
+    columns = slice(0, setting.encoding.inputs.numbers)
+    every = setting.rows(MEMBERS).assemble(torch.arange(ROWS).expand(len(MEMBERS), -1)).numpy()
+    for m, found in enumerate(lowest(setting, SHORT)):
+        own = every[m, setting.folds != MEMBERS[m].fold, columns]
+        np.testing.assert_allclose(found, own.min(axis=0) * (np.ptp(own, axis=0) > 0), atol=1e-9)
+    # One of the two random starts at least does not see the lowest of all.
+    assert (lowest(setting, STOPPING) > lowest(setting, SHORT)).any()
+    monkeypatch.setattr("kaggleprice.training.engine._LEARNED_ROWS", 60)
+    for m, found in enumerate(lowest(setting, SHORT)):
+        own = every[m, np.flatnonzero(setting.folds != MEMBERS[m].fold)[::2], columns]
+        np.testing.assert_allclose(found, own.min(axis=0) * (np.ptp(own, axis=0) > 0), atol=1e-9)
 
 
 def test_early_stopping_stops_members_at_different_epochs(setting: Setting) -> None:
@@ -246,7 +297,10 @@ class PlainNetwork(nn.Module):
         bent = model.model != "linear"
         hidden = model.hidden if bent else ()
         cosines = model.frequencies if bent and model.embedding == "periodic" else 0
-        inputs = width + numbers * cosines
+        # Where bins begin and end, of each number, where there are some.
+        self.ends: list[NDArray[np.float64]] = []
+        self.bins = model.bins if bent and model.embedding == "piecewise" else 0
+        inputs = width + numbers * (cosines or self.bins)
         self.numbers, self.bound = numbers, model.soft_bound if bent else None
         self.frequency, self.phase = (
             nn.Parameter(torch.zeros(numbers, cosines, dtype=torch.float64)) for _ in range(2)
@@ -286,9 +340,16 @@ class PlainNetwork(nn.Module):
     def embedded(self, x: torch.Tensor) -> torch.Tensor:
         numbers, rest = x[:, : self.numbers], x[:, self.numbers :]
         angles = 2 * torch.pi * self.frequency * numbers[:, :, None] + self.phase
+        binned = [self.binned(x[:, i], ends) for i, ends in enumerate(self.ends)]
         if self.bound is not None:
             numbers = numbers / torch.sqrt(1 + (numbers / self.bound) ** 2)
-        return torch.cat([numbers, rest, torch.cos(angles).flatten(1)], dim=1)
+        return torch.cat([numbers, rest, torch.cos(angles).flatten(1), *binned], dim=1)
+
+    def binned(self, x: torch.Tensor, ends: NDArray[np.float64]) -> torch.Tensor:
+        made = x.new_zeros(len(x), self.bins)
+        for t, (low, high) in enumerate(pairwise(ends)):
+            made[:, t] = ((x - low) / (high - low)).clamp(0, 1)
+        return made
 
     def linear(self, layer: int, x: torch.Tensor) -> torch.Tensor:
         linear = self.linears[layer]
@@ -318,10 +379,14 @@ def train_plainly(
     plain = PlainNetwork(dense.shape[1], int(numbers.sum()), model, member.seed)
     with torch.no_grad():
         cosines = plain.frequency.shape[1]
+        if plain.bins:
+            seen = dense[setting.folds != member.fold][:, : plain.numbers].numpy()
+            shares = np.arange(plain.bins + 1) / plain.bins
+            plain.ends = [np.unique(np.quantile(column, shares)) for column in seen.T]
         if cosines:
             plain.frequency.copy_(start.embedding.frequency[0, numbers])
             plain.phase.copy_(start.embedding.phase[0, numbers])
-        inputs = torch.cat([own, numbers.repeat_interleave(cosines)])
+        inputs = torch.cat([own, numbers.repeat_interleave(cosines or plain.bins)])
         for mine, theirs in zip(plain.linears, start.linears, strict=True):
             mine.weight.copy_(theirs.weight[0, inputs].T)
             mine.bias.copy_(theirs.bias[0, 0])

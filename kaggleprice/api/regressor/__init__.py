@@ -295,7 +295,8 @@ def _prepare(
     transform: TargetTransform,
 ) -> TrainingTask:
     """Encode all rows; target has shape (n,) or (T, n) and is transformed."""
-    encoding = Encoding([fit(settings.recipe, table, target=target)])
+    recipes = [fit(settings.recipe, table, target=target)]
+    encoding = Encoding(recipes, settings.model.resolved.category_embedding)
     settings = cross_validation.resolve(settings, metric, transform, len(table), encoding.width)
     # Random streams are those of the first fold's members; no row is held out by that fold.
     targets = 1 if target.ndim == 1 else len(target)
