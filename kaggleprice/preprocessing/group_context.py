@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 # A category of fewer levels says little more than its one-hot columns do.
 FEWEST_LEVELS = 8
 MOST_LEVELS = 60
-# A column of whose ranks the others leave a smaller share says nothing of its own.
-_TOLD = 0.01
 # More rows hardly change which columns are chosen.
 _MOST_ROWS = 10_000
 
@@ -145,32 +143,18 @@ def _telling_category(frame: pd.DataFrame, target: Floats) -> str | None:
 
 
 def _telling_numbers(frame: pd.DataFrame, target: Floats, count: int) -> tuple[str, ...]:
-    """Return the columns whose ranks explain most of the targets', one after another.
+    """Return the columns of the strongest rank correlation with the targets, strongest first.
 
-    Each is that of the strongest correlation with what those before it leave, of itself and of
-    the targets (forward selection).
+    Several that say nearly the same may be among them: what is unusual in all of them is. How many
+    there are does not depend on the targets.
     """
-    columns = _centered_ranks(frame)
-    rest = _centered_ranks(pd.DataFrame(target.T))
-    least = _TOLD * np.linalg.norm(columns, axis=0)
-    chosen: list[int] = []
-    for _ in range(min(count, len(frame.columns))):
-        norms = np.linalg.norm(columns, axis=0)
-        untold = norms > least
-        told = np.abs(columns.T @ rest).sum(axis=1) * untold / np.where(untold, norms, 1.0)
-        # How many there are must not depend on the targets.
-        told[chosen] = -1.0
-        chosen.append(int(told.argmax()))
-        direction = columns[:, chosen[-1]] / max(norms[chosen[-1]], 1e-300)
-        columns = columns - np.outer(direction, direction @ columns)
-        rest = rest - np.outer(direction, direction @ rest)
-    return tuple(str(frame.columns[j]) for j in chosen)
-
-
-def _centered_ranks(frame: pd.DataFrame) -> Floats:
     ranks = frame.rank()
-    centered: Floats = (ranks - ranks.mean()).fillna(0.0).to_numpy()
-    return centered
+    found = np.zeros(len(frame.columns))
+    for own in target:
+        ranked = pd.Series(own, index=frame.index).rank()
+        found += ranks.corrwith(ranked).abs().fillna(0.0).to_numpy()
+    strongest = np.argsort(-found, kind="stable")[:count]
+    return tuple(str(frame.columns[j]) for j in strongest)
 
 
 def _learn_means(column: pd.Series, names: tuple[str, ...], scaled: Floats) -> GroupContext:

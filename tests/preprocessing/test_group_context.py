@@ -11,6 +11,7 @@ import pytest
 from kaggleprice.competitions.tables import Table
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.preprocessing.encoding import Encoding
+from kaggleprice.preprocessing.features import Feature
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
 from kaggleprice.preprocessing.group_context import (
@@ -95,12 +96,20 @@ def test_the_telling_columns_are_chosen() -> None:
     assert set(context_of(fit(RECIPE, HOUSES, target=both)).numbers) == {"noise", "area"}
 
 
-def test_a_column_that_says_the_same_is_passed_over() -> None:
-    frame = HOUSES.features.assign(acres=AREA * 0.0002 + 1e-6 * NOISE)
-    table = Table(HOUSES.ids, frame)
-    chosen = context_of(fit(RECIPE, table, target=TARGET)).numbers
-    assert len({"area", "acres"} & set(chosen)) == 1
-    assert "year" in chosen
+def test_numbers_are_chosen_by_rank_correlation() -> None:
+    state = context_of(fit(Recipe(group_context=3), HOUSES, target=TARGET))
+    frame = HOUSES.features[["area", "noise", "year"]]
+    told = frame.corrwith(pd.Series(TARGET), method="spearman").abs()
+    assert state.numbers == tuple(told.sort_values(ascending=False).index)
+
+
+@pytest.mark.parametrize("target", [TARGET, NOISE, np.ones(ROWS)])
+def test_how_many_there_are_does_not_depend_on_the_target(target: np.ndarray) -> None:
+    """Or each network would start from other random weights than beside other folds."""
+    assert fit(RECIPE, HOUSES, target=target).learned_features == [
+        Feature("learned", "group", name)
+        for name in ("mean 1", "mean 2", "difference 1", "difference 2")
+    ]
 
 
 @pytest.mark.parametrize(
