@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,8 +22,7 @@ from kaggleprice.competitions.download import (
     FetchSettings,
     fetch,
 )
-from kaggleprice.competitions.evidence import FORWARD
-from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
+from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.submission import (
     check_predictions,
     make_submission,
@@ -37,6 +35,7 @@ from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation.averaging_gain import MOST_ROWS, averaging_gain, spread_of_folds
 from kaggleprice.evaluation.cross_validation import CrossValidation, PreviousResults
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, make_folds, moments_of, read_folds
@@ -166,6 +165,9 @@ class Prediction:
             bounded.
         coverage: what intervals are worth, by target; None where none were asked for.
         intervals: where they were written; None likewise.
+        gain: by how much the submission is expected to score better than the run's pooled score,
+            since it averages all folds' members; None where nobody knows.
+        notes: sentences that must stand wherever the score is shown.
     """
 
     run: Run
@@ -177,6 +179,8 @@ class Prediction:
     outside: int = 0
     coverage: Mapping[str, Coverage] | None = None
     intervals: Path | None = None
+    gain: float | None = None
+    notes: Sequence[str] = ()
 
     @property
     def shares(self) -> list[tuple[Run, float]]:
@@ -398,13 +402,50 @@ def _train(
         if extended is not None:
             seconds = extended.record["timing"]["seconds"] + result.seconds
             result = replace(result, seconds=seconds)
-        progress.advance("writing", 0, None, "the run folder")
         train = data.tables.train
+        gain = _averaging_gain(competition, data, result)
+        result = replace(result, scores=replace(result.scores, averaging_gain=gain))
+        progress.advance("writing", 0, None, "the run folder")
+        warning = easy_folds(data, split)
         run = write_run(
-            runtime.runs_dir, name, competition, train, result, data.record, replaced=extended
+            runtime.runs_dir,
+            name,
+            competition,
+            train,
+            result,
+            data.record,
+            notes=[] if warning is None else [warning],
+            replaced=extended,
         )
         progress.detail(f"run {run.name} written to {run.path}")
     return run, result
+
+
+def _averaging_gain(
+    competition: Competition, data: Dataset, result: CrossValidation
+) -> float | None:
+    """Estimate, on test rows, what averaging all folds gains; None without such rows."""
+    count, scale, how = len(data.tables.test), result.scale, result.settings.combine
+    if not count:
+        return None
+    rows = np.unique(np.linspace(0, count - 1, min(count, MOST_ROWS)).astype(int))
+    ensemble, train = result.ensemble, data.tables.train
+    features = data.tables.test.features.iloc[rows]
+    everybody = WeightedPredictions(ensemble.members, ensemble.predict(features), ensemble.weights)
+    if result.base_models is not None:
+        found = result.base_models
+        everybody = everybody.with_base_models(found.test[..., rows], found.weights)
+    split, scored = result.split, result.split.scored
+    return averaging_gain(
+        METRICS[competition.metric],
+        train.known_target[scored],
+        split.pool(result.oof),
+        spread_of_folds(everybody, len(split), scale, how),
+        split,
+        scale.transforms[0],
+        how,
+        None if train.weights is None else train.weights[scored],
+    )
 
 
 def split_rows(
@@ -444,7 +485,9 @@ def split_rows(
         sha256 = split.sha256(train.ids, competition.id_name)
         data_sha256 = data.record["train"]["sha256"]
         limits.check(competition.name, competition.metric, data_sha256, sha256, len(split))
-    warn_of_easy_folds(data, split, progress)
+    warning = easy_folds(data, split)
+    if warning is not None:
+        progress.notice(f"warning: {warning}")
     return split
 
 
@@ -455,25 +498,23 @@ def _to_stratify_by(target: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((target / (target.std(axis=0) + 1e-300)).mean(axis=1))
 
 
-def warn_of_easy_folds(data: Dataset, split: Folds, progress: Progress) -> None:
-    """Say so where folds mix groups or times that training and test file keep apart."""
+def easy_folds(data: Dataset, split: Folds) -> str | None:
+    """Say that folds mix groups or times that training and test file keep apart.
+
+    Returns:
+        One sentence, which names the folds that would not; None where there are none.
+    """
     found = data.tables.evidence
     if found is None:
-        return
-    for train, held in split:
-        if found.scheme == FORWARD:
-            mixed = found.codes[train].max() >= found.codes[held].min()
-            what = "are earlier than rows of training"
-        else:
-            mixed = np.isin(found.codes[held], found.codes[train]).any()
-            what = f"share {found.column!r} with rows of training"
-        if mixed:
-            progress.notice(
-                f"warning: validation rows of a fold {what}, though {found.reason}: the score is "
-                f"likely too good. Better: --fold-scheme {found.scheme} "
-                f"--fold-column {shlex.quote(found.column)}"
-            )
-            return
+        return None
+    reasons = (found.easier(train, held) for train, held in split)
+    why = next((reason for reason in reasons if reason), None)
+    if why is None:
+        return None
+    return (
+        f"Validation rows of a fold {why}, though {found.reason}: the score is likely too good. "
+        f"Better: {found.options}"
+    )
 
 
 def predict(
@@ -527,10 +568,8 @@ def predict(
             progress=progress,
         )
         runs, places = [run], [run.output("submission.csv")]
-    found = []
+    found: list[_Predicted] = []
     for run, read, table in _read_for(runs, source, (own, data), progress):
-        if trained is None and table.tables.evidence is not None:
-            warn_of_easy_folds(table, run.folds(), progress)
         progress.advance("predicting", 0, None, f"{len(table.tables.test)} rows")
         found.append(_predict(run, read, table, request, compute, progress))
     weights, test = np.array(request.weights or [1.0] * len(runs)), data.tables.test
@@ -544,7 +583,18 @@ def predict(
         write_submission(submission, competition, test, path)
         progress.detail(f"{len(submission)} rows written to {path}")
     shares, outside = (weights / weights.sum()).tolist(), sum(one.outside for one in found)
-    made = Prediction(runs[0], submission, output, trained, runs[1:], shares, outside)
+    made = Prediction(
+        runs[0],
+        submission,
+        output,
+        trained,
+        runs[1:],
+        shares,
+        outside,
+        # An average of runs is scored as such, and what of it was gained so is not told apart.
+        gain=found[0].gain if len(found) == 1 else None,
+        notes=list(dict.fromkeys(note for one in found for note in one.notes)),
+    )
     if intervals is None:
         return made
     coverage, low, high = intervals
@@ -616,11 +666,16 @@ class _Predicted:
         predictions: shape (n,) or (n, T), in the target's own unit.
         outside: how many of them left the range of the training target.
         scale: of the target.
+        gain: by how much the mean of all folds is expected to score better than the run's pooled
+            score; None where nobody knows.
+        notes: sentences that must stand wherever the score is shown.
     """
 
     predictions: NDArray[np.float64]
     outside: int
     scale: TargetScale
+    gain: float | None
+    notes: Sequence[str]
 
 
 def _predict(
@@ -654,7 +709,33 @@ def _predict(
     if outside:
         words = cross_validation.outside_text(outside, raw.size, "test", bound=bound)
         progress.notice(words)
-    return _Predicted(scale.keep_inside(raw, range(scale.folds)), outside, scale)
+    split = run.folds()
+    gain: float | None
+    if request.options.get("combine") is not None or source.later_test is not None:
+        gain = _gain_of_run(run, everybody, split, scale, how)
+    else:
+        gain = run.record["scores"].get("averaging_gain")
+    warning = easy_folds(data, split)
+    notes = dict.fromkeys([*run.record["notes"], *([] if warning is None else [warning])])
+    kept = scale.keep_inside(raw, range(scale.folds))
+    return _Predicted(kept, outside, scale, gain, list(notes))
+
+
+def _gain_of_run(
+    run: Run, everybody: WeightedPredictions, split: Folds, scale: TargetScale, how: str | None
+) -> float | None:
+    """Estimate what averaging all folds gains on other rows than those that the run tells of."""
+    rows = run.predictions
+    return averaging_gain(
+        run.metric,
+        rows["true"].to_numpy(),
+        rows["predicted"].to_numpy(),
+        spread_of_folds(everybody, len(split), scale, how),
+        split,
+        scale.transforms[0],
+        how,
+        rows["weight"].to_numpy() if "weight" in rows else None,
+    )
 
 
 def _make_intervals(

@@ -7,6 +7,7 @@ random are easier than the test file, and their score is too good.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,11 +19,13 @@ from kaggleprice.competitions.catalog import DATE, DROP, Kind
 from kaggleprice.competitions.moments import moments_of
 from kaggleprice.settings.run import RunSettings
 
-GROUPED, FORWARD = "grouped", "forward"
+GROUPED, FORWARD, CONTIGUOUS = "grouped", "forward", "contiguous"
 # Fewer rows may lack a value by chance.
 _LEAST_TEST_ROWS = 10
 # Of training rows that are compared first: nearly all columns share a value in them.
 _HEAD = 1000
+# Share of validation rows.
+_MOSTLY = 0.5
 _GROUP_NAME = re.compile(
     r"(?i).*(subject|patient|person|user|customer|client|player|driver|group|station|site|store"
     r"|household|family|batch|session|participant).*"
@@ -34,10 +37,10 @@ class Evidence:
     """That rows belong together, or in order.
 
     Attributes:
-        scheme: `grouped` or `forward`.
+        scheme: `grouped`, `forward` or `contiguous`.
         column: by which.
         reason: why, in a few words.
-        codes: shape (n,), the group of each training row, or the rank of its time.
+        codes: shape (n,), the group of each training row, or the rank of its time or day.
     """
 
     scheme: str
@@ -45,11 +48,37 @@ class Evidence:
     reason: str
     codes: NDArray[np.int64]
 
+    @property
+    def options(self) -> str:
+        """The options of `cv` that split rows by it."""
+        column = "" if self.scheme == CONTIGUOUS else f" --fold-column {shlex.quote(self.column)}"
+        return f"--fold-scheme {self.scheme}{column}"
+
+    def easier(self, train: NDArray[np.int64], held: NDArray[np.int64]) -> str:
+        """Say why rows that are held out are easier to predict than the test file's.
+
+        Args:
+            train: shape (t,), the training rows of a fold.
+            held: shape (h,), its validation rows.
+
+        Returns:
+            What is so of these, in a few words; empty where they are not easier.
+        """
+        if self.scheme == FORWARD:
+            mixed = self.codes[train].max() >= self.codes[held].min()
+            return "are earlier than rows of training" if mixed else ""
+        shared = np.isin(self.codes[held], self.codes[train])
+        if self.scheme == CONTIGUOUS:
+            # Blocks of rows in order share a day at their ends.
+            alike = float(shared.mean()) > _MOSTLY
+            return f"share a day of {self.column!r} with rows of training" if alike else ""
+        return f"share {self.column!r} with rows of training" if shared.any() else ""
+
 
 def find_evidence(
     train: pd.DataFrame, test: pd.DataFrame, kinds: Mapping[str, Kind]
 ) -> Evidence | None:
-    """Look for times that go on in the test file, then for groups that are others there.
+    """Look for times that go on in the test file, groups that are others there, and other days.
 
     There must be enough of them for the default number of folds.
 
@@ -69,12 +98,11 @@ def find_evidence(
             return found
     rest = [c for c in shared if c not in dates and kinds.get(c) != DROP]
     groups = [g for g in (_groups(train[c], test[c]) for c in rest) if g is not None]
+    if not groups:
+        days = (_other_days(train[c], test[c], kinds[c]) for c in dates)
+        return next((found for found in days if found is not None), None)
     # What is called a group is one; else the coarsest keeps the others apart as well.
-    return min(
-        groups,
-        key=lambda g: (not _GROUP_NAME.fullmatch(g.column), int(g.codes.max())),
-        default=None,
-    )
+    return min(groups, key=lambda g: (not _GROUP_NAME.fullmatch(g.column), int(g.codes.max())))
 
 
 def _later(train: pd.Series, test: pd.Series, kind: Kind) -> Evidence | None:
@@ -92,6 +120,24 @@ def _later(train: pd.Series, test: pd.Series, kind: Kind) -> Evidence | None:
     name = str(train.name)
     reason = f"every {name!r} of the test file is later than those of training"
     return Evidence(FORWARD, name, reason, ranks[codes])
+
+
+def _other_days(train: pd.Series, test: pd.Series, kind: Kind) -> Evidence | None:
+    """Return the evidence that no day of the test file is one of training, of days in order."""
+    codes, levels = pd.factorize(train)
+    days, others = (
+        moments_of(_texts(part), kind).astype("datetime64[D]")
+        for part in (levels, test.dropna().unique())
+    )
+    if (codes < 0).any() or np.isnat(days).any() or np.isin(others, days).any():
+        return None
+    known, ranks = np.unique(days, return_inverse=True)
+    of_rows = ranks[codes]
+    if len(known) <= RunSettings.k or 2 * len(known) > len(train) or (np.diff(of_rows) < 0).any():
+        return None
+    name = str(train.name)
+    reason = f"no day of {name!r} in the test file is one of training"
+    return Evidence(CONTIGUOUS, name, reason, of_rows)
 
 
 def _groups(train: pd.Series, test: pd.Series) -> Evidence | None:

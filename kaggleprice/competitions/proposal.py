@@ -37,7 +37,7 @@ from kaggleprice.competitions.catalog import (
     as_tuple,
 )
 from kaggleprice.competitions.csv_format import CsvFormat, find_format
-from kaggleprice.competitions.evidence import find_evidence
+from kaggleprice.competitions.evidence import CONTIGUOUS, find_evidence
 from kaggleprice.competitions.kinds import find_date_formats, parse_amount, read_truths
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.transforms import YEO_JOHNSON
@@ -609,7 +609,8 @@ def _guess_folds(
             for path in (files.train, files.test)
         )
         found = find_evidence(train, test, known)
-    if found is None:
+    if found is None or found.scheme == CONTIGUOUS:
+        # That its days are others is told by `cv`: how far apart they lie is for a person to say.
         return {}
     return {
         "fold_scheme": Guess(found.scheme, found.reason),

@@ -152,6 +152,11 @@ def _mean(values: Floats, weights: Weights) -> Floats:
     return np.asarray(np.average(values, axis=0, weights=weights))
 
 
+def averages_logs(transform: TargetTransform, how: str | None) -> bool:
+    """Whether `combine` takes means of logs."""
+    return transform.logarithmic if how is None else how == "geometric"
+
+
 def combine(
     predictions: Floats, transform: TargetTransform, how: str | None, weights: Weights = None
 ) -> Floats:
@@ -166,7 +171,7 @@ def combine(
     Returns:
         Shape (n,), in the target's own unit.
     """
-    name = how or ("geometric" if transform.logarithmic else "arithmetic")
+    name = how or ("geometric" if averages_logs(transform, how) else "arithmetic")
     function: Callable[[Floats, TargetTransform, Weights], Floats] = COMBINES[name].load()
     # Too large a prediction becomes infinite here, and is reported where results are checked.
     with np.errstate(over="ignore"):

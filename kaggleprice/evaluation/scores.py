@@ -94,6 +94,9 @@ class Scores:
             where the metric is not a root mean squared log error.
         scored: how many training rows were validated; None in records of earlier versions, whose
             folds validate all.
+        averaging_gain: by how much the mean of all folds' members is expected to score better than
+            `oof`, on the test rows (`kaggleprice.evaluation.averaging_gain`); None where that is
+            not known, and in records of earlier versions.
     """
 
     fold_mean: float
@@ -105,6 +108,7 @@ class Scores:
     targets: dict[str, float] = field(default_factory=dict)
     mean_squared_log_error: float | None
     scored: int | None = None
+    averaging_gain: float | None = None
 
 
 def expected_error(oof_error: float, rows: int, test_rows: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,7 @@ def write_run(
     table: Table,
     result: CrossValidation,
     data: Mapping[str, Any],
+    notes: Sequence[str] = (),
     replaced: Run | None = None,
 ) -> Run:
     """Write a run folder: complete, or not at all.
@@ -57,6 +58,7 @@ def write_run(
         table: the training table.
         result: what to write.
         data: what to record of the data files (names, hashes).
+        notes: sentences that must stand wherever the score is shown, beside the result's own.
         replaced: the finished run whose place and name the new one takes.
 
     Raises:
@@ -78,6 +80,7 @@ def write_run(
                 arrays["left_out"] = found.left_out
             (folder / BASE_MODEL_PREDICTIONS).write_bytes(numpy_files.save(arrays))
         record = _make_record(competition, result, data, recipes, folder)
+        record["notes"] = [*record["notes"], *notes]
         record["folds_sha256"] = result.split.sha256(table.ids, competition.id_name)
         if replaced is not None:
             return _replace(folder, replaced, record)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import KFold
 
 from kaggleprice.competitions.evidence import Evidence, find_evidence
 
@@ -27,6 +28,13 @@ def mixed(values: Any) -> Any:
 
 
 DATE = {"day": "date %d/%m/%Y"}
+# Five hours of each of 24 days, of which every fourth is one of the test file.
+HOURS = pd.date_range("2021-03-01", periods=24).repeat(5) + pd.to_timedelta(
+    list(range(5)) * 24, "h"
+)
+OF_TEST = np.arange(24).repeat(5) % 4 == 3
+HOUR = {"hour": "date %d/%m/%Y %H"}
+APART = [*HOURS[~OF_TEST].strftime("%d/%m/%Y %H"), *HOURS[OF_TEST].strftime("%d/%m/%Y %H")]
 # Columns, their kinds; scheme and column that are found.
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str] | None]] = {
     "later days": ({"day": DAYS}, DATE, ("forward", "day")),
@@ -55,6 +63,9 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str] | None]] 
         {},
         ("grouped", "b"),
     ),
+    "other days, by the hour": ({"hour": APART}, HOUR, ("contiguous", "hour")),
+    "other days in no order": ({"hour": [*mixed(APART[:ROWS]), *APART[ROWS:]]}, HOUR, None),
+    "one day of both": ({"hour": [*APART[:-1], APART[0]]}, HOUR, None),
     "time before groups": ({"subject": SUBJECTS, "day": DAYS}, DATE, ("forward", "day")),
 }
 
@@ -94,6 +105,16 @@ def test_missing_values_are_no_group_and_rows_without_a_time_no_order() -> None:
     assert found.scheme == "forward"
     days[3] = None
     assert find({"day": days}, DATE) is None
+
+
+def test_blocks_of_rows_in_order_keep_most_days_apart() -> None:
+    found = find({"hour": APART}, HOUR)
+    assert found is not None
+    assert found.options == "--fold-scheme contiguous"
+    rows = np.arange(ROWS)
+    for scheme, easier in ((KFold(5), False), (KFold(5, shuffle=True, random_state=0), True)):
+        for train, held in scheme.split(rows):
+            assert bool(found.easier(train, held)) == easier
 
 
 def test_a_handful_of_test_rows_says_nothing() -> None:

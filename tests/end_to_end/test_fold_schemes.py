@@ -248,11 +248,47 @@ def test_folds_that_the_test_file_asks_for(
         return
     assert repr(column) in keys["fold_scheme"]["reason"]
     # Contradicts nothing: what the file says is no option of the command.
-    command(entry, folder, "predict")
-    for words in (["cv", "--fold-scheme", "shuffled", "--run", "b", *OPTIONS], ["predict"]):
-        done = command(entry, folder, *words)
-        (warning,) = [line for line in done.err.splitlines() if line.startswith("warning")]
-        assert f"--fold-scheme {scheme} --fold-column {column}" in warning
+    assert command(entry, folder, "predict", "--json").json["notes"] == []
+    better = f"--fold-scheme {scheme} --fold-column {column}"
+    shuffled = ["cv", "--fold-scheme", "shuffled", "--run", "b", *OPTIONS, "--json"]
+    done = command(entry, folder, *shuffled)
+    (warning,) = [line for line in done.err.splitlines() if line.startswith("warning")]
+    # Told before training, and beside the score wherever that stands.
+    assert better in warning
+    for document in (done.json, command(entry, folder, "predict", "--json").json):
+        (note,) = document["notes"]
+        assert better in note
+    after_score = command(entry, folder, "predict").out.partition("Score to expect")[2]
+    assert better in " ".join(after_score.split())
+    assert better in " ".join(command(entry, folder, "runs").out.split())
+
+
+def test_a_later_test_file_tells_as_well(entry: EntryPoint, panel: Path, tmp_path: Path) -> None:
+    """What a run's own test file does not say of its folds, another one may."""
+    other = tmp_path / "other"
+    other.mkdir()
+    write_panel(other, later=True)
+    later = pd.read_csv(other / "test.csv")
+    later["day"] = later["day"].str.replace("2020", "2030")
+    later.to_csv(panel / "later.csv", index=False)
+    assert command(entry, panel, "cv", "--json", *OPTIONS).json["notes"] == []
+    found = command(entry, panel, "predict", "--test", "later.csv", "--json").json
+    assert "--fold-scheme forward --fold-column day" in found["notes"][0]
+    assert found["expected"]["gain"] > 0
+
+
+def test_what_averaging_all_folds_gains(entry: EntryPoint, panel: Path) -> None:
+    """A number of those folds alone whose members are as good as each other's."""
+    for scheme, known in (("shuffled", True), ("forward", False), ("hold-out", False)):
+        words = ["cv", "--fold-scheme", scheme, "--run", scheme, "--json", *OPTIONS]
+        expected = command(entry, panel, *words).json["expected"]
+        assert (expected["gain"] is not None) == known
+        done = command(entry, panel, "predict", "--run", scheme)
+        assert ("better since the submission averages" in " ".join(done.out.split())) == known
+        predicted = command(entry, panel, "predict", "--run", scheme, "--json").json["expected"]
+        assert predicted == expected
+    shown = command(entry, panel, "runs", "show", "shuffled", "--json").json
+    assert shown["scores"]["averaging_gain"] > 0
 
 
 def test_files_that_nobody_described_are_split_so_as_well(

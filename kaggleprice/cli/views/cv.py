@@ -32,8 +32,8 @@ from kaggleprice.runs.run import Run
 
 SCORES = Doc("The run's scores, by its metric.")
 EXPECTED = Doc(
-    "The score to expect of the submission, or a little better: it is the score of one "
-    "fold's members, and the submission averages all folds'."
+    "The score to expect of the submission: that of one fold's members, which is to be better by "
+    "`gain`, since the submission averages all folds'."
 )
 # Validation error this many times training error reads as much overfitting, or as none.
 _OVERFITS, _CLOSE = 2.5, 1.1
@@ -53,6 +53,14 @@ class Expected:
         ),
     ]
     rows: Annotated[documents.Positive, Doc("Number of test rows.")]
+    gain: Annotated[
+        documents.NotNegative | None,
+        Doc(
+            "By how much averaging all folds' members is expected to better it, by how far the "
+            "folds' predictions of the test rows lie apart. Null where nobody knows: without test "
+            "rows, of one fold, of folds forward in time, and of several runs."
+        ),
+    ]
 
 
 @dataclass(frozen=True)
@@ -194,7 +202,7 @@ def cv_document(
     """
     return CvDocument(
         **fields_of(run),
-        expected=expected_score(run.record),
+        expected=expected_score(run.record, run.record["scores"].get("averaging_gain")),
         members=len(run.record["members"]),
         outside=run.record.get("outside"),
         interval=interval_of(coverage),
@@ -234,11 +242,14 @@ def scores_of(run: Run) -> Scores:
     return Scores(**{"oof_error": None, **run.record["scores"]})
 
 
-def expected_score(record: Mapping[str, Any], test_rows: int | None = None) -> Expected:
+def expected_score(
+    record: Mapping[str, Any], gain: float | None, test_rows: int | None = None
+) -> Expected:
     """Describe the score to expect on the test rows, and how far it may be off.
 
     Args:
         record: of a run.
+        gain: what averaging all folds' members is expected to better it by.
         test_rows: how many there are; None for the run's own test file.
     """
     rows = record["scores"].get("scored") or record["data"]["train"]["rows"]
@@ -246,7 +257,15 @@ def expected_score(record: Mapping[str, Any], test_rows: int | None = None) -> E
     test_rows = test_rows or record["data"].get("test", record["data"]["train"])["rows"]
     own = record["scores"].get("oof_error")
     error = None if own is None else expected_error(own, rows, test_rows)
-    return Expected(record["scores"]["oof"], error, test_rows)
+    return Expected(record["scores"]["oof"], error, test_rows, gain)
+
+
+def gain_text(expected: Expected, folds: int) -> str:
+    """Say what averaging all folds' members gains; nothing where nobody knows."""
+    if expected.gain is None:
+        return ""
+    size = score(expected.score, expected.gain).partition(" ± ")[2]
+    return f", and about {size} better since the submission averages all {folds} folds"
 
 
 def interval_of(coverage: Mapping[str, Coverage] | None) -> dict[str, Interval] | None:
@@ -307,12 +326,12 @@ def cv_view(
         + ("" if error is None else " (standard error)"),
         *target_lines(scores),
         spread_line(scores),
-        f"to expect on {expected.rows} {unseen} rows: {score(expected.score, expected.error)}, "
-        "or a little better",
+        f"to expect on {expected.rows} {unseen} rows: {score(expected.score, expected.error)}"
+        + gain_text(expected, len(document.folds)),
+        *document.notes,
         *interval_lines(document.interval),
         *([difference_text(earlier)] if earlier is not None and earlier.by_row else []),
         fit_sentence(*map(METRICS[document.metric].error, (scores.train_mean, scores.fold_mean))),
-        *document.notes,
         f"{document.members} member{'s' * (document.members > 1)} ({_members_text(document)}) "
         f"trained together in {trained_text(document)}",
         f"saved as run {document.run} in {document.path}",

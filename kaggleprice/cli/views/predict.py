@@ -19,6 +19,7 @@ from kaggleprice.cli.views.cv import (
     Interval,
     ScoredDocument,
     expected_score,
+    gain_text,
     interval_lines,
     interval_of,
     score_fields,
@@ -51,7 +52,7 @@ class PredictedRange:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictDocument(PredictedRange, ScoredDocument):
-    """A submission. Of several runs, `run`, `scores` and `notes` are those of the first."""
+    """A submission. Of several runs, `run` and `scores` are those of the first."""
 
     command: Annotated[Literal["predict"], COMMAND] = "predict"
     submission: Annotated[str, Doc("The file that was written.")]
@@ -80,7 +81,7 @@ def predict_document(prediction: Prediction) -> PredictDocument:
         for name, values in prediction.submission.iloc[:, 1:].items()
     }
     return PredictDocument(
-        **score_fields(prediction.run),
+        **{**score_fields(prediction.run), "notes": list(prediction.notes)},
         submission=str(prediction.output),
         rows=len(prediction.submission),
         **vars(next(iter(ranges.values()))),
@@ -96,7 +97,8 @@ def predict_document(prediction: Prediction) -> PredictDocument:
 
 def _expected(prediction: Prediction) -> Expected:
     """Return the score to expect: of the run, or of the average of runs."""
-    expected = expected_score(prediction.run.record, len(prediction.submission))
+    rows = len(prediction.submission)
+    expected = expected_score(prediction.run.record, prediction.gain, rows)
     if len(prediction.shares) == 1:
         return expected
     average = score_average([prediction.run, *prediction.beside], prediction.weights)
@@ -105,21 +107,17 @@ def _expected(prediction: Prediction) -> Expected:
     error = average.oof_error
     if error is not None:
         error = expected_error(error, average.rows, expected.rows)
-    return Expected(average.oof, error, expected.rows)
+    return Expected(average.oof, error, expected.rows, None)
 
 
-def _whose(document: PredictDocument, folds: int) -> str:
+def _whose(document: PredictDocument) -> str:
     """Say of whose score the score to expect is."""
     if len(document.runs) == 1:
-        average = f", and the submission averages all {folds} folds'" if folds > 1 else ""
-        return (
-            f"it is run {document.run}'s pooled out-of-fold score, of one fold's members "
-            f"each{average}"
-        )
+        return f"run {document.run}'s pooled out-of-fold score, of one fold's members each"
     named = ", ".join(
         f"{run.run} ({score(run.oof)}, weight {run.weight:.2g})" for run in document.runs
     )
-    return f"it is the out-of-fold score of the average of runs {named}"
+    return f"the out-of-fold score of the average of runs {named}"
 
 
 def predict_view(
@@ -155,16 +153,16 @@ def predict_view(
             f"{document.rows} rows written to {document.submission}, "
             + "; ".join(_range_text(name, found) for name, found in ranges.items()),
             f"Score to expect: {score(expected.score, expected.error)} "
-            f"({METRICS[record['metric']].help}), or a little better: "
-            f"{_whose(document, len(record['folds']))}. ± is one standard error, if test rows are "
-            "like training rows.",
+            f"({METRICS[record['metric']].help}), {_whose(document)}"
+            f"{gain_text(expected, len(record['folds']))}. ± is one standard error, if test rows "
+            "are like training rows.",
+            *document.notes,
             *interval_lines(document.interval),
             *(
                 []
                 if document.intervals is None
                 else [f"{document.rows} intervals written to {document.intervals}"]
             ),
-            *document.notes,
             *([] if page is None else [f"Hand it in at {page}"]),
         ),
         *step_lines(steps),
