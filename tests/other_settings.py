@@ -23,7 +23,7 @@ OTHER: dict[str, Any] = {
     "model": "linear",
     "embedding": "none",
     "frequencies": 7,
-    "frequency_scale": 0.5,
+    "frequency_scale": 0.7,
     "bins": 5,
     "category_embedding": 6,
     "soft_bound": None,

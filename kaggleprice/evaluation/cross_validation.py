@@ -328,7 +328,7 @@ def _check_weights(competition: Competition, train: Table, split: Folds) -> None
 def resolve(
     settings: RunSettings, metric: Metric, transform: TargetTransform, rows: int, features: int
 ) -> RunSettings:
-    """Return settings with all that data and metric decide: the loss, batch size and epochs.
+    """Return settings with all that data and metric decide: loss, batch size, epochs, starts.
 
     Args:
         settings: as asked for.
@@ -355,6 +355,8 @@ def resolve(
         settings.for_data(rows, features),
         training=resolved(settings.training),
         portfolio=tuple(portfolio),
+        # Rows are left out for nothing where nothing is learned from them.
+        inner_blocks=settings.inner_blocks if settings.learns_weights else None,
     )
 
 

@@ -48,8 +48,11 @@ class Variant:
 _COARSE = {"frequencies": 4, "frequency_scale": 0.1}
 
 PORTFOLIO: dict[str, Change] = {
-    "fine": Change("as the settings say, with fewer passes", factors={"budget": 0.5}),
+    "fine": Change("as the settings say"),
     "regular": Change("strong dropout", {"dropout": ((0.3,),)}),
+    "wide": Change(
+        "twice as wide, at twice the rate", {"hidden": (256, 256), "frequencies": 8}, {"lr": 2.0}
+    ),
     "smooth": Change("few low frequencies", _COARSE),
     "robust": Change(
         "few low frequencies, strong dropout, a loss that bends early, fewer passes",

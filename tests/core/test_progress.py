@@ -66,6 +66,7 @@ OPTIONS = {
     "seeds": 2,
     "epochs": 3,
     "hidden": (8,),
+    "inner_blocks": None,
     "base_models": ("ridge",),
 }
 

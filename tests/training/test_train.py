@@ -69,7 +69,7 @@ def test_members_are_cut_evenly(
 
 def test_the_size_of_a_step_makes_the_groups(sample_tables: Tables) -> None:
     """A power of two, however many threads there are; larger groups on an accelerator."""
-    large = make_task(sample_tables, k=5, seeds=6, hidden=(128, 64), batch_size=64)
+    large = make_task(sample_tables, k=5, seeds=6, hidden=(128, 64), batch_size=64, frequencies=4)
     assert sizes(large) == [15, 15]
     assert sizes(large, "cuda:1") == sizes(large, "mps") == [30]
     huge = make_task(sample_tables, hidden=(1024, 1024), batch_size=64)
@@ -122,6 +122,7 @@ def test_devices_without_a_group_are_named(sample_tables: Tables) -> None:
 def test_a_regressor_may_have_several_devices() -> None:
     x = np.random.default_rng(0).normal(size=(60, 3))
     options: dict[str, Any] = {"seeds": 2, "epochs": 2, "hidden": (128,), "batch_size": 16384}
+    options["portfolio"] = ()
     options["random_state"] = 0
     one = KagglePriceRegressor(device="cpu", **options).fit(x, x.sum(axis=1))
     two = KagglePriceRegressor(device="cpu,cpu", **options).fit(x, x.sum(axis=1))
