@@ -73,7 +73,7 @@ def vary(
     training: TrainingSettings,
     fixed: Collection[str] = (),
 ) -> tuple[Variant, ...]:
-    """Return the variants of a portfolio, each once; none where they change nothing.
+    """Return the variants of a portfolio, those that are the same once.
 
     Args:
         names: in `PORTFOLIO`.
@@ -92,5 +92,4 @@ def vary(
         own = Variant(name, replace(model, **of_model), replace(training, **rest))
         if (own.model, own.training) not in [(v.model, v.training) for v in found]:
             found.append(own)
-    unchanged = [(v.model, v.training) for v in found] == [(model, training)]
-    return () if unchanged else tuple(found)
+    return tuple(found)
