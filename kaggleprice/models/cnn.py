@@ -70,7 +70,7 @@ class MemberCNN(FeatureNetwork):
         )
         self.activations = nn.ModuleList(self._activation(pieces) for _ in normed)
         self._pool: Callable[..., Tensor] | None = (
-            None if settings.pooling == "none" else POOLINGS[settings.pooling].load()
+            None if settings.pooling is None else POOLINGS[settings.pooling].load()
         )
         self._add_dropouts(hidden)
 

@@ -153,7 +153,6 @@ EMBEDDINGS: dict[str, Entry] = {
 POOLINGS: dict[str, Entry] = {
     "max": Entry("the larger of two neighbours", "torch:amax"),
     "average": Entry("the mean of two neighbours", "torch:mean"),
-    "none": Entry("all as they are", ""),
 }
 
 PARAMETRIZATIONS: dict[str, str] = {
@@ -284,7 +283,8 @@ class ModelSettings:
         Doc("Zeros at both ends: one number for all convolutions or one each (cnn)."),
     ] = (1,)
     pooling: Annotated[
-        str, Names(POOLINGS), Doc("What halves the sequence after each convolution (cnn).")
+        Annotated[str, Names(POOLINGS)] | None,
+        Doc("What halves the sequence after each convolution (cnn)."),
     ] = "max"
     activation: Annotated[
         tuple[Annotated[str, Names(ACTIVATIONS)], ...],
@@ -368,7 +368,7 @@ class ModelSettings:
         for (inputs, outputs), kernel, stride, padding in zip(ends, *each, strict=True):
             # Each kernel lies within the sequence and the zeros at its ends.
             length = (length + 2 * padding - kernel) // stride + 1
-            pooled = length if self.pooling == "none" else length // 2
+            pooled = length if self.pooling is None else length // 2
             made.append(Convolution(inputs, outputs, kernel, stride, padding, length, pooled))
             length = pooled
         return made

@@ -46,7 +46,7 @@ ACTIVATIONS = {
 
 
 def plain_cnn(settings: ModelSettings) -> Any:
-    pools = {"max": nn.MaxPool1d(2), "average": nn.AvgPool1d(2), "none": nn.Identity()}
+    pools = {"max": nn.MaxPool1d(2), "average": nn.AvgPool1d(2), None: nn.Identity()}
     activation = ACTIVATIONS[settings.activation[0]]
     lists = (settings.kernel, settings.stride, settings.padding)
     each = [value * 2 if len(value) == 1 else value for value in lists]
@@ -82,9 +82,9 @@ def plain_cnn(settings: ModelSettings) -> Any:
         {},
         {"pooling": "average"},
         {"activation": ("maxout",)},
-        {"pooling": "none", "batch_norm": False},
+        {"pooling": None, "batch_norm": False},
         {"kernel": (5, 1), "padding": (2, 0)},
-        {"kernel": (4,), "stride": (2, 1), "pooling": "none", "parametrization": "standard"},
+        {"kernel": (4,), "stride": (2, 1), "pooling": None, "parametrization": "standard"},
     ],
     ids=str,
 )
