@@ -177,7 +177,7 @@ def _fit_target(
         for name in wide
     )
     if recipe.group_context is not None:
-        context = learn_context(fitted, frame[trained], target[:, trained], recipe.group_context)
+        context = learn_context(fitted, frame, target, trained, recipe.group_context)
     return replace(fitted, targets=targets, context=context)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pandas as pd
 from annotated_types import Gt
+from numpy.typing import NDArray
 
 from kaggleprice.preprocessing.distribution import Floats, factorized, numbered
 from kaggleprice.preprocessing.features import Feature
@@ -100,30 +101,36 @@ class GroupContext:
 
 
 def learn_context(
-    fitted: FittedRecipe, frame: pd.DataFrame, target: Floats, count: int
+    fitted: FittedRecipe,
+    frame: pd.DataFrame,
+    target: Floats,
+    trained: NDArray[np.bool_],
+    count: int,
 ) -> GroupContext | None:
-    """Choose a category and numeric columns, and learn their means.
+    """Choose a category and numeric columns, and learn their means, from training rows.
 
     Args:
-        fitted: what was learned of each column.
-        frame: the n training rows.
-        target: shape (T, n), their transformed targets.
+        fitted: what was learned of each column, from the same rows.
+        frame: n rows.
+        target: shape (T, n), the transformed targets; those of other rows are not looked at.
+        trained: shape (n,), which rows are learned from.
         count: of numeric columns, at most.
 
     Returns:
         None where no category has a middling number of levels, or no column is a number.
         Targets do not decide that.
     """
-    rows = np.arange(len(frame))
+    rows = np.flatnonzero(trained)
     if len(rows) > _MOST_ROWS:
         rows = np.sort(np.random.default_rng(0).choice(rows, _MOST_ROWS, replace=False))
     drawn, own = frame.iloc[rows], target[:, rows]
-    numbers = [state.name for state in fitted.numeric if not state.bit]
+    numbers = [s.name for s in fitted.numeric if not s.bit and s.missing < fitted.rows]
     name = _telling_category(drawn[[state.name for state in fitted.categorical]], own)
     names = _telling_numbers(drawn[numbers], own, count)
     if name is None or not names:
         return None
-    return _learn_means(frame[name], names, fitted.scaled(frame, names))
+    learned = frame.loc[trained, [name, *names]]
+    return _learn_means(learned[name], names, fitted.scaled(learned, names))
 
 
 def _telling_category(frame: pd.DataFrame, target: Floats) -> str | None:

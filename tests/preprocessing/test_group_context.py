@@ -136,6 +136,12 @@ def test_nothing_where_nothing_can_be_learned() -> None:
     assert fit(Recipe(group_context=2, bits=True), bits, target=TARGET).context is None
 
 
+def test_a_column_without_a_value_is_never_chosen() -> None:
+    table = Table(HOUSES.ids, HOUSES.features[["area", "place"]].assign(empty=np.nan))
+    recipe = Recipe(group_context=2, impute="knn")
+    assert context_of(fit(recipe, table, target=TARGET)).numbers == ("area",)
+
+
 @pytest.mark.parametrize("options", [{}, {"impute": "knn"}, {"scale": "quantile"}])
 def test_other_rows_teach_nothing(options: dict[str, Any]) -> None:
     """Neither their targets nor their features."""
