@@ -57,7 +57,7 @@ OTHER: dict[str, Any] = {
     "stop_share": 0.3,
     "history_every": 2,
     "dtype": "float64",
-    "portfolio": ("tanh",),
+    "portfolio": ("robust",),
     "inner_blocks": 3,
     "k": 7,
     "fold_scheme": "hold-out",

@@ -24,8 +24,8 @@ from kaggleprice.training.task import TrainingTask
 
 Floats = NDArray[np.float64]
 
-# Steps of the greedy selection: weights are multiples of one over twice as many.
-_ROUNDS = 25
+# Steps of the greedy selection, and what part of the weight all candidates share.
+_ROUNDS, _SHARED = 25, 0.25
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class LearnedWeights:
 def greedy_weights(predictions: Floats, loss: Callable[[Floats, Floats], float]) -> Floats:
     """Return weights of C candidates, shape (C,), of sum 1.
 
-    Half of the weight is shared by all, the other half selected one step at a time: each goes
-    to the candidate with which the weighted mean is best.
+    A quarter of the weight is shared by all, the rest selected one step at a time: each goes to the
+    candidate with which the weighted mean is best.
 
     Args:
         predictions: shape (C, n), of rows that the candidates did not learn from.
         loss: of predictions and weights; lower is better.
     """
     count = len(predictions)
-    counts = np.full(count, _ROUNDS / count)
+    counts = np.full(count, _ROUNDS * _SHARED / (1 - _SHARED) / count)
     for _ in range(_ROUNDS):
         tried = [counts + one for one in np.eye(count)]
         losses = [loss(predictions, weights) for weights in tried]

@@ -32,6 +32,11 @@ def ineffective_options(
     idle: list[tuple[tuple[str, ...], bool, str]] = [
         (("base_model_share",), not settings.base_models, "without --base-models"),
         (
+            ("base_model_share",),
+            bool(settings.base_models) and settings.learns_weights,
+            "with --inner-blocks: weights are learned",
+        ),
+        (
             ("fold_scheme", "fold_column", "fold_seed", "fold_gap", "hold_out", "repeats"),
             folds,
             "with --folds: the file says which rows are which fold",

@@ -51,17 +51,14 @@ PORTFOLIO: dict[str, Change] = {
     "fine": Change("as the settings say"),
     "regular": Change("strong dropout", {"dropout": ((0.3,),)}),
     "wide": Change(
-        "twice as wide, at twice the rate", {"hidden": (256, 256), "frequencies": 8}, {"lr": 2.0}
+        "twice as wide, at twice the rate, for longer",
+        {"hidden": (256, 256), "frequencies": 8},
+        {"lr": 2.0, "budget": 1.5},
     ),
     "smooth": Change("few low frequencies", _COARSE),
     "robust": Change(
         "few low frequencies, strong dropout, a loss that bends early, fewer passes",
         {**_COARSE, "dropout": ((0.3,),), "loss": "huber 0.3"},
-        {"budget": 0.5},
-    ),
-    "tanh": Change(
-        "few low frequencies, bounded activations, fewer passes",
-        {**_COARSE, "activation": ("tanh",)},
         {"budget": 0.5},
     ),
 }

@@ -39,8 +39,8 @@ COMBINES: dict[str, Entry] = {
 }
 
 
-# Of more numbers, in a fold's training rows, there are fewer than 4 random starts.
-_NUMBERS = 50_000
+# Of fewer rows, weighed by the root of how many features they have, there are 4 random starts.
+_FEW_ROWS = 3000
 
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 
@@ -153,14 +153,13 @@ class RunSettings:
     def for_data(self, rows: int, features: int) -> Self:
         """Return the settings with the number of random starts, where they do not say it.
 
-        The more numbers there are to learn from, the longer a network takes, and the less it
-        depends on its start.
+        The more rows there are, the longer a network takes, and the less it depends on its start.
 
         Args:
             rows: that a fold trains on.
             features: that its networks are given.
         """
-        own = round(4 - math.log2(max(1.0, rows * features / _NUMBERS)) / 2)
+        own = round(4 - 0.8 * math.log2(max(1.0, rows * features**0.5 / _FEW_ROWS)))
         return self if self.seeds is not None else replace(self, seeds=max(1, own))
 
     @property

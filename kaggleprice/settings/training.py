@@ -109,8 +109,8 @@ STOP_ON: dict[str, str] = {
     "validation": "the validation rows themselves; marks the score optimistic",
 }
 
-# Optimizer steps of a network at most, and passes where there is a row for each feature.
-_STEPS, _PASSES = 2500, 40
+# Optimizer steps of batches of one row, and passes where there is a row for each feature.
+_STEPS, _PASSES = 27_000, 40
 
 DTYPES: tuple[str, ...] = ("float32", "float64")
 
@@ -208,9 +208,9 @@ class TrainingSettings:
     def for_data(self, rows: int, features: int) -> Self:
         """Return the settings with batch size and epochs, where they do not say them.
 
-        The number of steps does not grow with rows: few rows are passed many times, many rows few
-        times; and the fewer rows there are for each feature, the fewer times, since more would be
-        learned by heart. Batches grow with the root of rows.
+        Steps do not grow with rows: few rows are passed many times, many rows few times; and the
+        fewer rows there are for each feature, the fewer times, since more would be learned by
+        heart. Batches grow with the root of rows, and fewer steps are taken of larger ones.
 
         Args:
             rows: that a member trains on.
@@ -219,7 +219,7 @@ class TrainingSettings:
         batch_size = self.batch_size or min(256, max(16, 2 ** round(math.log2(2 * rows**0.5))))
         epochs = self.epochs
         if epochs is None:
-            passes = min(_STEPS * batch_size / rows, _PASSES * (rows / features) ** 0.5)
+            passes = min(_STEPS * batch_size**0.5 / rows, _PASSES * (rows / features) ** 0.5)
             epochs = max(1, round(self.budget * passes))
         return replace(self, batch_size=batch_size, epochs=epochs)
 

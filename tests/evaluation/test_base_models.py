@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from sklearn.base import is_regressor
 
 from kaggleprice.api.workflow import PredictRequest, RuntimeConfig, cross_validate, predict
@@ -23,10 +25,12 @@ from kaggleprice.evaluation.cross_validation import CrossValidation, fit_recipes
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.evaluation.target_scale import TargetScale
+from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.runs.run import Run
 from kaggleprice.settings.base_models import BASE_MODELS
 from kaggleprice.settings.run import RunSettings, make_settings
 from kaggleprice.settings.training import Member
+from kaggleprice.training.task import TrainingTask
 
 SAMPLE = COMPETITIONS["sample"]
 TINY = {
@@ -35,6 +39,7 @@ TINY = {
     "hidden": (8,),
     "epochs": 2,
     "portfolio": (),
+    "inner_blocks": None,
     "seeds": 2,
     "k": 3,
 }
@@ -54,9 +59,17 @@ def tables(sample_tables: Tables) -> Tables:
 def fitted(
     tables: Tables, names: tuple[str, ...], seed: int = 0, threads: int = 1
 ) -> BaseModelPredictions:
-    recipes = fit_recipes(tables, SPLIT, make_settings(options=TINY), np.zeros(len(tables.train)))
-    target = np.log(tables.train.known_target)
-    return fit_base_models(names, tables, recipes, SPLIT, target, seed, threads)
+    task = task_of(tables, {**TINY, "seed": seed}, np.log(tables.train.known_target))
+    return fit_base_models(names, tables, task, threads)
+
+
+def task_of(tables: Tables, options: dict[str, Any], target: NDArray[np.float64]) -> TrainingTask:
+    """The task of a run, with a target in place of its own."""
+    settings = make_settings(options=options)
+    cpu = torch.device("cpu")
+    task = cross_validation.prepare(SAMPLE, tables, SPLIT, settings, cpu).task
+    encoding = Encoding(fit_recipes(tables, SPLIT, settings, target))
+    return replace(task, encoding=encoding, target=target)
 
 
 def run(tables: Tables, settings: RunSettings) -> CrossValidation:
@@ -112,13 +125,14 @@ def test_garbage_targets_reach_no_base_model_of_their_fold(tables: Tables) -> No
 
 def test_target_statistics_are_those_of_the_fold_and_its_targets(tables: Tables) -> None:
     """Targets may be handed over by fold, and several of each fold."""
-    settings = make_settings(options={**TINY, "target_encode_levels": 2})
+    options = {**TINY, "target_encode_levels": 2, "group_context": None}
     target = np.log(tables.train.known_target)
-    alike, by_fold, two = (
-        fit_base_models(("ridge",), tables, fit_recipes(tables, SPLIT, settings, y), SPLIT, y, 0, 1)
+    tasks = [
+        task_of(tables, options, y)
         for y in (target, np.tile(target, (3, 1)), np.tile([target, -target], (3, 1)))
-    )
-    assert fit_recipes(tables, SPLIT, settings, target)[0].targets
+    ]
+    alike, by_fold, two = (fit_base_models(("ridge",), tables, task, 1) for task in tasks)
+    assert tasks[0].encoding.recipes[0].targets
     np.testing.assert_array_equal(by_fold.train, alike.train)
     np.testing.assert_array_equal(by_fold.test, alike.test)
     np.testing.assert_allclose(two.train[:, 1::2], -two.train[:, 0::2], rtol=1e-4)
@@ -154,7 +168,9 @@ def test_test_rows_are_predicted_by_every_fold() -> None:
     members = [Member(fold, seed) for fold in range(3) for seed in range(2)]
     rng = np.random.default_rng(0)
     networks, base_models = rng.normal(size=(6, 4)), rng.normal(size=(1, 3, 4))
-    everybody = WeightedPredictions(members, networks).with_base_models(base_models, settings)
+    equal = WeightedPredictions(members, networks, np.full(6, settings.equal_weights[0]))
+    shares = np.full((1, 3), settings.equal_weights[1])
+    everybody = equal.with_base_models(base_models, shares)
     folds = Folds.of_rows(np.array([0, 1, 2]))
     scale = TargetScale.learn(METRICS["rmse"], LOG, np.ones(3), folds, bound=False)
     expected = 0.5 * networks.mean(axis=0) + 0.5 * base_models[0].mean(axis=0)

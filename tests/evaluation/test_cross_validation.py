@@ -67,7 +67,7 @@ OPTIONS = {
     "": {},
     "early stopping": {"patience": 1, "lr": 0.05},
     "target statistics": {"target_encode_levels": 3},
-    "learned weights": {"portfolio": "regular,tanh", "inner_blocks": 3},
+    "learned weights": {"portfolio": "regular,robust", "inner_blocks": 3},
 }
 
 
@@ -309,14 +309,14 @@ def test_more_seeds_leave_the_first_ones_as_they_were(
 
 def test_members_of_the_same_architecture_stand_together() -> None:
     """Then by fold, then seed: so that an activation is applied to neighbours at once."""
-    plain = make_settings(options={"seeds": 3, "activation": ("tanh",), "dropout": ((0.1,),)})
+    plain = make_settings(options={"portfolio": (), "seeds": 3, "activation": ("tanh",)})
     assert make_members(2, plain) == [Member(f, s) for f in (0, 1) for s in (0, 1, 2)]
-    pair = make_settings(options={"seeds": 3, "activation": ("gelu", "tanh")})
+    pair = make_settings(options={"portfolio": (), "seeds": 3, "activation": ("gelu", "tanh")})
     assert make_members(2, pair) == [
         *[Member(f, s) for f in (0, 1) for s in (0, 2)],
         *[Member(f, 1) for f in (0, 1)],
     ]
-    mix = make_settings(options={**MIX, "seeds": 8})
+    mix = make_settings(options={**MIX, "portfolio": (), "seeds": 8})
     turns = [(0, 6), (1, 7), (2,), (3,), (4,), (5,)]
     assert make_members(2, mix) == [Member(f, s) for seeds in turns for f in (0, 1) for s in seeds]
 

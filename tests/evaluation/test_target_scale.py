@@ -176,7 +176,7 @@ def test_the_loss_suits_metric_and_transform(tables: Tables) -> None:
 
     def loss(metric: str, transform: Any, **options: Any) -> str | None:
         given = make_settings(options={**TINY, **options}) if options else settings
-        found = cross_validation.with_loss(given, METRICS[metric], transform)
+        found = cross_validation.resolve(given, METRICS[metric], transform, 100, 10)
         return found.training.loss
 
     assert loss("pinball 0.9", NONE) == "pinball 0.9"
@@ -184,6 +184,11 @@ def test_the_loss_suits_metric_and_transform(tables: Tables) -> None:
     # The mean is what both ask for.
     assert loss("poisson", NONE) == "mse"
     assert loss("poisson", LOG1P, loss="huber") == "huber"
+    # A setting of the portfolio has a loss of its own only in place of squared errors.
+    for metric, expected in [("rmse", "huber 0.3"), ("mae", "mae"), ("pinball 0.9", "pinball 0.9")]:
+        given = make_settings(options={"portfolio": "fine,robust"})
+        found = cross_validation.resolve(given, METRICS[metric], NONE, 100, 10)
+        assert found.portfolio[1].training.loss == expected
     with pytest.raises(UsageError, match="--loss poisson needs a target"):
         loss("rmse", NONE, loss="poisson")
 

@@ -24,19 +24,18 @@ def test_a_preset_is_called_by_its_name(name: str) -> None:
     [
         ("default", {"k": 3}, "default: k 3"),
         ("default", {"fold_scheme": "contiguous"}, "default: fold-scheme contiguous"),
-        ("default", {"seeds": 2, "epochs": 2}, "fast: epochs 2"),
+        ("default", {"portfolio": (), "seeds": 1, "inner_blocks": None}, "fast: budget 1.0"),
         ("default", {"lr": 0.02, "epochs": 9}, "default: lr 0.02, epochs 9"),
-        # Two presets need as many options beside them: the default, which need not be typed.
-        ("fast", {"seeds": 1, "epochs": 9}, "default: epochs 9, seeds 1"),
-        ("default", {"seeds": 2, "epochs": 30, "k": 3}, "fast: k 3"),
+        ("fast", {"seeds": 3, "epochs": 9}, "fast: epochs 9, seeds 3"),
         ("book", {"seeds": 20, "engineering": True}, "book: engineering, seeds 20"),
         ("default", {"recipe": "book"}, "default: recipe book"),
         ("best", {"k": 3}, "best: k 3"),
         ("best", {"base_models": ("boosting", "ridge")}, "best: base-models boosting,ridge"),
         (
             "default",
-            {"activation": ("gelu",), "dropout": ((0.3, 0.1), (0.2,)), "clip": None},
-            "default: activation gelu, dropout 0.3,0.1/0.2, clip none",
+            {"activation": ("tanh",), "dropout": ((0.3, 0.1), (0.2,)), "clip": None},
+            "default: activation tanh, dropout 0.3,0.1/0.2, clip none, "
+            "portfolio fine,wide,smooth,robust",
         ),
     ],
 )

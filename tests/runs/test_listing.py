@@ -115,7 +115,7 @@ def test_an_unfinished_run_says_how_many_networks_it_has(
 ) -> None:
     left = runs_dir / "small" / ".unfinished-x"
     left.mkdir()
-    settings = settings_to_record(make_settings(options={"seeds": 3, "k": 9}))
+    settings = settings_to_record(make_settings(options={"seeds": 3, "k": 9, "portfolio": ()}))
     # A file of folds may have another number of them.
     identity = {"settings": settings, "k": 2, "columns": {"target_column": target}}
     (left / "identity.json").write_text(json.dumps(identity), encoding="utf-8")

@@ -178,12 +178,11 @@ def test_history(made: Made) -> None:
     assert list(history["epoch"].unique()) == [2, 4]
     last = history[history["epoch"] == 4]
     assert list(zip(last["member"], last["fold"], last["seed"], strict=True)) == [
-        # By turn: gelu, then tanh.
         (0, 1, 0),
-        (1, 2, 0),
-        (2, 3, 0),
-        (3, 1, 1),
-        (4, 2, 1),
+        (1, 1, 1),
+        (2, 2, 0),
+        (3, 2, 1),
+        (4, 3, 0),
         (5, 3, 1),
     ]
     members = made.run.record["members"]
