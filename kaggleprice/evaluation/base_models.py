@@ -102,8 +102,8 @@ def fit_base_models(
 ) -> BaseModelPredictions:
     """Fit every base model in each fold, and predict.
 
-    It is fitted once on all of a fold's training rows; with `inner_blocks` once without each of the
-    parts that the fold's networks leave out, and the mean predicts.
+    It is fitted on all of a fold's training rows; with `inner_blocks` before that once without each
+    of the parts that the fold's networks leave out.
 
     Args:
         names: P names in `BASE_MODELS`.
@@ -114,7 +114,8 @@ def fit_base_models(
     """
     recipes, target, settings = task.encoding.recipes, task.target, task.settings
     targets = 1 if target.ndim == 1 else len(target) // len(recipes)
-    fits = 1 if settings.inner_blocks is None else min(settings.inner_blocks, settings.starts)
+    # The last of them on all of a fold's training rows.
+    fits = 1 if settings.inner_blocks is None else 1 + (settings.scouts or 0)
     shape = (len(names), len(recipes), targets)
     train = np.zeros((*shape, len(tables.train)))
     test = np.zeros((*shape, len(tables.test)))
@@ -129,7 +130,8 @@ def fit_base_models(
         for (p, name), part in product(enumerate(names), range(fits)):
             progress.advance("base models", done, count, name, "models")
             done += 1
-            rows, rest = task.inner_split(Member(fold, part))
+            last = part == fits - 1
+            rows, rest = (all_rows, all_rows[:0]) if last else task.inner_split(Member(fold, part))
             state = np.random.SeedSequence((settings.seed, fold, p)).generate_state(1)[0]
             # Penalties are weighed against a mean weight of 1.
             counts = None if task.weights is None else task.weights[rows]
@@ -139,11 +141,12 @@ def fit_base_models(
                 model = BASE_MODELS[name].load()(int(state >> 1))
                 with threadpool_limits(limits=threads):
                     model.fit(features[rows], own[rows], **counted)
-                    predicted = model.predict(features)
-                    train[p, fold, t] += predicted / fits
-                    left_out[p, fold, t, rest] = predicted[rest]
+                    if not last:
+                        left_out[p, fold, t, rest] = model.predict(features[rest])
+                        continue
+                    train[p, fold, t] = model.predict(features)
                     if len(test_features):
-                        test[p, fold, t] += model.predict(test_features) / fits
+                        test[p, fold, t] = model.predict(test_features)
     progress.advance("base models", count, count, unit="models")
     flat = (len(names), len(recipes) * targets, -1)
     weights = np.full(flat[:2], settings.equal_weights[1])

@@ -18,12 +18,13 @@ from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import DataError, DivergenceError, UsageError
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
-from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows, join
+from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows
 from kaggleprice.evaluation.folds import Folds, relatives_of
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, PartScore, Scores
 from kaggleprice.evaluation.scoring import Scorer
+from kaggleprice.evaluation.stages import train_others, train_scouts
 from kaggleprice.evaluation.target_scale import TargetScale
-from kaggleprice.evaluation.weighting import learn_weights
+from kaggleprice.evaluation.weighting import LearnedWeights, learn_weights
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
@@ -120,7 +121,7 @@ def cross_validate(
     where = name_devices(_listed(device))
     progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
     progress.advance("preparing", 0, None, "recipes and networks")
-    problem = prepare(competition, tables, split, settings, device, known)
+    problem = prepare(competition, tables, split, settings, device)
     if competition.weight_column is not None:
         progress.notice(f"rows are weighted by {competition.weight_column!r}")
     resolved = problem.task.settings.training
@@ -135,7 +136,6 @@ def cross_validate(
     rows = device_rows(ensemble.encoding, problem.task.rows, ensemble.members, ensemble.network)
     progress.advance("scoring", 0, None, "out of fold")
     predictions = predict_members(ensemble.network, rows, ensemble.fit)
-    ensemble, base_models = _weigh(problem, ensemble, base_models, predictions)
     networks = everybody = WeightedPredictions(ensemble.members, predictions, ensemble.weights)
     if base_models is not None:
         everybody = networks.with_base_models(base_models.train, base_models.weights)
@@ -193,54 +193,43 @@ def _train(
     progress: Progress,
     known: PreviousResults | None,
 ) -> tuple[Ensemble, BaseModelPredictions | None]:
-    """Train networks and base models, but for those that an earlier run has."""
-    task, competition = problem.task, problem.competition
-    settings, folds = task.settings, task.folds
-    progress.detail(
-        f"{len(task.members)} members of {problem.parameters // len(task.members)} parameters "
-        f"each, {len(task.encoding.features)} features"
-    )
-    network, fit = train.train(task, problem.devices, callbacks, progress)
-    engineering = competition.engineering if settings.recipe.engineering else None
-    ensemble = Ensemble(task.encoding, network, task.members, fit, engineering)
-    if known is not None:
-        everybody = make_members(len(folds), settings, len(competition.targets))
-        joined = join(known.ensemble, ensemble, everybody, settings.variants)
-        return joined, known.base_models
-    if not settings.base_models:
-        return ensemble, None
-    base_models = fit_base_models(
-        settings.base_models, problem.engineered(), task, torch.get_num_threads(), progress
-    )
-    return ensemble, base_models
+    """Train networks and base models, but for those that an earlier run has, and weigh them."""
+    task, settings = problem.task, problem.task.settings
+    engineering = problem.competition.engineering if settings.recipe.engineering else None
 
+    def fit(some: TrainingTask) -> Ensemble:
+        network, found = train.train(some, problem.devices, callbacks, progress)
+        return Ensemble(some.encoding, network, some.members, found, engineering)
 
-def _weigh(
-    problem: PreparedRun,
-    ensemble: Ensemble,
-    base_models: BaseModelPredictions | None,
-    predictions: Floats,
-) -> tuple[Ensemble, BaseModelPredictions | None]:
-    """Let members and base models count what their fold's training rows teach, or all the same."""
-    settings, count = problem.task.settings, len(ensemble.members)
+    ensemble = train_scouts(task, fit, None if known is None else known.ensemble)
+    base_models = None if known is None else known.base_models
+    if settings.base_models and base_models is None:
+        base_models = fit_base_models(
+            settings.base_models, problem.engineered(), task, torch.get_num_threads(), progress
+        )
     if not settings.learns_weights:
+        count = len(ensemble.members)
         weights = None if base_models is None else np.full(count, settings.equal_weights[0])
         return replace(ensemble, weights=weights), base_models
-    shape = (0, len(problem.scale.transforms), predictions.shape[1])
     inner = None if base_models is None else base_models.left_out
-    learned = learn_weights(
-        replace(problem.task, members=ensemble.members),
-        predictions,
-        np.empty(shape) if inner is None else inner,
-        problem.tables.train.known_target,
-        METRICS[problem.competition.metric],
-        problem.scale,
-        settings.combine,
-    )
-    ensemble = replace(ensemble, weights=learned.networks)
+    shape = (0, len(problem.scale.transforms), len(task.rows))
+
+    def learn(some: Ensemble) -> LearnedWeights:
+        rows = device_rows(some.encoding, task.rows, some.members, some.network)
+        return learn_weights(
+            replace(task, members=some.members),
+            predict_members(some.network, rows, some.fit),
+            np.empty(shape) if inner is None else inner,
+            problem.tables.train.known_target,
+            METRICS[problem.competition.metric],
+            problem.scale,
+            settings.combine,
+        )
+
+    ensemble, learned = train_others(task, fit, ensemble, learn)
     if base_models is not None:
         base_models = replace(base_models, weights=learned.base_models)
-    return ensemble, base_models
+    return replace(ensemble, weights=learned.networks), base_models
 
 
 @dataclass(frozen=True)
@@ -280,7 +269,6 @@ def prepare(
     split: Folds,
     settings: RunSettings,
     device: Devices,
-    known: PreviousResults | None = None,
 ) -> PreparedRun:
     """Fit the recipes and encode the rows; arguments as in `cross_validate`.
 
@@ -299,14 +287,12 @@ def prepare(
     resolved = resolve(
         settings, metric, transform, max(len(train) for train, _ in split), encoding.width
     )
-    trained = set() if known is None else set(known.ensemble.members)
-    everybody = make_members(len(split), resolved, len(competition.targets))
     task = TrainingTask(
         encoding=encoding,
         rows=encoding.encode_training(wider.train.features, learned, split, settings.seed),
         target=learned,
         folds=split,
-        members=[member for member in everybody if member not in trained],
+        members=make_members(len(split), resolved, len(competition.targets)),
         settings=resolved,
         weights=tables.train.weights,
         relatives=relatives_of(competition, tables.train, settings),

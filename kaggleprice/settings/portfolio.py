@@ -61,6 +61,11 @@ PORTFOLIO: dict[str, Change] = {
         {**_COARSE, "dropout": ((0.3,),), "loss": "huber 0.3"},
         {"budget": 0.5},
     ),
+    "tanh": Change(
+        "few low frequencies, bounded activations, a loss that bends early, fewer passes",
+        {**_COARSE, "activation": ("tanh",), "loss": "huber 0.3"},
+        {"budget": 0.5},
+    ),
 }
 
 

@@ -40,7 +40,8 @@ COMBINES: dict[str, Entry] = {
 
 
 # Of fewer rows, weighed by the root of how many features they have, there are 4 random starts.
-_FEW_ROWS = 3000
+# Of more than many, one start tells what a setting is worth.
+_FEW_ROWS, _MANY_ROWS = 3_000, 25_000
 
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 
@@ -59,6 +60,9 @@ class RunSettings:
     portfolio: tuple[Variant, ...] = ()
     # Names of the settings that were given by hand, which no variant changes.
     fixed: tuple[str, ...] = ()
+    # How many random starts leave rows out, of all settings; the later ones train on all rows, and
+    # only of the settings that count. None where the data are not known yet.
+    scouts: int | None = None
     inner_blocks: Annotated[
         Annotated[int, Ge(2)] | None,
         Shown(none="none: all variants count the same"),
@@ -159,8 +163,9 @@ class RunSettings:
             rows: that a fold trains on.
             features: that its networks are given.
         """
-        own = round(4 - 0.8 * math.log2(max(1.0, rows * features**0.5 / _FEW_ROWS)))
-        return self if self.seeds is not None else replace(self, seeds=max(1, own))
+        size = rows * features**0.5 / _FEW_ROWS
+        seeds = self.seeds or min(4, max(1, round(5 - 0.8 * math.log2(max(1.0, size)))))
+        return replace(self, seeds=seeds, scouts=2 if size < _MANY_ROWS / _FEW_ROWS else 1)
 
     @property
     def starts(self) -> int:
@@ -266,7 +271,7 @@ DEFAULT_PRESET = "default"
 
 # Options change fields of these parts; no two parts have a field of the same name.
 _PARTS = ("recipe", "model", "training")
-_NO_SETTINGS = {"help", "recipe_name", "fixed"}
+_NO_SETTINGS = {"help", "recipe_name", "fixed", "scouts"}
 
 
 def flat_settings(settings: RunSettings) -> dict[str, Any]:

@@ -120,7 +120,8 @@ def check_members_of_fold(clean: CrossValidation, garbled: CrossValidation, fold
     ensembles = clean.ensemble, garbled.ensemble
     members = ensembles[0].members
     first = 0
-    for parts in zip(*(networks_of(ensemble.network) for ensemble in ensembles), strict=True):
+    networks = (networks_of(ensemble.network).values() for ensemble in ensembles)
+    for parts in zip(*networks, strict=True):
         for a, b in zip(*(part.state_dict().values() for part in parts), strict=True):
             for m in range(parts[0].members):
                 if members[first + m].fold == fold:

@@ -343,7 +343,10 @@ def cv_view(
 def _members_text(document: CvDocument) -> str:
     folds, targets = len(document.folds), len(document.scores.targets)
     of_targets = f" x {targets} targets" if targets else ""
-    each = document.members // folds // (targets or 1)
+    each, rest = divmod(document.members, folds * (targets or 1))
+    if rest:
+        # Folds differ in which settings count, and so in their networks.
+        return f"over {folds} folds"
     return f"{folds} fold{'s' * (folds > 1)} x {each}{of_targets}"
 
 
