@@ -56,7 +56,21 @@ DEVELOPMENT, CONFIRMATION = (0, 1, 2), (100, 101, 102, 103, 104)
 FOLD_SEEDS = DEVELOPMENT + CONFIRMATION
 K = 5
 # Settings that came after the first measurements, and what was computed before.
-_BEFORE = {"bound": False, "bits": False, "target_encode_levels": None, "group_context": None}
+_BEFORE = {
+    "bins": 16,
+    "category_embedding": None,
+    "submodels": 8,
+    "channels": [16, 32, 32],
+    "length": 16,
+    "kernel": [3],
+    "stride": [1],
+    "padding": [1],
+    "pooling": "max",
+    "bound": False,
+    "bits": False,
+    "target_encode_levels": None,
+    "group_context": None,
+}
 # Very large, unfinished, cheap: two sales that decide fold scores.
 FREAKS = ("524", "1299")
 # Median for missing numbers, log of skewed amounts, standardized, one-hot; nothing engineered.

@@ -23,6 +23,7 @@ from kaggleprice.cli.config_file import (
     read_configuration,
 )
 from kaggleprice.core.errors import KagglePriceError, UsageError
+from kaggleprice.settings.model import MODELS
 from kaggleprice.settings.run import OPTIONS, flat_settings, make_settings
 
 
@@ -239,7 +240,11 @@ def test_values_that_are_refused(
         ("LR", "x", "KAGGLEPRICE_LR takes a number above 0; found 'x'."),
         ("THREADS", "x", "KAGGLEPRICE_THREADS takes a whole number from 1 up to 1024; found 'x'."),
         ("BATCH_NORM", "maybe", "KAGGLEPRICE_BATCH_NORM takes true or false; found 'maybe'."),
-        ("MODEL", "mpl", "unknown value 'mpl' of KAGGLEPRICE_MODEL; there are: linear, mlp. Did"),
+        (
+            "MODEL",
+            "mpl",
+            f"unknown value 'mpl' of KAGGLEPRICE_MODEL; there are: {', '.join(sorted(MODELS))}. D",
+        ),
         ("PRESET", "bok", "unknown preset 'bok' from KAGGLEPRICE_PRESET; there are: best, book,"),
     ],
 )

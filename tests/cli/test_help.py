@@ -13,6 +13,7 @@ import typer
 from kaggleprice import cli
 from kaggleprice.cli.config_file import leaves
 from kaggleprice.cli.help import long_name
+from kaggleprice.settings.model import MODELS
 
 HEAVY = {"numpy", "pandas", "scipy", "sklearn", "torch", "safetensors", "pooch", "requests"}
 HEAVY |= {"rich", "pydantic"}
@@ -180,7 +181,7 @@ def test_help_of_a_command_by_its_name(capsys: pytest.CaptureFixture[str]) -> No
         ),
         (
             "cv --model mpl",
-            "unknown value 'mpl' of --model; there are: linear, mlp. Did you mean 'mlp'?",
+            f"value 'mpl' of --model; there are: {', '.join(sorted(MODELS))}. Did you mean 'mlp'?",
         ),
         ("config --command cvv", "Did you mean 'cv'?"),
         ("predcit", "Did you mean 'predict'?"),
