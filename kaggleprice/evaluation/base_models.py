@@ -115,7 +115,7 @@ def fit_base_models(
     recipes, target, settings = task.encoding.recipes, task.target, task.settings
     targets = 1 if target.ndim == 1 else len(target) // len(recipes)
     # The last of them on all of a fold's training rows.
-    fits = 1 if settings.inner_blocks is None else 1 + (settings.scouts or 0)
+    fits = 1 if not settings.learns_weights else 1 + (settings.scouts or 0)
     shape = (len(names), len(recipes), targets)
     train = np.zeros((*shape, len(tables.train)))
     test = np.zeros((*shape, len(tables.test)))

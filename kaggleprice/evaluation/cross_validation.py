@@ -341,8 +341,6 @@ def resolve(
         settings.for_data(rows, features),
         training=resolved(settings.training),
         portfolio=tuple(portfolio),
-        # Rows are left out for nothing where nothing is learned from them.
-        inner_blocks=settings.inner_blocks if settings.learns_weights else None,
     )
 
 

@@ -40,8 +40,11 @@ COMBINES: dict[str, Entry] = {
 
 
 # Of fewer rows, weighed by the root of how many features they have, there are 4 random starts.
-# Of more than many, one start tells what a setting is worth.
-_FEW_ROWS, _MANY_ROWS = 3_000, 25_000
+_FEW_ROWS = 3_000
+# Of so many times as many, at most, two starts tell what a setting is worth; of more, one.
+_SMALL = 3.0
+# As many rows are enough to learn weights from.
+_ROWS_LEFT_OUT = 250
 
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 
@@ -64,11 +67,11 @@ class RunSettings:
     # only of the settings that count. None where the data are not known yet.
     scouts: int | None = None
     inner_blocks: Annotated[
-        Annotated[int, Ge(2)] | None,
-        Shown(none="none: all variants count the same"),
+        Annotated[int, Ge(1)] | None,
+        Shown(none="4 to 10, by rows"),
         Doc(
-            "Each random start leaves out one of so many parts of its fold's training rows, in "
-            "turn; on these the weights of the portfolio are learned."
+            "Into so many parts a fold's training rows are cut; the weights of settings and base "
+            "models are learned on those that the first networks leave out. 1: all count the same."
         ),
     ] = None
     k: Annotated[int, Ge(2), Doc("How many folds, 2 or more.")] = 5
@@ -165,7 +168,14 @@ class RunSettings:
         """
         size = rows * features**0.5 / _FEW_ROWS
         seeds = self.seeds or min(4, max(1, round(5 - 0.8 * math.log2(max(1.0, size)))))
-        return replace(self, seeds=seeds, scouts=2 if size < _MANY_ROWS / _FEW_ROWS else 1)
+        blocks = self.inner_blocks or min(10, max(4, rows // _ROWS_LEFT_OUT))
+        return replace(
+            self,
+            seeds=seeds,
+            scouts=2 if size <= _SMALL else 1,
+            # Rows are left out for nothing where nothing is learned from them.
+            inner_blocks=blocks if self.learns_weights else 1,
+        )
 
     @property
     def starts(self) -> int:
@@ -182,7 +192,7 @@ class RunSettings:
     def learns_weights(self) -> bool:
         """Whether members and base models count what rows that they left out teach."""
         several = len(self.variants) > 1 or bool(self.base_models)
-        return several and self.inner_blocks is not None and self.combine != "median"
+        return several and self.inner_blocks != 1 and self.combine != "median"
 
     @property
     def equal_weights(self) -> tuple[float, float]:
@@ -228,11 +238,11 @@ PRESETS: dict[str, Preset] = {
     ),
     "default": Preset(
         "a portfolio of unlike networks, whose weights are learned inside each fold",
-        RunSettings(portfolio=_everything, inner_blocks=8),
+        RunSettings(portfolio=_everything),
     ),
     "best": Preset(
         "more of them, and boosted trees beside them, weighted in the same way",
-        RunSettings(portfolio=_everything, inner_blocks=8, seeds=4, base_models=("boosting",)),
+        RunSettings(portfolio=_everything, seeds=4, base_models=("boosting",)),
     ),
     "book": Preset(
         "the d2l.ai chapter: linear model, plain SGD, 10 epochs, contiguous folds",

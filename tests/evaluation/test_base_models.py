@@ -39,7 +39,7 @@ TINY = {
     "hidden": (8,),
     "epochs": 2,
     "portfolio": (),
-    "inner_blocks": None,
+    "inner_blocks": 1,
     "seeds": 2,
     "k": 3,
 }

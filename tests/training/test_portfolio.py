@@ -21,9 +21,9 @@ UNLIKE: dict[str, Any] = {"portfolio": "regular,fine,robust"}
 
 
 @pytest.mark.parametrize("options", [{}, {"patience": 1, "lr": 0.05}], ids=["", "stopping"])
-@pytest.mark.parametrize("blocks", [None, 2])
+@pytest.mark.parametrize("blocks", [1, 2])
 def test_each_setting_is_trained_as_if_it_were_alone(
-    sample_tables: Tables, options: dict[str, Any], blocks: int | None
+    sample_tables: Tables, options: dict[str, Any], blocks: int
 ) -> None:
     task = make_task(sample_tables, **UNLIKE, **options, inner_blocks=blocks)
     assert len(task.spans) == 3
