@@ -146,13 +146,20 @@ class Engine:
         if self.settings.patience is None:
             return [trained for trained, _ in own], []
         if self.settings.stop_on == "validation":
-            held = [task.folds[m.fold][1] for m in self.members]
-            return [trained for trained, _ in own], held
-        splits = [
+            watched: list[RowNumbers] = [task.folds[m.fold][1] for m in self.members]
+            return [trained for trained, _ in own], watched
+        splits: list[tuple[RowNumbers, ...]] = [
             (trained, rest) if len(rest) else self._inner_split(member, trained)
             for member, (trained, rest) in zip(self.members, own, strict=True)
         ]
         return [trained for trained, _ in splits], [rest for _, rest in splits]
+
+    def _learn(self) -> None:
+        """Let the network learn from training rows; of many rows from some at even distances."""
+        for member, rows in enumerate(self.train_rows if self.network.learns else ()):
+            few = rows[:: -(-len(rows) // _LEARNED_ROWS)]
+            index = torch.from_numpy(few).long().to(self.rows.device)
+            self.network.learn(member, self.rows.assemble_for(member, index))
 
     def _find_roles(self, task: TrainingTask) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
         """Return what each fold does with each row, shape (F, n), and each member's fold in it."""

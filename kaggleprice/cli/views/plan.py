@@ -49,11 +49,8 @@ def plan_view(plan: Plan) -> Group:
         rows += [("train", line) for line in _workload_lines(plan.workload)]
         seconds = plan.workload.seconds
         # Later starts of settings that do not count are not trained.
-        most = (
-            "at most"
-            if plan.settings["inner_blocks"] != 1 and plan.settings["portfolio"]
-            else "about"
-        )
+        chosen = plan.settings["portfolio"] and plan.settings["inner_blocks"] != 1
+        most = "at most" if chosen else "about"
         about = f"{most} {duration_text(seconds)}" if seconds >= 1 else "less than 1 s"
         lines.insert(
             0,
