@@ -56,7 +56,10 @@ DEVELOPMENT, CONFIRMATION = (0, 1, 2), (100, 101, 102, 103, 104)
 FOLD_SEEDS = DEVELOPMENT + CONFIRMATION
 K = 5
 # Settings that came after the first measurements, and what was computed before.
-_BEFORE = {"bound": False, "bits": False, "target_encode_levels": None, "group_context": None}
+_BEFORE: dict[str, Any] = {
+    **{"bound": False, "bits": False, "target_encode_levels": None, "group_context": None},
+    **{"portfolio": [], "inner_blocks": None, "budget": 1.0},
+}
 # Very large, unfinished, cheap: two sales that decide fold scores.
 FREAKS = ("524", "1299")
 # Median for missing numbers, log of skewed amounts, standardized, one-hot; nothing engineered.

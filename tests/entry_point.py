@@ -19,20 +19,7 @@ from pathlib import Path
 from typing import Any
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "kaggleprice"
-TINY = [
-    "--portfolio",
-    "none",
-    "--epochs",
-    "1",
-    "--seeds",
-    "1",
-    "--k",
-    "2",
-    "--hidden",
-    "8",
-    "--threads",
-    "1",
-]
+TINY = "--portfolio none --epochs 1 --seeds 1 --k 2 --hidden 8 --threads 1".split()
 _SECONDS, _SECONDS_FRESH = 120, 600
 
 

@@ -11,35 +11,9 @@ from entry_point import EntryPoint, Finished
 from small import content, write_small
 
 # Long enough to be killed in, a second or two: thousands of steps of little networks.
-LONG = [
-    "--portfolio",
-    "none",
-    "--k",
-    "3",
-    "--seeds",
-    "2",
-    "--epochs",
-    "150",
-    "--hidden",
-    "8",
-    "--batch-size",
-    "4",
-]
+LONG = "--portfolio none --k 3 --seeds 2 --epochs 150 --hidden 8 --batch-size 4".split()
 LONG += ["--threads", "1", "--checkpoint-every", "0"]
-SHORT = [
-    "--portfolio",
-    "none",
-    "--k",
-    "3",
-    "--seeds",
-    "1",
-    "--epochs",
-    "2",
-    "--hidden",
-    "8",
-    "--threads",
-    "1",
-]
+SHORT = "--portfolio none --k 3 --seeds 1 --epochs 2 --hidden 8 --threads 1".split()
 linux = pytest.mark.skipif(sys.platform != "linux", reason="signals are sent to a forked process")
 
 
