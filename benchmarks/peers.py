@@ -56,7 +56,7 @@ DEVELOPMENT, CONFIRMATION = (0, 1, 2), (100, 101, 102, 103, 104)
 FOLD_SEEDS = DEVELOPMENT + CONFIRMATION
 K = 5
 # Settings that came after the first measurements, and what was computed before.
-_BEFORE = {
+_BEFORE: dict[str, Any] = {
     "bins": 16,
     "category_embedding": None,
     "submodels": 8,
@@ -70,6 +70,9 @@ _BEFORE = {
     "bits": False,
     "target_encode_levels": None,
     "group_context": None,
+    "portfolio": [],
+    "inner_blocks": 1,
+    "budget": 1.0,
 }
 # Very large, unfinished, cheap: two sales that decide fold scores.
 FREAKS = ("524", "1299")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "kaggleprice init",
-    "kaggleprice init ~/Downloads/bike-sharing.zip --target count --metric rmsle --yes",
+    "kaggleprice init ~/Downloads/bikes.zip --target count --metric rmsle",
 )
 # Key of a competition → the flag that gives it.
 _FLAGS = {

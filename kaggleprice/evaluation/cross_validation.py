@@ -129,7 +129,7 @@ def cross_validate(
         progress.notice(f"loss {resolved.loss}, which suits the metric {competition.metric}")
     if settings.fixed:
         flags = ", ".join(SETTINGS[name].flag for name in settings.fixed)
-        progress.notice(f"{flags} given: the portfolio is narrowed, all its settings have that")
+        progress.notice(f"{flags} given: all settings of the portfolio have it")
     if settings.training.epochs is None:
         progress.notice(f"{resolved.passes} epochs of {resolved.rows_per_step} rows per step")
     ensemble, base_models = _train(problem, callbacks, progress, known)

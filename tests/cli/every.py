@@ -28,7 +28,7 @@ COMMANDS: list[tuple[str, int, str]] = [
     (f"runs prune {SMALL} --keep 1 --dry-run", 0, "runs-prune"),
     (f"report mlp-002 {SMALL} --permutations 1", 0, "report"),
     (f"config --command cv {SMALL}", 0, "config"),
-    ("cv --epochs none", 2, "error"),
+    ("cv --lr none", 2, "error"),
     ("cv --epoch 3", 2, "error"),
     (f"predict {SMALL} --run mlp-009", 2, "error"),
     ("cv --competition absent.toml", 3, "error"),

@@ -91,8 +91,9 @@ def test_the_list_as_a_document(entry: EntryPoint, made: Path) -> None:
     assert set(found) == {"bad", "good", "leaky"}
     assert found["good"]["scores"]["oof"] == oof(made, "good")
     assert (found["good"]["state"], found["good"]["problem"]) == ("finished", None)
-    assert found["good"]["preset"] == "fast"
-    assert found["good"]["changed"] == {"hidden": [8], "lr": 0.02, "k": 2, "seeds": 1}
+    assert found["good"]["preset"] == "default"
+    changed = {"hidden": [8], "lr": 0.02, "epochs": 30, "portfolio": [], "k": 2, "seeds": 1}
+    assert found["good"]["changed"] == changed
     assert found["leaky"]["notes"]
     assert done.json["runs"] == entry("runs", "list", *SMALL, "--json", cwd=made).json["runs"]
 
@@ -126,14 +127,13 @@ def test_an_unfinished_run_says_how_it_was_asked_for(entry: EntryPoint, copied: 
         "0.02",
         "--threads",
         "1",
-        *folds,
-    ]
+    ] + folds
     often = ["--checkpoint-every", "0.01"]
     ended = entry("cv", *SMALL, *given, *often, cwd=copied, interrupt=signal.SIGINT)
     assert ended.code == 130
     text = printed(entry("runs", cwd=copied))
     (row,) = [line for line in cells(text) if line[:1] and line[0].startswith(".unfinished-")]
-    assert {"6", "0.02,", "20000", "unfinished"} <= set(row)
+    assert {"6", "0.02,", "20000,", "unfinished"} <= set(row)
     (left,) = [
         run
         for run in entry("runs", "--json", cwd=copied).json["runs"]
@@ -180,8 +180,8 @@ def test_names_that_are_none(
 def test_show(entry: EntryPoint, made: Path) -> None:
     text = printed(entry("runs", "show", "good", cwd=made))
     assert f"{oof(made, 'good'):.4f}" in text
-    command = "kaggleprice cv --preset fast --hidden 8 --lr 0.02 --k 2 --seeds 1 -c FILE.toml"
-    assert command in text
+    given = "--hidden 8 --lr 0.02 --epochs 30 --portfolio none --k 2 --seeds 1"
+    assert f"kaggleprice cv {given} -c FILE.toml" in text
     assert "oof.csv" in text
     assert ["epochs", "30"] in cells(text)
     assert "batch_size" not in text
@@ -249,7 +249,7 @@ def test_compare_on_other_folds_warns(entry: EntryPoint, made: Path) -> None:
         ["predict", "--run"],
         ["predict", "--dry-run", "--run"],
         ["report", "--no-importance"],
-        [*CV, "--baseline"],
+        [*CV, "--tolerance", "9", "--baseline"],
         ["cv", "--threads", "1", "--add-seeds", "1", "--run"],
         ["runs", "show"],
     ],
