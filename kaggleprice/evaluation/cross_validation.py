@@ -337,11 +337,8 @@ def resolve(
             # A variant's own loss is one for squared errors: it would learn something else.
             training = replace(training, loss=settings.training.loss)
         portfolio.append(replace(variant, training=resolved(training)))
-    return replace(
-        settings.for_data(rows, features),
-        training=resolved(settings.training),
-        portfolio=tuple(portfolio),
-    )
+    training, varied = resolved(settings.training), tuple(portfolio)
+    return replace(settings, training=training, portfolio=varied).for_data(rows, features)
 
 
 def _with_loss(
@@ -402,7 +399,8 @@ def make_members(folds: int, settings: RunSettings, targets: int = 1) -> list[Me
 
     made = [
         Member(fold, seed, target, variant)
-        for variant in range(len(settings.variants))
+        for variant, setting in enumerate(settings.variants)
+        if setting.tried
         for fold in range(folds)
         for seed in range(settings.starts)
         for target in range(targets)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from kaggleprice.evaluation.ensemble import Ensemble, join
 from kaggleprice.evaluation.weighting import LearnedWeights
 from kaggleprice.settings.training import Member
@@ -54,21 +56,54 @@ def train_others(
     learned = learn(scouts)
     if scouts.fit.cut_at is not None:
         return scouts, learned
-    share = dict[tuple[int, int, int], float]()
-    for member, weight in zip(scouts.members, learned.networks.tolist(), strict=True):
-        key = (member.fold, member.target, member.variant)
-        share[key] = share.get(key, 0.0) + weight
-    parts = len(task.settings.variants) + len(learned.base_models)
-
-    def counts(member: Member) -> bool:
-        return share[member.fold, member.target, member.variant] >= _COUNTS / parts
-
+    counting = _settings_that_count(task, scouts, learned)
     first = task.settings.scouts or 0
-    chosen = [member for member in task.members if member.seed < first or counts(member)]
+    chosen = [m for m in task.members if m.seed < first or _setting(m) in counting]
     everybody = _with(chosen, task, fit, scouts)
-    if everybody is scouts or everybody.fit.cut_at is not None:
-        return scouts, learned
-    return everybody, learn(everybody)
+    if everybody.fit.cut_at is not None:
+        everybody = scouts
+    elif everybody is not scouts:
+        learned = learn(everybody)
+    return everybody, _of_those_that_count(everybody, learned, counting)
+
+
+# Fold, target and variant.
+Setting = tuple[int, int, int]
+
+
+def _setting(member: Member) -> Setting:
+    return member.fold, member.target, member.variant
+
+
+def _settings_that_count(
+    task: TrainingTask, scouts: Ensemble, learned: LearnedWeights
+) -> set[Setting]:
+    share = dict[Setting, float]()
+    for member, weight in zip(scouts.members, learned.networks.tolist(), strict=True):
+        share[_setting(member)] = share.get(_setting(member), 0.0) + weight
+    parts = sum(variant.tried for variant in task.settings.variants) + len(learned.base_models)
+    return {setting for setting, weight in share.items() if weight >= _COUNTS / parts}
+
+
+def _of_those_that_count(
+    ensemble: Ensemble, learned: LearnedWeights, counting: set[Setting]
+) -> LearnedWeights:
+    """Return the weights without those of settings that do not count, of the same sum."""
+    weights = np.array(
+        [
+            weight * (_setting(member) in counting)
+            for member, weight in zip(ensemble.members, learned.networks.tolist(), strict=True)
+        ]
+    )
+    places = [(member.fold, member.target) for member in ensemble.members]
+    for place in set(places):
+        own = np.array([other == place for other in places])
+        if weights[own].any():
+            weights[own] *= learned.networks[own].sum() / weights[own].sum()
+        else:
+            # Base models have nearly all the weight there.
+            weights[own] = learned.networks[own]
+    return replace(learned, networks=weights)
 
 
 def _with(

@@ -39,13 +39,6 @@ COMBINES: dict[str, Entry] = {
 }
 
 
-# Of fewer rows, weighed by the root of how many features they have, there are 4 random starts.
-_FEW_ROWS = 3_000
-# Of so many times as many, at most, two starts tell what a setting is worth; of more, one.
-_SMALL = 3.0
-# As many rows are enough to learn weights from.
-_ROWS_LEFT_OUT = 250
-
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 
 
@@ -67,13 +60,13 @@ class RunSettings:
     # only of the settings that count. None where the data are not known yet.
     scouts: int | None = None
     inner_blocks: Annotated[
-        Annotated[int, Ge(1)] | None,
-        Shown(none="4 to 10, by rows"),
+        int,
+        Ge(1),
         Doc(
             "Into so many parts a fold's training rows are cut; the weights of settings and base "
             "models are learned on those that the first networks leave out. 1: all count the same."
         ),
-    ] = None
+    ] = 8
     k: Annotated[int, Ge(2), Doc("How many folds, 2 or more.")] = 5
     fold_scheme: Annotated[
         Annotated[str, Names(FOLD_SCHEMES)], Doc("How rows are split into folds.")
@@ -101,7 +94,7 @@ class RunSettings:
     ] = 1
     seeds: Annotated[
         Annotated[int, Ge(1)] | None,
-        Shown(none="4 to 1, by rows and columns"),
+        Shown(none="4 to 1, by rows"),
         Doc("Networks per fold and setting of the portfolio, each from its own random start."),
     ] = None
     seed: Annotated[Seed, Doc("Drives everything random; a whole number.")] = 0
@@ -158,7 +151,7 @@ class RunSettings:
         return replace(self, model=variant.model, training=variant.training, portfolio=())
 
     def for_data(self, rows: int, features: int) -> Self:
-        """Return the settings with the number of random starts, where they do not say it.
+        """Return the settings with all that follows from the data, where they do not say it.
 
         The more rows there are, the longer a network takes, and the less it depends on its start.
 
@@ -166,15 +159,16 @@ class RunSettings:
             rows: that a fold trains on.
             features: that its networks are given.
         """
-        size = rows * features**0.5 / _FEW_ROWS
-        seeds = self.seeds or min(4, max(1, round(5 - 0.8 * math.log2(max(1.0, size)))))
-        blocks = self.inner_blocks or min(10, max(4, rows // _ROWS_LEFT_OUT))
+        starts = min(4, max(1, round(4.7 - 0.8 * math.log2(max(1.0, rows / 1000)))))
+        tried = [v.rows_per_feature <= rows / features for v in self.portfolio]
+        if not any(tried):
+            tried = [True] * len(tried)
+        pairs = zip(self.portfolio, tried, strict=True)
         return replace(
             self,
-            seeds=seeds,
-            scouts=2 if size <= _SMALL else 1,
-            # Rows are left out for nothing where nothing is learned from them.
-            inner_blocks=blocks if self.learns_weights else 1,
+            seeds=self.seeds or starts,
+            scouts=max(1, starts - 2),
+            portfolio=tuple(replace(variant, tried=is_tried) for variant, is_tried in pairs),
         )
 
     @property
@@ -198,7 +192,7 @@ class RunSettings:
     def equal_weights(self) -> tuple[float, float]:
         """Weights of one network and of one base model in a fold, where none are learned."""
         share = self.base_model_share if self.base_models else 0.0
-        networks = self.starts * len(self.variants)
+        networks = self.starts * sum(variant.tried for variant in self.variants)
         return (1 - share) / networks, share / max(1, len(self.base_models))
 
     @property

@@ -138,7 +138,7 @@ class Engine:
         # Members that leave out the same rows share one array of numbers, in half the bytes: of
         # many rows they take as much room as the tables.
         blocks, made = task.settings.inner_blocks, dict[tuple[int, int], tuple[RowNumbers, ...]]()
-        keys = [(m.fold, 0 if blocks in (None, 1) else m.seed) for m in self.members]
+        keys = [(m.fold, 0 if blocks == 1 else m.seed) for m in self.members]
         for key, member in zip(keys, self.members, strict=True):
             if key not in made:
                 made[key] = tuple(rows.astype(np.int32) for rows in task.inner_split(member))

@@ -76,7 +76,7 @@ class TrainingTask:
         starts, and all without `inner_blocks`, leave out none.
         """
         rows, blocks = self.folds[member.fold][0], self.settings.inner_blocks
-        if blocks in (None, 1) or member.seed >= (self.settings.scouts or 0):
+        if blocks == 1 or member.seed >= (self.settings.scouts or 0):
             return rows, rows[:0]
         first = Member(member.fold, 0)
         generator = member_generator(self.settings.seed, first, Purpose.INNER_BLOCKS)

@@ -116,18 +116,8 @@ def test_damaged_and_unfinished_runs_are_listed_as_such(entry: EntryPoint, copie
 @pytest.mark.skipif(sys.platform != "linux", reason="signals are sent by the forking server")
 def test_an_unfinished_run_says_how_it_was_asked_for(entry: EntryPoint, copied: Path) -> None:
     folds = ["--folds", "runs/small/leaky/folds.csv"]
-    given = [
-        "--portfolio",
-        "none",
-        "--epochs",
-        "20000",
-        "--seeds",
-        "2",
-        "--lr",
-        "0.02",
-        "--threads",
-        "1",
-    ] + folds
+    given = ["--portfolio", "none", "--epochs", "20000", "--seeds", "2", "--lr", "0.02"]
+    given += ["--threads", "1", *folds]
     often = ["--checkpoint-every", "0.01"]
     ended = entry("cv", *SMALL, *given, *often, cwd=copied, interrupt=signal.SIGINT)
     assert ended.code == 130

@@ -385,7 +385,12 @@ def parts_table(document: RunDocument) -> list[Table]:
         return []
     whole = document.scores.oof
     rows = [
-        (part.name, f"{part.weight:.2f}", score(part.oof), score(part.oof_without))
+        (
+            part.name,
+            f"{part.weight:.2f}",
+            score(part.oof),
+            "" if part.oof_without is None else score(part.oof_without),
+        )
         for part in document.parts
     ]
     columns = ("part", "weight", "alone", "all but it")
