@@ -223,12 +223,15 @@ class Preset:
     settings: RunSettings
 
 
+_SHORT = TrainingSettings(budget=0.5)
 _everything = vary(PORTFOLIO, ModelSettings(), TrainingSettings())
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
-        "one network per fold, for trying things out",
-        RunSettings(seeds=1, training=TrainingSettings(budget=0.4)),
+        "two settings of the portfolio, one network of each, trained for half as long",
+        RunSettings(
+            portfolio=vary(("fine", "robust"), ModelSettings(), _SHORT), training=_SHORT, seeds=1
+        ),
     ),
     "default": Preset(
         "a portfolio of unlike networks, whose weights are learned inside each fold",
