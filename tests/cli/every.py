@@ -6,12 +6,13 @@ from entry_point import TINY
 
 SMALL = "--competition small.toml"
 CV = f"cv {SMALL} {' '.join(TINY)}"
+PORTFOLIO = "--portfolio fine,robust --inner-blocks 3 --seeds 2 --base-models ridge"
 # Command line, exit code, name of its document.
 COMMANDS: list[tuple[str, int, str]] = [
     (f"{CV} --base-models ridge --dry-run", 0, "plan"),
     (f"predict{CV[2:]} --dry-run", 0, "prediction-plan"),
     (CV, 0, "cv"),
-    (f"{CV} --base-models ridge --baseline mlp-001 --tolerance 9", 0, "cv"),
+    (f"{CV} {PORTFOLIO} --baseline mlp-001 --tolerance 9", 0, "cv"),
     (f"{CV} --fail-above 0.000001", 6, "cv"),
     (f"predict {SMALL}", 0, "predict"),
     (f"predict {SMALL} --dry-run", 0, "prediction-plan"),

@@ -129,7 +129,7 @@ def test_an_unfinished_run_says_how_it_was_asked_for(entry: EntryPoint, copied: 
         for run in entry("runs", "--json", cwd=copied).json["runs"]
         if run["state"] == "unfinished"
     ]
-    assert (left["members"], left["preset"]) == (6, "fast")
+    assert (left["members"], left["preset"]) == (6, "default")
     assert left["changed"] == {"lr": 0.02, "epochs": 20000}
     assert (left["scores"], left["finished"]) == (None, None)
     for name in ("bad", "good", "leaky"):

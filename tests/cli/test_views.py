@@ -136,12 +136,27 @@ def test_numbers_of_cv() -> None:
     ("groups", "said"),
     [([6], ""), ([3, 3], ", in 2 groups of 3"), ([4, 2], ", in 2 groups of up to 4")],
 )
-def test_groups_and_base_models(groups: list[int], said: str) -> None:
-    base_models = [{"name": "boosting", "oof": 0.13}, {"name": "ridge", "oof": 0.15}]
-    document = cv.cv_document(run(groups=groups, base_models=base_models))
-    text = shown(cv.cv_view(document, base_model_share=0.4))
+def test_groups_are_told(groups: list[int], said: str) -> None:
+    text = shown(cv.cv_view(cv.cv_document(run(groups=groups))))
     assert f"in 12.3 s on cpu (2 threads){said}\n" in text
-    assert "networks 0.1400, boosting 0.1300, ridge 0.1500; base models have 0.4 of" in text
+
+
+def test_parts_are_told_beside_the_whole() -> None:
+    assert "part" not in shown(cv.cv_view(cv.cv_document(run()))).split()
+    parts = [
+        {"name": "fine", "weight": 0.625, "oof": 0.141, "oof_without": 0.152},
+        {"name": "boosting", "weight": 0.375, "oof": 0.13, "oof_without": 0.1415},
+    ]
+    lines = [
+        line.split() for line in shown(cv.cv_view(cv.cv_document(run(parts=parts)))).splitlines()
+    ]
+    head = lines.index("part weight alone all but it".split())
+    assert lines[head + 2 : head + 6] == [
+        ["fine", "0.62", "0.1410", "0.1520"],
+        ["boosting", "0.38", "0.1300", "0.1415"],
+        [],
+        ["all", "1.00", "0.1358"],
+    ]
 
 
 def test_a_run_of_an_earlier_version_has_no_standard_error() -> None:

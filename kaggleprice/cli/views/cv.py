@@ -321,13 +321,15 @@ def cv_view(
     scores, expected = document.scores, document.expected
     error = scores.oof_error
     unseen = "test" if "test" in document.data else "new"
-    lines = [
+    found = [
         f"pooled out-of-fold {METRICS[document.metric].help}: {score(scores.oof, error)}"
         + ("" if error is None else " (standard error)"),
         *target_lines(scores),
         spread_line(scores),
         f"to expect on {expected.rows} {unseen} rows: {score(expected.score, expected.error)}"
         + gain_text(expected, len(document.folds)),
+    ]
+    rest = [
         *document.notes,
         *interval_lines(document.interval),
         *([difference_text(earlier)] if earlier is not None and earlier.by_row else []),
@@ -337,7 +339,8 @@ def cv_view(
         f"saved as run {document.run} in {document.path}",
         *gate_lines(document.gates),
     ]
-    return Group(_folds_table(document), *parts_table(document), *texts(*lines), *step_lines(steps))
+    tables = _folds_table(document), *texts(*found), *parts_table(document)
+    return Group(*tables, *texts(*rest), *step_lines(steps))
 
 
 def _members_text(document: CvDocument) -> str:

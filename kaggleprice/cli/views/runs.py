@@ -263,11 +263,13 @@ def show_view(document: RunsShowDocument, run: Run, *, everything: bool = False)
     (title,) = texts(f"run {document.run} of {document.competition}, in {document.path}")
     title.stylize("bold")
     finished = datetime.fromisoformat(document.finished).astimezone()
-    lines = [
+    found = [
         f"pooled out-of-fold {METRICS[document.metric].help}: {score(scores.oof)}",
         *target_lines(scores),
         f"mean of folds: {score(scores.fold_mean, scores.fold_sd)}; "
         f"of their training rows: {score(scores.train_mean)}",
+    ]
+    rest = [
         *_submitted_lines(document),
         *document.notes,
         f"finished {finished:%Y-%m-%d %H:%M} after {trained_text(document)}",
@@ -275,8 +277,9 @@ def show_view(document: RunsShowDocument, run: Run, *, everything: bool = False)
     versions = ", ".join(f"{name} {version}" for name, version in document.versions.items())
     return Group(
         title,
-        *texts(*lines),
+        *texts(*found),
         *parts_table(document),
+        *texts(*rest),
         _members_table(document),
         *_settings_parts(document, run, everything),
         _data_table(document.data),
