@@ -197,8 +197,9 @@ def _train(
     task, settings = problem.task, problem.task.settings
     engineering = problem.competition.engineering if settings.recipe.engineering else None
 
-    def fit(some: TrainingTask) -> Ensemble:
-        network, found = train.train(some, problem.devices, callbacks, progress)
+    def fit(some: TrainingTask, stage: int) -> Ensemble:
+        own = [callback.of_stage(stage) for callback in callbacks]
+        network, found = train.train(some, problem.devices, own, progress)
         return Ensemble(some.encoding, network, some.members, found, engineering)
 
     ensemble = train_scouts(task, fit, None if known is None else known.ensemble)

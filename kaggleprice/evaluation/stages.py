@@ -18,7 +18,8 @@ from kaggleprice.evaluation.weighting import LearnedWeights
 from kaggleprice.settings.training import Member
 from kaggleprice.training.task import TrainingTask
 
-Fit = Callable[[TrainingTask], Ensemble]
+# Trains members, given the stage, counted from 0.
+Fit = Callable[[TrainingTask, int], Ensemble]
 
 # A setting counts in a fold where it has this part of the weight that it had if all had the same.
 _COUNTS = 0.5
@@ -37,7 +38,7 @@ def train_scouts(task: TrainingTask, fit: Fit, known: Ensemble | None = None) ->
     settings = task.settings
     scouts = settings.scouts if settings.learns_weights else None
     first = [member for member in task.members if scouts is None or member.seed < scouts]
-    return _with(first, task, fit, known)
+    return _with(first, task, fit, known, stage=0)
 
 
 def train_others(
@@ -59,7 +60,7 @@ def train_others(
     counting = _settings_that_count(task, scouts, learned)
     first = task.settings.scouts or 0
     chosen = [m for m in task.members if m.seed < first or _setting(m) in counting]
-    everybody = _with(chosen, task, fit, scouts)
+    everybody = _with(chosen, task, fit, scouts, stage=1)
     if everybody.fit.cut_at is not None:
         everybody = scouts
     elif everybody is not scouts:
@@ -107,15 +108,15 @@ def _of_those_that_count(
 
 
 def _with(
-    members: Sequence[Member], task: TrainingTask, fit: Fit, known: Ensemble | None
+    members: Sequence[Member], task: TrainingTask, fit: Fit, known: Ensemble | None, stage: int
 ) -> Ensemble:
     """Return the ensemble of some members, of which those that are not known yet are trained."""
     if known is None:
-        return fit(replace(task, members=members))
+        return fit(replace(task, members=members), stage)
     have = set(known.members)
     lacking = [member for member in members if member not in have]
     if not lacking:
         return known
-    fresh, all_of_them = fit(replace(task, members=lacking)), {*have, *lacking}
+    fresh, all_of_them = fit(replace(task, members=lacking), stage), {*have, *lacking}
     order = [member for member in task.members if member in all_of_them]
     return join(known, fresh, order, task.settings.variants)

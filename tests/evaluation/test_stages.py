@@ -27,7 +27,7 @@ def task(sample_tables: Tables) -> TrainingTask:
     return made
 
 
-def fit(task: TrainingTask) -> Ensemble:
+def fit(task: TrainingTask, stage: int) -> Ensemble:
     network, found = train(task, [CPU])
     return Ensemble(task.encoding, network, task.members, found)
 
@@ -59,9 +59,9 @@ def test_three_starts_and_one_more_are_four(task: TrainingTask) -> None:
     first, _ = train_others(fewer, fit, train_scouts(fewer, fit), learn)
     trained = list[Member]()
 
-    def counted(some: TrainingTask) -> Ensemble:
+    def counted(some: TrainingTask, stage: int) -> Ensemble:
         trained.extend(some.members)
-        return fit(some)
+        return fit(some, stage)
 
     extended, _ = train_others(task, counted, train_scouts(task, counted, first), learn)
     assert {member.seed for member in trained} == {3}
@@ -77,8 +77,8 @@ def test_where_time_is_up_no_further_stage_is_kept(task: TrainingTask) -> None:
     everybody, _ = train_others(task, fit, cut, learn)
     assert everybody is cut
 
-    def cutting(some: TrainingTask) -> Ensemble:
-        made = fit(some)
+    def cutting(some: TrainingTask, stage: int) -> Ensemble:
+        made = fit(some, stage)
         return replace(made, fit=replace(made.fit, groups_cut_at=(1,)))
 
     assert train_others(task, cutting, scouts, learn)[0] is scouts

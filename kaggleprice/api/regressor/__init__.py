@@ -311,7 +311,7 @@ def _train(
 ) -> Ensemble:
     """Train on all rows, and let members count what the rows that they left out teach."""
 
-    def fit(some: TrainingTask) -> Ensemble:
+    def fit(some: TrainingTask, stage: int) -> Ensemble:
         network, learned = _train_members(some, devices)
         return Ensemble(some.encoding, network.cpu().double(), some.members, learned)
 
