@@ -17,7 +17,11 @@ from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import DataError, DivergenceError, UsageError
 from kaggleprice.core.progress import SILENT, Progress
-from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
+from kaggleprice.evaluation.base_models import (
+    BaseModelPredictions,
+    check_base_models,
+    fit_base_models,
+)
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows
 from kaggleprice.evaluation.folds import Folds, relatives_of
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, PartScore, Scores
@@ -275,8 +279,10 @@ def prepare(
 
     Raises:
         DataError: where no row of a fold's training or validation rows has any weight.
-        UsageError: for a loss that the target transform does not fit.
+        UsageError: for a loss that the target transform does not fit; for a base model whose
+            library is not installed.
     """
+    check_base_models(settings.base_models)
     _check_weights(competition, tables.train, split)
     transform: TargetTransform = TARGET_TRANSFORMS[competition.target_transform].load()
     metric, target = METRICS[competition.metric], tables.train.known_target
