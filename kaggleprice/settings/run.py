@@ -168,6 +168,8 @@ class RunSettings:
             self,
             seeds=self.seeds or starts,
             scouts=max(1, starts - 2),
+            # Rows are left out for nothing where nothing is learned from them.
+            inner_blocks=self.inner_blocks if self.learns_weights else 1,
             portfolio=tuple(replace(variant, tried=is_tried) for variant, is_tried in pairs),
         )
 

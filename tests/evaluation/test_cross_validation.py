@@ -76,8 +76,9 @@ OPTIONS = {
 def test_garbage_targets_reach_nothing_of_their_fold(
     case: Case, preset: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # One ensemble of trees in place of three that differ in their random state alone.
-    monkeypatch.setattr("kaggleprice.evaluation.base_models._TREES", 1)
+    # Few trees show as much.
+    monkeypatch.setattr("kaggleprice.evaluation.regressors._TREES", 5)
+    monkeypatch.setattr("kaggleprice.evaluation.regressors._ENSEMBLES", 1)
     settings = make_settings(preset, {**TINY, **options})
     clean, garbled = case.run(settings), spoilt(case, 1, settings).run(settings)
     check_second_fold(clean, garbled)
@@ -388,7 +389,11 @@ def validate(competition: Competition, case: Case, settings: RunSettings) -> Cro
     )
 
 
-SETTINGS_OF_TWO = make_settings("fast", {**TINY, "engineering": False, "base_models": ("ridge",)})
+SETTINGS_OF_TWO = make_settings(
+    "fast",
+    # Context is chosen for all targets together.
+    {**TINY, "engineering": False, "group_context": None, "base_models": ("ridge",)},
+)
 
 
 def test_each_target_is_predicted_as_if_it_were_the_only_one(two: Case) -> None:

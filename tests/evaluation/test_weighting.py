@@ -23,7 +23,7 @@ def test_greedy_weights_are_near_the_best_convex_ones(seed: int) -> None:
     errors = random.normal(size=(5, 400)) * random.uniform(0.3, 2.0, size=(5, 1))
     predictions = truth + errors + 0.3 * random.normal(size=400)
     loss = rmse_of(truth)
-    found = greedy_weights(predictions, loss)
+    found = greedy_weights(predictions, loss, 5)
     assert found.shape == (5,)
     assert found.sum() == pytest.approx(1)
     # Each candidate keeps its part of the shared half.
