@@ -164,7 +164,7 @@ def test_which_value_counts(
     write(folder, 'epochs = 11\npreset = "book"\nseeds = 3\n')
     found = seen("cv")
     assert (found["epochs"], found["model"], found["seeds"]) == (11, "linear", 3)
-    assert seen("cv", "--preset", "best")["base_models"] == ("boosting",)
+    assert seen("cv", "--preset", "best")["base_models"] == ("trees", "svm")
     write(folder, "epochs = 11\n[cv]\nepochs = 12\n[predict]\nepochs = 99\n")
     assert (seen("cv")["epochs"], seen("predict")["epochs"]) == (12, 99)
     monkeypatch.setenv("KAGGLEPRICE_EPOCHS", "13")
@@ -416,7 +416,7 @@ def test_config_says_where_each_value_came_from(entry: EntryPoint, tmp_path: Pat
         "lr": (0.5, "file", "lr in kaggleprice.toml"),
         "hidden": ([64, 32], "file", "hidden in [cv] of kaggleprice.toml"),
         "seeds": (4, "preset", "preset best"),
-        "base-models": (["boosting"], "preset", "preset best"),
+        "base-models": (["trees", "svm"], "preset", "preset best"),
         "impute": ("mean", "preset", "recipe book"),
         "preset": ("best", "file", "preset in kaggleprice.toml"),
         "batch-size": (None, "default", "default"),

@@ -177,7 +177,8 @@ def test_help_of_a_command_by_its_name(capsys: pytest.CaptureFixture[str]) -> No
         ),
         (
             "cv --base-models none,ridge",
-            "unknown value 'none' of --base-models; there are: boosting, ridge.",
+            "unknown value 'none' of --base-models; there are: boosting, catboost, lightgbm, "
+            "ridge, svm, trees.",
         ),
         (
             "cv --model mpl",

@@ -76,9 +76,8 @@ OPTIONS = {
 def test_garbage_targets_reach_nothing_of_their_fold(
     case: Case, preset: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Few trees show as much.
-    monkeypatch.setattr("kaggleprice.evaluation.regressors._TREES", 5)
     monkeypatch.setattr("kaggleprice.evaluation.regressors._ENSEMBLES", 1)
+    monkeypatch.setattr("kaggleprice.evaluation.regressors._TREES", 20)
     settings = make_settings(preset, {**TINY, **options})
     clean, garbled = case.run(settings), spoilt(case, 1, settings).run(settings)
     check_second_fold(clean, garbled)

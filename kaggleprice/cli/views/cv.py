@@ -139,7 +139,7 @@ class RunDocument(ScoredDocument):
     folds: Annotated[list[FoldScore], Doc("One entry per fold.")]
     base_models: Annotated[
         list[BaseModelScore],
-        Doc("scikit-learn models averaged with the networks; empty where there are none."),
+        Doc("Other models, averaged with the networks; empty where there are none."),
     ]
     parts: Annotated[
         list[PartScore],
