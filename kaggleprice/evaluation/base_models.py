@@ -15,6 +15,7 @@ from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.preprocessing.target_statistics import targets_of
 from kaggleprice.settings.base_models import BASE_MODELS
+from kaggleprice.settings.run import RunSettings
 from kaggleprice.settings.training import Member
 from kaggleprice.training.task import TrainingTask
 
@@ -93,6 +94,11 @@ class BaseModelPredictions:
         )
 
 
+def fits_of(settings: RunSettings) -> int:
+    """Return how often a base model is fitted in each fold: with `inner_blocks` as starts do."""
+    return 1 if settings.inner_blocks is None else min(settings.inner_blocks, settings.starts)
+
+
 def fit_base_models(
     names: Sequence[str],
     tables: Tables,
@@ -114,7 +120,7 @@ def fit_base_models(
     """
     recipes, target, settings = task.encoding.recipes, task.target, task.settings
     targets = 1 if target.ndim == 1 else len(target) // len(recipes)
-    fits = 1 if settings.inner_blocks is None else min(settings.inner_blocks, settings.starts)
+    fits = fits_of(settings)
     shape = (len(names), len(recipes), targets)
     train = np.zeros((*shape, len(tables.train)))
     test = np.zeros((*shape, len(tables.test)))

@@ -17,7 +17,7 @@ from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import DataError, DivergenceError, UsageError
 from kaggleprice.core.progress import SILENT, Progress
-from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
+from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models, fits_of
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows, join
 from kaggleprice.evaluation.folds import Folds, relatives_of
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, PartScore, Scores
@@ -180,7 +180,8 @@ class PreviousResults:
 
     Attributes:
         ensemble: its members, with their history.
-        base_models: what its base models predict; None where it has none.
+        base_models: what its base models predict; None where it has none. They are fitted anew
+            where more random starts leave out more parts of the training rows.
     """
 
     ensemble: Ensemble
@@ -205,8 +206,10 @@ def _train(
     ensemble = Ensemble(task.encoding, network, task.members, fit, engineering)
     if known is not None:
         everybody = make_members(len(folds), settings, len(competition.targets))
-        joined = join(known.ensemble, ensemble, everybody, settings.variants)
-        return joined, known.base_models
+        ensemble = join(known.ensemble, ensemble, everybody, settings.variants)
+        before = replace(settings, seeds=1 + max(m.seed for m in known.ensemble.members))
+        if fits_of(before) == fits_of(settings):
+            return ensemble, known.base_models
     if not settings.base_models:
         return ensemble, None
     base_models = fit_base_models(

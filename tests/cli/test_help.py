@@ -180,7 +180,8 @@ def test_help_of_a_command_by_its_name(capsys: pytest.CaptureFixture[str]) -> No
         ),
         (
             "cv --model mpl",
-            "unknown value 'mpl' of --model; there are: cnn, lenet, linear, mlp, resnet, tabm. Did you mean 'mlp'?",
+            "unknown value 'mpl' of --model; there are: cnn, lenet, linear, mlp, resnet, tabm. "
+            "Did you mean 'mlp'?",
         ),
         ("config --command cvv", "Did you mean 'cv'?"),
         ("predcit", "Did you mean 'predict'?"),

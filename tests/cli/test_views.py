@@ -150,7 +150,7 @@ def test_parts_are_told_beside_the_whole() -> None:
     lines = [
         line.split() for line in shown(cv.cv_view(cv.cv_document(run(parts=parts)))).splitlines()
     ]
-    head = lines.index("part weight alone all but it".split())
+    head = lines.index(["part", "weight", "alone", "all", "but", "it"])
     assert lines[head + 2 : head + 6] == [
         ["fine", "0.62", "0.1410", "0.1520"],
         ["boosting", "0.38", "0.1300", "0.1415"],
