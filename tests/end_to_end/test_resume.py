@@ -13,8 +13,6 @@ from small import content, write_small
 
 # Long enough to be killed in, a second or two: thousands of steps of little networks.
 LONG = shlex.split("--portfolio fine,robust --inner-blocks 2 --k 3 --seeds 2 --epochs 80")
-    "--portfolio fine,robust --inner-blocks 2 --k 3 --seeds 2 --epochs 80 --hidden 8"
-)
 LONG += shlex.split("--hidden 8 --batch-size 4 --threads 1 --checkpoint-every 0")
 SHORT = shlex.split("--portfolio none --k 3 --seeds 1 --epochs 2 --hidden 8 --threads 1")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="signals are sent to a forked process")
