@@ -339,8 +339,13 @@ def cv_view(
         f"saved as run {document.run} in {document.path}",
         *gate_lines(document.gates),
     ]
-    tables = _folds_table(document), *texts(*found), *parts_table(document)
-    return Group(*tables, *texts(*rest), *step_lines(steps))
+    return Group(
+        _folds_table(document),
+        *texts(*found),
+        *parts_table(document),
+        *texts(*rest),
+        *step_lines(steps),
+    )
 
 
 def _members_text(document: CvDocument) -> str:
