@@ -9,31 +9,29 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import sysconfig
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "kaggleprice"
-TINY = [
-    "--portfolio",
-    "none",
-    "--epochs",
-    "1",
-    "--seeds",
-    "1",
-    "--k",
-    "2",
-    "--hidden",
-    "8",
-    "--threads",
-    "1",
-]
+TINY = shlex.split("--portfolio none --epochs 1 --seeds 1 --k 2 --hidden 8 --threads 1")
 _SECONDS, _SECONDS_FRESH = 120, 600
+# What the commands import, so that no child has to.
+_IMPORTED = shlex.split("""
+torch._dynamo sklearn.impute sklearn.ensemble sklearn.inspection sklearn.linear_model scipy.stats
+matplotlib.figure matplotlib.backends.backend_agg jinja2
+kaggleprice.cli.views.cv kaggleprice.cli.views.predict kaggleprice.cli.views.report
+kaggleprice.cli.views.runs kaggleprice.api.dry_run kaggleprice.models.mlp
+kaggleprice.competitions.proposal kaggleprice.reports.making kaggleprice.reports.figures
+kaggleprice.reports.page
+""")
 
 
 @dataclass(frozen=True)
@@ -136,12 +134,8 @@ def _run_script(arguments: list[str], cwd: Path, environment: dict[str, str]) ->
 
 def _serve() -> None:
     """Answer each request, a line of JSON, with the exit code of the command."""
-    # What the commands import, so that no child has to.
-    import sklearn.impute  # noqa: F401
-    import torch._dynamo  # noqa: F401
-
-    import kaggleprice.cli.views.cv
-    import kaggleprice.cli.views.predict  # noqa: F401
+    for name in _IMPORTED:
+        import_module(name)
 
     for line in sys.stdin:
         interrupt, *request = json.loads(line)

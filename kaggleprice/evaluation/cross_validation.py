@@ -126,16 +126,7 @@ def cross_validate(
     progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
     progress.advance("preparing", 0, None, "recipes and networks")
     problem = prepare(competition, tables, split, settings, device)
-    if competition.weight_column is not None:
-        progress.notice(f"rows are weighted by {competition.weight_column!r}")
-    resolved = problem.task.settings.training
-    if settings.training.loss is None and resolved.loss != "mse":
-        progress.notice(f"loss {resolved.loss}, which suits the metric {competition.metric}")
-    if settings.fixed:
-        flags = ", ".join(SETTINGS[name].flag for name in settings.fixed)
-        progress.notice(f"{flags} given: all settings of the portfolio have it")
-    if settings.training.epochs is None:
-        progress.notice(f"{resolved.passes} epochs of {resolved.rows_per_step} rows per step")
+    _tell_choices(problem, settings, progress)
     ensemble, base_models = _train(problem, callbacks, progress, known)
     rows = device_rows(ensemble.encoding, problem.task.rows, ensemble.members, ensemble.network)
     progress.advance("scoring", 0, None, "out of fold")
@@ -178,13 +169,31 @@ def cross_validate(
     )
 
 
+def _tell_choices(problem: PreparedRun, asked: RunSettings, progress: Progress) -> None:
+    """Say what data, metric and given settings decided."""
+    competition, settings = problem.competition, problem.task.settings
+    if competition.weight_column is not None:
+        progress.notice(f"rows are weighted by {competition.weight_column!r}")
+    if asked.training.loss is None and settings.training.loss != "mse":
+        loss = settings.training.loss
+        progress.notice(f"loss {loss}, which suits the metric {competition.metric}")
+    if asked.fixed:
+        flags = ", ".join(SETTINGS[name].flag for name in asked.fixed)
+        progress.notice(f"{flags} given: all settings of the portfolio have it")
+    if asked.training.epochs is None:
+        passes = sorted(variant.training.passes for variant in settings.variants)
+        epochs = f"{passes[0]} to {passes[-1]}" if passes[0] < passes[-1] else f"{passes[0]}"
+        progress.notice(f"{epochs} epochs of {settings.training.rows_per_step} rows per step")
+
+
 @dataclass(frozen=True)
 class PreviousResults:
     """Members and base model predictions of an earlier run, which are not trained again.
 
     Attributes:
         ensemble: its members, with their history.
-        base_models: what its base models predict; None where it has none.
+        base_models: what its base models predict; None where it has none. They are fitted anew
+            where more random starts leave out more parts of the training rows.
     """
 
     ensemble: Ensemble

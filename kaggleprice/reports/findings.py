@@ -23,7 +23,7 @@ from kaggleprice.reports.importance import Importance, by_association, measure_i
 from kaggleprice.reports.out_of_fold import Expected, OutOfFold, expect
 from kaggleprice.runs.describe import setting_text
 from kaggleprice.runs.run import Run
-from kaggleprice.settings.run import DEFAULT_PRESET, flat_settings, make_settings
+from kaggleprice.settings.run import DEFAULT_PRESET, SETTINGS, flat_settings, make_settings
 
 Floats = NDArray[np.float64]
 
@@ -229,10 +229,14 @@ def _plain(value: object) -> float | str | None:
     return None if pd.isna(value) else float(value)  # type: ignore[call-overload, arg-type]
 
 
+def _in_words(name: str, value: object) -> str:
+    return SETTINGS[name].show(None) if value is None else setting_text(name, value)
+
+
 def _changes(run: Run) -> list[tuple[str, str, str]]:
     default, own = flat_settings(make_settings(DEFAULT_PRESET)), flat_settings(run.settings)
     return [
-        (name, setting_text(name, default[name]), setting_text(name, value))
+        (name, _in_words(name, default[name]), _in_words(name, value))
         for name, value in own.items()
         if value != default[name]
     ]

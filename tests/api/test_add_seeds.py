@@ -25,6 +25,8 @@ OPTIONS = {
     "k": 3,
     "epochs": 3,
     "hidden": (6,),
+    "portfolio": "fine,robust",
+    "inner_blocks": 3,
     "activation": ("gelu", "tanh", "relu"),
     "dtype": "float64",
     "base_models": ("ridge",),
@@ -83,11 +85,13 @@ def test_an_extended_run_is_the_run_of_all_seeds(place: Place) -> None:
     for table in ("oof.csv", "history.csv", "folds.csv"):
         one, other = (pd.read_csv(run.path / table) for run in (extended, whole))
         pd.testing.assert_frame_equal(one, other, rtol=1e-9)
+    parts = [pd.DataFrame(run.record["parts"]) for run in (extended, whole)]
+    pd.testing.assert_frame_equal(*parts, rtol=1e-9)
     assert extended.record["scores"]["oof"] == pytest.approx(whole.record["scores"]["oof"])
     # The members that were there are the very same.
-    first = {(m["fold"], m["seed"], m["variant"]): m for m in part.record["members"]}
+    first = {(m["fold"], m["variant"], m["seed"]): m for m in part.record["members"]}
     kept = [m for m in extended.record["members"] if m["seed"] < 1]
-    assert kept == [first[m["fold"], m["seed"], m["variant"]] for m in kept]
+    assert kept == [first[m["fold"], m["variant"], m["seed"]] for m in kept]
     assert len(kept) == len(first)
 
 
@@ -129,7 +133,7 @@ def test_a_run_that_a_time_limit_ended(place: Place) -> None:
     limited = replace(place, runtime=replace(place.runtime, time_limit=1e-6))
     run = limited.train("cut", 1)
     assert run.record["cut_at"] == 1
-    assert "Ended by the time limit after epoch 1" in run.record["notes"][-1]
+    assert "Ended by the time limit after epoch 1:" in run.record["notes"][-1]
     with pytest.raises(UsageError, match="ended by a time limit"):
         place.extend("cut", 1)
 

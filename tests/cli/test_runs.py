@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -115,9 +116,8 @@ def test_damaged_and_unfinished_runs_are_listed_as_such(entry: EntryPoint, copie
 
 @pytest.mark.skipif(sys.platform != "linux", reason="signals are sent by the forking server")
 def test_an_unfinished_run_says_how_it_was_asked_for(entry: EntryPoint, copied: Path) -> None:
-    folds = ["--folds", "runs/small/leaky/folds.csv"]
-    given = ["--portfolio", "none", "--epochs", "20000", "--seeds", "2", "--lr", "0.02"]
-    given += ["--threads", "1", *folds]
+    given = shlex.split("--portfolio none --epochs 20000 --seeds 2 --lr 0.02 --threads 1")
+    given += ["--folds", "runs/small/leaky/folds.csv"]
     often = ["--checkpoint-every", "0.01"]
     ended = entry("cv", *SMALL, *given, *often, cwd=copied, interrupt=signal.SIGINT)
     assert ended.code == 130
@@ -130,7 +130,7 @@ def test_an_unfinished_run_says_how_it_was_asked_for(entry: EntryPoint, copied: 
         if run["state"] == "unfinished"
     ]
     assert (left["members"], left["preset"]) == (6, "default")
-    assert left["changed"] == {"lr": 0.02, "epochs": 20000}
+    assert left["changed"] == {"lr": 0.02, "epochs": 20000, "portfolio": [], "seeds": 2}
     assert (left["scores"], left["finished"]) == (None, None)
     for name in ("bad", "good", "leaky"):
         shutil.rmtree(copied / "runs" / "small" / name)

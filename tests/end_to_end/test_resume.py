@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -11,35 +12,9 @@ from entry_point import EntryPoint, Finished
 from small import content, write_small
 
 # Long enough to be killed in, a second or two: thousands of steps of little networks.
-LONG = [
-    "--portfolio",
-    "none",
-    "--k",
-    "3",
-    "--seeds",
-    "2",
-    "--epochs",
-    "150",
-    "--hidden",
-    "8",
-    "--batch-size",
-    "4",
-]
-LONG += ["--threads", "1", "--checkpoint-every", "0"]
-SHORT = [
-    "--portfolio",
-    "none",
-    "--k",
-    "3",
-    "--seeds",
-    "1",
-    "--epochs",
-    "2",
-    "--hidden",
-    "8",
-    "--threads",
-    "1",
-]
+LONG = shlex.split("--portfolio fine,robust --inner-blocks 2 --k 3 --seeds 2 --epochs 80")
+LONG += shlex.split("--hidden 8 --batch-size 4 --threads 1 --checkpoint-every 0")
+SHORT = shlex.split("--portfolio none --k 3 --seeds 1 --epochs 2 --hidden 8 --threads 1")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="signals are sent to a forked process")
 
 

@@ -88,7 +88,7 @@ def test_numbers_of_the_run_stand_on_the_page(made: Made, report: Report, page: 
     for file in record["data"].values():
         assert file["sha256"] in page.text
     assert f"torch {record['versions']['torch']}" in page.text
-    for setting in ("hidden 8 ", "lr 0.03 0.01", "epochs 12 60"):
+    for setting in ("hidden 8 ", "lr 0.03 0.01", "epochs 12 by rows and --budget"):
         assert setting in page.text
 
 
