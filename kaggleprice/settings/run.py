@@ -159,7 +159,7 @@ class RunSettings:
             rows: that a fold trains on.
             features: that its networks are given.
         """
-        starts = min(4, max(1, round(4.7 - 0.8 * math.log2(max(1.0, rows / 1000)))))
+        starts = min(4, max(1, round(4.2 - 0.8 * math.log2(max(1.0, rows / 1000)))))
         tried = [v.rows_per_feature <= rows / features for v in self.portfolio]
         if not any(tried):
             tried = [True] * len(tried)
