@@ -225,12 +225,12 @@ class Preset:
     settings: RunSettings
 
 
-_SHORT = TrainingSettings(budget=0.5)
+_SHORT = TrainingSettings(budget=0.7)
 _everything = vary(PORTFOLIO, ModelSettings(), TrainingSettings())
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
-        "two settings of the portfolio, one network of each, trained for half as long",
+        "two settings of the portfolio, one network of each, trained for less long",
         RunSettings(
             portfolio=vary(("fine", "robust"), ModelSettings(), _SHORT), training=_SHORT, seeds=1
         ),
