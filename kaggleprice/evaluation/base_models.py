@@ -102,13 +102,16 @@ def fit_base_models(
             done += 1
             last = part == fits - 1
             rows, rest = (all_rows, all_rows[:0]) if last else task.inner_split(Member(fold, part))
+            variance = float(features[rows].var()) or 1.0
             state = np.random.SeedSequence((settings.seed, fold, p)).generate_state(1)[0]
             # Penalties are weighed against a mean weight of 1.
             counts = None if task.weights is None else task.weights[rows]
             counted = {} if counts is None else {"sample_weight": counts / (counts.mean() or 1.0)}
             for t, own in enumerate(learned):
                 # Room above it: an estimator may count on from its state.
-                context = FitContext(int(state >> 1), len(rows), features.shape[1], loss, threads)
+                context = FitContext(
+                    int(state >> 1), len(rows), features.shape[1], variance, loss, threads
+                )
                 model = BASE_MODELS[name].load()(context)
                 with threadpool_limits(limits=threads):
                     model.fit(features[rows], own[rows], **counted)

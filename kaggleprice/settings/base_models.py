@@ -19,7 +19,8 @@ class FitContext:
 
     Attributes:
         random_state: of everything random in it.
-        rows, features: that it is fitted on; features are standardized and none is missing.
+        rows, features: that it is fitted on; numbers are standardized and none is missing.
+        variance: of all features together; below 1 where many say a level.
         loss: the name in `LOSSES` of what the networks learn by.
         threads: how many to use.
     """
@@ -27,6 +28,7 @@ class FitContext:
     random_state: int
     rows: int
     features: int
+    variance: float = 1.0
     loss: str = "mse"
     threads: int = 1
 

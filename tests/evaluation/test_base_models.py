@@ -79,11 +79,15 @@ def run(tables: Tables, settings: RunSettings) -> CrossValidation:
     return cross_validation.cross_validate(SAMPLE, tables, SPLIT, settings, torch.device("cpu"))
 
 
-@pytest.fixture(params=BASE_MODELS)
-def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every entry whose library is installed, with few trees where their number is ours."""
+@pytest.fixture(autouse=True)
+def _few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(regressors, "_ENSEMBLES", 1)
     monkeypatch.setattr(regressors, "_TREES", 150)
+
+
+@pytest.fixture(params=BASE_MODELS)
+def name(request: pytest.FixtureRequest) -> str:
+    """Every entry whose library is installed."""
     if request.param in OF_EXTRA:
         reason = f"{request.param}, of the extra `boosting`, is not installed"
         pytest.importorskip(request.param, reason=reason)
@@ -129,7 +133,7 @@ def test_trees_learn_a_median_where_networks_do(name: str, rows: int) -> None:
     target = random.exponential(size=rows)
     centres = {}
     for loss in ("mse", "mae"):
-        model = BASE_MODELS[name].load()(FitContext(0, rows, 2, loss))
+        model = BASE_MODELS[name].load()(FitContext(0, rows, 2, loss=loss))
         centres[loss] = float(np.mean(model.fit(features, target).predict(features)))
     assert centres["mse"] == pytest.approx(target.mean(), abs=0.05)
     assert centres["mae"] == pytest.approx(np.median(target), abs=0.15)
