@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.lines import Line, append_line, read_lines
-from benchmarks.peers import PreparedRun, score
+from benchmarks.peers import Problem, score
 from kaggleprice.api.workflow import DatasetRef, load
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.evaluation import cross_validation
@@ -117,7 +117,7 @@ def measure(variant: str, fold_seed: int) -> Line:
     result = cross_validation.cross_validate(
         competition, tables, folds, settings, choose_compute("cpu", None).device
     )
-    problem = PreparedRun(competition, tables, fold_seed)
+    problem = Problem(competition, tables, fold_seed)
     return {
         "variant": variant,
         "fold_seed": fold_seed,
