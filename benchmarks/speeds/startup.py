@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[list[str], Reach | None]] = {
     "cv --help": (["cv", "--help"], at_most(1.15)),
 }
 LEAST_PAIRS = 10
-_SMALL = ["--k", "2", "--seeds", "1", "--epochs", "1", "--hidden", "8"]
+_SMALL = ["--portfolio", "none", "--k", "2", "--seeds", "1", "--epochs", "1", "--hidden", "8"]
 CV = ["cv", "--competition", "sample", "--no-config", "--quiet", *_SMALL]
 PREDICT = ["predict", "--competition", "sample", "--no-config", "--quiet"]
 LIBRARIES, FEWER = "import torch, pandas, sklearn", "import torch, pandas"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
 from benchmarks import peers
+from benchmarks import score as ablations
 from kaggleprice.api.workflow import DatasetRef
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.tables import Table, Tables
@@ -349,3 +350,22 @@ def test_report_before_the_confirmation_says_so(tmp_path: Path) -> None:
     text = (tmp_path / peers.REPORT).read_text(encoding="utf-8")
     assert text.count("| ridge |") == 1
     assert "Not yet: nothing to compare on fold seeds 100" in text
+
+
+# Ablations
+
+
+def test_each_ablation_changes_a_setting() -> None:
+    base = make_settings(options=ablations.BASE)
+    for name, options in ablations.VARIANTS.items():
+        changed = make_settings(options={**ablations.BASE, **options})
+        assert (changed == base) == (name == "default"), name
+
+
+def test_the_page_of_ablations_has_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed = ablations.REPORT.read_text(encoding="utf-8")
+    monkeypatch.setattr(ablations, "REPORT", tmp_path / "score.md")
+    ablations.report()
+    assert (tmp_path / "score.md").read_text(encoding="utf-8") == committed
