@@ -86,7 +86,8 @@ def svm(context: FitContext) -> RegressorMixin:
             machine,
             n_estimators=3,
             max_samples=_FEW_ROWS,
-            bootstrap=False,
+            # With replacement: weights of rows are how likely they are drawn.
+            bootstrap=True,
             random_state=context.random_state,
         )
     return TransformedTargetRegressor(machine, transformer=StandardScaler())

@@ -140,6 +140,16 @@ def test_trees_learn_a_median_where_networks_do(name: str, rows: int) -> None:
 
 
 def test_weighted_rows_count_that_often(name: str) -> None:
+    check_weights(name)
+
+
+@pytest.mark.parametrize("name", ["trees", "svm"], indirect=True)
+def test_weighted_rows_count_that_often_of_many(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regressors, "_FEW_ROWS", 50)
+    check_weights(name)
+
+
+def check_weights(name: str) -> None:
     """A group of rows that weighs nothing does not draw predictions to its target."""
     random = np.random.default_rng(0)
     features = random.normal(size=(120, 2)).astype(np.float32)
