@@ -301,7 +301,7 @@ def test_a_script_needs_no_guard(tmp_path: Path) -> None:
         "print('once')\n"
         "import kaggleprice\n"
         "run = kaggleprice.cross_validate('sample', device='cpu,cpu', k=2, seeds=1, epochs=1,\n"
-        "    hidden=(64, 64), batch_size=8192, quiet=True, data_dir='data')\n"
+        "    portfolio='none', hidden=(64, 64), batch_size=8192, quiet=True, data_dir='data')\n"
         "print(run.name)\n",
         encoding="utf-8",
     )
