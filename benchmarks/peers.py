@@ -57,8 +57,22 @@ FOLD_SEEDS = DEVELOPMENT + CONFIRMATION
 K = 5
 # Settings that came after the first measurements, and what was computed before.
 _BEFORE: dict[str, Any] = {
-    **{"bound": False, "bits": False, "target_encode_levels": None, "group_context": None},
-    **{"portfolio": [], "inner_blocks": None, "budget": 1.0},
+    "bins": 16,
+    "category_embedding": None,
+    "submodels": 8,
+    "channels": [16, 32, 32],
+    "length": 16,
+    "kernel": [3],
+    "stride": [1],
+    "padding": [1],
+    "pooling": "max",
+    "bound": False,
+    "bits": False,
+    "target_encode_levels": None,
+    "group_context": None,
+    "portfolio": [],
+    "inner_blocks": 1,
+    "budget": 1.0,
 }
 # Very large, unfinished, cheap: two sales that decide fold scores.
 FREAKS = ("524", "1299")

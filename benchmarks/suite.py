@@ -13,8 +13,7 @@ A preset is timed as a person waits for it: the whole `cv` command, in a copy of
 folder that `kaggleprice init --yes --metric METRIC` has described. A peer is timed from the table
 in memory to the last prediction, encoding included.
 
-LightGBM and CatBoost are required by this benchmark alone, so they are no dependency of the
-package, nor an extra: `pip install lightgbm==4.7.0 catboost==1.2.10`.
+LightGBM and CatBoost are those of the extra `boosting`.
 """
 
 from __future__ import annotations

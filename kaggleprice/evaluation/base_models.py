@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,50 +13,9 @@ from threadpoolctl import threadpool_limits
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.preprocessing.target_statistics import targets_of
-from kaggleprice.settings.base_models import BASE_MODELS
-from kaggleprice.settings.run import RunSettings
+from kaggleprice.settings.base_models import BASE_MODELS, FitContext
 from kaggleprice.settings.training import Member
 from kaggleprice.training.task import TrainingTask
-
-if TYPE_CHECKING:
-    from sklearn.base import RegressorMixin
-
-_TREES = 3
-
-
-def boosting(random_state: int) -> RegressorMixin:
-    """Shallow trees on few columns each (Friedman 2002; Chen and Guestrin 2016, section 2.3).
-
-    Three that differ in their columns are averaged; nothing is held out to stop early.
-    """
-    # Here, not above: a prediction does without, and scikit-learn takes a second to load.
-    from sklearn.ensemble import HistGradientBoostingRegressor, VotingRegressor
-
-    return VotingRegressor(
-        [
-            (
-                f"boosting-{number}",
-                HistGradientBoostingRegressor(
-                    learning_rate=0.05,
-                    max_iter=400,
-                    max_leaf_nodes=8,
-                    min_samples_leaf=5,
-                    max_features=0.1,
-                    early_stopping=False,
-                    random_state=random_state + number,
-                ),
-            )
-            for number in range(_TREES)
-        ]
-    )
-
-
-def ridge(random_state: int) -> RegressorMixin:
-    """Least squares with an L2 penalty; nothing in it is random."""
-    from sklearn.linear_model import RidgeCV
-
-    return RidgeCV(np.logspace(-1, 4, 16))
-
 
 Floats = NDArray[np.float64]
 
@@ -94,9 +52,14 @@ class BaseModelPredictions:
         )
 
 
-def fits_of(settings: RunSettings) -> int:
-    """Return how often a base model is fitted in each fold: with `inner_blocks` as starts do."""
-    return 1 if settings.inner_blocks is None else min(settings.inner_blocks, settings.starts)
+def check_base_models(names: Sequence[str]) -> None:
+    """Check, before anything is trained, that what base models need is installed.
+
+    Raises:
+        UsageError: where it is not.
+    """
+    for name in names:
+        BASE_MODELS[name].load()(FitContext(0, 1, 1))
 
 
 def fit_base_models(
@@ -108,8 +71,8 @@ def fit_base_models(
 ) -> BaseModelPredictions:
     """Fit every base model in each fold, and predict.
 
-    It is fitted once on all of a fold's training rows; with `inner_blocks` once without each of the
-    parts that the fold's networks leave out, and the mean predicts.
+    It is fitted on all of a fold's training rows; with `inner_blocks` before that once without each
+    of the parts that the fold's networks leave out.
 
     Args:
         names: P names in `BASE_MODELS`.
@@ -119,8 +82,10 @@ def fit_base_models(
         progress: told after every model.
     """
     recipes, target, settings = task.encoding.recipes, task.target, task.settings
+    loss = settings.training.loss or "mse"
     targets = 1 if target.ndim == 1 else len(target) // len(recipes)
-    fits = fits_of(settings)
+    # The last of them on all of a fold's training rows.
+    fits = 1 if not settings.learns_weights else 1 + (settings.scouts or 0)
     shape = (len(names), len(recipes), targets)
     train = np.zeros((*shape, len(tables.train)))
     test = np.zeros((*shape, len(tables.test)))
@@ -135,21 +100,27 @@ def fit_base_models(
         for (p, name), part in product(enumerate(names), range(fits)):
             progress.advance("base models", done, count, name, "models")
             done += 1
-            rows, rest = task.inner_split(Member(fold, part))
+            last = part == fits - 1
+            rows, rest = (all_rows, all_rows[:0]) if last else task.inner_split(Member(fold, part))
+            variance = float(features[rows].var()) or 1.0
             state = np.random.SeedSequence((settings.seed, fold, p)).generate_state(1)[0]
             # Penalties are weighed against a mean weight of 1.
             counts = None if task.weights is None else task.weights[rows]
             counted = {} if counts is None else {"sample_weight": counts / (counts.mean() or 1.0)}
             for t, own in enumerate(learned):
                 # Room above it: an estimator may count on from its state.
-                model = BASE_MODELS[name].load()(int(state >> 1))
+                context = FitContext(
+                    int(state >> 1), len(rows), features.shape[1], variance, loss, threads
+                )
+                model = BASE_MODELS[name].load()(context)
                 with threadpool_limits(limits=threads):
                     model.fit(features[rows], own[rows], **counted)
-                    predicted = model.predict(features)
-                    train[p, fold, t] += predicted / fits
-                    left_out[p, fold, t, rest] = predicted[rest]
+                    if not last:
+                        left_out[p, fold, t, rest] = model.predict(features[rest])
+                        continue
+                    train[p, fold, t] = model.predict(features)
                     if len(test_features):
-                        test[p, fold, t] += model.predict(test_features) / fits
+                        test[p, fold, t] = model.predict(test_features)
     progress.advance("base models", count, count, unit="models")
     flat = (len(names), len(recipes) * targets, -1)
     weights = np.full(flat[:2], settings.equal_weights[1])

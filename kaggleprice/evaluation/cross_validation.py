@@ -17,13 +17,18 @@ from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import DataError, DivergenceError, UsageError
 from kaggleprice.core.progress import SILENT, Progress
-from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models, fits_of
-from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows, join
+from kaggleprice.evaluation.base_models import (
+    BaseModelPredictions,
+    check_base_models,
+    fit_base_models,
+)
+from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows
 from kaggleprice.evaluation.folds import Folds, relatives_of
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, PartScore, Scores
 from kaggleprice.evaluation.scoring import Scorer
+from kaggleprice.evaluation.stages import train_others, train_scouts
 from kaggleprice.evaluation.target_scale import TargetScale
-from kaggleprice.evaluation.weighting import learn_weights
+from kaggleprice.evaluation.weighting import LearnedWeights, learn_weights
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
@@ -120,13 +125,12 @@ def cross_validate(
     where = name_devices(_listed(device))
     progress.notice(f"training on {where} with {threads} thread{'s' * (threads != 1)}")
     progress.advance("preparing", 0, None, "recipes and networks")
-    problem = prepare(competition, tables, split, settings, device, known)
+    problem = prepare(competition, tables, split, settings, device)
     _tell_choices(problem, settings, progress)
     ensemble, base_models = _train(problem, callbacks, progress, known)
     rows = device_rows(ensemble.encoding, problem.task.rows, ensemble.members, ensemble.network)
     progress.advance("scoring", 0, None, "out of fold")
     predictions = predict_members(ensemble.network, rows, ensemble.fit)
-    ensemble, base_models = _weigh(problem, ensemble, base_models, predictions)
     networks = everybody = WeightedPredictions(ensemble.members, predictions, ensemble.weights)
     if base_models is not None:
         everybody = networks.with_base_models(base_models.train, base_models.weights)
@@ -202,56 +206,44 @@ def _train(
     progress: Progress,
     known: PreviousResults | None,
 ) -> tuple[Ensemble, BaseModelPredictions | None]:
-    """Train networks and base models, but for those that an earlier run has."""
-    task, competition = problem.task, problem.competition
-    settings, folds = task.settings, task.folds
-    progress.detail(
-        f"{len(task.members)} members of {problem.parameters // len(task.members)} parameters "
-        f"each, {len(task.encoding.features)} features"
-    )
-    network, fit = train.train(task, problem.devices, callbacks, progress)
-    engineering = competition.engineering if settings.recipe.engineering else None
-    ensemble = Ensemble(task.encoding, network, task.members, fit, engineering)
-    if known is not None:
-        everybody = make_members(len(folds), settings, len(competition.targets))
-        ensemble = join(known.ensemble, ensemble, everybody, settings.variants)
-        before = replace(settings, seeds=1 + max(m.seed for m in known.ensemble.members))
-        if fits_of(before) == fits_of(settings):
-            return ensemble, known.base_models
-    if not settings.base_models:
-        return ensemble, None
-    base_models = fit_base_models(
-        settings.base_models, problem.engineered(), task, torch.get_num_threads(), progress
-    )
-    return ensemble, base_models
+    """Train networks and base models, but for those that an earlier run has, and weigh them."""
+    task, settings = problem.task, problem.task.settings
+    engineering = problem.competition.engineering if settings.recipe.engineering else None
 
+    def fit(some: TrainingTask, stage: int) -> Ensemble:
+        own = [callback.of_stage(stage) for callback in callbacks]
+        network, found = train.train(some, problem.devices, own, progress)
+        return Ensemble(some.encoding, network, some.members, found, engineering)
 
-def _weigh(
-    problem: PreparedRun,
-    ensemble: Ensemble,
-    base_models: BaseModelPredictions | None,
-    predictions: Floats,
-) -> tuple[Ensemble, BaseModelPredictions | None]:
-    """Let members and base models count what their fold's training rows teach, or all the same."""
-    settings, count = problem.task.settings, len(ensemble.members)
+    ensemble = train_scouts(task, fit, None if known is None else known.ensemble)
+    base_models = None if known is None else known.base_models
+    if settings.base_models and base_models is None:
+        base_models = fit_base_models(
+            settings.base_models, problem.engineered(), task, torch.get_num_threads(), progress
+        )
     if not settings.learns_weights:
+        count = len(ensemble.members)
         weights = None if base_models is None else np.full(count, settings.equal_weights[0])
         return replace(ensemble, weights=weights), base_models
-    shape = (0, len(problem.scale.transforms), predictions.shape[1])
     inner = None if base_models is None else base_models.left_out
-    learned = learn_weights(
-        replace(problem.task, members=ensemble.members),
-        predictions,
-        np.empty(shape) if inner is None else inner,
-        problem.tables.train.known_target,
-        METRICS[problem.competition.metric],
-        problem.scale,
-        settings.combine,
-    )
-    ensemble = replace(ensemble, weights=learned.networks)
+    shape = (0, len(problem.scale.transforms), len(task.rows))
+
+    def learn(some: Ensemble) -> LearnedWeights:
+        rows = device_rows(some.encoding, task.rows, some.members, some.network)
+        return learn_weights(
+            replace(task, members=some.members),
+            predict_members(some.network, rows, some.fit),
+            np.empty(shape) if inner is None else inner,
+            problem.tables.train.known_target,
+            METRICS[problem.competition.metric],
+            problem.scale,
+            settings.combine,
+        )
+
+    ensemble, learned = train_others(task, fit, ensemble, learn)
     if base_models is not None:
         base_models = replace(base_models, weights=learned.base_models)
-    return ensemble, base_models
+    return replace(ensemble, weights=learned.networks), base_models
 
 
 @dataclass(frozen=True)
@@ -291,14 +283,15 @@ def prepare(
     split: Folds,
     settings: RunSettings,
     device: Devices,
-    known: PreviousResults | None = None,
 ) -> PreparedRun:
     """Fit the recipes and encode the rows; arguments as in `cross_validate`.
 
     Raises:
         DataError: where no row of a fold's training or validation rows has any weight.
-        UsageError: for a loss that the target transform does not fit.
+        UsageError: for a loss that the target transform does not fit; for a base model whose
+            library is not installed.
     """
+    check_base_models(settings.base_models)
     _check_weights(competition, tables.train, split)
     transform: TargetTransform = TARGET_TRANSFORMS[competition.target_transform].load()
     metric, target = METRICS[competition.metric], tables.train.known_target
@@ -310,14 +303,12 @@ def prepare(
     resolved = resolve(
         settings, metric, transform, max(len(train) for train, _ in split), encoding.width
     )
-    trained = set() if known is None else set(known.ensemble.members)
-    everybody = make_members(len(split), resolved, len(competition.targets))
     task = TrainingTask(
         encoding=encoding,
         rows=encoding.encode_training(wider.train.features, learned, split, settings.seed),
         target=learned,
         folds=split,
-        members=[member for member in everybody if member not in trained],
+        members=make_members(len(split), resolved, len(competition.targets)),
         settings=resolved,
         weights=tables.train.weights,
         relatives=relatives_of(competition, tables.train, settings),
@@ -362,13 +353,8 @@ def resolve(
             # A variant's own loss is one for squared errors: it would learn something else.
             training = replace(training, loss=settings.training.loss)
         portfolio.append(replace(variant, training=resolved(training)))
-    return replace(
-        settings.for_data(rows, features),
-        training=resolved(settings.training),
-        portfolio=tuple(portfolio),
-        # Rows are left out for nothing where nothing is learned from them.
-        inner_blocks=settings.inner_blocks if settings.learns_weights else None,
-    )
+    training, varied = resolved(settings.training), tuple(portfolio)
+    return replace(settings, training=training, portfolio=varied).for_data(rows, features)
 
 
 def _with_loss(
@@ -429,7 +415,8 @@ def make_members(folds: int, settings: RunSettings, targets: int = 1) -> list[Me
 
     made = [
         Member(fold, seed, target, variant)
-        for variant in range(len(settings.variants))
+        for variant, setting in enumerate(settings.variants)
+        if setting.tried
         for fold in range(folds)
         for seed in range(settings.starts)
         for target in range(targets)

@@ -264,7 +264,13 @@ def join(
         for name in ("target_center", "target_scale", "epochs")
     }
     history = sorted(lines, key=lambda line: (line.epoch, line.member))
-    fit = replace(second.fit, history=history, **of_members)
+    fit = replace(
+        second.fit,
+        history=history,
+        groups=(*first.fit.groups, *second.fit.groups),
+        groups_cut_at=(*first.fit.groups_cut_at, *second.fit.groups_cut_at),
+        **of_members,
+    )
     device = next(second.network.parameters()).device
     network = _gather(parts, order, variants).to(device)
     return replace(second, network=network, members=list(order), fit=fit, weights=None)
@@ -278,11 +284,12 @@ def _gather(
     made = build_portfolio(variants, members, parts[0].encoding.inputs, first.dtype).to(
         first.device
     )
-    for number, network in enumerate(networks_of(made)):
+    for number, network in networks_of(made).items():
         own = [member for part in parts for member in part.members if member.variant == number]
         place = {member: i for i, member in enumerate(own)}
         chosen = [place[member] for member in members if member.variant == number]
-        states = [networks_of(part.network)[number].state_dict() for part in parts]
+        networks = [networks_of(part.network).get(number) for part in parts]
+        states = [network.state_dict() for network in networks if network is not None]
         network.load_state_dict(
             {
                 name: torch.cat([state[name].to(first.device) for state in states])[chosen]

@@ -65,13 +65,14 @@ class PartScore:
         name: of the setting in `PORTFOLIO`, or of the base model.
         weight: its share, from 0 to 1, mean over folds and targets.
         oof: score of its out-of-fold predictions alone, pooled.
-        oof_without: that of all the others, with the weights that they have.
+        oof_without: that of all the others, with the weights that they have; None where a fold has
+            no other.
     """
 
     name: str
     weight: float
     oof: float
-    oof_without: float
+    oof_without: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,10 +133,22 @@ class Scorer:
                 name=name or "networks",
                 weight=float(counted[of_member == number].sum() / counted.sum()),
                 oof=self.pooled(replace(predictions.of(of_member == number), weights=None)),
-                oof_without=self.pooled(predictions.of(of_member != number)),
+                oof_without=self._without(predictions, of_member == number),
             )
             for number, name in enumerate(names)
+            if (of_member == number).any()
         ]
+
+    def _without(
+        self, predictions: WeightedPredictions, left_out: NDArray[np.bool_]
+    ) -> float | None:
+        """Score the members that are not left out; None where they have no weight in a fold."""
+        rest = predictions.of(~left_out)
+        weights = np.ones(len(rest.members)) if rest.weights is None else rest.weights
+        total = {(member.fold, member.target): 0.0 for member in predictions.members}
+        for member, weight in zip(rest.members, weights.tolist(), strict=True):
+            total[member.fold, member.target] += weight
+        return self.pooled(rest) if min(total.values()) > 0 else None
 
     def pooled(self, predictions: WeightedPredictions) -> float:
         """Score out-of-fold predictions; those of one row by their mean."""

@@ -24,7 +24,7 @@ from kaggleprice.training.task import TrainingTask
 
 Floats = NDArray[np.float64]
 
-# Steps of the greedy selection, and what part of the weight all candidates share.
+# Steps of the greedy selection, and what part of the weight all networks share.
 _ROUNDS, _SHARED = 25, 0.25
 
 
@@ -41,18 +41,22 @@ class LearnedWeights:
     base_models: Floats
 
 
-def greedy_weights(predictions: Floats, loss: Callable[[Floats, Floats], float]) -> Floats:
+def greedy_weights(
+    predictions: Floats, loss: Callable[[Floats, Floats], float], sharing: int
+) -> Floats:
     """Return weights of C candidates, shape (C,), of sum 1.
 
-    A quarter of the weight is shared by all, the rest selected one step at a time: each goes to the
-    candidate with which the weighted mean is best.
+    A quarter of the weight is shared by the first, the rest selected one step at a time: each goes
+    to the candidate with which the weighted mean is best.
 
     Args:
         predictions: shape (C, n), of rows that the candidates did not learn from.
         loss: of predictions and weights; lower is better.
+        sharing: how many share; the others count only what they are selected for.
     """
     count = len(predictions)
-    counts = np.full(count, _ROUNDS * _SHARED / (1 - _SHARED) / count)
+    counts = np.zeros(count)
+    counts[:sharing] = _ROUNDS * _SHARED / (1 - _SHARED) / sharing
     for _ in range(_ROUNDS):
         tried = [counts + one for one in np.eye(count)]
         losses = [loss(predictions, weights) for weights in tried]
@@ -106,6 +110,8 @@ def learn_weights(
                 Member(fold, 0, target),
                 how,
             ),
+            # Settings of networks differ little; a base model may fit a competition badly.
+            sharing=len(own),
         )
         for weight, members in zip(found, own.values(), strict=False):
             learned.networks[members] = weight / len(members)

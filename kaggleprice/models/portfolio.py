@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import torch
@@ -21,23 +21,25 @@ class MemberPortfolio(MemberNetwork):
         as in `MemberNetwork.forward`, of the members of all networks.
     """
 
-    def __init__(self, networks: Sequence[MemberNetwork]) -> None:
+    def __init__(self, networks: Mapping[int, MemberNetwork]) -> None:
+        """Take networks by `Member.variant`, in order."""
         super().__init__()
-        self.networks = nn.ModuleList(networks)
-        self._counts = [network.members for network in networks]
+        self.networks = nn.ModuleDict({str(number): part for number, part in networks.items()})
+        self._counts = [network.members for network in networks.values()]
         self.members = sum(self._counts)
 
     def forward(self, x: Tensor, noise: Tensor | None, rows_used: Tensor | None) -> Tensor:
         """Let each network map its members' features; noise and padding are for training alone."""
-        parts = zip(self.networks, torch.split(x, self._counts), strict=True)
+        parts = zip(self.networks.values(), torch.split(x, self._counts), strict=True)
         return torch.cat([network(part, None, None) for network, part in parts])
 
 
-def networks_of(network: MemberNetwork) -> list[MemberNetwork]:
-    """Return the networks of a portfolio, or the network itself, by variant."""
+def networks_of(network: MemberNetwork) -> dict[int, MemberNetwork]:
+    """Return the networks of a portfolio, or the network itself, by `Member.variant`."""
     if not isinstance(network, MemberPortfolio):
-        return [network]
-    return [part for part in network.networks if isinstance(part, MemberNetwork)]
+        return {0: network}
+    parts = network.networks.items()
+    return {int(number): part for number, part in parts if isinstance(part, MemberNetwork)}
 
 
 def build_portfolio(
@@ -51,8 +53,8 @@ def build_portfolio(
         inputs: the features.
         dtype: of the parameters.
     """
-    built = [
-        build_network(variants[number].model, [m.seed for m in own], inputs, dtype)
+    built = {
+        number: build_network(variants[number].model, [m.seed for m in own], inputs, dtype)
         for number, own in groupby(members, key=lambda member: member.variant)
-    ]
+    }
     return built[0] if len(variants) == 1 else MemberPortfolio(built)

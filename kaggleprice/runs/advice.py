@@ -97,7 +97,7 @@ def _another(run: Run, repeated: str, kinds: str) -> Step:
     if not settings.base_models:
         same_folds = typed_options({n: changed[n] for n in _FOLDS if n in changed})
         words = f"cv --preset best {same_folds}".rstrip()
-        return _step(words, alike, "more networks, and boosted trees")
+        return _step(words, alike, "more networks, and other models")
     if "--train" in repeated:
         return _step(f"runs show {run.name}", "", "shows all of it")
     return _step("report", repeated, "shows where it errs, and why")

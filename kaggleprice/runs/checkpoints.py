@@ -43,6 +43,10 @@ def key_of(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+# Groups of a later stage of training lie in a folder of their own.
+_STAGE = "stage-"
+
+
 def _kept_groups(folder: Path) -> dict[Group, Path]:
     """Return the groups whose state lies in a folder, the smallest first."""
     found = {}
@@ -68,6 +72,14 @@ class GroupCheckpoint(Callback):
 
     def __post_init__(self) -> None:
         self._kept_at, self._kept_epoch = self.began, 0
+
+    def of_stage(self, stage: int) -> GroupCheckpoint:
+        """Return what keeps the groups of a stage apart from those of the first, stage 0."""
+        if stage == 0:
+            return self
+        folder = self.folder / f"{_STAGE}{stage}"
+        folder.mkdir(exist_ok=True)
+        return GroupCheckpoint(folder, self.every, self.began)
 
     def on_train_begin(self, loop: TrainingLoop) -> None:
         """Take up the group's state, or its part of that of a larger group, if there is one.
@@ -160,15 +172,14 @@ class Checkpoint:
 
     @property
     def kept(self) -> dict[Group, int]:
-        """The epoch up to which each group is kept, where an earlier process left its state."""
-        found = {}
-        for group, file in _kept_groups(self.folder).items() if self._every is not None else ():
-            try:
-                with safe_open(file, framework="pt") as opened:
-                    found[group] = int(opened.get_tensor("epoch"))
-            except _DAMAGED:
-                continue
-        return found
+        """The epoch up to which each group is kept, where an earlier process left its state.
+
+        Groups of the first stage of training alone.
+        """
+        if self._every is None:
+            return {}
+        found = {group: _epoch_of(file) for group, file in _kept_groups(self.folder).items()}
+        return {group: epoch for group, epoch in found.items() if epoch is not None}
 
     def __enter__(self) -> Checkpoint:
         """Take the folder; say where training goes on.
@@ -200,11 +211,12 @@ class Checkpoint:
     def _look_at_kept(self) -> None:
         """Say where training goes on; remove states that cannot be read."""
         kept = self.kept
-        for group, file in _kept_groups(self.folder).items():
-            if group not in kept:
-                # Nothing is lost but time, and the user is told.
-                self._progress.notice(f"{file} is damaged: training of its members begins anew")
-                file.unlink()
+        for folder in (self.folder, *self.folder.glob(f"{_STAGE}*")):
+            for file in _kept_groups(folder).values():
+                if _epoch_of(file) is None:
+                    # Nothing is lost but time, and the user is told.
+                    self._progress.notice(f"{file} is damaged: training of its members begins anew")
+                    file.unlink()
         if kept:
             where = _describe_epochs(kept)
             self._progress.notice(f"going on after {where}, where this run was left")
@@ -234,6 +246,15 @@ class Checkpoint:
             )
         self._lock.release()
         self._lock = None
+
+
+def _epoch_of(file: Path) -> int | None:
+    """Return up to which epoch a group is kept in a file; None where it cannot be read."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return int(opened.get_tensor("epoch"))
+    except _DAMAGED:
+        return None
 
 
 def _describe_epochs(kept: Mapping[Group, int]) -> str:

@@ -34,7 +34,7 @@ def ineffective_options(
         (
             ("base_model_share",),
             bool(settings.base_models) and settings.learns_weights,
-            "with --inner-blocks: weights are learned",
+            "with --inner-blocks above 1: weights are learned",
         ),
         (
             ("fold_scheme", "fold_column", "fold_seed", "fold_gap", "hold_out", "repeats"),

@@ -23,11 +23,14 @@ class Change:
         help: one line for people.
         values: settings of the network and of its training, by name.
         factors: what numbers among these settings are multiplied by, by name.
+        rows_per_feature: of fewer training rows for each feature it is not tried: it would learn
+            them by heart.
     """
 
     help: str
     values: Mapping[str, Any] = field(default_factory=dict)
     factors: Mapping[str, float] = field(default_factory=dict)
+    rows_per_feature: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -38,27 +41,38 @@ class Variant:
         name: in `PORTFOLIO`.
         model: its networks.
         training: how they are trained.
+        rows_per_feature: as in `Change`.
+        tried: whether there are enough of them; settled where the data are known.
     """
 
     name: str
     model: ModelSettings
     training: TrainingSettings
+    rows_per_feature: float = 0.0
+    tried: bool = True
 
 
+_FEW = 8.0
 _COARSE = {"frequencies": 4, "frequency_scale": 0.1}
 
 PORTFOLIO: dict[str, Change] = {
-    "fine": Change("as the settings say"),
+    "fine": Change("as the settings say", rows_per_feature=_FEW),
     "regular": Change("strong dropout", {"dropout": ((0.3,),)}),
     "wide": Change(
         "twice as wide, at twice the rate, for longer",
         {"hidden": (256, 256), "frequencies": 8},
         {"lr": 2.0, "budget": 1.5},
+        _FEW,
     ),
     "smooth": Change("few low frequencies", _COARSE),
     "robust": Change(
         "few low frequencies, strong dropout, a loss that bends early, fewer passes",
         {**_COARSE, "dropout": ((0.3,),), "loss": "huber 0.3"},
+        {"budget": 0.5},
+    ),
+    "tanh": Change(
+        "few low frequencies, bounded activations, a loss that bends early, fewer passes",
+        {**_COARSE, "activation": ("tanh",), "loss": "huber 0.3"},
         {"budget": 0.5},
     ),
 }
@@ -86,7 +100,12 @@ def vary(
         of_model = {f.name: values[f.name] for f in fields(model) if f.name in values}
         rest = {key: value for key, value in values.items() if key not in of_model}
         rest |= {key: getattr(training, key) * by for key, by in change.factors.items()}
-        own = Variant(name, replace(model, **of_model), replace(training, **rest))
+        own = Variant(
+            name,
+            replace(model, **of_model),
+            replace(training, **rest),
+            change.rows_per_feature,
+        )
         if (own.model, own.training) not in [(v.model, v.training) for v in found]:
             found.append(own)
     return tuple(found)

@@ -39,9 +39,6 @@ COMBINES: dict[str, Entry] = {
 }
 
 
-# Of fewer rows, weighed by the root of how many features they have, there are 4 random starts.
-_FEW_ROWS = 3000
-
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 
 
@@ -59,14 +56,17 @@ class RunSettings:
     portfolio: tuple[Variant, ...] = ()
     # Names of the settings that were given by hand, which no variant changes.
     fixed: tuple[str, ...] = ()
+    # How many random starts leave rows out, of all settings; the later ones train on all rows, and
+    # only of the settings that count. None where the data are not known yet.
+    scouts: int | None = None
     inner_blocks: Annotated[
-        Annotated[int, Ge(2)] | None,
-        Shown(none="none: all variants count the same"),
+        int,
+        Ge(1),
         Doc(
-            "Each random start leaves out one of so many parts of its fold's training rows, in "
-            "turn; on these the weights of the portfolio are learned."
+            "Into so many parts a fold's training rows are cut; the weights of settings and base "
+            "models are learned on those that the first networks leave out. 1: all count the same."
         ),
-    ] = None
+    ] = 8
     k: Annotated[int, Ge(2), Doc("How many folds, 2 or more.")] = 5
     fold_scheme: Annotated[
         Annotated[str, Names(FOLD_SCHEMES)], Doc("How rows are split into folds.")
@@ -94,7 +94,7 @@ class RunSettings:
     ] = 1
     seeds: Annotated[
         Annotated[int, Ge(1)] | None,
-        Shown(none="4 to 1, by rows and columns"),
+        Shown(none="4 to 1, by rows"),
         Doc("Networks per fold and setting of the portfolio, each from its own random start."),
     ] = None
     seed: Annotated[Seed, Doc("Drives everything random; a whole number.")] = 0
@@ -111,9 +111,9 @@ class RunSettings:
     bound: Annotated[bool, Doc("Keep predictions inside the range of the training target.")] = True
     base_models: Annotated[
         tuple[Annotated[str, Names(BASE_MODELS)], ...],
-        Listed(",", "boosting,ridge"),
+        Listed(",", "trees,svm"),
         Shown("NAMES|none"),
-        Doc("scikit-learn models averaged with the networks."),
+        Doc("Other models, averaged with the networks."),
     ] = ()
     base_model_share: Annotated[
         float,
@@ -151,7 +151,7 @@ class RunSettings:
         return replace(self, model=variant.model, training=variant.training, portfolio=())
 
     def for_data(self, rows: int, features: int) -> Self:
-        """Return the settings with the number of random starts, where they do not say it.
+        """Return the settings with all that follows from the data, where they do not say it.
 
         The more rows there are, the longer a network takes, and the less it depends on its start.
 
@@ -159,8 +159,19 @@ class RunSettings:
             rows: that a fold trains on.
             features: that its networks are given.
         """
-        own = round(4 - 0.8 * math.log2(max(1.0, rows * features**0.5 / _FEW_ROWS)))
-        return self if self.seeds is not None else replace(self, seeds=max(1, own))
+        starts = min(4, max(1, round(4.2 - 0.8 * math.log2(max(1.0, rows / 1000)))))
+        tried = [v.rows_per_feature <= rows / features for v in self.portfolio]
+        if not any(tried):
+            tried = [True] * len(tried)
+        pairs = zip(self.portfolio, tried, strict=True)
+        return replace(
+            self,
+            seeds=self.seeds or starts,
+            scouts=max(1, starts - 2),
+            # Rows are left out for nothing where nothing is learned from them.
+            inner_blocks=self.inner_blocks if self.learns_weights else 1,
+            portfolio=tuple(replace(variant, tried=is_tried) for variant, is_tried in pairs),
+        )
 
     @property
     def starts(self) -> int:
@@ -177,13 +188,13 @@ class RunSettings:
     def learns_weights(self) -> bool:
         """Whether members and base models count what rows that they left out teach."""
         several = len(self.variants) > 1 or bool(self.base_models)
-        return several and self.inner_blocks is not None and self.combine != "median"
+        return several and self.inner_blocks != 1 and self.combine != "median"
 
     @property
     def equal_weights(self) -> tuple[float, float]:
         """Weights of one network and of one base model in a fold, where none are learned."""
         share = self.base_model_share if self.base_models else 0.0
-        networks = self.starts * len(self.variants)
+        networks = self.starts * sum(variant.tried for variant in self.variants)
         return (1 - share) / networks, share / max(1, len(self.base_models))
 
     @property
@@ -214,20 +225,23 @@ class Preset:
     settings: RunSettings
 
 
+_SHORT = TrainingSettings(budget=0.7)
 _everything = vary(PORTFOLIO, ModelSettings(), TrainingSettings())
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
-        "one network per fold, for trying things out",
-        RunSettings(seeds=1, training=TrainingSettings(budget=0.4)),
+        "two settings of the portfolio, one network of each, trained for less long",
+        RunSettings(
+            portfolio=vary(("fine", "robust"), ModelSettings(), _SHORT), training=_SHORT, seeds=1
+        ),
     ),
     "default": Preset(
         "a portfolio of unlike networks, whose weights are learned inside each fold",
-        RunSettings(portfolio=_everything, inner_blocks=8),
+        RunSettings(portfolio=_everything),
     ),
     "best": Preset(
-        "more of them, and boosted trees beside them, weighted in the same way",
-        RunSettings(portfolio=_everything, inner_blocks=8, seeds=4, base_models=("boosting",)),
+        "more of them; boosted trees and a support vector machine, weighted in the same way",
+        RunSettings(portfolio=_everything, seeds=4, base_models=("trees", "svm")),
     ),
     "book": Preset(
         "the d2l.ai chapter: linear model, plain SGD, 10 epochs, contiguous folds",
@@ -266,7 +280,7 @@ DEFAULT_PRESET = "default"
 
 # Options change fields of these parts; no two parts have a field of the same name.
 _PARTS = ("recipe", "model", "training")
-_NO_SETTINGS = {"help", "recipe_name", "fixed"}
+_NO_SETTINGS = {"help", "recipe_name", "fixed", "scouts"}
 
 
 def flat_settings(settings: RunSettings) -> dict[str, Any]:

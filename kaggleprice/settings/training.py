@@ -219,8 +219,8 @@ class TrainingSettings:
         batch_size = self.batch_size or min(256, max(16, 2 ** round(math.log2(2 * rows**0.5))))
         epochs = self.epochs
         if epochs is None:
-            passes = min(_STEPS * batch_size**0.5 / rows, _PASSES * (rows / features) ** 0.5)
-            epochs = max(1, round(self.budget * passes))
+            most = _PASSES * (rows / features) ** 0.5 * min(1.0, self.budget)
+            epochs = max(1, round(min(self.budget * _STEPS * batch_size**0.5 / rows, most)))
         return replace(self, batch_size=batch_size, epochs=epochs)
 
     @property

@@ -138,19 +138,21 @@ class Engine:
         # Members that leave out the same rows share one array of numbers, in half the bytes: of
         # many rows they take as much room as the tables.
         blocks, made = task.settings.inner_blocks, dict[tuple[int, int], tuple[RowNumbers, ...]]()
-        keys = [(m.fold, 0 if blocks is None else m.seed % blocks) for m in self.members]
+        keys = [(m.fold, 0 if blocks == 1 else m.seed) for m in self.members]
         for key, member in zip(keys, self.members, strict=True):
             if key not in made:
                 made[key] = tuple(rows.astype(np.int32) for rows in task.inner_split(member))
-        trained = [made[key][0] for key in keys]
+        own = [made[key] for key in keys]
         if self.settings.patience is None:
-            return trained, []
+            return [trained for trained, _ in own], []
         if self.settings.stop_on == "validation":
-            return trained, [task.folds[m.fold][1] for m in self.members]
-        if blocks is not None:
-            return trained, [made[key][1] for key in keys]
-        splits = [self._inner_split(m, r) for m, r in zip(self.members, trained, strict=True)]
-        return [kept for kept, _ in splits], [held for _, held in splits]
+            watched: list[RowNumbers] = [task.folds[m.fold][1] for m in self.members]
+            return [trained for trained, _ in own], watched
+        splits: list[tuple[RowNumbers, ...]] = [
+            (trained, rest) if len(rest) else self._inner_split(member, trained)
+            for member, (trained, rest) in zip(self.members, own, strict=True)
+        ]
+        return [trained for trained, _ in splits], [rest for _, rest in splits]
 
     def _learn(self) -> None:
         """Let the network learn from training rows; of many rows from some at even distances."""

@@ -41,6 +41,10 @@ class Callback:
     trained; so a callback can be pickled, and may keep in itself what belongs to the group.
     """
 
+    def of_stage(self, stage: int) -> Callback:
+        """Return what is called in a later stage of training, counted from 0, of other members."""
+        return self
+
     def on_train_begin(self, loop: TrainingLoop) -> None:
         """Do something before the first epoch, such as `loop.load_state_dict`."""
 

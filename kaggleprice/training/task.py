@@ -72,10 +72,11 @@ class TrainingTask:
         """Return which of its fold's training rows a member trains on, and which it leaves out.
 
         With `settings.inner_blocks` they are cut into so many parts, the same for all members of a
-        fold, and random starts leave out one in turn. Otherwise none is left out.
+        fold, of which the first random starts, `settings.scouts`, leave out one each. The later
+        starts, and all without `inner_blocks`, leave out none.
         """
         rows, blocks = self.folds[member.fold][0], self.settings.inner_blocks
-        if blocks is None:
+        if blocks == 1 or member.seed >= (self.settings.scouts or 0):
             return rows, rows[:0]
         first = Member(member.fold, 0)
         generator = member_generator(self.settings.seed, first, Purpose.INNER_BLOCKS)

@@ -92,7 +92,7 @@ def train(
     with freed_memory_kept():
         fitted = _fit_all(task, groups, devices, callbacks, report)
     network = task.blank_network()
-    for span, part in zip(task.spans, networks_of(network), strict=True):
+    for span, part in zip(task.spans, networks_of(network).values(), strict=True):
         state = part.state_dict()
         for group, (weights, _) in fitted.items():
             if span.start <= group.first < span.stop:

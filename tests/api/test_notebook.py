@@ -127,7 +127,8 @@ def test_a_run_is_tables(run: ScoredRun) -> None:
     assert run.path == Path("runs/sample") / run.name
     assert (list(run.folds.index), list(run.folds)) == ([1, 2], ["train", "validation"])
     assert run.folds["validation"].mean() == pytest.approx(run.scores["fold_mean"])
-    assert list(run.members) == ["fold", "seed", "epochs", "train", "validation", "target"]
+    columns = ["fold", "seed", "epochs", "train", "validation", "target", "variant"]
+    assert list(run.members) == columns
     assert list(run.history["epoch"]) == [1, 1]
     error = np.log(run.oof["predicted"] / run.oof["true"])
     assert run.score == pytest.approx(np.sqrt(np.mean(error**2)))

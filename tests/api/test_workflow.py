@@ -74,7 +74,7 @@ def test_what_predict_trains_is_what_cv_trains(trained: Path, folder: Path) -> N
         ({"model": "linear"}, "model mlp, not linear"),
         ({"soft_bound": None}, "soft_bound 2.0, not none"),
         ({"feature_scales": False}, "feature_scales True, not False"),
-        ({"activation": ("tanh", "gelu")}, "activation gelu/tanh, not tanh/gelu;"),
+        ({"activation": ("tanh", "gelu")}, "activation gelu, not tanh/gelu;"),
         ({"dropout": ((0.1,), (0.2,))}, "dropout 0.1, not 0.1/0.2;"),
         ({"dropout": ((0.1, 0.2), (0.3,))}, "dropout 0.1, not 0.1,0.2/0.3;"),
         ({**OPTIONS, "epochs": 3}, "epochs 2, not 3"),

@@ -23,6 +23,7 @@ from kaggleprice.cli.config_file import (
     read_configuration,
 )
 from kaggleprice.core.errors import KagglePriceError, UsageError
+from kaggleprice.settings.model import MODELS
 from kaggleprice.settings.run import OPTIONS, flat_settings, make_settings
 
 
@@ -163,7 +164,7 @@ def test_which_value_counts(
     write(folder, 'epochs = 11\npreset = "book"\nseeds = 3\n')
     found = seen("cv")
     assert (found["epochs"], found["model"], found["seeds"]) == (11, "linear", 3)
-    assert seen("cv", "--preset", "best")["base_models"] == ("boosting",)
+    assert seen("cv", "--preset", "best")["base_models"] == ("trees", "svm")
     write(folder, "epochs = 11\n[cv]\nepochs = 12\n[predict]\nepochs = 99\n")
     assert (seen("cv")["epochs"], seen("predict")["epochs"]) == (12, 99)
     monkeypatch.setenv("KAGGLEPRICE_EPOCHS", "13")
@@ -239,7 +240,11 @@ def test_values_that_are_refused(
         ("LR", "x", "KAGGLEPRICE_LR takes a number above 0; found 'x'."),
         ("THREADS", "x", "KAGGLEPRICE_THREADS takes a whole number from 1 up to 1024; found 'x'."),
         ("BATCH_NORM", "maybe", "KAGGLEPRICE_BATCH_NORM takes true or false; found 'maybe'."),
-        ("MODEL", "mpl", "unknown value 'mpl' of KAGGLEPRICE_MODEL; there are: cnn, lenet, "),
+        (
+            "MODEL",
+            "mpl",
+            f"unknown value 'mpl' of KAGGLEPRICE_MODEL; there are: {', '.join(sorted(MODELS))}. D",
+        ),
         ("PRESET", "bok", "unknown preset 'bok' from KAGGLEPRICE_PRESET; there are: best, book,"),
     ],
 )
@@ -411,7 +416,7 @@ def test_config_says_where_each_value_came_from(entry: EntryPoint, tmp_path: Pat
         "lr": (0.5, "file", "lr in kaggleprice.toml"),
         "hidden": ([64, 32], "file", "hidden in [cv] of kaggleprice.toml"),
         "seeds": (4, "preset", "preset best"),
-        "base-models": (["boosting"], "preset", "preset best"),
+        "base-models": (["trees", "svm"], "preset", "preset best"),
         "impute": ("mean", "preset", "recipe book"),
         "preset": ("best", "file", "preset in kaggleprice.toml"),
         "batch-size": (None, "default", "default"),

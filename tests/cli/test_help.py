@@ -13,6 +13,7 @@ import typer
 from kaggleprice import cli
 from kaggleprice.cli.config_file import leaves
 from kaggleprice.cli.help import long_name
+from kaggleprice.settings.model import MODELS
 
 HEAVY = {"numpy", "pandas", "scipy", "sklearn", "torch", "safetensors", "pooch", "requests"}
 HEAVY |= {"rich", "pydantic"}
@@ -176,12 +177,12 @@ def test_help_of_a_command_by_its_name(capsys: pytest.CaptureFixture[str]) -> No
         ),
         (
             "cv --base-models none,ridge",
-            "unknown value 'none' of --base-models; there are: boosting, ridge.",
+            "unknown value 'none' of --base-models; there are: boosting, catboost, lightgbm, "
+            "ridge, svm, trees.",
         ),
         (
             "cv --model mpl",
-            "unknown value 'mpl' of --model; there are: cnn, lenet, linear, mlp, resnet, tabm. "
-            "Did you mean 'mlp'?",
+            f"value 'mpl' of --model; there are: {', '.join(sorted(MODELS))}. Did you mean 'mlp'?",
         ),
         ("config --command cvv", "Did you mean 'cv'?"),
         ("predcit", "Did you mean 'predict'?"),

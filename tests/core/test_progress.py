@@ -66,7 +66,7 @@ OPTIONS = {
     "seeds": 2,
     "epochs": 3,
     "hidden": (8,),
-    "inner_blocks": None,
+    "inner_blocks": 1,
     "base_models": ("ridge",),
 }
 

@@ -1,4 +1,4 @@
-"""The default preset as a person has it: five unlike settings, and weights learned in each fold."""
+"""The default preset as a person has it: unlike settings, and weights learned in each fold."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def succeeded(done: Finished) -> Finished:
 
 @pytest.fixture(scope="module")
 def folder(entry: EntryPoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run `mine` of 2 folds, 5 settings and 2 random starts, which has predicted; read only."""
+    """A run `mine` of 2 folds, of all settings, with up to 2 random starts, which has predicted; read only."""
     folder = tmp_path_factory.mktemp("portfolio")
     write_small(folder)
     command = ["cv", "-c", "small.toml", *SHORT, *SEEDS, "--run", "mine"]
@@ -44,15 +44,21 @@ def record(folder: Path) -> dict[str, Any]:
 
 
 def test_it_trains_each_setting_and_weighs_it(folder: Path, record: dict[str, Any]) -> None:
-    assert [part["name"] for part in record["parts"]] == NAMES
+    names = [part["name"] for part in record["parts"]]
+    assert names == [name for name in NAMES if name in names]
+    assert len(names) > 2
     weights = np.array([part["weight"] for part in record["parts"]])
-    assert (weights > 0).all()
+    assert (weights >= 0).all()
     assert weights.sum() == pytest.approx(1)
     assert len(set(weights)) > 1, "what the folds' rows teach, not the same for all"
-    members = {(m["fold"], m["variant"], m["seed"]) for m in record["members"]}
-    assert len(members) == len(record["members"]) == 2 * len(NAMES) * 2
+    members = [(m["fold"], m["variant"], m["seed"]) for m in record["members"]]
+    assert len(set(members)) == len(members)
+    variants = {1 + NAMES.index(name) for name in names}
+    # One start of each setting, and another of those that count.
+    assert {m for m in members if m[2] == 0} == {(f, v, 0) for f in (1, 2) for v in variants}
+    assert any(seed == 1 for _, _, seed in members)
     history = pd.read_csv(folder / "runs" / "small" / "mine" / "history.csv")
-    assert sorted(history["variant"].unique()) == [1, 2, 3, 4, 5]
+    assert set(history["variant"]) == variants
 
 
 def test_the_same_command_writes_the_same_bytes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.competitions.transforms import LOG
 from kaggleprice.core.errors import RunFolderError, UsageError
-from kaggleprice.evaluation import cross_validation
+from kaggleprice.evaluation import cross_validation, regressors
 from kaggleprice.evaluation.base_models import BaseModelPredictions, fit_base_models
 from kaggleprice.evaluation.cross_validation import CrossValidation, fit_recipes
 from kaggleprice.evaluation.ensemble import WeightedPredictions
@@ -27,7 +28,7 @@ from kaggleprice.evaluation.folds import Folds, make_folds
 from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.runs.run import Run
-from kaggleprice.settings.base_models import BASE_MODELS
+from kaggleprice.settings.base_models import BASE_MODELS, FitContext
 from kaggleprice.settings.run import RunSettings, make_settings
 from kaggleprice.settings.training import Member
 from kaggleprice.training.task import TrainingTask
@@ -39,10 +40,12 @@ TINY = {
     "hidden": (8,),
     "epochs": 2,
     "portfolio": (),
-    "inner_blocks": None,
+    "inner_blocks": 1,
     "seeds": 2,
     "k": 3,
 }
+# They need libraries of the extra `boosting`.
+OF_EXTRA = {"lightgbm", "catboost"}
 ROWS = 120
 SPLIT = make_folds(ROWS, 3)
 
@@ -76,10 +79,36 @@ def run(tables: Tables, settings: RunSettings) -> CrossValidation:
     return cross_validation.cross_validate(SAMPLE, tables, SPLIT, settings, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("name", BASE_MODELS)
+@pytest.fixture(autouse=True)
+def _few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regressors, "_ENSEMBLES", 1)
+    monkeypatch.setattr(regressors, "_TREES", 150)
+
+
+@pytest.fixture(params=BASE_MODELS)
+def name(request: pytest.FixtureRequest) -> str:
+    """Every entry whose library is installed."""
+    if request.param in OF_EXTRA:
+        reason = f"{request.param}, of the extra `boosting`, is not installed"
+        pytest.importorskip(request.param, reason=reason)
+    return str(request.param)
+
+
 def test_conformance(tables: Tables, name: str) -> None:
     """What is asked of every entry: a regressor, better than the mean, the same twice."""
-    assert is_regressor(BASE_MODELS[name].load()(3))
+    check_conformance(tables, name)
+
+
+@pytest.mark.parametrize("name", ["trees", "svm"], indirect=True)
+def test_conformance_of_many_rows(
+    tables: Tables, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regressors, "_FEW_ROWS", 50)
+    check_conformance(tables, name)
+
+
+def check_conformance(tables: Tables, name: str) -> None:
+    assert is_regressor(BASE_MODELS[name].load()(FitContext(3, ROWS, 20)))
     made = fitted(tables, (name,))
     assert made.names == (name,)
     assert made.train.shape == (1, 3, ROWS)
@@ -92,12 +121,74 @@ def test_conformance(tables: Tables, name: str) -> None:
     assert np.array_equal(made.test, again.test)
 
 
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [("boosting", 200), ("trees", 200), ("trees", 5000), ("lightgbm", 200), ("catboost", 200)],
+    indirect=["name"],
+)
+def test_trees_learn_a_median_where_networks_do(name: str, rows: int) -> None:
+    """Of a skewed target that no feature tells anything of: the median of exp(1) is log 2."""
+    random = np.random.default_rng(0)
+    features = random.normal(size=(rows, 2)).astype(np.float32)
+    target = random.exponential(size=rows)
+    centres = {}
+    for loss in ("mse", "mae"):
+        model = BASE_MODELS[name].load()(FitContext(0, rows, 2, loss=loss))
+        centres[loss] = float(np.mean(model.fit(features, target).predict(features)))
+    assert centres["mse"] == pytest.approx(target.mean(), abs=0.05)
+    assert centres["mae"] == pytest.approx(np.median(target), abs=0.15)
+
+
+def test_weighted_rows_count_that_often(name: str) -> None:
+    check_weights(name)
+
+
+@pytest.mark.parametrize("name", ["trees", "svm"], indirect=True)
+def test_weighted_rows_count_that_often_of_many(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regressors, "_FEW_ROWS", 50)
+    check_weights(name)
+
+
+def check_weights(name: str) -> None:
+    """A group of rows that weighs nothing does not draw predictions to its target."""
+    random = np.random.default_rng(0)
+    features = random.normal(size=(120, 2)).astype(np.float32)
+    target = features[:, 0].astype(np.float64)
+    spoilt = np.arange(120) % 3 == 0
+    target[spoilt] += 50
+    model = BASE_MODELS[name].load()(FitContext(0, 120, 2))
+    model.fit(features, target, sample_weight=np.where(spoilt, 0.0, 1.5))
+    kept = ~spoilt
+    assert np.abs(model.predict(features)[kept] - target[kept]).mean() < 1
+
+
+def test_svm_does_not_depend_on_the_unit_of_the_target() -> None:
+    random = np.random.default_rng(0)
+    features = random.normal(size=(90, 3))
+    target = np.sin(features[:, 0]) + features[:, 1]
+    first, other = (BASE_MODELS["svm"].load()(FitContext(0, 90, 3)) for _ in range(2))
+    expected = first.fit(features, target).predict(features)
+    found = other.fit(features, 1000 * target + 5).predict(features)
+    np.testing.assert_allclose(found, 1000 * expected + 5, atol=5)
+
+
+@pytest.mark.parametrize("missing", sorted(OF_EXTRA))
+def test_a_library_that_is_not_installed_is_told_before_training(
+    tables: Tables, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.setattr("kaggleprice.training.train.train", pytest.fail)
+    with pytest.raises(UsageError, match=rf"{missing} .*kaggleprice\[boosting\]"):
+        run(tables, make_settings(options={**TINY, "base_models": (missing,)}))
+
+
 def test_ridge_is_scikit_learns(tables: Tables) -> None:
     from sklearn.linear_model import RidgeCV
 
     rows, _ = SPLIT[1]
-    recipe = fit_recipes(tables, SPLIT, make_settings(options=TINY), np.zeros(len(tables.train)))[1]
-    features, target = recipe.transform(tables.train.features), np.log(tables.train.known_target)
+    target = np.log(tables.train.known_target)
+    recipe = fit_recipes(tables, SPLIT, make_settings(options=TINY), target)[1]
+    features = recipe.transform_training(tables.train.features, rows, target[None].T, 0)
     expected = RidgeCV(np.logspace(-1, 4, 16)).fit(features[rows], target[rows])
     made = fitted(tables, ("boosting", "ridge"))
     np.testing.assert_allclose(made.train[1, 1], expected.predict(features), rtol=1e-4)

@@ -76,8 +76,8 @@ OPTIONS = {
 def test_garbage_targets_reach_nothing_of_their_fold(
     case: Case, preset: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # One ensemble of trees in place of three that differ in their random state alone.
-    monkeypatch.setattr("kaggleprice.evaluation.base_models._TREES", 1)
+    monkeypatch.setattr("kaggleprice.evaluation.regressors._ENSEMBLES", 1)
+    monkeypatch.setattr("kaggleprice.evaluation.regressors._TREES", 20)
     settings = make_settings(preset, {**TINY, **options})
     clean, garbled = case.run(settings), spoilt(case, 1, settings).run(settings)
     check_second_fold(clean, garbled)
@@ -120,7 +120,8 @@ def check_members_of_fold(clean: CrossValidation, garbled: CrossValidation, fold
     ensembles = clean.ensemble, garbled.ensemble
     members = ensembles[0].members
     first = 0
-    for parts in zip(*(networks_of(ensemble.network) for ensemble in ensembles), strict=True):
+    networks = (networks_of(ensemble.network).values() for ensemble in ensembles)
+    for parts in zip(*networks, strict=True):
         for a, b in zip(*(part.state_dict().values() for part in parts), strict=True):
             for m in range(parts[0].members):
                 if members[first + m].fold == fold:
@@ -387,7 +388,11 @@ def validate(competition: Competition, case: Case, settings: RunSettings) -> Cro
     )
 
 
-SETTINGS_OF_TWO = make_settings("fast", {**TINY, "engineering": False, "base_models": ("ridge",)})
+SETTINGS_OF_TWO = make_settings(
+    "fast",
+    # Context is chosen for all targets together.
+    {**TINY, "engineering": False, "group_context": None, "base_models": ("ridge",)},
+)
 
 
 def test_each_target_is_predicted_as_if_it_were_the_only_one(two: Case) -> None:

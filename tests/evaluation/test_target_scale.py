@@ -206,7 +206,8 @@ def test_a_deviance_learns_the_mean(tables: Tables) -> None:
     """Squared errors of logs would learn the geometric mean, which is lower."""
     counts = np.random.default_rng(0).poisson(0.7, size=ROWS).astype(float)
     plain = Tables(replace(tables.train, target=counts, weights=None), tables.test)
-    options = {"base_models": (), "epochs": 60, "weight_decay": 1.0}
+    options = {"base_models": (), "epochs": 60, "weight_decay": 1.0, "dropout": 0.3}
+    options |= {"frequencies": 4, "frequency_scale": 0.1}
     keys = {"metric": "poisson", "target_transform": "log1p"}
     deviance = run(plain, options, **keys)
     squares = run(plain, {**options, "loss": "mse"}, **keys)

@@ -23,10 +23,10 @@ def test_greedy_weights_are_near_the_best_convex_ones(seed: int) -> None:
     errors = random.normal(size=(5, 400)) * random.uniform(0.3, 2.0, size=(5, 1))
     predictions = truth + errors + 0.3 * random.normal(size=400)
     loss = rmse_of(truth)
-    found = greedy_weights(predictions, loss)
+    found = greedy_weights(predictions, loss, sharing=5)
     assert found.shape == (5,)
     assert found.sum() == pytest.approx(1)
-    # Each candidate keeps its part of the shared half.
+    # Each candidate keeps its part of the shared quarter.
     assert found.min() >= 0.05 - 1e-12
     best = minimize(
         lambda w: loss(predictions, w),
@@ -37,3 +37,16 @@ def test_greedy_weights_are_near_the_best_convex_ones(seed: int) -> None:
     )
     assert loss(predictions, found) <= best.fun * 1.002
     assert loss(predictions, found) <= loss(predictions, np.ones(5))
+
+
+def test_a_candidate_that_shares_nothing_counts_only_where_it_helps() -> None:
+    random = np.random.default_rng(0)
+    truth = random.normal(size=400)
+    good = truth + random.normal(size=(3, 400))
+    bad = truth + 40 * random.normal(size=(1, 400))
+    loss = rmse_of(truth)
+    found = greedy_weights(np.concatenate([good, bad]), loss, sharing=2)
+    assert found[3] == 0
+    assert found[2] > 0.2
+    assert found[:2].min() >= 0.125 - 1e-12
+    assert found.sum() == pytest.approx(1)

@@ -14,7 +14,11 @@ from kaggleprice.settings.run import make_settings
     ("options", "said"),
     [
         ({"base_model_share": 0.2}, ["--base-model-share has no effect without --base-models."]),
-        ({"base_model_share": 0.2, "base_models": ("ridge",)}, []),
+        (
+            {"base_model_share": 0.2, "base_models": ("ridge",)},
+            ["--base-model-share has no effect with --inner-blocks above 1: weights are learned."],
+        ),
+        ({"base_model_share": 0.2, "base_models": ("ridge",), "inner_blocks": 1}, []),
         (
             {"embedding": "none", "frequencies": 3, "frequency_scale": 0.2},
             [

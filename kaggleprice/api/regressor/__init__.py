@@ -26,8 +26,10 @@ from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows
+from kaggleprice.evaluation.stages import train_others, train_scouts
 from kaggleprice.evaluation.target_scale import TargetScale
-from kaggleprice.evaluation.weighting import learn_weights
+from kaggleprice.evaluation.weighting import LearnedWeights, learn_weights
+from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.settings.run import OPTIONS, RunSettings, make_settings
@@ -187,9 +189,7 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         devices = choose_devices(self.device)
         with taking_threads(self.threads):
             task = _prepare(table, self._scale.forward(target), settings, metric, transform)
-            ensemble = _train(task, devices)
-            if settings.learns_weights:
-                ensemble = _weigh(task, ensemble, table, metric, self._scale)
+            ensemble = _train(task, devices, table, metric, self._scale)
         history = cross_validation.history_frame(ensemble)
         self.history_ = history.drop(columns=["member", "fold", "validation"])
         self.ensemble_ = ensemble
@@ -306,34 +306,36 @@ def _prepare(
     return TrainingTask(encoding, rows, target, folds, members, settings, table.weights)
 
 
-def _train(task: TrainingTask, devices: Any) -> Ensemble:
-    """Train on all rows."""
-    target = task.target
-    if target.min() == target.max():
-        # There is nothing to learn: networks of zeros say the constant exactly.
-        network, count = task.blank_network(), len(task.members)
-        for parameter in network.parameters():
-            parameter.detach().zero_()
-        learned = TrainingResult(
-            np.full(count, target.flat[0]), np.ones(count), np.zeros(count, dtype=np.int64)
-        )
-    else:
-        network, learned = train(task, devices)
-    return Ensemble(task.encoding, network.cpu().double(), task.members, learned)
-
-
-def _weigh(
-    task: TrainingTask, ensemble: Ensemble, table: Table, metric: Metric, scale: TargetScale
+def _train(
+    task: TrainingTask, devices: Any, table: Table, metric: Metric, scale: TargetScale
 ) -> Ensemble:
-    """Let members count what the rows that they left out teach."""
-    rows = device_rows(task.encoding, task.rows, task.members, ensemble.network)
-    learned = learn_weights(
-        task,
-        predict_members(ensemble.network, rows, ensemble.fit),
-        np.empty((0, scale.targets, len(table))),
-        table.known_target,
-        metric,
-        scale,
-        task.settings.combine,
-    )
-    return replace(ensemble, weights=learned.networks)
+    """Train on all rows, and let members count what the rows that they left out teach."""
+
+    def fit(some: TrainingTask, stage: int) -> Ensemble:
+        network, learned = _train_members(some, devices)
+        return Ensemble(some.encoding, network.cpu().double(), some.members, learned)
+
+    def learn(some: Ensemble) -> LearnedWeights:
+        rows = device_rows(some.encoding, task.rows, some.members, some.network)
+        predictions = predict_members(some.network, rows, some.fit)
+        none, own = np.empty((0, scale.targets, len(table))), replace(task, members=some.members)
+        truth, how = table.known_target, task.settings.combine
+        return learn_weights(own, predictions, none, truth, metric, scale, how)
+
+    ensemble = train_scouts(task, fit)
+    if not task.settings.learns_weights:
+        return ensemble
+    ensemble, weights = train_others(task, fit, ensemble, learn)
+    return replace(ensemble, weights=weights.networks)
+
+
+def _train_members(task: TrainingTask, devices: Any) -> tuple[MemberNetwork, TrainingResult]:
+    target = task.target
+    if target.min() < target.max():
+        return train(task, devices)
+    # There is nothing to learn: networks of zeros say the constant exactly.
+    network, count = task.blank_network(), len(task.members)
+    for parameter in network.parameters():
+        parameter.detach().zero_()
+    constant, ones = np.full(count, target.flat[0]), np.ones(count)
+    return network, TrainingResult(constant, ones, np.zeros(count, dtype=np.int64))

@@ -139,7 +139,7 @@ class RunDocument(ScoredDocument):
     folds: Annotated[list[FoldScore], Doc("One entry per fold.")]
     base_models: Annotated[
         list[BaseModelScore],
-        Doc("scikit-learn models averaged with the networks; empty where there are none."),
+        Doc("Other models, averaged with the networks; empty where there are none."),
     ]
     parts: Annotated[
         list[PartScore],
@@ -351,7 +351,10 @@ def cv_view(
 def _members_text(document: CvDocument) -> str:
     folds, targets = len(document.folds), len(document.scores.targets)
     of_targets = f" x {targets} targets" if targets else ""
-    each = document.members // folds // (targets or 1)
+    each, rest = divmod(document.members, folds * (targets or 1))
+    if rest:
+        # Folds differ in which settings count, and so in their networks.
+        return f"over {folds} folds"
     return f"{folds} fold{'s' * (folds > 1)} x {each}{of_targets}"
 
 
@@ -390,7 +393,12 @@ def parts_table(document: RunDocument) -> list[Table]:
         return []
     whole = document.scores.oof
     rows = [
-        (part.name, f"{part.weight:.2f}", score(part.oof), score(part.oof_without))
+        (
+            part.name,
+            f"{part.weight:.2f}",
+            score(part.oof),
+            "" if part.oof_without is None else score(part.oof_without),
+        )
         for part in document.parts
     ]
     columns = ("part", "weight", "alone", "all but it")

@@ -48,7 +48,10 @@ def plan_view(plan: Plan) -> Group:
     if plan.workload is not None:
         rows += [("train", line) for line in _workload_lines(plan.workload)]
         seconds = plan.workload.seconds
-        about = f"about {duration_text(seconds)}" if seconds >= 1 else "less than 1 s"
+        # Later starts of settings that do not count are not trained.
+        chosen = plan.settings["portfolio"] and plan.settings["inner_blocks"] != 1
+        most = "at most" if chosen else "about"
+        about = f"{most} {duration_text(seconds)}" if seconds >= 1 else "less than 1 s"
         lines.insert(
             0,
             f"Training would take {about} on {plan.device} ({threads_text(plan.threads)}), by "
@@ -68,7 +71,7 @@ def _workload_lines(workload: Workload) -> list[str]:
         f"{workload.rows:,} rows, {workload.columns} columns -> {_range(workload.features)} "
         "features per fold",
         f"{folds} folds of {_range(workload.fold_sizes)} rows x "
-        f"{members // folds // workload.targets} seeds"
+        f"{members // folds // workload.targets} networks"
         + (f" x {workload.targets} targets" if workload.targets > 1 else "")
         + f" = {members} networks",
         f"{workload.parameters:,} parameters, {workload.steps:,} steps, "
