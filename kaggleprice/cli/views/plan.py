@@ -71,7 +71,7 @@ def _workload_lines(workload: Workload) -> list[str]:
         f"{workload.rows:,} rows, {workload.columns} columns -> {_range(workload.features)} "
         "features per fold",
         f"{folds} folds of {_range(workload.fold_sizes)} rows x "
-        f"{members // folds // workload.targets} networks"
+        f"{members // folds // workload.targets}"
         + (f" x {workload.targets} targets" if workload.targets > 1 else "")
         + f" = {members} networks",
         f"{workload.parameters:,} parameters, {workload.steps:,} steps, "
