@@ -28,11 +28,7 @@ def succeeded(done: Finished) -> Finished:
 
 @pytest.fixture(scope="module")
 def folder(entry: EntryPoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-<<<<<<< HEAD
     """A run `mine`: 2 folds, up to 2 random starts; it has predicted. Read only."""
-=======
-    """A run `mine` of 2 folds and up to 2 random starts, which has predicted; read only."""
->>>>>>> portfolio
     folder = tmp_path_factory.mktemp("portfolio")
     write_small(folder)
     command = ["cv", "-c", "small.toml", *SHORT, *SEEDS, "--run", "mine"]
@@ -117,13 +113,6 @@ def test_run_and_report_show_the_parts(
     text = page.read_text(encoding="utf-8")
     for part in record["parts"]:
         scores = [part["oof"], part["oof_without"]]
-<<<<<<< HEAD
         shown_scores = [f"{score:.4f}" for score in scores if score is not None]
         assert [part["name"], f"{part['weight']:.2f}", *shown_scores] in rows
         assert all(word in text for word in [part["name"], *shown_scores])
-=======
-        # Where a part is all that a fold has, there is no score without it.
-        numbers = [f"{part['weight']:.2f}", *(f"{x:.4f}" for x in scores if x is not None)]
-        assert [part["name"], *numbers] in rows
-        assert all(number in text for number in [part["name"], *numbers])
->>>>>>> portfolio
