@@ -211,7 +211,12 @@ def _train(
     engineering = problem.competition.engineering if settings.recipe.engineering else None
 
     def fit(some: TrainingTask, stage: int) -> Ensemble:
-        own = [callback.of_stage(stage) for callback in callbacks]
+        own, network = [callback.of_stage(stage) for callback in callbacks], some.blank_network()
+        parameters = sum(p.numel() for p in network.parameters()) // len(some.members)
+        progress.detail(
+            f"{len(some.members)} members of {parameters} parameters each, "
+            f"{len(some.encoding.features)} features"
+        )
         network, found = train.train(some, problem.devices, own, progress)
         return Ensemble(some.encoding, network, some.members, found, engineering)
 
