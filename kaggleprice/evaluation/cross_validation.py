@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore
 from kaggleprice.evaluation.scoring import Scorer
 from kaggleprice.evaluation.stages import train_others, train_scouts
 from kaggleprice.evaluation.target_scale import TargetScale
-from kaggleprice.evaluation.weighting import LearnedWeights, learn_weights
+from kaggleprice.evaluation.weighting import learn_weights
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
@@ -181,7 +182,7 @@ def _tell_choices(problem: PreparedRun, asked: RunSettings, progress: Progress) 
         flags = ", ".join(SETTINGS[name].flag for name in asked.fixed)
         progress.notice(f"{flags} given: all settings of the portfolio have it")
     if asked.training.epochs is None:
-        passes = sorted(variant.training.passes for variant in settings.variants)
+        passes = sorted(v.training.passes for v in settings.variants if v.tried)
         epochs = f"{passes[0]} to {passes[-1]}" if passes[0] < passes[-1] else f"{passes[0]}"
         progress.notice(f"{epochs} epochs of {settings.training.rows_per_step} rows per step")
 
@@ -217,6 +218,10 @@ def _train(
             f"{len(some.members)} members of {parameters} parameters each, "
             f"{len(some.encoding.features)} features"
         )
+        if stage:
+            progress.notice(
+                f"{len(some.members)} more networks, of the settings that count in their fold"
+            )
         network, found = train.train(some, problem.devices, own, progress)
         return Ensemble(some.encoding, network, some.members, found, engineering)
 
@@ -230,25 +235,18 @@ def _train(
         count = len(ensemble.members)
         weights = None if base_models is None else np.full(count, settings.equal_weights[0])
         return replace(ensemble, weights=weights), base_models
-    inner = None if base_models is None else base_models.left_out
-    shape = (0, len(problem.scale.transforms), len(task.rows))
-
-    def learn(some: Ensemble) -> LearnedWeights:
-        rows = device_rows(some.encoding, task.rows, some.members, some.network)
-        return learn_weights(
-            replace(task, members=some.members),
-            predict_members(some.network, rows, some.fit),
-            np.empty(shape) if inner is None else inner,
-            problem.tables.train.known_target,
-            METRICS[problem.competition.metric],
-            problem.scale,
-            settings.combine,
-        )
-
+    learn = partial(
+        learn_weights,
+        task=task,
+        truth=problem.tables.train.known_target,
+        metric=METRICS[problem.competition.metric],
+        scale=problem.scale,
+        base_models=None if base_models is None else base_models.left_out,
+    )
     ensemble, learned = train_others(task, fit, ensemble, learn)
     if base_models is not None:
         base_models = replace(base_models, weights=learned.base_models)
-    return replace(ensemble, weights=learned.networks), base_models
+    return ensemble, base_models
 
 
 @dataclass(frozen=True)

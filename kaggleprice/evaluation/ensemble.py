@@ -142,8 +142,8 @@ def median(predictions: Floats, transform: TargetTransform, weights: Weights = N
     """
     if weights is not None:
         raise UsageError(
-            "combine 'median' takes networks alone; use 'geometric' or 'arithmetic', or train "
-            "with `--base-models none`."
+            "combine 'median' lets all members count the same, and these do not; use 'geometric' "
+            "or 'arithmetic', or train with `--combine median --base-models none`."
         )
     return np.asarray(np.median(transform.inverse(predictions), axis=0))
 

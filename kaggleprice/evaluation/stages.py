@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from kaggleprice.evaluation.ensemble import Ensemble, join
 from kaggleprice.evaluation.weighting import LearnedWeights
 from kaggleprice.settings.training import Member
@@ -20,9 +18,6 @@ from kaggleprice.training.task import TrainingTask
 
 # Trains members, given the stage, counted from 0.
 Fit = Callable[[TrainingTask, int], Ensemble]
-
-# A setting counts in a fold where it has this part of the weight that it had if all had the same.
-_COUNTS = 0.5
 
 
 def train_scouts(task: TrainingTask, fit: Fit, known: Ensemble | None = None) -> Ensemble:
@@ -52,59 +47,22 @@ def train_others(
         task: of all members that there may be.
         fit: trains members.
         scouts: as `train_scouts` returns them.
-        learn: learns what the members of an ensemble count.
+        learn: learns what settings count from the rows that scouts left out.
     """
-    learned = learn(scouts)
-    if scouts.fit.cut_at is not None:
-        return scouts, learned
-    counting = _settings_that_count(task, scouts, learned)
-    first = task.settings.scouts or 0
-    chosen = [m for m in task.members if m.seed < first or _setting(m) in counting]
-    everybody = _with(chosen, task, fit, scouts, stage=1)
-    if everybody.fit.cut_at is not None:
-        everybody = scouts
-    elif everybody is not scouts:
-        learned = learn(everybody)
-    return everybody, _of_those_that_count(everybody, learned, counting)
-
-
-# Fold, target and variant.
-Setting = tuple[int, int, int]
-
-
-def _setting(member: Member) -> Setting:
-    return member.fold, member.target, member.variant
-
-
-def _settings_that_count(
-    task: TrainingTask, scouts: Ensemble, learned: LearnedWeights
-) -> set[Setting]:
-    share = dict[Setting, float]()
-    for member, weight in zip(scouts.members, learned.networks.tolist(), strict=True):
-        share[_setting(member)] = share.get(_setting(member), 0.0) + weight
-    parts = sum(variant.tried for variant in task.settings.variants) + len(learned.base_models)
-    return {setting for setting, weight in share.items() if weight >= _COUNTS / parts}
-
-
-def _of_those_that_count(
-    ensemble: Ensemble, learned: LearnedWeights, counting: set[Setting]
-) -> LearnedWeights:
-    """Return the weights without those of settings that do not count, of the same sum."""
-    weights = np.array(
-        [
-            weight * (_setting(member) in counting)
-            for member, weight in zip(ensemble.members, learned.networks.tolist(), strict=True)
+    learned, everybody = learn(scouts), scouts
+    targets = len(learned.settings) // len(task.folds)
+    if scouts.fit.cut_at is None:
+        counts, first = learned.counts, task.settings.scouts or 0
+        chosen = [
+            member
+            for member in task.members
+            if member.seed < first or counts[member.fold * targets + member.target, member.variant]
         ]
-    )
-    places = [(member.fold, member.target) for member in ensemble.members]
-    for place in set(places):
-        own = np.array([other == place for other in places])
-        if weights[own].any():
-            weights[own] *= learned.networks[own].sum() / weights[own].sum()
-        else:
-            # Base models have nearly all the weight there.
-            weights[own] = learned.networks[own]
-    return replace(learned, networks=weights)
+        found = _with(chosen, task, fit, scouts, stage=1)
+        everybody = scouts if found.fit.cut_at is not None else found
+        learned = learned.of_those_that_count()
+    weights = learned.of_members(everybody.members, targets)
+    return replace(everybody, weights=weights), learned
 
 
 def _with(

@@ -10,35 +10,59 @@ rows are few. The fold's validation rows have no part in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.metrics import Metric
-from kaggleprice.evaluation.ensemble import combine
+from kaggleprice.evaluation.ensemble import Ensemble, combine, device_rows
 from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.settings.training import Member
+from kaggleprice.training.batches import pad_rows
+from kaggleprice.training.engine import predict_members
 from kaggleprice.training.task import TrainingTask
 
 Floats = NDArray[np.float64]
 
 # Steps of the greedy selection, and what part of the weight all networks share.
 _ROUNDS, _SHARED = 25, 0.25
+# A setting counts where it has this part of the weight that it had if all had the same.
+_COUNTS = 0.5
 
 
 @dataclass(frozen=True)
 class LearnedWeights:
-    """What members and base models count.
+    """What settings and base models count in each of K folds, for each of T targets.
 
     Attributes:
-        networks: shape (M,); those of each fold and target, with its base models, sum to 1.
-        base_models: shape (P, K * T), by fold, then target; P may be 0.
+        settings: shape (K * T, V), by fold, then target; 0 for settings that were not tried.
+        base_models: shape (P, K * T); P may be 0. With the settings of a fold and target they sum
+            to 1.
     """
 
-    networks: Floats
+    settings: Floats
     base_models: Floats
+
+    @property
+    def counts(self) -> NDArray[np.bool_]:
+        """Which settings count in which fold, shape (K * T, V)."""
+        parts = (self.settings > 0).sum(axis=1, keepdims=True) + len(self.base_models)
+        counts: NDArray[np.bool_] = self.settings >= _COUNTS / parts
+        return counts
+
+    def of_those_that_count(self) -> LearnedWeights:
+        """Give the weight of all settings to those that count; where none does, all keep theirs."""
+        kept = np.where(self.counts, self.settings, 0.0)
+        kept = np.where(kept.any(axis=1, keepdims=True), kept, self.settings)
+        factors = self.settings.sum(axis=1) / kept.sum(axis=1)
+        return replace(self, settings=kept * factors[:, None])
+
+    def of_members(self, members: Sequence[Member], targets: int) -> Floats:
+        """Return what each of M members counts, shape (M,): those of a setting share its weight."""
+        places = [(member.fold * targets + member.target, member.variant) for member in members]
+        return np.array([self.settings[place] / places.count(place) for place in places])
 
 
 def greedy_weights(
@@ -65,57 +89,58 @@ def greedy_weights(
 
 
 def learn_weights(
+    ensemble: Ensemble,
     task: TrainingTask,
-    predictions: Floats,
-    base_models: Floats,
     truth: Floats,
     metric: Metric,
     scale: TargetScale,
-    how: str | None,
+    base_models: Floats | None = None,
 ) -> LearnedWeights:
-    """Learn what members and base models count.
+    """Learn what settings and base models count, from what they predict of rows they left out.
 
     Args:
-        task: of all M members; says which rows each of them left out.
-        predictions: shape (M, n), of the transformed target.
-        base_models: shape (P, K * T, n), what P base models predict of the training rows that they
-            left out.
+        ensemble: trained members of the task; those that left out no rows teach nothing.
+        task: says which of its n rows each member left out.
         truth: shape (n,) or (n, T), the target in its own unit.
         metric: what the combination is to be good at.
         scale: of the target.
-        how: predictions are combined, as in `combine`.
+        base_models: shape (P, K * T, n), what P base models predict of the training rows that they
+            left out, elsewhere NaN; None for P = 0.
     """
-    learned = LearnedWeights(np.zeros(len(task.members)), np.zeros(base_models.shape[:2]))
     columns = truth.reshape(len(truth), -1).T
-    left_out = [_left_out(task, member) for member in task.members]
+    places, variants = len(task.folds) * len(columns), len(task.settings.variants)
+    if base_models is None:
+        base_models = np.empty((0, places, len(truth)))
+    members, left_out = ensemble.members, [task.inner_split(m)[1] for m in ensemble.members]
+    own = device_rows(ensemble.encoding, task.rows, members, ensemble.network)
+    predictions = predict_members(ensemble.network, own, ensemble.fit, pad_rows(left_out))
+    learned = LearnedWeights(np.zeros((places, variants)), np.zeros((len(base_models), places)))
     for place, (fold, target) in enumerate(product(range(len(task.folds)), range(len(columns)))):
-        own: dict[int, list[int]] = {}
-        for m, member in enumerate(task.members):
+        networks, count = np.zeros((2, variants, len(truth)))
+        for member, chosen, predicted in zip(members, left_out, predictions, strict=True):
             if (member.fold, member.target) == (fold, target):
-                own.setdefault(member.variant, []).append(m)
-        # Each variant's random starts leave out the same rows.
-        usable = np.any([left_out[m] for m in next(iter(own.values()))], axis=0)
-        rows = np.flatnonzero(usable & np.isfinite(base_models[:, place]).all(axis=0))
-        networks = [
-            _mean_of_left_out(predictions, left_out, members, rows) for members in own.values()
-        ]
-        candidates = np.stack([*networks, *base_models[:, place, rows]])
+                networks[member.variant, chosen] += predicted[: len(chosen)]
+                count[member.variant, chosen] += 1
+        tried = np.flatnonzero(count.any(axis=1))
+        with np.errstate(invalid="ignore"):
+            networks = (networks / count)[tried]
+        candidates = np.concatenate([networks, base_models[:, place]])
+        rows = np.flatnonzero(np.isfinite(candidates).all(axis=0))
         found = greedy_weights(
-            candidates,
+            candidates[:, rows],
             _Objective(
                 columns[target][rows],
                 None if task.weights is None else task.weights[rows],
                 metric,
                 scale,
                 Member(fold, 0, target),
-                how,
+                task.settings.combine,
             ),
             # Settings of networks differ little; a base model may fit a competition badly.
-            sharing=len(own),
+            sharing=len(tried),
         )
-        for weight, members in zip(found, own.values(), strict=False):
-            learned.networks[members] = weight / len(members)
-        learned.base_models[:, place] = found[len(own) :]
+        learned.settings[place, tried] = found[: len(tried)]
+        learned.base_models[:, place] = found[len(tried) :]
     return learned
 
 
@@ -136,22 +161,3 @@ class _Objective:
         values = own.keep_inside(combined, [self.member.fold])
         score = self.metric.score(self.truth, values, self.weights)
         return self.metric.rank(score) if np.isfinite(score) else np.inf
-
-
-def _left_out(task: TrainingTask, member: Member) -> NDArray[np.bool_]:
-    """Tell which of the n rows a member left out of its fold's training rows."""
-    chosen = np.zeros(len(task.rows), dtype=bool)
-    chosen[task.inner_split(member)[1]] = True
-    return chosen
-
-
-def _mean_of_left_out(
-    predictions: Floats,
-    left_out: Sequence[NDArray[np.bool_]],
-    members: Sequence[int],
-    rows: NDArray[np.int64],
-) -> Floats:
-    """Return the mean of what some members predict of rows, by those that left each of them out."""
-    used = np.stack([left_out[m][rows] for m in members])
-    total: Floats = (predictions[members][:, rows] * used).sum(axis=0) / used.sum(axis=0)
-    return total

@@ -194,10 +194,15 @@ class Run:
 
     @property
     def members(self) -> int | None:
-        """How many networks it has, or will have; None where nothing says it."""
+        """How many networks it has, or will have; None where nothing says it.
+
+        Where weights are learned, that is found in training.
+        """
         if self.record:
             return len(self.record["members"])
-        return self.identity["members"] if self.identity else None
+        if not self.identity or self.settings.learns_weights:
+            return None
+        return int(self.identity["members"])
 
     @property
     def changed(self) -> float:

@@ -42,7 +42,7 @@ BASE_MODELS: dict[str, Entry] = {
         f"{_PLACE}:trees",
     ),
     "svm": Entry(
-        "support vector regression; of many rows, ridge regression on a sample's kernel",
+        "support vector regression; of many rows, three machines of a sample each",
         f"{_PLACE}:svm",
     ),
     "ridge": Entry("linear model, its penalty chosen by leave-one-out", f"{_PLACE}:ridge"),

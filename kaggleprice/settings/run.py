@@ -240,7 +240,7 @@ PRESETS: dict[str, Preset] = {
         RunSettings(portfolio=_everything),
     ),
     "best": Preset(
-        "more of them; boosted trees and a support vector machine, weighted in the same way",
+        "four starts of each; boosted trees and a support vector machine, weighted in the same way",
         RunSettings(portfolio=_everything, seeds=4, base_models=("trees", "svm")),
     ),
     "book": Preset(
@@ -364,5 +364,5 @@ def settings_from_record(record: Mapping[str, Any]) -> RunSettings:
     lacking = [part for part in _PARTS if part not in record]
     if lacking:
         raise UsageError(f"there is no {lacking[0]!r}")
-    # A record that does not speak of bounds is older than they are.
-    return read_record(RunSettings, {"bound": False, **record})
+    # A record that does not speak of bounds or inner blocks is older than they are.
+    return read_record(RunSettings, {"bound": False, "inner_blocks": 1, **record})

@@ -149,6 +149,14 @@ def tables() -> Tables:
     return read_tables(PLAIN, FOLDER / "train.csv", FOLDER / "test.csv")
 
 
+def test_a_default_of_another_type_is_none_that_was_given() -> None:
+    """As a search hands parameters over: an array's element, a list in place of a tuple."""
+    plain = KagglePriceRegressor()._settings()
+    again = KagglePriceRegressor(lr=np.float64(0.01), hidden=list(plain.model.hidden))._settings()
+    assert again == plain
+    assert KagglePriceRegressor(hidden=np.array([64]))._settings().fixed == ("hidden",)
+
+
 def test_it_is_the_networks_of_cv(tables: Tables) -> None:
     """Fitted on the rows that a fold trains on, it predicts what that fold's members predict.
 

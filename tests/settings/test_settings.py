@@ -65,6 +65,12 @@ def test_records_are_read_as_they_were_written(settings: RunSettings) -> None:
     assert settings_from_record(json.loads(json.dumps(record, allow_nan=False))) == settings
 
 
+def test_a_record_from_before_weights_were_learned_has_equal_ones() -> None:
+    record = settings_to_record(make_settings("best"))
+    del record["inner_blocks"]
+    assert not settings_from_record(record).learns_weights
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

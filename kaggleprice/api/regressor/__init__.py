@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import fields, make_dataclass, replace
+from dataclasses import make_dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -25,16 +26,15 @@ from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows
+from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
 from kaggleprice.evaluation.stages import train_others, train_scouts
 from kaggleprice.evaluation.target_scale import TargetScale
-from kaggleprice.evaluation.weighting import LearnedWeights, learn_weights
+from kaggleprice.evaluation.weighting import learn_weights
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.preprocessing.encoding import Encoding
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.settings.run import OPTIONS, RunSettings, make_settings
 from kaggleprice.training.devices import choose_devices, taking_threads
-from kaggleprice.training.engine import predict_members
 from kaggleprice.training.task import TrainingResult, TrainingTask
 from kaggleprice.training.train import train
 
@@ -212,9 +212,9 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
     def _settings(self) -> RunSettings:
         # A default is none that was given by hand, which no variant of the portfolio may change.
         given = {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if f.name not in _OWN and getattr(self, f.name) != f.default
+            s.name: getattr(self, s.name)
+            for s in _SETTINGS
+            if s.parse(getattr(self, s.name)) != s.default
         }
         seed = self.random_state
         if seed is None or isinstance(seed, np.random.RandomState):
@@ -315,18 +315,12 @@ def _train(
         network, learned = _train_members(some, devices)
         return Ensemble(some.encoding, network.cpu().double(), some.members, learned)
 
-    def learn(some: Ensemble) -> LearnedWeights:
-        rows = device_rows(some.encoding, task.rows, some.members, some.network)
-        predictions = predict_members(some.network, rows, some.fit)
-        none, own = np.empty((0, scale.targets, len(table))), replace(task, members=some.members)
-        truth, how = table.known_target, task.settings.combine
-        return learn_weights(own, predictions, none, truth, metric, scale, how)
-
     ensemble = train_scouts(task, fit)
     if not task.settings.learns_weights:
         return ensemble
-    ensemble, weights = train_others(task, fit, ensemble, learn)
-    return replace(ensemble, weights=weights.networks)
+    truth = table.known_target
+    learn = partial(learn_weights, task=task, truth=truth, metric=metric, scale=scale)
+    return train_others(task, fit, ensemble, learn)[0]
 
 
 def _train_members(task: TrainingTask, devices: Any) -> tuple[MemberNetwork, TrainingResult]:
