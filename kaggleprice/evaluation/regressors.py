@@ -53,20 +53,23 @@ def boosting(context: FitContext) -> RegressorMixin:
 
 def trees(context: FitContext) -> RegressorMixin:
     """Stochastic gradient boosting (Friedman 2002); of many rows, by histograms and of all rows."""
-    shared = {
-        "loss": _tree_loss(context),
-        "learning_rate": 0.03,
-        "min_samples_leaf": 5,
-        "random_state": context.random_state,
-    }
+    shared = {"loss": _tree_loss(context), "random_state": context.random_state}
     if context.rows <= _FEW_ROWS:
         return GradientBoostingRegressor(
-            n_estimators=_TREES, max_depth=4, max_features="sqrt", subsample=0.7, **shared
+            n_estimators=_TREES,
+            learning_rate=0.03,
+            max_depth=4,
+            max_features="sqrt",
+            min_samples_leaf=5,
+            subsample=0.7,
+            **shared,
         )
     return HistGradientBoostingRegressor(
         max_iter=_TREES,
-        max_depth=5,
-        max_features=context.features**-0.5,
+        learning_rate=0.05,
+        max_leaf_nodes=16,
+        max_features=0.5,
+        min_samples_leaf=10,
         early_stopping=False,
         **shared,
     )
