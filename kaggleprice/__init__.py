@@ -2,8 +2,8 @@
 
 What a notebook needs stands here, and is imported when it is first used:
 
-    download, preprocess, cross_validate, predict, report   the commands (`api.notebook`)
-    KagglePriceRegressor                                    the networks for scikit-learn
+    download, preprocess, cross_validate, predict, report, submit   the commands (`api.notebook`)
+    KagglePriceRegressor                                            the networks for scikit-learn
 """
 
 import importlib
@@ -18,6 +18,7 @@ _PLACES = {
     "predict": "kaggleprice.api.notebook",
     "preprocess": "kaggleprice.api.notebook",
     "report": "kaggleprice.api.notebook",
+    "submit": "kaggleprice.api.notebook",
 }
 
 # Typed in `__init__.pyi`: what a type checker reads in place of this file.

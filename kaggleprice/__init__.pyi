@@ -1,4 +1,11 @@
-from kaggleprice.api.notebook import cross_validate, download, predict, preprocess, report
+from kaggleprice.api.notebook import (
+    cross_validate,
+    download,
+    predict,
+    preprocess,
+    report,
+    submit,
+)
 from kaggleprice.api.regressor import KagglePriceRegressor
 
 __version__: str
@@ -11,4 +18,5 @@ __all__ = [
     "predict",
     "preprocess",
     "report",
+    "submit",
 ]

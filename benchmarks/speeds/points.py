@@ -27,6 +27,7 @@ from benchmarks.speeds.ratios import alternate, timed, timed_between
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.tables import Table, Tables, read_tables
 from kaggleprice.core.errors import UsageError
+from kaggleprice.core.files import replacing
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.folds import make_folds
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
@@ -46,7 +47,7 @@ class Point:
         kind: a name in `KINDS`.
         size: rows, columns, members or threads.
         members, rows, epochs, threads: what the kind does not say itself.
-        pairs: of `reading`.
+        pairs: of `reading` and `reading columns`.
         quick: whether networks are tiny.
     """
 
@@ -73,6 +74,28 @@ def sample_files(folder: Path, rows: int) -> tuple[Path, Path]:
         command = [sys.executable, "-m", "benchmarks.sample", str(paths[0].parent)]
         sizes = ["--train", str(rows), "--test", str(TEST_ROWS)]
         subprocess.run([*command, *sizes], check=True, stdout=subprocess.DEVNULL)
+    return paths
+
+
+def wide_files(folder: Path, rows: int, columns: int) -> tuple[Path, Path]:
+    """Return the files of a sample of so many columns of features, made where they are not there.
+
+    Behind its own come copies of them, and of the copies.
+    """
+    made = folder / f"{rows} x {columns}"
+    paths = made / "train.csv", made / "test.csv"
+    for narrow, wide in zip(sample_files(folder, rows), paths, strict=True):
+        if wide.exists():
+            continue
+        frame = pd.read_csv(narrow, dtype=str, keep_default_na=False)
+        kept = {name: frame.pop(name) for name in ("Id", "SalePrice") if name in frame}
+        names = [str(name) for name in frame]
+        for number in range(columns):
+            copy, place = divmod(number, len(names))
+            kept[f"{names[place]} {copy + 1}" if copy else names[place]] = frame[names[place]]
+        made.mkdir(parents=True, exist_ok=True)
+        with replacing(wide) as beside:
+            pd.DataFrame(kept).to_csv(beside, index=False, lineterminator="\n")
     return paths
 
 
@@ -199,9 +222,17 @@ def _train(work: Callable[[int], object], point: Point) -> dict[str, Any]:
 
 def measure_reading(point: Point, folder: Path) -> dict[str, Any]:
     """Read both files and fit and apply all folds' recipes, in turn with `pandas.read_csv`."""
-    files = sample_files(folder, point.size)
+    return _read(sample_files(folder, point.size), point.size, point.pairs)
+
+
+def measure_reading_columns(point: Point, folder: Path) -> dict[str, Any]:
+    """Do the same with so many columns of features."""
+    return _read(wide_files(folder, point.rows, point.size), point.rows, point.pairs)
+
+
+def _read(files: tuple[Path, Path], rows: int, times: int) -> dict[str, Any]:
     settings = make_settings(options={"k": 5})
-    folds = make_folds(point.size, settings.k, seed=0)
+    folds = make_folds(rows, settings.k, seed=0)
 
     def own() -> EncodedRows:
         tables = read_tables(SAMPLE, *files)
@@ -216,7 +247,7 @@ def measure_reading(point: Point, folder: Path) -> dict[str, Any]:
         return [pd.read_csv(file) for file in files]
 
     # A large file is its own warm-up; a small one is read in no time.
-    pairs = alternate(timed(base), timed(own), point.pairs)
+    pairs = alternate(timed(base), timed(own), times)
     return {"own": list(pairs.own), "base": list(pairs.base)}
 
 
@@ -226,6 +257,7 @@ KINDS: Mapping[str, Callable[[Point, Path], dict[str, Any]]] = {
     "columns": measure_columns,
     "threads": measure_threads,
     "reading": measure_reading,
+    "reading columns": measure_reading_columns,
 }
 
 

@@ -30,11 +30,13 @@ MEANING = (
     "process had; *floor*: what it had before the data, all libraries loaded and used once; "
     "*copy*: one float32 copy of the numeric columns and one byte per category. Exponents are "
     "fitted by least squares of the logs; *steepest* is the largest between neighbours. *Reading* "
-    "is reading, fitting all folds' recipes and encoding, of the same table."
+    "is reading, fitting all folds' recipes and encoding, of the same table; *reading columns* is "
+    "that of 10,000 rows, in which the sample's columns come again and again."
 )
 RESULTS = "speed-scaling.jsonl"
 # The exponent of rows is that from here on: below, time is that of the beginning and the end.
 MANY_ROWS = 10_000
+READINGS = ("reading", "reading columns")
 EXPONENT, COPIES, READING = at_most(1.05), at_most(2), at_most(2)
 
 
@@ -46,6 +48,7 @@ def points(effort: Effort) -> list[Point]:
         return [
             *(Point("members", size, **small) for size in (1, 5)),
             *(Point("rows", size, quick=True) for size in (60, 120)),
+            *(Point("reading columns", n, pairs=effort.pairs, **small) for n in (80, 160)),
             Point("reading", 60, pairs=effort.pairs, quick=True),
         ]
     return [
@@ -53,6 +56,10 @@ def points(effort: Effort) -> list[Point]:
         *(Point("columns", size, epochs=5, threads=most) for size in (20, 63, 200, 632, 2000)),
         *(Point("threads", size, members=20, epochs=5) for size in sorted({1, most})),
         *(Point("rows", size, threads=most) for size in (1_000, 10_000, 100_000)),
+        *(
+            Point("reading columns", n, rows=MANY_ROWS, pairs=effort.pairs, threads=most)
+            for n in (80, 320, 1280)
+        ),
         *(Point("reading", n, pairs=effort.pairs, threads=most) for n in (10_000, 100_000)),
         Point("rows", 1_000_000, threads=most),
         Point("reading", 1_000_000, pairs=min(effort.pairs, 3), threads=most),
@@ -116,7 +123,7 @@ def outcome(done: Mapping[Point, Mapping[str, Any]]) -> Outcome:
     exponents: list[list[Cell]] = []
     for kind in dict.fromkeys(point.kind for point in done):
         own = {point.size: found for point, found in done.items() if point.kind == kind}
-        if kind == "reading":
+        if kind in READINGS:
             made.lines += [_reading(point, done[point]) for point in done if point.kind == kind]
             own = {size: {"seconds": float(np.median(found["own"]))} for size, found in own.items()}
             exponents += _exponents(kind, own) if len(own) > 1 else []
@@ -168,16 +175,18 @@ def _exponents(kind: str, own: Mapping[int, Mapping[str, Any]]) -> list[list[Cel
         # A line goes through two points without an error.
         error = fitted.stderr if len(sizes) > 2 else float("nan")
         steepest = float(np.max(np.diff(y) / np.diff(x)))
-        reach = _judged(EXPONENT, fitted.slope) if kind in ("rows", "reading") else ""
+        reach = _judged(EXPONENT, fitted.slope) if kind in ("rows", *READINGS) else ""
         rows.append([name, against, float(fitted.slope), float(error), steepest, reach])
     return rows
 
 
 def _reading(point: Point, found: Mapping[str, Any]) -> Ratios:
     pairs = Pairs(tuple(found["base"]), tuple(found["own"]))
-    what = f"reading and preprocessing {point.size:,} rows, 5 folds"
+    wide = point.kind == "reading columns"
+    size = f"{point.rows:,} rows of {point.size:,} columns" if wide else f"{point.size:,} rows"
+    what = f"reading and preprocessing {size}, 5 folds"
     against = "pandas.read_csv of the same files"
-    reach = READING if point.size >= 1_000_000 else None
+    reach = READING if not wide and point.size >= 1_000_000 else None
     return Ratios(what, against, "times the seconds", pairs.costs(), point.threads, reach)
 
 

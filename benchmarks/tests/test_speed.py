@@ -251,6 +251,8 @@ def made_up(point: Point) -> dict[str, Any]:
     found = {"seconds": 2e-3 * point.size, "floor": 1e8, "peak": 1e8 + 600.0 * point.size**1.1}
     if point.kind == "rows":
         found |= {"stages": {"reading": 1.0}, "copy": 200 * point.size}
+    if point.kind == "reading columns":
+        found = {"own": [1e-3 * point.size] * 3, "base": [1e-3 * point.size**0.5] * 3}
     if point.kind == "reading":
         found = {"own": [3.0, 2.0, 2.5], "base": [1.0, 1.0, 1.0]}
     return {"point": {**vars(point)}, **found}
@@ -276,6 +278,13 @@ def test_points_become_tables_exponents_and_ratios() -> None:
     assert rows["seconds", "reading"][2] == pytest.approx(0)
     assert len(rows["seconds", "reading"]) == 6
     assert ("memory above the floor", "reading") not in rows
+    columns = rows["seconds", "reading columns"]
+    assert columns[1] == "reading columns, 80 to 1,280"
+    assert columns[2] == pytest.approx(1)
+    assert columns[5] == "≤ 1.05 ✓"
+    wide = next(line for line in outcome.lines if "1,280 columns" in line.what)
+    assert "10,000 rows" in wide.what
+    assert (wide.ratio.median, wide.reach) == (pytest.approx(1280**0.5), None)
     largest = tables["Against rows"].rows[-1]
     # 600 * 1e6 ** 1.1 bytes above the floor, 200e6 in a copy.
     assert largest[-2] == pytest.approx(600 * 1e6**1.1 / 200e6)
@@ -310,7 +319,7 @@ def test_what_was_measured_is_not_measured_again(
 def test_every_kind_of_point_is_measured(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sizes = {"threads": 1, "members": 2, "columns": 3}
+    sizes = {"threads": 1, "members": 2, "columns": 3, "reading columns": 170}
     described = {"kind": kind, "size": sizes.get(kind, 60), "rows": 60, "quick": True, "epochs": 3}
     if kind == "columns":  # As the benchmark does it: in a process of its own.
         found = scaling.run(Point(**described), tmp_path)
@@ -318,9 +327,15 @@ def test_every_kind_of_point_is_measured(
         assert points.main([json.dumps(described), str(tmp_path)]) == 0
         found = json.loads(capsys.readouterr().out)
     assert Point(**found["point"]) == Point(**described)
-    if kind == "reading":
+    if kind.startswith("reading"):
         assert found["own"][0] > 0
         assert found["base"][0] > 0
+        if kind == "reading columns":
+            folder = tmp_path / "60 x 170"
+            for name, more in (("train", 2), ("test", 1)):
+                frame = pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
+                assert frame.shape[1] == 170 + more
+                assert frame["Street"].equals(frame["Street 2"])
         return
     assert found["seconds"] > 0
     assert found["peak"] >= found["floor"] > 0

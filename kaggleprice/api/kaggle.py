@@ -15,6 +15,7 @@ from kaggleprice.competitions.submission import check_submission
 from kaggleprice.core.errors import AccessError, NetworkError, UsageError
 from kaggleprice.core.files import sha256
 from kaggleprice.core.progress import SILENT, Progress
+from kaggleprice.reports.wording import score
 from kaggleprice.runs.leaderboard import Leaderboard, read_leaderboard, write_leaderboard
 from kaggleprice.runs.listing import find_run
 from kaggleprice.runs.run import Run
@@ -93,28 +94,57 @@ def check_outgoing(
     return Outgoing(run, slug, file, digest, len(data.tables.test), sent if same else None)
 
 
-def submit(outgoing: Outgoing, message: str) -> Leaderboard:
-    """Send a submission, and note it in the run's folder.
+def check_message(message: str) -> None:
+    """Check, before any work, that a message can be sent.
 
     Raises:
-        AccessError, NetworkError: as `kaggleprice.competitions.kaggle.send`.
+        UsageError: where it holds what is no character.
+    """
+    try:
+        message.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the message must be text in UTF-8, found {message!r}.") from None
+
+
+def describe(outgoing: Outgoing, message: str) -> str:
+    """Say in some words what would be sent."""
+    run = outgoing.run
+    return (
+        f"to send: {outgoing.file}, {outgoing.rows} rows, pooled out-of-fold score "
+        f"{score(run.oof)} ({run.metric.help}), to {outgoing.slug} at Kaggle, as {message!r}"
+    )
+
+
+def submit(
+    outgoing: Outgoing, message: str, *, wait: bool = False, progress: Progress = SILENT
+) -> Leaderboard:
+    """Send a submission unless it was sent before, and note it in the run's folder.
+
+    Args:
+        outgoing: what to send.
+        message: what Kaggle is to show beside it.
+        wait: whether to wait for its public score, and note that as well.
+        progress: told what happens.
+
+    Raises:
+        AccessError: as `kaggleprice.competitions.kaggle.send`; where Kaggle rejects the file, with
+            its reason.
+        NetworkError: where Kaggle cannot be reached, or has not scored it within an hour.
         OutputError: where it cannot be noted.
     """
-    ref = kaggle.send(outgoing.slug, outgoing.file, message)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    sent = Leaderboard(outgoing.slug, ref, message, outgoing.sha256, now)
-    write_leaderboard(outgoing.run, sent)
-    return sent
+    sent = outgoing.sent
+    if sent is None:
+        progress.advance("sending", 0, None, str(outgoing.file))
+        ref = kaggle.send(outgoing.slug, outgoing.file, message)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        sent = Leaderboard(outgoing.slug, ref, message, outgoing.sha256, now)
+        write_leaderboard(outgoing.run, sent)
+        progress.notice(f"sent as submission {ref}")
+    return _scored(outgoing.run, sent, progress) if wait and sent.status == "pending" else sent
 
 
-def wait(run: Run, sent: Leaderboard, progress: Progress = SILENT) -> Leaderboard:
-    """Wait until a submission is scored, and note its public score in the run's folder.
-
-    Raises:
-        AccessError: where Kaggle rejects the file, with its reason.
-        NetworkError: where Kaggle cannot be reached, or has not scored it within an hour.
-        OutputError: where the score cannot be noted.
-    """
+def _scored(run: Run, sent: Leaderboard, progress: Progress) -> Leaderboard:
+    """Wait until a submission is scored, and note its public score in the run's folder."""
     for pause in _pauses():
         progress.advance("scoring", 0, None, f"submission {sent.ref} at Kaggle")
         found = kaggle.look_up_submission(sent.kaggle, sent.ref)

@@ -1,4 +1,4 @@
-"""The five calls of a notebook: each command as a function, with the options as keywords.
+"""The calls of a notebook: each command as a function, with the options as keywords.
 
     import kaggleprice
 
@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from kaggleprice.api import workflow
+from kaggleprice.api import kaggle, workflow
 from kaggleprice.api.results import Preprocessed, ScoredRun, ShownReport, plain_ids
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION, Competition, get_competition
 from kaggleprice.competitions.data import DatasetRef
@@ -28,6 +28,7 @@ from kaggleprice.core.errors import UsageError
 from kaggleprice.core.progress import SILENT, Lines, Progress
 from kaggleprice.core.registry import look_up
 from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS
+from kaggleprice.runs.leaderboard import gap
 from kaggleprice.runs.runtime import RuntimeConfig, read_duration
 from kaggleprice.settings.ineffective import ineffective_options
 from kaggleprice.settings.run import DEFAULT_PRESET, SETTINGS, flat_settings, make_settings
@@ -284,6 +285,69 @@ def report(
             progress=_progress(quiet),
         )
     return ShownReport(made)
+
+
+def submit(
+    competition: str | Path | Competition = DEFAULT_COMPETITION,
+    *,
+    message: str,
+    yes: bool = False,
+    run: str | ScoredRun | None = None,
+    wait: bool = False,
+    data_dir: str | Path | None = None,
+    runs_dir: str | Path | None = None,
+    verify: bool = True,
+    quiet: bool = False,
+) -> pd.Series:
+    """Send a run's submission, as `predict` left it in the run's folder, to Kaggle.
+
+    It is checked first, and sent by Kaggle's own command, with the credentials that this finds. A
+    file that was sent already is not sent again.
+
+    Args:
+        competition: a name, or a `.toml` file that describes one.
+        message: what Kaggle is to show beside it.
+        yes: must be True: a submission counts against the day's limit, and nothing takes it back.
+            Otherwise everything is checked, and the error says what would be sent.
+        run: which run, by name or as `cross_validate` returned it; None for the latest.
+        wait: whether to wait for the public score, and note it in the run.
+        data_dir: the data folder; None for `KAGGLEPRICE_DATA_DIR`, otherwise `data`.
+        runs_dir: the folder of all runs; None for `KAGGLEPRICE_RUNS_DIR`, otherwise `runs`.
+        verify: whether files must have their recorded hashes.
+        quiet: whether to say nothing on stderr.
+
+    Returns:
+        run, kaggle (the competition there), submission (the file), rows, sent (whether this call
+        sent it), ref (Kaggle's number of it), status (pending or complete), oof (the pooled
+        out-of-fold score), leaderboard (the public score), and gap, what that is above `oof`; the
+        last two are None where no score is known.
+
+    Raises:
+        UsageError: without `yes`, or where there is no submission yet.
+        KagglePriceError: as `kaggleprice.api.kaggle.check_outgoing` and `submit` there.
+    """
+    source, progress = _source(competition, data_dir, verify), _progress(quiet)
+    kaggle.check_message(message)
+    outgoing = kaggle.check_outgoing(source, _runs_dir(runs_dir), _which(run), progress)
+    if outgoing.sent is None:
+        what = kaggle.describe(outgoing, message)
+        if not yes:
+            raise UsageError(f"{what}: say yes=True to send it.")
+        progress.notice(what)
+    known = kaggle.submit(outgoing, message, wait=wait, progress=progress)
+    found = {
+        "run": outgoing.run.name,
+        "kaggle": outgoing.slug,
+        "submission": str(outgoing.file),
+        "rows": outgoing.rows,
+        "sent": outgoing.sent is None,
+        "ref": known.ref,
+        "status": known.status,
+        "oof": outgoing.run.oof,
+        "leaderboard": known.public_score,
+        "gap": gap(outgoing.run, known.public_score),
+    }
+    return pd.Series(found, dtype=object)
 
 
 def _source(

@@ -138,7 +138,8 @@ def describe_files(
     found = propose(
         Files(train, test), {k: v for k, v in known.items() if v is not None}, kinds or {}
     )
-    for name, guess in [*found.keys.items(), *found.kinds.items()]:
+    own = {f"missing values of {name}": guess for name, guess in found.missing_values_of.items()}
+    for name, guess in [*found.keys.items(), *found.kinds.items(), *own.items()]:
         if guess.reason != "given":
             value = "none" if guess.value is None else show_value(guess.value)
             progress.notice(f"{name}: {value} ({guess.reason})")

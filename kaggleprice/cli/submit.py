@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,6 @@ from kaggleprice.cli.console.text import printable
 from kaggleprice.cli.help import RUN, option
 from kaggleprice.cli.output import make_reporter, make_source, show, start
 from kaggleprice.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from kaggleprice.api.kaggle import Outgoing
 
 EXAMPLES = (
     "kaggleprice submit -m first-try",
@@ -59,41 +56,23 @@ def submit(
     from kaggleprice.cli.views.submit import submit_document, submit_view
 
     source = make_source(competition, data_dir, no_verify)
-    _check_message(message)
+    kaggle.check_message(message)
     with make_reporter(quiet) as reporter:
         outgoing = kaggle.check_outgoing(source, runs_dir, run, reporter)
-    known = outgoing.sent
-    send = known is None and _agreed(outgoing, message, yes, quiet)
-    with make_reporter(quiet) as reporter:
-        if send:
-            reporter.advance("sending", 0, None, str(outgoing.file))
-            known = kaggle.submit(outgoing, message)
-            reporter.notice(f"sent as submission {known.ref}")
-        if wait and known is not None and known.status == "pending":
-            known = kaggle.wait(outgoing.run, known, reporter)
-    show(as_json, submit_document(outgoing, known, sent=send), submit_view)
+    before, known = outgoing.sent, None
+    if before is not None or _agreed(kaggle.describe(outgoing, message), yes, quiet):
+        with make_reporter(quiet) as reporter:
+            known = kaggle.submit(outgoing, message, wait=wait, progress=reporter)
+    sent = known is not None and before is None
+    show(as_json, submit_document(outgoing, known, sent=sent), submit_view)
 
 
-def _check_message(message: str) -> None:
-    try:
-        message.encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"--message must be text in UTF-8, found {message!r}.") from None
-
-
-def _agreed(outgoing: Outgoing, message: str, yes: bool, quiet: bool) -> bool:
+def _agreed(what: str, yes: bool, quiet: bool) -> bool:
     """Show what would be sent, and ask.
 
     Raises:
         UsageError: where there is nobody to ask.
     """
-    from kaggleprice.reports.wording import score
-
-    what = (
-        f"to send: {outgoing.file}, {outgoing.rows} rows, pooled out-of-fold score "
-        f"{score(outgoing.run.oof)} ({outgoing.run.metric.help}), to {outgoing.slug} at Kaggle, "
-        f"as {message!r}"
-    )
     if yes:
         with make_reporter(quiet) as reporter:
             reporter.notice(what)

@@ -11,6 +11,8 @@ Adding one is an entry in `COMPETITIONS`, or a TOML file given as `--competition
     [kinds]                     # of columns that are no plain numbers or categories
     datetime = "date"
     casual = "drop"
+    [missing_values_of]         # where a column has markers of its own, in place of the file's
+    windspeed = ["?", "-1"]
     [train]
     path = "train.csv"          # beside the TOML file, or absolute
     [test]
@@ -118,6 +120,7 @@ class Competition:
         target_transform: a name in `TARGET_TRANSFORMS`; networks train on the transformed target.
         metric: a name in `METRICS`.
         missing_values: the cell contents that mean "missing"; an empty cell always does.
+        missing_values_of: column to the contents that mean it there, in place of those.
         engineering: a name in `kaggleprice.competitions.engineering.ENGINEERINGS`, or None.
         kinds: column to kind, as in `kaggleprice.competitions.kinds`.
         csv_format: how both files are written.
@@ -142,6 +145,7 @@ class Competition:
     target_transform: str = "log"
     metric: str = "log_rmse"
     missing_values: tuple[str, ...] = ("NA",)
+    missing_values_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     engineering: str | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     csv_format: CsvFormat = field(default_factory=CsvFormat)
@@ -319,6 +323,12 @@ def get_competition(name: str) -> Competition:
     return look_up(COMPETITIONS, name, "competition")
 
 
+def _markers(written: Any) -> list[Any]:
+    """Return one or several texts or numbers as texts; what is neither as it is."""
+    several = written if isinstance(written, list) else [written]
+    return [one if isinstance(one, list | dict) else str(one) for one in several]
+
+
 @dataclass(frozen=True)
 class _FileTable:
     """The table `[train]` or `[test]` of a TOML file."""
@@ -347,9 +357,10 @@ def read_competition(path: Path) -> Competition:
         raise DataError(f"competition file {path} cannot be read as TOML: {error}.") from None
     where = str(path)
     try:
-        if (markers := record.get("missing_values")) is not None:
-            markers = markers if isinstance(markers, list) else [markers]
-            record["missing_values"] = list(map(str, markers))
+        if "missing_values" in record:
+            record["missing_values"] = _markers(record["missing_values"])
+        if isinstance(own := record.get("missing_values_of"), dict):
+            record["missing_values_of"] = {name: _markers(value) for name, value in own.items()}
         for role in {"train", "test"} & set(record):
             where = f"{path} [{role}]"
             table = read_record(_FileTable, record[role], DataError)

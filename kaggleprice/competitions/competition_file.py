@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kaggleprice.competitions.catalog import FILE_NAME, KINDS
-from kaggleprice.competitions.proposal import Proposal
+from kaggleprice.competitions.proposal import Guess, Proposal
 
 __all__ = ["FILE_NAME", "competition_name", "to_toml"]
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -54,11 +54,18 @@ def _lines(proposal: Proposal, name: str, folder: Path) -> Iterator[str]:
     yield "\n[kinds]  # of columns that are no plain numbers or categories; there are:"
     yield from (f"#   {_text(kind)}: {help_text}" for kind, help_text in KINDS.items())
     yield '#   ["low", "high"]: levels that have an order, lowest first'
-    for column, guess in proposal.kinds.items():
-        yield f"{_key(column)} = {_text(guess.value)}  # {_comment(guess.reason)}"
+    yield from _guesses(proposal.kinds)
+    if proposal.missing_values_of:
+        yield "\n[missing_values_of]  # columns that have markers of their own"
+        yield from _guesses(proposal.missing_values_of)
     for role, path in (("train", proposal.files.train), ("test", proposal.files.test)):
         if path is not None:
             yield f"\n[{role}]\npath = {_text(_relative(path, folder))}"
+
+
+def _guesses(of_columns: Mapping[str, Guess]) -> Iterator[str]:
+    for column, guess in of_columns.items():
+        yield f"{_key(column)} = {_text(guess.value)}  # {_comment(guess.reason)}"
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -153,6 +153,17 @@ def _chunks(
     path: Path, competition: Competition, as_text: set[str], progress: Progress
 ) -> Iterator[pd.DataFrame]:
     size = path.stat().st_size
+    how: dict[str, Any] = {
+        "encoding": competition.csv_format.encoding,
+        "sep": competition.csv_format.separator,
+        "decimal": competition.csv_format.decimal,
+    }
+    missing: Any = ["", *competition.missing_values]
+    if own := competition.missing_values_of:
+        # By the names that pandas gives to columns of the same one, and of none.
+        header = {**how, "encoding": competition.csv_format.codec}
+        names = pd.read_csv(path, nrows=0, index_col=False, **header).columns
+        missing = {name: ["", *own[name]] if name in own else missing for name in names}
     with path.open("rb", _BUFFER) as file:
         # Not the encoding `utf-8-sig`: its decoder is written in Python.
         marked = file.read(len(_MARK)) == _MARK
@@ -163,12 +174,10 @@ def _chunks(
             # Only the competition's own markers mean "missing": pandas would also take `None`,
             # which is a category of House Prices' MasVnrType.
             keep_default_na=False,
-            na_values=["", *competition.missing_values],
-            encoding=competition.csv_format.encoding,
-            sep=competition.csv_format.separator,
-            decimal=competition.csv_format.decimal,
+            na_values=missing,
             low_memory=False,
             index_col=False,
+            **how,
             chunksize=columns.ROWS,
         )
         for chunk in reader:

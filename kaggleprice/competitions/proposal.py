@@ -127,6 +127,8 @@ class Proposal:
         keys: `id_column`, `target_column`, `target_transform`, `metric` and `missing_values`;
             `fold_scheme` and `fold_column` where the columns say so.
         kinds: those of columns that are no plain numbers or categories.
+        missing_values_of: markers of columns in which texts mean "missing" that are levels of
+            others.
         warnings: sentences on what looks like a leak.
         drop_missing_target: whether training rows without a target are left out.
         prediction_column: what the sample submission calls the target, or each of several; None
@@ -142,6 +144,7 @@ class Proposal:
     drop_missing_target: bool = False
     prediction_column: str | list[str] | None = None
     kaggle: str | None = None
+    missing_values_of: Mapping[str, Guess] = field(default_factory=dict)
 
     def competition(self, name: str) -> Competition:
         """Return the competition that these guesses make.
@@ -161,6 +164,7 @@ class Proposal:
             train=DataFile(self.files.train.name, path=self.files.train),
             test=None if test is None else DataFile(test.name, path=test),
             kinds={column: guess.value for column, guess in self.kinds.items()},
+            missing_values_of={c: tuple(own.value) for c, own in self.missing_values_of.items()},
             csv_format=self.csv_format,
             drop_missing_target=self.drop_missing_target,
             prediction_column=tuple(calls) if isinstance(calls, list) else calls,
@@ -313,7 +317,7 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
             raise UsageError(f"the target {column!r} cannot be dropped.")
     both = rest if test is None else [c for c in rest if c in test]
     cells = {c: _cells_of(c, train, test) for c in both}
-    markers: dict[str, str] = {}
+    markers: dict[str, list[str]] = {}
     found: dict[str, Guess] = {}
     cells |= {c: train[c].str.strip() for c in targets}
     for column in (*both, *targets):
@@ -332,16 +336,18 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
         del found[identity.value]
     found |= {column: Guess(kind, "given") for column, kind in kinds.items()}
     numbers = {c: _target_numbers(cells[c], found.get(c), csv_format.decimal) for c in targets}
+    missing, own = known.get("missing_values"), dict[str, Guess]()
+    if missing is None:
+        missing, own = _guess_missing(markers, cells)
     keys = {
         "id_column": identity,
         "target_column": target,
         **_guess_scale(list(numbers.values()), known),
-        "missing_values": known.get("missing_values") or _guess_missing(markers),
+        "missing_values": missing,
     }
     if test is not None:
-        missing = keys["missing_values"].value
-        may_say = [c for c in both if c != identity.value or c in found]
-        keys |= _guess_folds(files, (train, test), may_say, found, missing)
+        may_say = {c: own.get(c, missing).value for c in both if c != identity.value or c in found}
+        keys |= _guess_folds(files, (train, test), may_say, found)
     used = [c for c in both if found.get(c, Guess("", "")).value != DROP]
     warnings = [
         warning
@@ -352,7 +358,15 @@ def propose(files: Files, given: Mapping[str, Any], kinds: Mapping[str, Kind]) -
     others = () if sample is None else tuple(str(c) for c in sample.columns[1:])
     differ = len(others) == len(targets) and others != targets
     calls = one_or_all(others) if differ else None
-    return Proposal(files, csv_format, keys, found, warnings, prediction_column=calls)
+    return Proposal(
+        files,
+        csv_format,
+        keys,
+        found,
+        warnings,
+        prediction_column=calls,
+        missing_values_of=own,
+    )
 
 
 def _target_numbers(cells: pd.Series, kind: Guess | None, decimal: str) -> NDArray[np.float64]:
@@ -416,23 +430,27 @@ def one_or_all(names: Sequence[str] | None) -> str | list[str] | None:
 
 
 def _guess_kind(
-    column: str, cells: pd.Series, decimal: str, markers: dict[str, str]
+    column: str, cells: pd.Series, decimal: str, markers: dict[str, list[str]]
 ) -> Guess | None:
-    """Return the kind of a column that is no plain number or category; note missing markers."""
+    """Return the kind of a column that is no plain number or category; note missing markers.
+
+    Texts of such columns alone are markers: in a category they are a level as any other.
+    """
     levels = cells[cells != ""].unique()
     numeric = _is_number(levels, decimal)
     texts = [str(level) for level in levels[~numeric]]
     if not len(levels) or not texts:
         return None
-    if numeric.any() and set(texts) <= set(_MARKERS.split()):
-        markers.update(dict.fromkeys(texts, column))
+    odd = [text for text in texts if text in _MARKERS.split()]
+    if numeric.any() and odd == texts:
+        markers[column] = odd
         return None
-    plain = [str(level) for level in levels if level not in _MARKERS.split()]
+    plain = [str(level) for level in levels if level not in odd]
     if not plain:
         return None
     forms = find_date_formats(plain)
     if forms:
-        markers.update({t: column for t in texts if t in _MARKERS.split()})
+        markers[column] = odd
         other = f"; {forms[1]} would fit as well" if len(forms) > 1 else ""
         return Guess(f"{DATE} {forms[0]}", f"such as {plain[0]}{other}", sure=len(forms) == 1)
     lower = {text.lower() for text in plain}
@@ -441,10 +459,11 @@ def _guess_kind(
         if len(lower) > 1 and lower <= set(words):
             spelled = {text.lower(): text for text in plain}
             named = tuple(spelled[word] for word in words if word in spelled)
+            markers[column] = odd
             return Guess(named, "words of a known order")
     amount = _guess_amount(plain, decimal)
     if amount is not None:
-        markers.update({t: column for t in texts if t in _MARKERS.split()})
+        markers[column] = odd
         return amount
     return _guess_text(plain, rows=int((cells != "").sum()))
 
@@ -586,26 +605,26 @@ def _guess_transform(observed: NDArray[np.float64]) -> tuple[str, str]:
 def _guess_folds(
     files: Files,
     tables: Sequence[pd.DataFrame],
-    columns: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
     kinds: Mapping[str, Guess],
-    missing: Sequence[str],
 ) -> dict[str, Guess]:
     """Return guesses of the fold scheme and its column, where the test file says so.
 
     Args:
         files: of the competition, with a test file.
         tables: their first rows, as text.
-        columns: those that may say so.
+        columns: those that may say so, and the texts that mean a missing value there.
         kinds: of columns.
-        missing: texts that mean a missing value.
     """
-    known, empty = {column: guess.value for column, guess in kinds.items()}, ["", *missing]
-    train, test = (table[list(columns)].replace(empty, None) for table in tables)
+    known = {column: guess.value for column, guess in kinds.items()}
+    train, test = (_without_markers(table, columns) for table in tables)
     found = find_evidence(train, test, known)
     if found is not None and files.test and max(len(train), len(test)) >= _ROWS:
         # What holds of the first rows is looked at in all of them.
         train, test = (
-            read_cells(path, find_format(path), None)[[found.column]].replace(empty, None)
+            _without_markers(
+                read_cells(path, find_format(path), None), {found.column: columns[found.column]}
+            )
             for path in (files.train, files.test)
         )
         found = find_evidence(train, test, known)
@@ -618,11 +637,43 @@ def _guess_folds(
     }
 
 
-def _guess_missing(markers: Mapping[str, str]) -> Guess:
-    if not markers:
-        return Guess(["NA"], "the usual marker; an empty cell is missing as well")
-    reasons = [f"{text!r} in {column!r}" for text, column in list(markers.items())[:3]]
-    return Guess(["NA", *sorted(set(markers) - {"NA"})], f"beside numbers: {', '.join(reasons)}")
+def _without_markers(cells: pd.DataFrame, markers: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Return some columns of texts, in which an empty one and each column's markers are missing."""
+    return pd.DataFrame(
+        {c: cells[c].mask(cells[c].isin(["", *missing])) for c, missing in markers.items()}
+    )
+
+
+def _guess_missing(
+    markers: Mapping[str, Sequence[str]], cells: Mapping[str, pd.Series]
+) -> tuple[Guess, dict[str, Guess]]:
+    """Return what means "missing" in every column, and what in some columns alone.
+
+    Args:
+        markers: column to the texts that mean it there.
+        cells: of every column.
+    """
+    columns_of: dict[str, list[str]] = {}
+    for column, texts in markers.items():
+        for text in texts:
+            columns_of.setdefault(text, []).append(column)
+    # What is a level of another column is none of its markers.
+    level_of = {
+        text: next((c for c in cells if c not in columns and (cells[c] == text).any()), None)
+        for text, columns in columns_of.items()
+        if text != "NA"
+    }
+    everywhere = ["NA", *sorted(text for text, column in level_of.items() if column is None)]
+    seen = [f"{text!r} in {columns_of[text][-1]!r}" for text in columns_of if text in everywhere]
+    reason = f"beside numbers: {', '.join(seen[:3])}"
+    own: dict[str, Guess] = {}
+    for column, texts in markers.items():
+        more = sorted(set(texts) - {*everywhere})
+        if more:
+            why = ", ".join(f"{text!r}, a level of {level_of[text]!r}" for text in more[:3])
+            own[column] = Guess([*everywhere, *more], f"beside numbers: {why}")
+    usual = "the usual marker; an empty cell is missing as well"
+    return Guess(everywhere, reason if seen else usual), own
 
 
 def _find_repeats(identity: str | None, train: pd.DataFrame) -> list[str]:

@@ -165,13 +165,7 @@ def read_tables(
             train_frame, train_ids = train_frame[kept].reset_index(drop=True), train_ids[kept]
     if test is not None:
         test_frame, test_ids = _read(test, competition, progress)
-    for named in competition.kinds:
-        if named not in train_frame and (test is None or named not in test_frame):
-            raise DataError(
-                f"{train} has no column {named!r}, which `[kinds]` of {competition.name}, or "
-                f"--kind or --drop, names; found {_some(list(train_frame.columns), most=20)}."
-                + did_you_mean(named, map(str, train_frame))
-            )
+    _check_named(competition, train, train_frame, None if test is None else test_frame)
     groups = _groups(train_frame, train_ids, competition, group_column, train)
     targets = [
         _take_target(train_frame, train_ids, one, train, progress)
@@ -195,7 +189,8 @@ def read_tables(
         if column not in kinds and (text := _beside_numbers(train_frame[column])):
             progress.notice(
                 f"the column {column!r} is text, since beside numbers it holds {text!r}; if that "
-                "means a missing value, add it to `missing_values`."
+                "means a missing value, add it to `missing_values`, or for this column alone to "
+                "`[missing_values_of]`."
             )
     own = {c: kind for c, kind in kinds.items() if c in train_frame}
     texts = tuple(c for c in map(str, train_frame) if own.get(c) == TEXT)
@@ -205,6 +200,25 @@ def read_tables(
         Table(test_ids, test_frame, texts=texts, places=places),
         evidence,
     )
+
+
+def _check_named(
+    competition: Competition, path: Path, train: pd.DataFrame, test: pd.DataFrame | None
+) -> None:
+    """Check that columns of which a competition says something are in one of its tables."""
+    known = {*map(str, train), *([] if test is None else map(str, test))}
+    kinds, own = competition.kinds, {*competition.missing_values_of} - {competition.id_column}
+    for table, flags, named in (
+        ("kinds", ", or --kind or --drop, names", kinds),
+        ("missing_values_of", " names", sorted(own)),
+    ):
+        for column in named:
+            if column not in known:
+                raise DataError(
+                    f"{path} has no column {column!r}, which `[{table}]` of {competition.name}"
+                    f"{flags}; found {_some(list(train.columns), most=20)}."
+                    + did_you_mean(column, map(str, train))
+                )
 
 
 def _read(

@@ -54,6 +54,7 @@ class Columns(TypedDict):
     target_column: str | list[str]
     target_transform: str
     missing_values: list[str]
+    missing_values_of: NotRequired[dict[str, list[str]]]
     kinds: NotRequired[dict[str, str | list[str]]]
     csv: NotRequired[dict[str, str]]
     weight_column: NotRequired[str]

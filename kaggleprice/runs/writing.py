@@ -244,11 +244,13 @@ def _make_record(
 
 def describe_columns(competition: Competition) -> dict[str, Any]:
     """Return what decides how the CSVs are read, as a run records it."""
+    own = {column: list(markers) for column, markers in competition.missing_values_of.items()}
     return {
         "id_column": competition.id_name,
         "target_column": _plain_name(competition.target_column),
         "target_transform": competition.target_transform,
         "missing_values": list(competition.missing_values),
+        **({"missing_values_of": own} if own else {}),
         **({"kinds": _plain(competition.kinds)} if competition.kinds else {}),
         **({"weight_column": competition.weight_column} if competition.weight_column else {}),
         **({"drop_missing_target": True} if competition.drop_missing_target else {}),

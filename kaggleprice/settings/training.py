@@ -187,7 +187,7 @@ class TrainingSettings:
     patience: Annotated[
         Annotated[int, Ge(1)] | None,
         Shown(none="never"),
-        Doc("Epochs without improvement until a network stops."),
+        Doc("Epochs in a row without a better loss until a network stops."),
     ] = None
     stop_on: Annotated[
         str, Names(STOP_ON), Doc("Rows that stopping watches; `validation` is optimistic.")

@@ -317,15 +317,25 @@ class Engine:
         return losses.view(output.shape).mean(dim=2)
 
     def watch(self, epoch: int) -> None:
-        """Score the rows of early stopping after an epoch: keep what is best, stop who is done."""
+        """Score the rows of early stopping after an epoch: keep what is best, stop who is done.
+
+        A score is the mean of the loss that is trained on.
+        """
         if self.best is None or self.settings.patience is None:
             return
         index = pad_rows(self.stop_rows)
         predicted = predict_members(self.network, self.rows, self.scales, index, self._check)
+        truth = np.stack([own[rows] for own, rows in zip(self.truths, index, strict=True)])
+        output, target = (
+            (values - self.scales.target_center[:, None]) / self.scales.target_scale[:, None]
+            for values in (predicted, truth)
+        )
+        loss = self._make_loss(torch.float64, torch.device("cpu"))
+        losses = loss(torch.from_numpy(output), torch.from_numpy(target)).numpy()
         scores = np.array(
             [
-                _rmse(truth[rows], line[: len(rows)], self._weights_of(rows))
-                for truth, rows, line in zip(self.truths, self.stop_rows, predicted, strict=True)
+                np.average(line[: len(rows)], weights=self._weights_of(rows))
+                for line, rows in zip(losses, self.stop_rows, strict=True)
             ]
         )
         self.best.update(self.network, epoch, scores, self.settings.patience)

@@ -1,4 +1,4 @@
-"""The five calls of a notebook: the commands' results, options and errors, and how they look."""
+"""The calls of a notebook: the commands' results, options and errors, and how they look."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPTIONS: dict[str, Any] = {
     "hidden": 8,
     "threads": 1,
 }
-CALLS = ("cross_validate", "download", "predict", "preprocess", "report")
+CALLS = ("cross_validate", "download", "predict", "preprocess", "report", "submit")
 
 
 @pytest.fixture(scope="module")

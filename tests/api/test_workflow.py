@@ -146,6 +146,7 @@ def test_a_changed_test_file_is_refused(folder: Path) -> None:
     [
         ('target_transform = "log1p"', "log then, log1p now"),
         ('missing_values = ["NA", "brick"]', "missing_values of small changed"),
+        ('missing_values_of.Area = "?"', r"missing_values_of of small changed .*none then"),
     ],
 )
 def test_another_reading_of_the_data_is_refused(folder: Path, line: str, says: str) -> None:

@@ -56,6 +56,43 @@ def test_from_files_to_a_submission(folder: Path, entry: EntryPoint) -> None:
     assert np.isfinite(submission["rent"]).all()
 
 
+def test_a_marker_that_is_a_level_elsewhere_is_one_of_its_column(
+    folder: Path, entry: EntryPoint
+) -> None:
+    """From the files to a submission; runs of other markers are told apart."""
+    for name in ("train.csv", "test.csv"):
+        table = pd.read_csv(folder / name, sep=";", dtype=str, keep_default_na=False)
+        state = ["?", "poor", "good", "fair"] * (len(table) // 4)
+        table.assign(state=state, garage=["?", "brick"] * (len(table) // 2)).to_csv(
+            folder / name, sep=";", index=False
+        )
+    document = entry("init", "--yes", "--json", cwd=folder).json
+    own = {name: guess["value"] for name, guess in document["missing_values_of"].items()}
+    assert own == {"floor": ["NA", "?"], "state": ["NA", "?"]}
+    file = folder / "competition.toml"
+    text = file.read_text(encoding="utf-8")
+    found = read_competition(file)
+    assert found.missing_values == ("NA",)
+    assert found.missing_values_of == dict.fromkeys(["floor", "state"], ("NA", "?"))
+    assert found.kinds["state"] == ("poor", "fair", "good")
+    features = entry("preprocess", "--json", cwd=folder)
+    assert features.code == 0, features.err
+    missing = {
+        c["name"]: c["missing"] for part in ("numeric", "categorical") for c in features.json[part]
+    }
+    assert (missing["floor"], missing["state"], missing["garage"]) == (6, 10, 0)
+    assert entry("cv", *TINY, "--run", "first", cwd=folder).code == 0
+    assert entry("predict", cwd=folder).code == 0
+    file.write_text(text.replace('floor = ["NA", "?"]', 'floor = ["?", "NA"]'), encoding="utf-8")
+    assert entry("cv", *TINY, "--run", "second", cwd=folder).code == 0
+    compared = entry("runs", "compare", "first", "second", cwd=folder)
+    assert compared.code == 0, compared.err
+    assert "missing values of floor" in compared.out
+    refused = entry("predict", "--run", "first", cwd=folder)
+    assert refused.code == 3
+    assert "missing_values_of" in refused.error
+
+
 def test_json_says_what_was_guessed(folder: Path, entry: EntryPoint) -> None:
     document = entry("init", "--yes", "--json", "--metric", "mae", cwd=folder).json
     assert document["keys"]["target_column"]["value"] == "rent"

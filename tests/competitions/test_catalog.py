@@ -28,6 +28,7 @@ target_column = "count"
 target_transform = "log1p"
 metric = "log1p_rmse"
 missing_values = ["?", -1]
+missing_values_of = {windspeed = "calm", "count" = [0, "?"], weather = []}
 [train]
 path = "given/train.csv"
 sha1 = "585E9CC93E70B39160E7921475F9BCD7D31219CE"
@@ -126,6 +127,7 @@ def test_toml_is_read_whole(tmp_path: Path) -> None:
         target_transform="log1p",
         metric="log1p_rmse",
         missing_values=("?", "-1"),
+        missing_values_of={"windspeed": ("calm",), "count": ("0", "?"), "weather": ()},
     )
 
 
@@ -199,6 +201,24 @@ BAD: dict[str, tuple[str, str, type[Exception], str]] = {
         "column 'sold'.*Did you mean 'date'",
     ),
     "no table": ("[train]", "kinds = 'date'\n[train]", DataError, "'kinds' must be a table"),
+    "markers no table": (
+        "{windspeed",
+        '"?" #',
+        DataError,
+        r"'missing_values_of' must be a table; found '\?'",
+    ),
+    "marker a table": (
+        '"?", -1',
+        "{a = 1}",
+        DataError,
+        "'missing_values.0' must be a text; found {'a': 1}",
+    ),
+    "marker of a column a list": (
+        '[0, "?"]',
+        '[["?"]]',
+        DataError,
+        r"'missing_values_of.count.0' must be a text; found \['\?'\]",
+    ),
     "switch a text": (
         "[train]",
         "drop_missing_target = 'yes'\n[train]",

@@ -111,8 +111,48 @@ def test_markers_among_numbers(tmp_path: Path) -> None:
         tmp_path, {"x": cycle("1", "2", "?"), "y": cycle("3", "NA"), "z": cycle("?", "b")}
     )
     found = propose(files, {}, {})
-    assert set(found.keys["missing_values"].value) == {"NA", "?"}
-    assert "'x'" in found.keys["missing_values"].reason
+    # In `z` it is a level, as any other.
+    assert found.keys["missing_values"].value == ["NA"]
+    assert {c: own.value for c, own in found.missing_values_of.items()} == {"x": ["NA", "?"]}
+    assert "'z'" in found.missing_values_of["x"].reason
+    assert found.competition("a").missing_values_of == {"x": ("NA", "?")}
+
+
+def test_markers_that_are_levels_nowhere_are_those_of_all_columns(tmp_path: Path) -> None:
+    columns = {
+        "x": cycle("1", "2", "?"),
+        "y": cycle("3", "NA", "unknown"),
+        "z": cycle("a", "unknown"),
+        "day": cycle("2020-01-31", "?", "2020-02-01"),
+        "size": cycle("small", "-", "large"),
+        "none": cycle("None", "a"),
+    }
+    found = propose(write(tmp_path, columns), {}, {})
+    assert found.keys["missing_values"].value == ["NA", "-", "?"]
+    assert {c: own.value for c, own in found.missing_values_of.items()} == {
+        "y": ["NA", "-", "?", "unknown"]
+    }
+
+
+def test_a_number_may_always_be_one(tmp_path: Path) -> None:
+    """-999 among numbers may mean missing, and may not: that is for a person to say."""
+    found = propose(write(tmp_path, {"x": cycle("1", "-999", "2.5")}), {}, {})
+    assert found.keys["missing_values"].value == ["NA"]
+    assert found.missing_values_of == {}
+
+
+def test_groups_are_looked_for_without_a_columns_markers(tmp_path: Path) -> None:
+    """A marker that both files have is no group of both."""
+    train = pd.DataFrame({"street": [f"{i // 6 * 2}" for i in range(60)], "z": cycle("a", "?")})
+    test = pd.DataFrame({"street": [f"{i % 7 * 2 + 1}" for i in range(60)], "z": "a"})
+    train.loc[0, "street"] = test.loc[0, "street"] = "?"
+    train.insert(1, "y", np.arange(60) % 7)
+    for name, table in (("train", train), ("test", test)):
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    found = propose(Files(tmp_path / "train.csv", tmp_path / "test.csv"), {}, {})
+    assert list(found.missing_values_of) == ["street"]
+    assert found.keys["fold_scheme"].value == "grouped"
+    assert found.keys["fold_column"].value == "street"
 
 
 def test_a_day_that_may_be_a_month_is_not_sure(tmp_path: Path) -> None:
@@ -296,8 +336,11 @@ def test_a_written_file_is_read_back(
         "missing_values": Guess(["NA", *order], reason),
     }
     kinds = {column: Guess(tuple(order), reason), target: Guess("drop", reason)}
+    own = {name: Guess(["NA", *order], reason) for name in (column, target)}
     files = Files(folder / "a b.csv", folder / "c.csv")
-    proposal = Proposal(files, CsvFormat(separator, ",", "cp1252"), keys, kinds)
+    proposal = Proposal(
+        files, CsvFormat(separator, ",", "cp1252"), keys, kinds, missing_values_of=own
+    )
     path = folder / "competition.toml"
     path.write_text(to_toml(proposal, "some-name", folder), encoding="utf-8")
     competition = read_competition(path)

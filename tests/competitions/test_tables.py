@@ -142,6 +142,33 @@ def test_own_markers_replace_na(tmp_path: Path) -> None:
     assert tables.test.features["b"].isna().tolist() == [True]
 
 
+def test_markers_of_a_column_are_its_alone(tmp_path: Path) -> None:
+    competition = replace(
+        HOUSES, missing_values_of={"a": ("?", "-999"), "b": (), "c.1": ("x",), "SalePrice": ("0",)}
+    )
+    train = "Id,a,b,c,c,d,SalePrice\n1,?,NA,x,x,?,5\n2,-999,?,x,y,NA,6\n3,2,,y,y,NA,7\n"
+    test = "Id,a,b,c,c,d\n4,-999.0,NA,x,x,?\n"
+    tables = read(tmp_path, "\ufeff" + train, test, competition)
+    np.testing.assert_array_equal(tables.train.features["a"], [np.nan, np.nan, 2.0])
+    assert np.isnan(tables.test.features["a"][0])
+    assert tables.train.features["b"].isna().tolist() == [False, False, True]
+    assert tables.test.features["b"].tolist() == ["NA"]
+    # Two columns of one name are told apart by number; the others have the file's markers.
+    assert tables.train.features["c"].isna().tolist() == [False, False, False]
+    assert tables.train.features["c.1"].isna().tolist() == [True, False, False]
+    assert tables.train.features["d"].isna().tolist() == [False, True, True]
+    with pytest.raises(DataError, match=r"'SalePrice' must be .* for Id 1"):
+        read(tmp_path, train.replace(",5\n", ",0\n"), test, competition)
+
+
+@pytest.mark.parametrize("column", ["Id", "LotArea", "SalePrice"])
+def test_a_column_of_markers_must_be_there(tmp_path: Path, column: str) -> None:
+    read(tmp_path, competition=replace(HOUSES, missing_values_of={column: ("?",)}))
+    wrong = replace(HOUSES, missing_values_of={"LotAera": ("?",)})
+    with pytest.raises(DataError, match=r"'LotAera'.*missing_values_of.*mean 'LotArea'"):
+        read(tmp_path, competition=wrong)
+
+
 def test_truth_values_are_categories_as_they_are_written(tmp_path: Path) -> None:
     """pandas alone reads the train column as bool, and would call TRUE `True` only there."""
     train = "Id,a,b,SalePrice\n1,TRUE,true,5\n2,FALSE,NA,6\n"

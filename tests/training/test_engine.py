@@ -6,7 +6,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -31,7 +31,7 @@ from kaggleprice.settings.training import LOSSES, OPTIMIZERS, SCHEDULES, Member,
 from kaggleprice.training import batches
 from kaggleprice.training.batches import DeviceRows
 from kaggleprice.training.engine import predict_members
-from kaggleprice.training.loop import Group, TrainingLoop
+from kaggleprice.training.loop import Callback, Group, TrainingLoop
 from kaggleprice.training.parameters import MemberParameters
 from kaggleprice.training.randomness import NoiseSource, Purpose, member_generator, row_order
 from kaggleprice.training.task import TrainingResult, TrainingTask
@@ -84,14 +84,18 @@ class Setting:
         return network
 
     def train(
-        self, members: Sequence[Member], model: ModelSettings, training: TrainingSettings
+        self,
+        members: Sequence[Member],
+        model: ModelSettings,
+        training: TrainingSettings,
+        *callbacks: Callback,
     ) -> tuple[MemberNetwork, TrainingResult, NDArray[np.float64]]:
         rows, folds = self.encoding.encode(self.table.features), range(FOLDS)
         pairs = [(np.flatnonzero(self.folds != f), np.flatnonzero(self.folds == f)) for f in folds]
         settings = RunSettings(seed=7, model=model, training=training)
         task = TrainingTask(self.encoding, rows, self.target, pairs, members, settings)
         loop = TrainingLoop(task, Group(0, len(members)), torch.device("cpu"))
-        fit = loop.run()
+        fit = loop.run(callbacks)
         network = loop.engine.network
         return network, fit, predict_members(network, self.rows(members), fit)
 
@@ -263,6 +267,47 @@ def test_a_stopped_member_has_its_best_weights(setting: Setting) -> None:
         scores = [line.validation for line in fit.history if line.member == m]
         assert error == pytest.approx(min(scores), rel=1e-9)
         assert int(np.argmin(scores)) + 1 == fit.epochs[m]
+
+
+@pytest.mark.parametrize(
+    ("loss", "scored"),
+    [
+        ("pinball 0.9", lambda y, z: mean_pinball_loss(y, z, alpha=0.9)),
+        ("mae", lambda y, z: np.abs(y - z).mean()),
+        ("huber 0.3", lambda y, z: nn.HuberLoss(delta=0.3)(*map(torch.from_numpy, (z, y)))),
+        ("mse", lambda y, z: np.square(y - z).mean()),
+        ("poisson", lambda y, z: mean_tweedie_deviance(np.exp(y), np.exp(z), power=1)),
+    ],
+)
+def test_early_stopping_watches_the_loss_that_is_trained_on(
+    setting: Setting, loss: str, scored: Callable[..., Any]
+) -> None:
+    """Noise with a long tail upwards: what is best for squared errors is best for no other."""
+    noise = np.random.default_rng(0).exponential(0.5, ROWS)
+    skewed = replace(setting, target=setting.target + noise)
+    training = replace(SHORT, epochs=12, patience=12, lr=0.05, stop_on="validation", loss=loss)
+    scores: list[list[float]] = []
+    squares: list[list[float]] = []
+
+    class Scoring(Callback):
+        def on_epoch_end(self, loop: TrainingLoop) -> None:
+            scales, network = loop.engine.scales, loop.engine.network
+            predicted = predict_members(network, skewed.rows(MEMBERS), scales)
+            # Poisson deviance is one of amounts, in the unit of their geometric mean.
+            scale = np.ones(len(MEMBERS)) if loss == "poisson" else scales.target_scale
+            both = [
+                [(x[skewed.folds == member.fold] - center) / by for x in (skewed.target, own)]
+                for member, own, center, by in zip(
+                    MEMBERS, predicted, scales.target_center, scale, strict=True
+                )
+            ]
+            scores.append([float(scored(*pair)) for pair in both])
+            squares.append([float(np.square(y - z).mean()) for y, z in both])
+
+    _, fit, _ = skewed.train(MEMBERS, SMALL, training, Scoring())
+    assert fit.epochs.tolist() == (np.argmin(scores, axis=0) + 1).tolist()
+    other = (np.argmin(squares, axis=0) + 1).tolist()
+    assert (fit.epochs.tolist() == other) == (loss == "mse")
 
 
 class PlainActivation(nn.Module):

@@ -133,13 +133,15 @@ def compare_view(document: RunsCompareDocument, comparison: Comparison) -> Group
 
 
 def _columns(run: Run) -> dict[str, Any]:
-    """Return how a run's CSVs were read, the kind of each column by itself."""
+    """Return how a run's CSVs were read, what is said of one column by itself."""
     found = dict(run.record["columns"])
     kinds, written = found.pop("kinds", {}), found.pop("csv", {})
+    markers = found.pop("missing_values_of", {})
     return {
         **found,
         **{f"csv {name}": value for name, value in written.items()},
         **{f"kind of {column}": kind for column, kind in kinds.items()},
+        **{f"missing values of {column}": own for column, own in markers.items()},
     }
 
 

@@ -28,6 +28,9 @@ class InitDocument(Document):
     test: Annotated[Path | None, Doc("The test file; null for none.")]
     keys: Annotated[dict[str, Guess], Doc("Keys of the competition.")]
     kinds: Annotated[dict[str, Guess], Doc("Columns that are no plain numbers or categories.")]
+    missing_values_of: Annotated[
+        dict[str, Guess], Doc("Columns with markers of missing values of their own.")
+    ]
     csv: Annotated[dict[str, str], Doc("How the files are written, where not as a plain CSV.")]
     warnings: Annotated[list[str], Doc("What may make the score too good to be true.")]
     separation_auc: Annotated[
@@ -58,6 +61,7 @@ def init_document(
         test=proposal.files.test,
         keys=dict(proposal.keys),
         kinds=dict(proposal.kinds),
+        missing_values_of=dict(proposal.missing_values_of),
         csv=proposal.csv_format.changes,
         warnings=[
             *proposal.warnings,
@@ -77,7 +81,8 @@ def _separation_warnings(separation: Separation | DataError, *, folds: bool) -> 
 
 def init_view(document: InitDocument) -> Group:
     """Show each guess with its reason, what looks like a leak, and what to do next."""
-    guesses = [*document.keys.items(), *document.kinds.items()]
+    own = {f"missing values of {name}": guess for name, guess in document.missing_values_of.items()}
+    guesses = [*document.keys.items(), *document.kinds.items(), *own.items()]
     rows = [(name, _value_text(guess.value), _reason(guess)) for name, guess in guesses]
     for name, value in document.csv.items():
         rows.append((name, repr(value), "as the training file is written"))
