@@ -9,6 +9,7 @@ on, and is scored on the rows that it has not seen.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from kaggleprice.core.registry import Entry
 
@@ -49,3 +50,8 @@ BASE_MODELS: dict[str, Entry] = {
     "lightgbm": Entry("LightGBM, of the extra `boosting`", f"{_PLACE}:lightgbm"),
     "catboost": Entry("CatBoost, of the extra `boosting`", f"{_PLACE}:catboost"),
 }
+
+
+def best_base_models() -> tuple[str, ...]:
+    """Return those of the preset `best`: trees of an extra are among them where it is installed."""
+    return ("trees", "svm", *(["catboost"] if find_spec("catboost") else []))

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.registry import Entry, look_up
-from kaggleprice.settings.base_models import BASE_MODELS
+from kaggleprice.settings.base_models import BASE_MODELS, best_base_models
 from kaggleprice.settings.declaration import (
     STRICT,
     ConflictError,
@@ -240,8 +240,9 @@ PRESETS: dict[str, Preset] = {
         RunSettings(portfolio=_everything),
     ),
     "best": Preset(
-        "four starts of each; boosted trees and a support vector machine, weighted in the same way",
-        RunSettings(portfolio=_everything, seeds=4, base_models=("trees", "svm")),
+        "four starts of each, boosted trees (CatBoost's too, if installed) and a support vector "
+        "machine, weighted in the same way",
+        RunSettings(portfolio=_everything, seeds=4, base_models=best_base_models()),
     ),
     "book": Preset(
         "the d2l.ai chapter: linear model, plain SGD, 10 epochs, contiguous folds",

@@ -23,6 +23,7 @@ from kaggleprice.cli.config_file import (
     read_configuration,
 )
 from kaggleprice.core.errors import KagglePriceError, UsageError
+from kaggleprice.settings.base_models import best_base_models
 from kaggleprice.settings.model import MODELS
 from kaggleprice.settings.run import OPTIONS, flat_settings, make_settings
 
@@ -164,7 +165,7 @@ def test_which_value_counts(
     write(folder, 'epochs = 11\npreset = "book"\nseeds = 3\n')
     found = seen("cv")
     assert (found["epochs"], found["model"], found["seeds"]) == (11, "linear", 3)
-    assert seen("cv", "--preset", "best")["base_models"] == ("trees", "svm")
+    assert seen("cv", "--preset", "best")["base_models"] == best_base_models()
     write(folder, "epochs = 11\n[cv]\nepochs = 12\n[predict]\nepochs = 99\n")
     assert (seen("cv")["epochs"], seen("predict")["epochs"]) == (12, 99)
     monkeypatch.setenv("KAGGLEPRICE_EPOCHS", "13")
@@ -416,7 +417,7 @@ def test_config_says_where_each_value_came_from(entry: EntryPoint, tmp_path: Pat
         "lr": (0.5, "file", "lr in kaggleprice.toml"),
         "hidden": ([64, 32], "file", "hidden in [cv] of kaggleprice.toml"),
         "seeds": (4, "preset", "preset best"),
-        "base-models": (["trees", "svm"], "preset", "preset best"),
+        "base-models": ([*best_base_models()], "preset", "preset best"),
         "impute": ("mean", "preset", "recipe book"),
         "preset": ("best", "file", "preset in kaggleprice.toml"),
         "batch-size": (None, "default", "default"),

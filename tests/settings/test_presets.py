@@ -12,7 +12,7 @@ from entry_point import EntryPoint
 from benchmarks import presets as benchmark
 from kaggleprice.cli.documents import SCHEMA_VERSION
 from kaggleprice.cli.views.presets import PresetLine, presets_document
-from kaggleprice.settings import preset_benchmarks
+from kaggleprice.settings import base_models, preset_benchmarks
 from kaggleprice.settings.preset_benchmarks import read_measurements
 from kaggleprice.settings.run import PRESETS
 
@@ -37,6 +37,14 @@ def test_more_work_scores_better() -> None:
     assert best.oof < default.oof < fast.oof < found["book"].oof
     assert best.seconds > default.seconds > fast.seconds
     assert [name for name, preset in PRESETS.items() if preset.settings.base_models] == ["best"]
+
+
+@pytest.mark.parametrize(("found", "extra"), [(None, ()), (object(), ("catboost",))])
+def test_best_has_an_extras_trees_where_they_are_installed(
+    found: object, extra: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_models, "find_spec", lambda name: found)
+    assert base_models.best_base_models() == ("trees", "svm", *extra)
 
 
 @pytest.mark.parametrize("command", ["cv", "predict"])
