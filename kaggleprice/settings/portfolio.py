@@ -57,14 +57,14 @@ _COARSE = {"frequencies": 4, "frequency_scale": 0.1}
 
 PORTFOLIO: dict[str, Change] = {
     "fine": Change("as the settings say", rows_per_feature=_FEW),
-    "regular": Change("strong dropout", {"dropout": ((0.3,),)}),
+    "regular": Change("strong dropout", {"dropout": ((0.3,),)}, rows_per_feature=_FEW),
     "wide": Change(
         "twice as wide, at twice the rate, for longer",
         {"hidden": (256, 256), "frequencies": 8},
         {"lr": 2.0, "budget": 1.5},
         _FEW,
     ),
-    "smooth": Change("few low frequencies", _COARSE),
+    "smooth": Change("few low frequencies", _COARSE, rows_per_feature=_FEW),
     "robust": Change(
         "few low frequencies, strong dropout, a loss that bends early, fewer passes",
         {**_COARSE, "dropout": ((0.3,),), "loss": "huber 0.3"},
@@ -73,6 +73,11 @@ PORTFOLIO: dict[str, Change] = {
     "tanh": Change(
         "few low frequencies, bounded activations, a loss that bends early, fewer passes",
         {**_COARSE, "activation": ("tanh",), "loss": "huber 0.3"},
+        {"budget": 0.5},
+    ),
+    "shallow": Change(
+        "as robust, but of one wide hidden layer",
+        {**_COARSE, "dropout": ((0.3,),), "loss": "huber 0.3", "hidden": (512,)},
         {"budget": 0.5},
     ),
 }
