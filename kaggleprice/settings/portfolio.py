@@ -98,9 +98,13 @@ def vary(
         fixed: names of settings that they do not change.
     """
     found: list[Variant] = []
+    kept_by_all = {*fixed}
+    if "dropout" in kept_by_all and any(len(rates) > 1 for rates in model.dropout):
+        # A rate for each hidden layer is said of these layers.
+        kept_by_all.add("hidden")
     for name in names:
         change = PORTFOLIO[name]
-        kept = {*fixed, *MODELS[change.values.get("model", model.model)].fixed}
+        kept = kept_by_all | {*MODELS[change.values.get("model", model.model)].fixed}
         values = {key: value for key, value in change.values.items() if key not in kept}
         of_model = {f.name: values[f.name] for f in fields(model) if f.name in values}
         rest = {key: value for key, value in values.items() if key not in of_model}

@@ -16,7 +16,7 @@ from small import content, write_small
 from kaggleprice.settings.portfolio import PORTFOLIO
 
 # Nothing here says which settings there are, nor how rows are left out.
-SHORT = shlex.split("--k 2 --epochs 2 --hidden 8 --dtype float64 --threads 1")
+SHORT = shlex.split("--k 2 --epochs 2 --dtype float64 --threads 1")
 SEEDS = ["--seeds", "2"]
 NAMES = list(PORTFOLIO)
 

@@ -131,3 +131,12 @@ def test_notes_say_what_a_score_has_seen() -> None:
     assert make_settings(options=watching).notes[0].startswith("Optimistic")
     # Without patience nothing stops, so nothing is seen.
     assert make_settings(options={"stop_on": "validation"}).notes == []
+
+
+def test_rates_of_layers_are_of_those_that_the_settings_have() -> None:
+    """A setting of the portfolio with other layers keeps them where rates are said one by one."""
+    settings = make_settings(options={"dropout": "0.4,0.2"})
+    assert {variant.model.dropout for variant in settings.variants} == {((0.4, 0.2),)}
+    assert {len(variant.model.hidden) for variant in settings.variants} == {2}
+    one = make_settings(options={"dropout": "0.4"})
+    assert 1 in {len(variant.model.hidden) for variant in one.variants}
