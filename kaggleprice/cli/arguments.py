@@ -213,13 +213,20 @@ JsonOption = Annotated[
         OUTPUT,
         "Print one JSON document on stdout instead.",
         "--json",
-        callback=output_options.note_json,
+        callback=output_options.note("as_json"),
         is_eager=True,
     ),
 ]
 QuietOption = Annotated[
     bool,
-    option(OUTPUT, "No progress and no notices.", "--quiet", "-q"),
+    option(
+        OUTPUT,
+        "No progress and no notices.",
+        "--quiet",
+        "-q",
+        callback=output_options.note("quiet"),
+        is_eager=True,
+    ),
 ]
 ProgressOption = Annotated[
     str,
@@ -228,7 +235,7 @@ ProgressOption = Annotated[
         f"How progress is told on stderr. One of {', '.join(FORMS)}.",
         "--progress",
         value="NAME",
-        callback=output_options.note_progress,
+        callback=output_options.note("progress"),
         is_eager=True,
         autocompletion=lambda: list(FORMS),
     ),
@@ -240,7 +247,7 @@ VerboseOption = Annotated[
         "More notices: versions, hashes, settings, seconds per stage, files written.",
         "--verbose",
         "-v",
-        callback=output_options.note_verbose,
+        callback=output_options.note("verbose"),
         is_eager=True,
     ),
 ]

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from kaggleprice.cli import help as helping
-from kaggleprice.cli.arguments import ProgressOption, VerboseOption
+from kaggleprice.cli.arguments import JsonOption, ProgressOption, QuietOption, VerboseOption
 from kaggleprice.cli.completion import complete_setting
 from kaggleprice.cli.config_file import environment_name, unknown_variables
 from kaggleprice.cli.configured import (
@@ -37,6 +37,8 @@ from kaggleprice.settings.run import (
 def _common(
     no_config: NoConfigOption = False,
     config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
     progress: ProgressOption = "auto",
     verbose: VerboseOption = False,
 ) -> None:
@@ -46,7 +48,7 @@ def _common(
 _app = typer.Typer(add_completion=False)
 _app.command()(_common)
 _COMMON: list[Any] = typer.main.get_command(_app).params
-_NO_CONFIG, _CONFIG, _PROGRESS, _VERBOSE = _COMMON
+_NO_CONFIG, _CONFIG, JSON, _QUIET, _PROGRESS, _VERBOSE = _COMMON
 
 
 class SettingOption(TyperOption):
@@ -128,9 +130,11 @@ class Command(_Helped, TyperCommand):
 
     Attributes:
         settings: those that are options of the command.
+        output: options of what it prints, beside those of progress.
     """
 
     settings: Sequence[Setting] = ()
+    output: Sequence[Any] = (JSON, _QUIET)
     # Surplus words are left to this class, which says more of them than click does.
     allow_extra_args = True
 
@@ -138,7 +142,7 @@ class Command(_Helped, TyperCommand):
         self._own = [parameter.name for parameter in params]
         # The file comes first: it gives the others their defaults.
         settings = map(SettingOption, self.settings)
-        options = [_NO_CONFIG, _CONFIG, *params, *settings, _PROGRESS, _VERBOSE]
+        options = [_NO_CONFIG, _CONFIG, *params, *self.output, *settings, _PROGRESS, _VERBOSE]
         super().__init__(name, params=options, **more)
         for option in options:
             if option.param_type_name == "option":
@@ -161,7 +165,7 @@ class Command(_Helped, TyperCommand):
         unknown = list(unknown_variables(ctx.find_root().command))
         # `config` says so in its result.
         if unknown and self.name != "config":
-            with make_reporter(ctx.params.get("quiet", False)) as reporter:
+            with make_reporter() as reporter:
                 for sentence in unknown:
                     reporter.notice(sentence)
         # The function has no parameters for settings and for what all commands share.
@@ -217,11 +221,11 @@ def chosen_settings(
 
 
 def warn_ineffective_options(
-    context: typer.Context, settings: RunSettings, folds: Path | None, quiet: bool
+    context: typer.Context, settings: RunSettings, folds: Path | None
 ) -> None:
     """Say which of the flags that were given change nothing, beside the others."""
     flags = [name for name in given_settings(context) if explicit(context, name)]
-    with make_reporter(quiet) as reporter:
+    with make_reporter() as reporter:
         for sentence in ineffective_options(settings, flags, folds is not None):
             reporter.notice(sentence)
 

@@ -252,20 +252,3 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"configuration file {path} cannot be read: {error.strerror or error}; {without}."
         ) from None
-
-
-@dataclass(frozen=True)
-class Effective:
-    """What an option of a command is, before the command runs.
-
-    Attributes:
-        option: its name, as a file has it.
-        value: as plain data; None where nothing was said and the command chooses.
-        shown: the value as a person types it, or in words what the command chooses.
-        origin: where it came from.
-    """
-
-    option: str
-    value: Any
-    shown: str
-    origin: Origin
