@@ -89,6 +89,7 @@ def cv(
     start()
     from kaggleprice.api import workflow
     from kaggleprice.api.dry_run import plan
+    from kaggleprice.api.intervals import interval_coverage
     from kaggleprice.cli.views.plan import PlanDocument, plan_view
     from kaggleprice.cli.views.presets import presets_document, presets_view
     from kaggleprice.evaluation.intervals import check_level
@@ -134,7 +135,7 @@ def cv(
         made, result = train(progress=reporter)
     coverage = None
     if interval is not None:
-        coverage = workflow.interval_coverage(made, result.scale, interval)
+        coverage = interval_coverage(made, result.scale, interval)
     _finish(context, made, limits, delivery, reporter, coverage)
 
 
