@@ -53,7 +53,7 @@ def read_dataset(context: typer.Context, later_test: bool = False) -> DatasetRef
     """
     from kaggleprice.competitions.catalog import get_competition
     from kaggleprice.competitions.data import DatasetRef
-    from kaggleprice.competitions.proposal import competition_here
+    from kaggleprice.competitions.found_files import competition_here
 
     given = context.params
     # One of them may stand in a configuration.
@@ -107,7 +107,8 @@ def _guessed(
                 raise UsageError(f"{flag} needs --train FILE as well.")
         return None
     from kaggleprice.competitions.competition_file import competition_name
-    from kaggleprice.competitions.proposal import Files, one_or_all, propose
+    from kaggleprice.competitions.found_files import Files
+    from kaggleprice.competitions.proposal import one_or_all, propose
 
     known = {"target_column": one_or_all(target), "id_column": id_column}
     with make_reporter() as reporter:

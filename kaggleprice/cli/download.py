@@ -115,7 +115,7 @@ def download(
 def _refuse_other_files(competition: Competition, path: Path) -> None:
     """Refuse the files of another competition, which have no hash that they could be held to."""
     from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
-    from kaggleprice.competitions.proposal import refuse_other_files
+    from kaggleprice.competitions.found_files import refuse_other_files
 
     if competition.name == DEFAULT_COMPETITION:
         refuse_other_files(path)

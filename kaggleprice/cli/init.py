@@ -16,7 +16,8 @@ from kaggleprice.cli.output import ask, make_reporter, output_options, show, sta
 from kaggleprice.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from kaggleprice.competitions.proposal import Files, Guess
+    from kaggleprice.competitions.found_files import Files
+    from kaggleprice.competitions.proposal import Guess
     from kaggleprice.evaluation.adversarial import Separation
 
 EXAMPLES = (
@@ -175,7 +176,7 @@ def init(
 
 
 def _files(given: list[Path], train: Path | None, test: Path | None) -> Files:
-    from kaggleprice.competitions.proposal import Files, find_files
+    from kaggleprice.competitions.found_files import Files, find_files
 
     if train is not None:
         return Files(train, test)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kaggleprice.competitions.csv_format import CsvFormat
@@ -126,7 +126,6 @@ def test_a_dropped_column() -> None:
     assert applied(["a", "b"], "drop").empty
 
 
-@settings(deadline=None)
 @pytest.mark.parametrize("form", DATE_FORMATS)
 @given(when=st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(2068, 12, 31)))
 def test_dates_of_every_format(form: str, when: datetime.datetime) -> None:

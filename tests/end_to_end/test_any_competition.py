@@ -73,7 +73,8 @@ def test_the_first_rows_of_real_ones(name: str, entry: EntryPoint, tmp_path: Pat
     for file in ("train.csv", "test.csv"):
         # As they were written: cells as text.
         frame = pd.read_csv(SUITE / name / file, dtype=str, keep_default_na=False, nrows=300)
-        frame.to_csv(tmp_path / file, index=False)
+        # Of the 378 columns of one of them, some.
+        frame.iloc[:, :60].to_csv(tmp_path / file, index=False)
     run(entry, tmp_path, *TINY)
     check_submission(tmp_path)
     found = read_competition(tmp_path / "competition.toml")
