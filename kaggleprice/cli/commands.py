@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from kaggleprice.cli import help as helping
-from kaggleprice.cli.arguments import JsonOption, ProgressOption, QuietOption, VerboseOption
 from kaggleprice.cli.completion import complete_setting
 from kaggleprice.cli.config_file import environment_name, unknown_variables
 from kaggleprice.cli.configured import (
@@ -20,9 +19,11 @@ from kaggleprice.cli.configured import (
     explicit,
     origin_of,
 )
-from kaggleprice.cli.output import make_reporter
+from kaggleprice.cli.help import OUTPUT, option
+from kaggleprice.cli.output import make_reporter, output_options
 from kaggleprice.cli.usage_errors import refusal, surplus, unknown_option, with_suggestion
 from kaggleprice.core.errors import UnknownNameError, UsageError
+from kaggleprice.core.progress import FORMS
 from kaggleprice.settings.declaration import ConflictError, Setting
 from kaggleprice.settings.ineffective import ineffective_options
 from kaggleprice.settings.run import (
@@ -37,10 +38,50 @@ from kaggleprice.settings.run import (
 def _common(
     no_config: NoConfigOption = False,
     config_file: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    progress: ProgressOption = "auto",
-    verbose: VerboseOption = False,
+    as_json: Annotated[
+        bool,
+        option(
+            OUTPUT,
+            "Print one JSON document on stdout instead.",
+            "--json",
+            callback=output_options.note("as_json"),
+            is_eager=True,
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        option(
+            OUTPUT,
+            "No progress and no notices.",
+            "--quiet",
+            "-q",
+            callback=output_options.note("quiet"),
+            is_eager=True,
+        ),
+    ] = False,
+    progress: Annotated[
+        str,
+        option(
+            OUTPUT,
+            f"How progress is told on stderr. One of {', '.join(FORMS)}.",
+            "--progress",
+            value="NAME",
+            callback=output_options.note("progress"),
+            is_eager=True,
+            autocompletion=lambda: list(FORMS),
+        ),
+    ] = "auto",
+    verbose: Annotated[
+        bool,
+        option(
+            OUTPUT,
+            "More notices: versions, hashes, settings, seconds per stage, files written.",
+            "--verbose",
+            "-v",
+            callback=output_options.note("verbose"),
+            is_eager=True,
+        ),
+    ] = False,
 ) -> None:
     """Declare the options of every command; callbacks do what they ask for."""
 
@@ -97,9 +138,9 @@ class _Helped:
         Their default is None otherwise, and typer loads pydantic to read it.
         """
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
-        for option in params:
-            if not option.expose_value and option.default is None:
-                option.default = False
+        for parameter in params:
+            if not parameter.expose_value and parameter.default is None:
+                parameter.default = False
         return params
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -144,9 +185,9 @@ class Command(_Helped, TyperCommand):
         settings = map(SettingOption, self.settings)
         options = [_NO_CONFIG, _CONFIG, *params, *self.output, *settings, _PROGRESS, _VERBOSE]
         super().__init__(name, params=options, **more)
-        for option in options:
-            if option.param_type_name == "option":
-                option.envvar = environment_name(helping.long_name(option))
+        for parameter in options:
+            if parameter.param_type_name == "option":
+                parameter.envvar = environment_name(helping.long_name(parameter))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read arguments, environment and configuration.

@@ -57,22 +57,21 @@ def download(
     ] = None,
     max_size: Annotated[
         int,
-        typer.Option(
+        option(
+            DATA,
+            "Refuse files that are larger than this, unpacked.",
             "--max-size",
-            metavar="GB",
+            value="GB",
             min=1,
-            help="Refuse files that are larger than this, unpacked.",
-            rich_help_panel=DATA,
         ),
     ] = 10,
     allow_http: Annotated[
         bool,
-        typer.Option(
+        option(
+            DATA,
+            "Take files by plain http where no hash is recorded that would tell whether they were "
+            "changed on the way.",
             "--allow-http",
-            metavar="",
-            help="Take files by plain http where no hash is recorded that would tell whether "
-            "they were changed on the way.",
-            rich_help_panel=DATA,
         ),
     ] = False,
     yes: Annotated[

@@ -6,6 +6,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -32,21 +33,10 @@ from kaggleprice.training.executors import Executor, Processes, Threads, store
 from kaggleprice.training.train import train
 
 # Large batches make two groups of three members; many epochs leave time to interrupt them.
-LONG = [
-    "--portfolio",
-    "none",
-    "--k",
-    "3",
-    "--seeds",
-    "2",
-    "--epochs",
-    "600",
-    "--hidden",
-    "64,64",
-    "--batch-size",
-    "2048",
-]
-LONG += ["--threads", "2", "--checkpoint-every", "0", "--device", "cpu,cpu"]
+LONG = shlex.split("""
+--portfolio none --k 3 --seeds 2 --epochs 300 --hidden 64,64 --batch-size 2048
+--threads 2 --checkpoint-every 0 --device cpu,cpu
+""")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 
