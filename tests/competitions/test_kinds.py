@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaggleprice.competitions.csv_format import CsvFormat
@@ -127,6 +127,7 @@ def test_a_dropped_column() -> None:
 
 
 @pytest.mark.parametrize("form", DATE_FORMATS)
+@settings(max_examples=20)
 @given(when=st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(2068, 12, 31)))
 def test_dates_of_every_format(form: str, when: datetime.datetime) -> None:
     """The parts are those of Python's own datetime."""
