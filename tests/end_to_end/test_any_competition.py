@@ -68,7 +68,10 @@ def check_submission(folder: Path) -> None:
 
 
 @needs_suite
-@pytest.mark.parametrize("name", EXPECTED)
+# Of those that have plain numbers alone, one; scikit-learn's below are such.
+@pytest.mark.parametrize(
+    "name", [n for n in EXPECTED if n not in ("concrete", "cpu-act", "elevators")]
+)
 def test_the_first_rows_of_real_ones(name: str, entry: EntryPoint, tmp_path: Path) -> None:
     for file in ("train.csv", "test.csv"):
         # As they were written: cells as text.
