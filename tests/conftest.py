@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from entry_point import EntryPoint
+from hypothesis import settings
 
 # Set before torch is imported, here and in every process that a test starts: tests run side by
 # side, and one thread each is faster than two that wait for each other.
@@ -27,6 +28,10 @@ for name in list(os.environ):
 # A shell's background job ignores Ctrl-C, and so would every process that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test fails because the machine is busy.
+settings.register_profile("tests", deadline=None, max_examples=50)
+settings.load_profile("tests")
 
 ROOT = Path(__file__).resolve().parent.parent
 

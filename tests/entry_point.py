@@ -7,8 +7,10 @@ runs in its place where a test asks for a fresh process, and on systems other th
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import pkgutil
 import shlex
 import signal
 import subprocess
@@ -20,17 +22,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import kaggleprice
+
 SCRIPT = Path(sysconfig.get_path("scripts")) / "kaggleprice"
 TINY = shlex.split("--portfolio none --epochs 1 --seeds 1 --k 2 --hidden 8 --threads 1")
 _SECONDS, _SECONDS_FRESH = 120, 600
-# What the commands import, so that no child has to.
+# What the commands import beside this package, so that no child has to.
 _IMPORTED = shlex.split("""
 torch._dynamo sklearn.impute sklearn.ensemble sklearn.inspection sklearn.linear_model scipy.stats
-matplotlib.figure matplotlib.backends.backend_agg jinja2
-kaggleprice.cli.views.cv kaggleprice.cli.views.predict kaggleprice.cli.views.report
-kaggleprice.cli.views.runs kaggleprice.api.dry_run kaggleprice.models.mlp
-kaggleprice.competitions.proposal kaggleprice.reports.making kaggleprice.reports.figures
-kaggleprice.reports.page
+matplotlib.figure matplotlib.backends.backend_agg matplotlib.backends.backend_svg jinja2
+pandas.io.formats.csvs pyarrow.pandas_compat pydantic.dataclasses typer._adapters
+encodings.unicode_escape encodings.utf_8_sig
 """)
 
 
@@ -134,9 +136,14 @@ def _run_script(arguments: list[str], cwd: Path, environment: dict[str, str]) ->
 
 def _serve() -> None:
     """Answer each request, a line of JSON, with the exit code of the command."""
-    for name in _IMPORTED:
-        import_module(name)
-
+    own = (module.name for module in pkgutil.walk_packages(kaggleprice.__path__, "kaggleprice."))
+    for name in [*_IMPORTED, *own]:
+        if name != "kaggleprice.__main__":
+            import_module(name)
+    _prepare()
+    # What is made up to here is no child's to collect, which would copy the memory that holds it.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         interrupt, *request = json.loads(line)
         child = os.fork()
@@ -146,6 +153,19 @@ def _serve() -> None:
             _send(interrupt, child, Path(request[1]), Path(request[-1]))
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _prepare() -> None:
+    """Make what every child would make first: click's commands, pydantic's schemas."""
+    from kaggleprice import cli
+    from kaggleprice.runs.run import Run
+    from kaggleprice.settings.run import OPTIONS
+
+    cli.command()
+    for setting in OPTIONS.values():
+        if setting.default is not None:
+            setting.parse(setting.default)
+    Run.read(Path(__file__).parent / "runs/golden/schema-2/sample/golden")
 
 
 def _send(number: int, child: int, cwd: Path, stderr: Path) -> None:

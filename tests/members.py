@@ -114,11 +114,17 @@ class Cutting(Callback):
 # Jobs of executors, which other processes import from here.
 
 
-def square(worker: Worker, number: int) -> tuple[int, str, int, int]:
-    """Report a number, and return its square and where it was made."""
+def square(array: np.ndarray, worker: Worker, number: int) -> tuple[int, str, int, int, bool, bool]:
+    """Report a number; return its square, where it was made, if the array is mapped, and untouched.
+
+    The array, which all jobs share, is written into.
+    """
     worker.check()
     worker.report((number, 0.5))
-    return number**2, str(worker.device), torch.get_num_threads(), os.getpid()
+    mapped, untouched = isinstance(array, np.memmap), bool(array[0] == 0)
+    array[0] = 7
+    where = str(worker.device), torch.get_num_threads(), os.getpid()
+    return number**2, *where, mapped, untouched
 
 
 def fail(worker: Worker, number: int) -> int:
@@ -126,10 +132,3 @@ def fail(worker: Worker, number: int) -> int:
     if number == 1:
         raise RunError("job 1 cannot be done.")
     return number
-
-
-def write_into(array: np.ndarray, worker: Worker, number: int) -> tuple[float, bool]:
-    """Write into an array that all processes share; return what was there, and if it is mapped."""
-    before = float(array[0])
-    array[0] = 7
-    return before, isinstance(array, np.memmap)

@@ -11,13 +11,8 @@ from typing import Any
 import numpy as np
 
 from kaggleprice import runs
-from kaggleprice.api.workflow import (
-    PredictRequest,
-    check_interval,
-    intervals_beside,
-    resolve_runs,
-    split_rows,
-)
+from kaggleprice.api.intervals import check_interval, intervals_beside
+from kaggleprice.api.workflow import PredictRequest, resolve_runs, split_rows
 from kaggleprice.competitions.data import Dataset, DatasetRef, load
 from kaggleprice.competitions.download import FetchedFile, absent
 from kaggleprice.core.files import check_writable

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kaggleprice.api.intervals import check_interval, intervals_beside, make_intervals
 from kaggleprice.api.results import Preprocessed, plain_ids
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.csv_reader import read_shape
@@ -39,13 +40,7 @@ from kaggleprice.evaluation.averaging_gain import MOST_ROWS, averaging_gain, spr
 from kaggleprice.evaluation.cross_validation import CrossValidation, PreviousResults
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, make_folds, moments_of, read_folds
-from kaggleprice.evaluation.intervals import (
-    Coverage,
-    Intervals,
-    check_folds,
-    check_level,
-    estimate_coverage,
-)
+from kaggleprice.evaluation.intervals import Coverage, check_level
 from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.preprocessing.export import (
     check_suffix,
@@ -78,8 +73,6 @@ from kaggleprice.training.devices import Compute, choose_compute, place_network
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
 _ONLY_PREDICTION = {"combine", "bound"}
-# Columns of a run's out-of-fold predictions.
-_PAIR = ("true", "predicted")
 
 
 @dataclass(frozen=True)
@@ -429,12 +422,10 @@ def _averaging_gain(
     if not count:
         return None
     rows = np.unique(np.linspace(0, count - 1, min(count, MOST_ROWS)).astype(int))
-    ensemble, train = result.ensemble, data.tables.train
-    features = data.tables.test.features.iloc[rows]
-    everybody = WeightedPredictions(ensemble.members, ensemble.predict(features), ensemble.weights)
-    if result.base_models is not None:
-        found = result.base_models
-        everybody = everybody.with_base_models(found.test[..., rows], found.weights)
+    train, beside = data.tables.train, result.base_models
+    if beside is not None:
+        beside = replace(beside, test=beside.test[..., rows])
+    everybody = result.ensemble.predict_beside(data.tables.test.features.iloc[rows], beside)
     split, scored = result.split, result.split.scored
     return averaging_gain(
         METRICS[competition.metric],
@@ -577,7 +568,7 @@ def predict(
     # What cannot be made is told before anything is written.
     intervals = None
     if interval is not None:
-        intervals = _make_intervals(runs[0], found[0].scale, interval, predictions)
+        intervals = make_intervals(runs[0], found[0].scale, interval, predictions)
     submission = make_submission(competition, test, predictions)
     for path in dict.fromkeys([*places, output]):
         write_submission(submission, competition, test, path)
@@ -646,18 +637,6 @@ def _check_one_run(level: float | None, request: PredictRequest) -> None:
         )
 
 
-def check_interval(level: float | None, split: Folds) -> None:
-    """Check that intervals can be made of the rows that folds validate; None is fine.
-
-    Raises:
-        UsageError, DataError: as `kaggleprice.evaluation.intervals.check_folds`.
-    """
-    if level is not None:
-        rows, folds = split.lines
-        _, first = np.unique(rows, return_index=True)
-        check_folds(level, folds[first])
-
-
 @dataclass(frozen=True)
 class _Predicted:
     """What a run predicts of the test rows.
@@ -692,16 +671,13 @@ def _predict(
     scale = run.target_scale(competition, data.tables.train, bound)
     ensemble = run.ensemble()
     place_network(ensemble.network, compute.device, progress)
-    predictions = ensemble.predict(test.features)
-    everybody = WeightedPredictions(ensemble.members, predictions, ensemble.weights)
     base_models = run.base_models()
     if base_models is not None and source.later_test is not None:
         raise UsageError(
             f"run {run.name} keeps what its base models predict of {competition.name}'s own test "
             "file, and cannot predict another one; train with --base-models none for that."
         )
-    if base_models is not None:
-        everybody = everybody.with_base_models(base_models.test, base_models.weights)
+    everybody = ensemble.predict_beside(test.features, base_models)
     how = request.options.get("combine") or run.settings.combine
     raw = everybody.combine(scale.unbounded, how)
     check_predictions(competition, test, raw)
@@ -736,81 +712,6 @@ def _gain_of_run(
         how,
         rows["weight"].to_numpy() if "weight" in rows else None,
     )
-
-
-def _make_intervals(
-    run: Run, scale: TargetScale, level: float, predictions: NDArray[np.float64]
-) -> tuple[dict[str, Coverage], NDArray[np.float64], NDArray[np.float64]]:
-    """Return what intervals are worth, and the ends of those of new predictions.
-
-    Shapes (n,) or, of T targets, (n, T), as the predictions.
-    """
-    coverage, ends = interval_coverage(run, scale, level), []
-    for target, rows in enumerate(_residual_rows(run)):
-        transform = scale.of_target(target).transforms[0].fitted(rows.true)
-        found = Intervals.calibrate(rows.true, rows.predicted, level, transform, rows.weights)
-        ends.append(found.of(predictions.reshape(len(predictions), -1)[:, target]))
-    low, high = (np.stack(one, axis=1) for one in zip(*ends, strict=True))
-    return coverage, low.reshape(predictions.shape), high.reshape(predictions.shape)
-
-
-@dataclass(frozen=True)
-class _ResidualRows:
-    """What a run predicted of one target out of fold.
-
-    Attributes:
-        true, predicted: shape (n,), in the target's own unit.
-        folds: shape (n,), from 0.
-        weights: shape (n,); None where all rows count the same.
-    """
-
-    true: NDArray[np.float64]
-    predicted: NDArray[np.float64]
-    folds: NDArray[np.int64]
-    weights: NDArray[np.float64] | None
-
-
-def _residual_rows(run: Run) -> Iterator[_ResidualRows]:
-    """Yield what a run predicted out of fold of each target."""
-    rows = run.predictions
-    weights = rows["weight"].to_numpy() if "weight" in rows else None
-    folds = rows["fold"].to_numpy(dtype=np.int64) - 1
-    true, predicted = (rows[name].to_numpy().reshape(len(rows), -1) for name in _PAIR)
-    for one, other in zip(true.T, predicted.T, strict=True):
-        yield _ResidualRows(one, other, folds, weights)
-
-
-def intervals_beside(output: Path) -> Path:
-    """Return the file of a submission's intervals: `submission-intervals.csv`."""
-    return output.with_name(f"{output.stem}-intervals.csv")
-
-
-def interval_coverage(run: Run, scale: TargetScale, level: float) -> dict[str, Coverage]:
-    """Estimate, by nested folds, what intervals that a run's out-of-fold rows make are worth.
-
-    Args:
-        run: a finished one.
-        scale: of its targets.
-        level: the share of rows that intervals shall cover.
-
-    Returns:
-        For each target, by name.
-
-    Raises:
-        RunFolderError: where its predictions cannot be read.
-        DataError: where there are too few rows for such a share.
-    """
-    return {
-        name: estimate_coverage(
-            rows.true,
-            rows.predicted,
-            rows.folds,
-            level,
-            scale.of_target(target).transforms,
-            rows.weights,
-        )
-        for target, (name, rows) in enumerate(zip(run.targets, _residual_rows(run), strict=True))
-    }
 
 
 def resolve_runs(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 from typer import TyperException
@@ -83,6 +84,12 @@ for verb in runs.app.registered_commands:
 app.add_typer(runs.app)
 
 
+@cache
+def command() -> Any:
+    """Return the command with all others below it as click knows it, made once."""
+    return typer.main.get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: the console script's entry point."""
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
@@ -108,7 +115,7 @@ def _expand_help(given: list[str]) -> list[str]:
 
 def _run(arguments: list[str]) -> int:
     try:
-        result = app(arguments, prog_name="kaggleprice", standalone_mode=False)
+        result = command()(arguments, prog_name="kaggleprice", standalone_mode=False)
         output.flush()
     except BrokenPipeError:
         raise

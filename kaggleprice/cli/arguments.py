@@ -14,9 +14,7 @@ from kaggleprice.cli.completion import (
     complete_runs,
 )
 from kaggleprice.cli.help import DATA, OUTPUT, RUN, option
-from kaggleprice.cli.output import output_options
 from kaggleprice.competitions.catalog import COMPETITIONS
-from kaggleprice.core.progress import FORMS
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS
 from kaggleprice.settings.training import MOST_THREADS
 
@@ -205,42 +203,5 @@ IntervalOption = Annotated[
         "--interval",
         value="SHARE",
         default="none",
-    ),
-]
-JsonOption = Annotated[
-    bool,
-    option(
-        OUTPUT,
-        "Print one JSON document on stdout instead.",
-        "--json",
-        callback=output_options.note_json,
-        is_eager=True,
-    ),
-]
-QuietOption = Annotated[
-    bool,
-    option(OUTPUT, "No progress and no notices.", "--quiet", "-q"),
-]
-ProgressOption = Annotated[
-    str,
-    option(
-        OUTPUT,
-        f"How progress is told on stderr. One of {', '.join(FORMS)}.",
-        "--progress",
-        value="NAME",
-        callback=output_options.note_progress,
-        is_eager=True,
-        autocompletion=lambda: list(FORMS),
-    ),
-]
-VerboseOption = Annotated[
-    bool,
-    option(
-        OUTPUT,
-        "More notices: versions, hashes, settings, seconds per stage, files written.",
-        "--verbose",
-        "-v",
-        callback=output_options.note_verbose,
-        is_eager=True,
     ),
 ]

@@ -170,7 +170,7 @@ class Delivery:
     def _write(self, rendered: Callable[[str], str], progress: Progress) -> None:
         from kaggleprice.cli.ci_files import JUNIT, SUMMARY
 
-        summary, step = rendered(SUMMARY), os.environ.get(_STEP_SUMMARY)
+        step = os.environ.get(_STEP_SUMMARY)
         for path, form in [(self.junit, JUNIT), (self.summary, SUMMARY)]:
             # Where the summary is appended anyway, nothing is replaced.
             if path is not None and not (step and path.resolve() == Path(step).resolve()):
@@ -179,7 +179,7 @@ class Delivery:
         if step:
             try:
                 with Path(step).open("a", encoding="utf-8", newline="\n") as file:
-                    file.write(f"{summary}\n")
+                    file.write(f"{rendered(SUMMARY)}\n")
             except OSError as error:
                 # Nobody asked for it by an option: a server's fault must not cost a score.
                 reason = error.strerror or error

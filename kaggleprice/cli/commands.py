@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from kaggleprice.cli import help as helping
-from kaggleprice.cli.arguments import ProgressOption, VerboseOption
 from kaggleprice.cli.completion import complete_setting
 from kaggleprice.cli.config_file import environment_name, unknown_variables
 from kaggleprice.cli.configured import (
@@ -20,9 +19,11 @@ from kaggleprice.cli.configured import (
     explicit,
     origin_of,
 )
-from kaggleprice.cli.output import make_reporter
+from kaggleprice.cli.help import OUTPUT, option
+from kaggleprice.cli.output import make_reporter, output_options
 from kaggleprice.cli.usage_errors import refusal, surplus, unknown_option, with_suggestion
 from kaggleprice.core.errors import UnknownNameError, UsageError
+from kaggleprice.core.progress import FORMS
 from kaggleprice.settings.declaration import ConflictError, Setting
 from kaggleprice.settings.ineffective import ineffective_options
 from kaggleprice.settings.run import (
@@ -37,8 +38,50 @@ from kaggleprice.settings.run import (
 def _common(
     no_config: NoConfigOption = False,
     config_file: ConfigOption = None,
-    progress: ProgressOption = "auto",
-    verbose: VerboseOption = False,
+    as_json: Annotated[
+        bool,
+        option(
+            OUTPUT,
+            "Print one JSON document on stdout instead.",
+            "--json",
+            callback=output_options.note("as_json"),
+            is_eager=True,
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        option(
+            OUTPUT,
+            "No progress and no notices.",
+            "--quiet",
+            "-q",
+            callback=output_options.note("quiet"),
+            is_eager=True,
+        ),
+    ] = False,
+    progress: Annotated[
+        str,
+        option(
+            OUTPUT,
+            f"How progress is told on stderr. One of {', '.join(FORMS)}.",
+            "--progress",
+            value="NAME",
+            callback=output_options.note("progress"),
+            is_eager=True,
+            autocompletion=lambda: list(FORMS),
+        ),
+    ] = "auto",
+    verbose: Annotated[
+        bool,
+        option(
+            OUTPUT,
+            "More notices: versions, hashes, settings, seconds per stage, files written.",
+            "--verbose",
+            "-v",
+            callback=output_options.note("verbose"),
+            is_eager=True,
+        ),
+    ] = False,
 ) -> None:
     """Declare the options of every command; callbacks do what they ask for."""
 
@@ -46,7 +89,7 @@ def _common(
 _app = typer.Typer(add_completion=False)
 _app.command()(_common)
 _COMMON: list[Any] = typer.main.get_command(_app).params
-_NO_CONFIG, _CONFIG, _PROGRESS, _VERBOSE = _COMMON
+_NO_CONFIG, _CONFIG, JSON, _QUIET, _PROGRESS, _VERBOSE = _COMMON
 
 
 class SettingOption(TyperOption):
@@ -95,9 +138,9 @@ class _Helped:
         Their default is None otherwise, and typer loads pydantic to read it.
         """
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
-        for option in params:
-            if not option.expose_value and option.default is None:
-                option.default = False
+        for parameter in params:
+            if not parameter.expose_value and parameter.default is None:
+                parameter.default = False
         return params
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -128,9 +171,11 @@ class Command(_Helped, TyperCommand):
 
     Attributes:
         settings: those that are options of the command.
+        output: options of what it prints, beside those of progress.
     """
 
     settings: Sequence[Setting] = ()
+    output: Sequence[Any] = (JSON, _QUIET)
     # Surplus words are left to this class, which says more of them than click does.
     allow_extra_args = True
 
@@ -138,11 +183,11 @@ class Command(_Helped, TyperCommand):
         self._own = [parameter.name for parameter in params]
         # The file comes first: it gives the others their defaults.
         settings = map(SettingOption, self.settings)
-        options = [_NO_CONFIG, _CONFIG, *params, *settings, _PROGRESS, _VERBOSE]
+        options = [_NO_CONFIG, _CONFIG, *params, *self.output, *settings, _PROGRESS, _VERBOSE]
         super().__init__(name, params=options, **more)
-        for option in options:
-            if option.param_type_name == "option":
-                option.envvar = environment_name(helping.long_name(option))
+        for parameter in options:
+            if parameter.param_type_name == "option":
+                parameter.envvar = environment_name(helping.long_name(parameter))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read arguments, environment and configuration.
@@ -161,7 +206,7 @@ class Command(_Helped, TyperCommand):
         unknown = list(unknown_variables(ctx.find_root().command))
         # `config` says so in its result.
         if unknown and self.name != "config":
-            with make_reporter(ctx.params.get("quiet", False)) as reporter:
+            with make_reporter() as reporter:
                 for sentence in unknown:
                     reporter.notice(sentence)
         # The function has no parameters for settings and for what all commands share.
@@ -217,11 +262,11 @@ def chosen_settings(
 
 
 def warn_ineffective_options(
-    context: typer.Context, settings: RunSettings, folds: Path | None, quiet: bool
+    context: typer.Context, settings: RunSettings, folds: Path | None
 ) -> None:
     """Say which of the flags that were given change nothing, beside the others."""
     flags = [name for name in given_settings(context) if explicit(context, name)]
-    with make_reporter(quiet) as reporter:
+    with make_reporter() as reporter:
         for sentence in ineffective_options(settings, flags, folds is not None):
             reporter.notice(sentence)
 

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggleprice.cli.arguments import JsonOption
-from kaggleprice.cli.commands import chosen_settings, given_settings
+from kaggleprice.cli.commands import JSON, Command, chosen_settings, given_settings
 from kaggleprice.cli.config_file import (
     Defaults,
-    Effective,
     Origin,
     configurable,
     leaves,
     unknown_variables,
 )
 from kaggleprice.cli.configured import origin_of
+from kaggleprice.cli.dataset import described_in
 from kaggleprice.cli.help import OUTPUT, option
-from kaggleprice.cli.output import described_in, show
+from kaggleprice.cli.output import output_options, show
 from kaggleprice.competitions.catalog import FILE_NAME as COMPETITION_FILE
 from kaggleprice.competitions.catalog import get_competition
 from kaggleprice.core.errors import KagglePriceError
 from kaggleprice.core.registry import look_up
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, flat_settings
+
+if TYPE_CHECKING:
+    from kaggleprice.cli.views.config import OptionValue
 
 EXAMPLES = (
     "kaggleprice config",
@@ -33,6 +35,15 @@ EXAMPLES = (
 )
 # What is not its own is an option of the command in question.
 CONTEXT_SETTINGS = {"ignore_unknown_options": True}
+
+
+class ConfigCommand(Command):
+    """The command that takes the options of another one; `--quiet` is an option of that."""
+
+    output = (JSON,)
+
+
+COMMAND = ConfigCommand
 
 
 def _complete_commands(context: typer.Context) -> list[str]:
@@ -53,7 +64,6 @@ def config(
             autocompletion=_complete_commands,
         ),
     ] = "cv",
-    as_json: JsonOption = False,
 ) -> None:
     """Show what each option of a command is, and where it came from.
 
@@ -61,7 +71,7 @@ def config(
     the table tool.kaggleprice of pyproject.toml in this folder, then the preset, then the default.
     Further options are taken as flags of the command.
     """
-    from kaggleprice.cli.views.config import config_document, config_view
+    from kaggleprice.cli.views.config import ConfigDocument, config_view
 
     arguments = list(context.args)
     if context.params.get("no_config"):
@@ -79,10 +89,10 @@ def config(
         folds = {}
         notes.append(str(error))
     values = effective_values(inner, folds)
+    options, shown = [value for value, _ in values], [text for _, text in values]
     show(
-        as_json,
-        config_document(command, file, values, notes),
-        lambda document: config_view(document, values),
+        ConfigDocument(of=command, file=file, options=options, notes=notes),
+        lambda document: config_view(document, shown),
     )
 
 
@@ -106,12 +116,15 @@ def _competition_folds(context: typer.Context) -> dict[str, tuple[Any, str]]:
 
 def effective_values(
     context: typer.Context, folds: Mapping[str, tuple[Any, str]]
-) -> list[Effective]:
+) -> list[tuple[OptionValue, str]]:
     """Return every option of a command whose arguments were read, settings as the run has them.
 
     Args:
         context: of the command.
         folds: settings that stand in the competition's file, and where.
+
+    Returns:
+        Each with its value as a person types it, or in words what the command chooses.
     """
     parameters = configurable(context.command)
     settings = _settings(context, folds)
@@ -122,8 +135,14 @@ def effective_values(
             continue
         value = context.params[parameter.name]
         origin = origin_of(context, parameter.name)
-        found.append(Effective(name, _plain(value), _shown(value, parameter), origin))
+        found.append(_option(name, value, _shown(value, parameter), origin))
     return found
+
+
+def _option(name: str, value: Any, shown: str, origin: Origin) -> tuple[OptionValue, str]:
+    from kaggleprice.cli.views.config import OptionValue
+
+    return OptionValue(name, _plain(value), origin.kind, origin.where), shown
 
 
 def _context_of(context: typer.Context, name: str, arguments: list[str]) -> Any:
@@ -132,10 +151,17 @@ def _context_of(context: typer.Context, name: str, arguments: list[str]) -> Any:
     *groups, last = name.split()
     for group in groups:
         inner = type(inner)(inner.command.commands[group], info_name=group, parent=inner)
-    return command.make_context(last, arguments, parent=inner)
+    given = vars(output_options).copy()
+    try:
+        return command.make_context(last, arguments, parent=inner)
+    finally:
+        # How this command prints is not what it would be told so.
+        vars(output_options).update(given)
 
 
-def _settings(context: typer.Context, folds: Mapping[str, tuple[Any, str]]) -> dict[str, Effective]:
+def _settings(
+    context: typer.Context, folds: Mapping[str, tuple[Any, str]]
+) -> dict[str, tuple[OptionValue, str]]:
     """Return the options that are settings of a run, as preset, recipe and options make them."""
     settings = getattr(context.command, "settings", ())
     if not settings:
@@ -154,7 +180,7 @@ def _settings(context: typer.Context, folds: Mapping[str, tuple[Any, str]]) -> d
             origin = Origin("preset", f"recipe {values['recipe']}")
         elif name not in given and value != setting.default:
             origin = Origin("preset", f"preset {preset}")
-        found[name] = Effective(setting.flag[2:], _plain(value), setting.show(value), origin)
+        found[name] = _option(setting.flag[2:], value, setting.show(value), origin)
     return found
 
 

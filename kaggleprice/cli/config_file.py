@@ -16,7 +16,6 @@ they were typed.
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kaggleprice.cli.help import long_name
-from kaggleprice.core.errors import UsageError
+from kaggleprice.core.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from typer.core import TyperOption
@@ -220,8 +219,8 @@ def did_you_mean(name: str, valid: Iterable[str], form: str = "{}") -> str:
         valid: what could have been meant.
         form: how a name is shown, as in `--{}`.
     """
-    close = difflib.get_close_matches(name, sorted(valid), n=1)
-    return f"; did you mean {form.format(close[0])}?" if close else ""
+    near = nearest(name, valid)
+    return "" if near is None else f"; did you mean {form.format(near)}?"
 
 
 def _owners(option: str, root: Any) -> str:
@@ -252,20 +251,3 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"configuration file {path} cannot be read: {error.strerror or error}; {without}."
         ) from None
-
-
-@dataclass(frozen=True)
-class Effective:
-    """What an option of a command is, before the command runs.
-
-    Attributes:
-        option: its name, as a file has it.
-        value: as plain data; None where nothing was said and the command chooses.
-        shown: the value as a person types it, or in words what the command chooses.
-        origin: where it came from.
-    """
-
-    option: str
-    value: Any
-    shown: str
-    origin: Origin

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,20 +18,9 @@ from kaggleprice.cli.commands import (
 )
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
+from kaggleprice.cli.dataset import read_dataset, read_runtime, repeated, repeated_kinds
 from kaggleprice.cli.help import RUN, option
-from kaggleprice.cli.output import (
-    demanded_kinds,
-    describe_files,
-    given_kinds,
-    make_reporter,
-    make_source,
-    make_workplace,
-    refuse_two_competitions,
-    repeated,
-    repeated_kinds,
-    show,
-    start,
-)
+from kaggleprice.cli.output import make_reporter, output_options, show, start
 from kaggleprice.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,14 +84,12 @@ def cv(
     tolerance: ci.ToleranceOption = None,
     junit: ci.JunitOption = None,
     summary: ci.SummaryOption = None,
-    as_json: arguments.JsonOption = False,
-    quiet: arguments.QuietOption = False,
 ) -> None:
     """Cross-validate: train all folds and seeds together, score them out of fold, save the run."""
-    refuse_two_competitions(context)
-    start(quiet)
+    start()
     from kaggleprice.api import workflow
     from kaggleprice.api.dry_run import plan
+    from kaggleprice.api.intervals import interval_coverage
     from kaggleprice.cli.views.plan import PlanDocument, plan_view
     from kaggleprice.cli.views.presets import presets_document, presets_view
     from kaggleprice.evaluation.intervals import check_level
@@ -111,14 +97,9 @@ def cv(
     from kaggleprice.runs.describe import typed_settings
 
     if preset == "list":
-        show(as_json, presets_document(), presets_view)
+        show(presets_document(), presets_view)
         return
-    kinds = given_kinds(kind, drop)
-    with make_reporter(quiet) as reporter:
-        described = describe_files(train_file, test_file, target, id_column, reporter, kinds)
-    source = make_source(competition, data_dir, no_verify, described, kinds, drop_missing_target)
-    source = replace(source, demanded_kinds=demanded_kinds(context))
-    runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
+    source, runtime = read_dataset(context), read_runtime(context)
     limits = ci.read_limits(
         fail_above, fail_below, baseline, tolerance, runs_dir, source.competition.name
     )
@@ -141,21 +122,21 @@ def cv(
         if folds is None:
             usual = source.competition.fold_options(given_settings(context))
         settings = chosen_settings(context, preset, usual)
-        warn_ineffective_options(context, settings, folds, quiet)
+        warn_ineffective_options(context, settings, folds)
         if dry_run:
-            with make_reporter(quiet) as reporter:
+            with make_reporter() as reporter:
                 planned = plan(source, settings, runtime, **how, progress=reporter)
-            show(as_json, PlanDocument(**vars(planned)), plan_view)
+            show(PlanDocument(**vars(planned)), plan_view)
             return
         train = partial(workflow.cross_validate, source, settings, runtime, **how)
-    with make_reporter(quiet) as reporter, delivery.of_failure(reporter):
+    with make_reporter() as reporter, delivery.of_failure(reporter):
         if add_seeds is None:
             reporter.detail(f"settings: {typed_settings(settings) or 'those of preset default'}")
         made, result = train(progress=reporter)
     coverage = None
     if interval is not None:
-        coverage = workflow.interval_coverage(made, result.scale, interval)
-    _finish(context, made, limits, delivery, reporter, as_json, coverage)
+        coverage = interval_coverage(made, result.scale, interval)
+    _finish(context, made, limits, delivery, reporter, coverage)
 
 
 def _finish(
@@ -164,7 +145,6 @@ def _finish(
     limits: Limits,
     delivery: ci.Delivery,
     progress: Progress,
-    as_json: bool,
     coverage: Mapping[str, Coverage] | None,
 ) -> None:
     """Write what CI is given, show the run, and demand what was to be kept: in this order."""
@@ -176,10 +156,9 @@ def _finish(
     delivery.deliver(made, gates, progress)
     earlier = compare_with_best(made)
     steps = []
-    if not context.params["quiet"]:
+    if not output_options.quiet:
         steps = after_training(made, repeated(context), repeated_kinds(context))
     show(
-        as_json,
         cv_document(made, gates, earlier, coverage),
         lambda document: cv_view(document, earlier, steps),
     )

@@ -13,8 +13,9 @@ import typer
 
 from kaggleprice.cli import arguments
 from kaggleprice.cli import init as describing
+from kaggleprice.cli.dataset import read_dataset, repeated
 from kaggleprice.cli.help import DATA, OUTPUT, option
-from kaggleprice.cli.output import make_reporter, make_source, repeated, show, start
+from kaggleprice.cli.output import make_reporter, output_options, show, start
 from kaggleprice.core.errors import UnknownNameError, UsageError
 
 EXAMPLES = (
@@ -56,59 +57,55 @@ def download(
     ] = None,
     max_size: Annotated[
         int,
-        typer.Option(
+        option(
+            DATA,
+            "Refuse files that are larger than this, unpacked.",
             "--max-size",
-            metavar="GB",
+            value="GB",
             min=1,
-            help="Refuse files that are larger than this, unpacked.",
-            rich_help_panel=DATA,
         ),
     ] = 10,
     allow_http: Annotated[
         bool,
-        typer.Option(
+        option(
+            DATA,
+            "Take files by plain http where no hash is recorded that would tell whether they were "
+            "changed on the way.",
             "--allow-http",
-            metavar="",
-            help="Take files by plain http where no hash is recorded that would tell whether "
-            "they were changed on the way.",
-            rich_help_panel=DATA,
         ),
     ] = False,
     yes: Annotated[
         bool,
         option(OUTPUT, "With --source kaggle: take every guess of `init`.", "--yes", "-y"),
     ] = False,
-    as_json: arguments.JsonOption = False,
-    quiet: arguments.QuietOption = False,
 ) -> None:
     """Fetch a competition's CSVs, check their hashes, and keep them in the data folder."""
     if origin not in (None, KAGGLE):
         raise UnknownNameError("source", str(origin), [KAGGLE])
     if origin is not None and from_path is not None:
         raise UsageError("--source and --from exclude each other; leave one away.")
-    start(quiet)
+    start()
     from kaggleprice.api import workflow
     from kaggleprice.cli.views.download import DownloadDocument, download_view
     from kaggleprice.competitions.download import FetchSettings
     from kaggleprice.runs.advice import after_download
 
     try:
-        source = make_source(competition, data_dir, no_verify=False)
+        source = read_dataset(context)
     except UnknownNameError:
         if origin is None or competition is None:
             raise
-        _download_any(competition, data_dir, yes, as_json, quiet)
+        _download_any(competition, data_dir, yes)
         return
     if competition is None and from_path is not None:
         _refuse_other_files(source.competition, from_path)
     settings = FetchSettings(max_bytes=max_size * 10**9, allow_http=allow_http)
-    with make_reporter(quiet) as reporter, ExitStack() as stack:
+    with make_reporter() as reporter, ExitStack() as stack:
         if origin is not None:
             from_path = _fetch_archive(source.competition, data_dir, stack, reporter)
         downloads = workflow.download(source, from_path, reporter, settings)
-    steps = [] if quiet else after_download(repeated(context))
+    steps = [] if output_options.quiet else after_download(repeated(context))
     show(
-        as_json,
         DownloadDocument(competition=source.competition.name, files=downloads),
         lambda document: download_view(document, steps),
     )
@@ -117,7 +114,7 @@ def download(
 def _refuse_other_files(competition: Competition, path: Path) -> None:
     """Refuse the files of another competition, which have no hash that they could be held to."""
     from kaggleprice.competitions.catalog import DEFAULT_COMPETITION
-    from kaggleprice.competitions.proposal import refuse_other_files
+    from kaggleprice.competitions.found_files import refuse_other_files
 
     if competition.name == DEFAULT_COMPETITION:
         refuse_other_files(path)
@@ -137,7 +134,7 @@ def _fetch_archive(
     return download_archive(slug, folder)
 
 
-def _download_any(slug: str, data_dir: Path, yes: bool, as_json: bool, quiet: bool) -> None:
+def _download_any(slug: str, data_dir: Path, yes: bool) -> None:
     """Fetch and unpack the files of a competition that is not described yet; describe it."""
     from kaggleprice.cli.views.download import KaggleDownloadDocument, kaggle_download_view
     from kaggleprice.competitions.kaggle import download_archive
@@ -145,15 +142,14 @@ def _download_any(slug: str, data_dir: Path, yes: bool, as_json: bool, quiet: bo
     from kaggleprice.runs.advice import Step
 
     folder = data_dir / slug
-    with make_reporter(quiet) as reporter:
+    with make_reporter() as reporter:
         reporter.advance("downloading", 0, None, f"{slug} from Kaggle")
         files = unpack([download_archive(slug, folder)], reporter.notice)
     if yes or (sys.stdin.isatty() and sys.stderr.isatty()):
-        describing.init([folder], kaggle=slug, yes=yes, as_json=as_json, quiet=quiet)
+        describing.init([folder], kaggle=slug, yes=yes)
         return
     words = f"kaggleprice init {shlex.quote(str(folder))} --kaggle {slug}"
     show(
-        as_json,
         KaggleDownloadDocument(kaggle=slug, files=[str(file) for file in files]),
         lambda document: kaggle_download_view(document, Step(words, "describes it")),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,20 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggleprice.cli.arguments import (
-    DropMissingTargetOption,
-    DropOption,
-    JsonOption,
-    KindOption,
-    QuietOption,
-)
-from kaggleprice.cli.console.text import printable
+from kaggleprice.cli.arguments import DropMissingTargetOption, DropOption, KindOption
+from kaggleprice.cli.dataset import given_kinds
 from kaggleprice.cli.help import DATA, OUTPUT, option
-from kaggleprice.cli.output import given_kinds, make_reporter, output_options, show, start
+from kaggleprice.cli.output import ask, make_reporter, output_options, show, start
 from kaggleprice.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from kaggleprice.competitions.proposal import Files, Guess
+    from kaggleprice.competitions.found_files import Files
+    from kaggleprice.competitions.proposal import Guess
     from kaggleprice.evaluation.adversarial import Separation
 
 EXAMPLES = (
@@ -121,11 +115,9 @@ def init(
     force: Annotated[
         bool, option(OUTPUT, "Replace a competition.toml that is there.", "--force")
     ] = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Look at train, test and sample files, and describe the competition in competition.toml."""
-    start(quiet)
+    start()
     from kaggleprice.cli.views.init import init_document, init_view
     from kaggleprice.competitions.catalog import read_competition
     from kaggleprice.competitions.competition_file import FILE_NAME, competition_name, to_toml
@@ -135,7 +127,7 @@ def init(
     from kaggleprice.core.files import check_writable, replacing
     from kaggleprice.evaluation.adversarial import separate
 
-    with make_reporter(quiet) as reporter:
+    with make_reporter() as reporter:
         named = [train, test] if train and test else paths or [Path()]
         folder = into or (named[0] if named[0].is_dir() else Path())
         place = folder / FILE_NAME
@@ -163,7 +155,7 @@ def init(
     competition = proposal.competition(
         name or competition_name(named[0].with_suffix("") if archive else folder)
     )
-    with make_reporter(quiet) as reporter:
+    with make_reporter() as reporter:
         reporter.advance("comparing", 0, None, "training and test rows")
         separation: Separation | DataError
         try:
@@ -176,7 +168,7 @@ def init(
         text = to_toml(proposal, competition.name, folder)
         beside.write_text(text, encoding="utf-8")
         read_competition(beside)
-    show(as_json, init_document(proposal, separation, place), init_view)
+    show(init_document(proposal, separation, place), init_view)
     if isinstance(separation, DataError):
         # The one document on stdout is the description, which names this as well.
         output_options.as_json = False
@@ -184,7 +176,7 @@ def init(
 
 
 def _files(given: list[Path], train: Path | None, test: Path | None) -> Files:
-    from kaggleprice.competitions.proposal import Files, find_files
+    from kaggleprice.competitions.found_files import Files, find_files
 
     if train is not None:
         return Files(train, test)
@@ -206,13 +198,12 @@ def _ask(guesses: Mapping[str, Guess], flag: Callable[[str], str]) -> dict[str, 
     for name, guess in guesses.items():
         if guess.sure:
             continue
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        words = name.replace("_", " ")
+        answer = ask(f"{words} [{guess.value}]: ", f"Not sure of {words}: {guess.reason}")
+        if answer is None:
             raise UsageError(
                 f"not sure of {name}: a guess would be {guess.value} ({guess.reason}), and there "
                 f"is no terminal to ask; give {flag(name)}, or --yes to take every guess."
             )
-        words = name.replace("_", " ")
-        typer.echo(printable(f"Not sure of {words}: {guess.reason}"), err=True)
-        typer.echo(printable(f"{words} [{guess.value}]: "), nl=False, err=True)
-        answers[name] = sys.stdin.readline().strip() or guess.value
+        answers[name] = answer or guess.value
     return answers

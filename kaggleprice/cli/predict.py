@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,20 +16,9 @@ from kaggleprice.cli.commands import (
 )
 from kaggleprice.cli.completion import complete_runs
 from kaggleprice.cli.configured import explicit
+from kaggleprice.cli.dataset import read_dataset, read_runtime, repeated, repeated_kinds
 from kaggleprice.cli.help import OUTPUT, RUN, option
-from kaggleprice.cli.output import (
-    demanded_kinds,
-    describe_files,
-    given_kinds,
-    make_reporter,
-    make_source,
-    make_workplace,
-    refuse_two_competitions,
-    repeated,
-    repeated_kinds,
-    show,
-    start,
-)
+from kaggleprice.cli.output import make_reporter, output_options, show, start
 
 COMMAND = RunCommand
 EXAMPLES = (
@@ -88,15 +76,12 @@ def predict(
         option(OUTPUT, "The submission.", "--output", "-o", value="FILE"),
     ] = Path("submission.csv"),
     interval: arguments.IntervalOption = None,
-    as_json: arguments.JsonOption = False,
-    quiet: arguments.QuietOption = False,
 ) -> None:
     """Average all members of a run, or of several, on the test rows and write submission.csv.
 
     Without a run yet it trains one first, as [bold]cv[/] does with the same options.
     """
-    refuse_two_competitions(context)
-    start(quiet)
+    start()
     from kaggleprice.api import workflow
     from kaggleprice.api.dry_run import plan_prediction
     from kaggleprice.cli.views.plan import prediction_plan_document, prediction_plan_view
@@ -106,24 +91,10 @@ def predict(
     from kaggleprice.runs.advice import after_prediction, send_step
 
     if preset == "list":
-        show(as_json, presets_document(), presets_view)
+        show(presets_document(), presets_view)
         return
     check_level(interval)
-    kinds = given_kinds(kind, drop)
-    with make_reporter(quiet) as reporter:
-        described = describe_files(
-            train_file,
-            None if train_file is None else test_file,
-            target,
-            id_column,
-            reporter,
-            kinds,
-        )
-    source = make_source(competition, data_dir, no_verify, described, kinds, drop_missing_target)
-    source = replace(source, demanded_kinds=demanded_kinds(context))
-    if described is None and test_file is not None:
-        source = replace(source, later_test=test_file)
-    runtime = make_workplace(runs_dir, device, threads, checkpoint_every, time_limit)
+    source, runtime = read_dataset(context, later_test=True), read_runtime(context)
     given = given_settings(context)
     usual = {} if folds is not None else source.competition.fold_options(given)
     options = {**usual, **given}
@@ -132,19 +103,18 @@ def predict(
     request = workflow.PredictRequest(
         first, preset, options, folds, configured, beside, weight or ()
     )
-    warn_ineffective_options(context, chosen_settings(context, preset, usual), folds, quiet)
+    warn_ineffective_options(context, chosen_settings(context, preset, usual), folds)
     if dry_run:
-        with make_reporter(quiet) as reporter:
+        with make_reporter() as reporter:
             planned = plan_prediction(
                 source, runtime, request, output=output, interval=interval, progress=reporter
             )
         show(
-            as_json,
             prediction_plan_document(planned),
             lambda document: prediction_plan_view(document, planned),
         )
         return
-    with make_reporter(quiet) as reporter:
+    with make_reporter() as reporter:
         prediction = workflow.predict(
             source, runtime, request, output=output, interval=interval, progress=reporter
         )
@@ -153,9 +123,8 @@ def predict(
     several = len(prediction.beside) > 0 or source.competition.kaggle is None
     sending = [] if several else [send_step(again)]
     another = after_prediction(prediction.run, again, repeated_kinds(context))
-    steps = [] if quiet else [*sending, *another]
+    steps = [] if output_options.quiet else [*sending, *another]
     show(
-        as_json,
         predict_document(prediction),
         lambda document: predict_view(
             document, prediction, steps=steps, page=source.competition.page or None

@@ -10,8 +10,9 @@ import typer
 from kaggleprice.cli import arguments
 from kaggleprice.cli.commands import RecipeCommand, chosen_settings, given_settings
 from kaggleprice.cli.configured import explicit
+from kaggleprice.cli.dataset import read_dataset
 from kaggleprice.cli.help import OUTPUT, option
-from kaggleprice.cli.output import make_reporter, make_source, show, start
+from kaggleprice.cli.output import make_reporter, show, start
 from kaggleprice.core.errors import UsageError
 from kaggleprice.settings.run import OPTIONS
 
@@ -56,11 +57,9 @@ def preprocess(
             min=0,
         ),
     ] = 0,
-    as_json: arguments.JsonOption = False,
-    quiet: arguments.QuietOption = False,
 ) -> None:
     """Turn columns into features: fill, scale, one-hot encode; show and write them."""
-    start(quiet)
+    start()
     from kaggleprice.api import workflow
     from kaggleprice.cli.views.preprocess import preprocess_document, preprocess_view
 
@@ -71,11 +70,9 @@ def preprocess(
             "without --apply."
         )
     recipe = chosen_settings(context).recipe
-    with make_reporter(quiet) as reporter:
-        source = make_source(competition, data_dir, no_verify)
-        result = workflow.preprocess(source, recipe, output, apply, reporter)
+    with make_reporter() as reporter:
+        result = workflow.preprocess(read_dataset(context), recipe, output, apply, reporter)
     show(
-        as_json,
         preprocess_document(result),
         lambda document: preprocess_view(document, result, head),
     )

@@ -75,7 +75,7 @@ def reference() -> str:
 
     from kaggleprice import cli
 
-    root: Any = typer.main.get_command(cli.app)
+    root = cli.command()
     context = typer.Context(root, info_name="kaggleprice", **root.context_settings)
     parts = [_HEAD, *_sections(root, context), _CONFIGURATION, _EXIT_CODES]
     return "\n".join(parts)

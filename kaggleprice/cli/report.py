@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import typer
+
 from kaggleprice.cli import arguments
+from kaggleprice.cli.dataset import read_dataset, read_runtime
 from kaggleprice.cli.help import OUTPUT, option
-from kaggleprice.cli.output import (
-    make_reporter,
-    make_source,
-    make_workplace,
-    show,
-    start,
-)
+from kaggleprice.cli.output import make_reporter, show, start
 from kaggleprice.core.errors import UsageError
 from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS
 
@@ -25,6 +22,7 @@ REPORT = "Report"
 
 
 def report(
+    context: typer.Context,
     run: arguments.RunArgument = None,
     competition: arguments.CompetitionOption = None,
     data_dir: arguments.DataDirOption = Path("data"),
@@ -82,8 +80,6 @@ def report(
             default="no copy",
         ),
     ] = None,
-    as_json: arguments.JsonOption = False,
-    quiet: arguments.QuietOption = False,
 ) -> None:
     """Show what a run got right and wrong: one HTML page, and its figures as PNGs.
 
@@ -93,14 +89,14 @@ def report(
         raise UsageError(
             "--permutations has no effect with --no-importance; leave one of them out."
         )
-    start(quiet)
+    start()
     from kaggleprice.cli.views.report import report_document, report_view
     from kaggleprice.reports.making import make_report
 
-    with make_reporter(quiet) as reporter:
+    with make_reporter() as reporter:
         made = make_report(
-            make_source(competition, data_dir, no_verify),
-            make_workplace(runs_dir, device, threads),
+            read_dataset(context),
+            read_runtime(context),
             run,
             output=output,
             repeats=0 if no_importance else permutations or DEFAULT_REPEATS,
@@ -109,4 +105,4 @@ def report(
             progress=reporter,
         )
     id_column = made.findings.competition.id_name
-    show(as_json, report_document(made), lambda document: report_view(document, id_column))
+    show(report_document(made), lambda document: report_view(document, id_column))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggleprice.cli.arguments import JsonOption, QuietOption, RunsDirOption
+from kaggleprice.cli.arguments import RunsDirOption
 from kaggleprice.cli.commands import Commands
 from kaggleprice.cli.completion import complete_competitions
-from kaggleprice.cli.console.text import printable
 from kaggleprice.cli.help import DATA, OUTPUT, option
-from kaggleprice.cli.output import show
+from kaggleprice.cli.output import ask, show
 from kaggleprice.core.errors import UsageError
 from kaggleprice.runs import run_folders
 
@@ -85,15 +83,13 @@ def _named(help_text: str, default: str | bool = False) -> Any:
 def list_(
     competition: CompetitionsOption = None,
     runs_dir: RunsDirOption = Path("runs"),
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """List runs by competition, best first: score, members, and what differs from a preset."""
     from kaggleprice.cli.views.runs import list_document, list_view
     from kaggleprice.runs.listing import list_runs
 
     runs = list_runs(runs_dir, _whose(runs_dir, competition))
-    show(as_json, list_document(runs), lambda _: list_view(runs))
+    show(list_document(runs), lambda _: list_view(runs))
 
 
 @app.command("show")
@@ -112,8 +108,6 @@ def show_(
             "--all",
         ),
     ] = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Show one run: scores, folds, members, settings, data, versions, files."""
     from kaggleprice.cli.views.runs import show_document, show_view
@@ -122,7 +116,6 @@ def show_(
     run = find_run(runs_dir, _whose(runs_dir, competition), name)
     files = run.stored_files()
     show(
-        as_json,
         show_document(run, files),
         lambda document: show_view(document, run, everything=everything),
     )
@@ -134,8 +127,6 @@ def compare_(
     second: Annotated[str, _named("The other; a difference above 0 says that it is worse.")],
     competition: CompetitionsOption = None,
     runs_dir: RunsDirOption = Path("runs"),
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Compare two runs: fold by fold, row by row with standard errors, and their settings."""
     from kaggleprice.cli.views.comparison import compare_document, compare_view
@@ -145,7 +136,7 @@ def compare_(
     whose = _whose(runs_dir, competition)
     found = [find_run(runs_dir, whose, name) for name in (first, second)]
     compared = compare(*found)
-    show(as_json, compare_document(compared), lambda document: compare_view(document, compared))
+    show(compare_document(compared), lambda document: compare_view(document, compared))
 
 
 @app.command("prune")
@@ -183,8 +174,6 @@ def prune_(
         bool,
         option("What goes", "Remove without asking; needed without a terminal.", "--yes", "-y"),
     ] = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Remove runs: all but the best, what interrupted ones left, damaged ones."""
     from kaggleprice.cli.views.runs import prune_document, prune_view
@@ -197,7 +186,7 @@ def prune_(
     removed = list(pruning.remove) if agreed and not dry_run else []
     for run in removed:
         remove(run)
-    show(as_json, prune_document(pruning, removed, dry=dry_run), prune_view)
+    show(prune_document(pruning, removed, dry=dry_run), prune_view)
 
 
 def _whose(runs_dir: Path, competition: str | None) -> str | None:
@@ -214,14 +203,12 @@ def _agreed(pruning: Pruning) -> bool:
     """
     from kaggleprice.cli.views.runs import plan_lines, prune_document
 
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    told = plan_lines(prune_document(pruning, [], dry=True))
+    answer = ask("Remove for good? [y/N] ", *told)
+    if answer is None:
         many = len(pruning.remove)
         raise UsageError(
             f"{many} folder{'s' * (many != 1)} would be removed and there is no terminal to ask; "
             "look with --dry-run, then give --yes."
         )
-    for line in plan_lines(prune_document(pruning, [], dry=True)):
-        typer.echo(printable(line), err=True)
-    # Not typer's own question, of which a part goes to stdout.
-    typer.echo("Remove for good? [y/N] ", nl=False, err=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return answer.lower() in ("y", "yes")

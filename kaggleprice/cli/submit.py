@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kaggleprice.cli import arguments
-from kaggleprice.cli.console.text import printable
+from kaggleprice.cli.dataset import read_dataset
 from kaggleprice.cli.help import RUN, option
-from kaggleprice.cli.output import make_reporter, make_source, show, start
+from kaggleprice.cli.output import ask, make_reporter, show, start
 from kaggleprice.core.errors import UsageError
 
 EXAMPLES = (
@@ -22,6 +21,7 @@ EXAMPLES = (
 
 def submit(
     *,
+    context: typer.Context,
     run: arguments.RunArgument = None,
     message: Annotated[
         str,
@@ -44,41 +44,38 @@ def submit(
     data_dir: arguments.DataDirOption = Path("data"),
     no_verify: arguments.NoVerifyOption = False,
     runs_dir: arguments.RunsDirOption = Path("runs"),
-    as_json: arguments.JsonOption = False,
-    quiet: arguments.QuietOption = False,
 ) -> None:
     """Check a run's submission, send it to Kaggle, and note its score on the leaderboard.
 
     It is sent by Kaggle's own command, [bold]kaggle[/], with the credentials that this finds.
     """
-    start(quiet)
+    start()
     from kaggleprice.api import kaggle
     from kaggleprice.cli.views.submit import submit_document, submit_view
 
-    source = make_source(competition, data_dir, no_verify)
+    source = read_dataset(context)
     kaggle.check_message(message)
-    with make_reporter(quiet) as reporter:
+    with make_reporter() as reporter:
         outgoing = kaggle.check_outgoing(source, runs_dir, run, reporter)
     before, known = outgoing.sent, None
-    if before is not None or _agreed(kaggle.describe(outgoing, message), yes, quiet):
-        with make_reporter(quiet) as reporter:
+    if before is not None or _agreed(kaggle.describe(outgoing, message), yes):
+        with make_reporter() as reporter:
             known = kaggle.submit(outgoing, message, wait=wait, progress=reporter)
     sent = known is not None and before is None
-    show(as_json, submit_document(outgoing, known, sent=sent), submit_view)
+    show(submit_document(outgoing, known, sent=sent), submit_view)
 
 
-def _agreed(what: str, yes: bool, quiet: bool) -> bool:
+def _agreed(what: str, yes: bool) -> bool:
     """Show what would be sent, and ask.
 
     Raises:
         UsageError: where there is nobody to ask.
     """
     if yes:
-        with make_reporter(quiet) as reporter:
+        with make_reporter() as reporter:
             reporter.notice(what)
         return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    answer = ask("Send it? [y/N] ", what)
+    if answer is None:
         raise UsageError(f"{what}: there is no terminal to ask; give --yes.")
-    typer.echo(printable(what), err=True)
-    typer.echo("Send it? [y/N] ", nl=False, err=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return answer.lower() in ("y", "yes")

@@ -72,7 +72,13 @@ class UnknownNameError(UsageError):
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return ` Did you mean 'NAME'?` with the valid name that is nearest; empty where none is near.
+    """Return ` Did you mean 'NAME'?` with the nearest valid name; empty where none is near."""
+    near = nearest(name, valid)
+    return "" if near is None else f" Did you mean {near!r}?"
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """Return the valid name that is nearest to what was found; None where none is near.
 
     Of near names one of the same letters is nearest: letters are swapped more often than lost.
     Whether they are capitals does not count.
@@ -80,7 +86,7 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
     named = {known.casefold(): known for known in sorted(valid, reverse=True)}
     close = difflib.get_close_matches(name.casefold(), sorted(named))
     swapped = [near for near in close if sorted(near) == sorted(name.casefold())]
-    return f" Did you mean {named[(swapped or close)[0]]!r}?" if close else ""
+    return named[(swapped or close)[0]] if close else None
 
 
 class DeviceError(UsageError):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kaggleprice.competitions.tables import engineer
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.errors import UsageError
+from kaggleprice.evaluation.base_models import BaseModelPredictions
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.models.networks import MemberNetwork
@@ -238,6 +239,20 @@ class Ensemble:
         encoded = self.encoding.encode(frame)
         rows = device_rows(self.encoding, encoded, self.members, self.network)
         return predict_members(self.network, rows, self.fit)
+
+    def predict_beside(
+        self, frame: pd.DataFrame, base_models: BaseModelPredictions | None = None
+    ) -> WeightedPredictions:
+        """Predict n rows as `predict` does, beside what base models predict of them.
+
+        Args:
+            frame: the columns of a CSV.
+            base_models: whose `test` are these rows; None where there are none.
+        """
+        own = WeightedPredictions(self.members, self.predict(frame), self.weights)
+        if base_models is None:
+            return own
+        return own.with_base_models(base_models.test, base_models.weights)
 
 
 def join(

@@ -21,7 +21,7 @@ from sklearn.svm import SVR
 from kaggleprice.core.errors import UsageError
 from kaggleprice.settings.base_models import FitContext
 
-_ENSEMBLES, _TREES = 3, 800
+_ENSEMBLES, _ROUNDS, _TREES = 3, 400, 800
 # Of more rows, splits of `trees` are looked for among 255 values, and `svm` learns from some rows.
 _FEW_ROWS = 4000
 
@@ -38,7 +38,7 @@ def boosting(context: FitContext) -> RegressorMixin:
                 HistGradientBoostingRegressor(
                     loss=_tree_loss(context),
                     learning_rate=0.05,
-                    max_iter=400,
+                    max_iter=_ROUNDS,
                     max_leaf_nodes=8,
                     min_samples_leaf=5,
                     max_features=0.1,

@@ -16,7 +16,7 @@ from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.adversarial import Separation, separate
-from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
+from kaggleprice.evaluation.ensemble import Ensemble
 from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.reports.drift import Drift, measure_drift
 from kaggleprice.reports.importance import Importance, by_association, measure_importance
@@ -181,13 +181,10 @@ def _predict_test(
     run: Run, ensemble: Ensemble, data: Dataset, scale: TargetScale, target: int
 ) -> Floats:
     """Predict the test rows as `predict` does; shape (n_test,)."""
-    predicted = WeightedPredictions(
-        ensemble.members, ensemble.predict(data.tables.test.features), ensemble.weights
-    )
     base_models = run.base_models()
     if base_models is not None:
-        own = base_models.of_target(target, len(run.targets))
-        predicted = predicted.with_base_models(own.test, own.weights)
+        base_models = base_models.of_target(target, len(run.targets))
+    predicted = ensemble.predict_beside(data.tables.test.features, base_models)
     return predicted.combine(scale, run.settings.combine)
 
 

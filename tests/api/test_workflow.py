@@ -57,14 +57,6 @@ def predict(folder: Path, **asked: Any) -> workflow.Prediction:
     return workflow.predict(source_in(folder), place_in(folder), request, output=output)
 
 
-def test_what_predict_trains_is_what_cv_trains(trained: Path, folder: Path) -> None:
-    shutil.rmtree(folder / "runs")
-    predict(folder, options=OPTIONS)
-    for name in ("oof.csv", "weights.safetensors", "history.csv"):
-        there = [f / "runs" / "small" / "mlp-001" / name for f in (trained, folder)]
-        assert there[0].read_bytes() == there[1].read_bytes()
-
-
 @pytest.mark.parametrize(
     ("options", "named"),
     [

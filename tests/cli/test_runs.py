@@ -232,18 +232,22 @@ def test_compare_on_other_folds_warns(entry: EntryPoint, made: Path) -> None:
 # Naming one.
 
 
-@pytest.mark.parametrize("name", ["good", "small/good", "runs/small/good", "{whole}"])
+TAKE_A_RUN = [
+    ["predict", "--run"],
+    ["predict", "--dry-run", "--run"],
+    ["report", "--no-importance"],
+    [*CV, "--tolerance", "9", "--baseline"],
+    ["cv", "--threads", "1", "--add-seeds", "1", "--run"],
+    ["runs", "show"],
+]
+
+
 @pytest.mark.parametrize(
-    "command",
-    [
-        ["predict", "--run"],
-        ["predict", "--dry-run", "--run"],
-        ["report", "--no-importance"],
-        [*CV, "--tolerance", "9", "--baseline"],
-        ["cv", "--threads", "1", "--add-seeds", "1", "--run"],
-        ["runs", "show"],
-    ],
-    ids=" ".join,
+    ("command", "name"),
+    # One function finds a run by any of its names.
+    [(command, "runs/small/good") for command in TAKE_A_RUN]
+    + [(["runs", "show"], name) for name in ("good", "small/good", "{whole}")],
+    ids=str,
 )
 def test_every_command_takes_a_run_as_it_is_printed(
     entry: EntryPoint, copied: Path, command: list[str], name: str

@@ -126,8 +126,8 @@ def test_a_dropped_column() -> None:
     assert applied(["a", "b"], "drop").empty
 
 
-@settings(deadline=None)
 @pytest.mark.parametrize("form", DATE_FORMATS)
+@settings(max_examples=20)
 @given(when=st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(2068, 12, 31)))
 def test_dates_of_every_format(form: str, when: datetime.datetime) -> None:
     """The parts are those of Python's own datetime."""

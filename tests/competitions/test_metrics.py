@@ -100,14 +100,14 @@ def test_row_losses_make_the_score_and_its_standard_error(name: str, weighted: b
     assert score == pytest.approx(metric.score(truth, predicted, weights), rel=1e-12)
     assert np.mean(metric.influence(losses, weights)) == pytest.approx(0, abs=1e-12)
     random = np.random.default_rng(1)
-    rows = random.integers(len(truth), size=(2000, len(truth)))
+    rows = random.integers(len(truth), size=(800, len(truth)))
     scores = [
         metric.score(truth[drawn], predicted[drawn], None if weights is None else weights[drawn])
         for drawn in rows
     ]
     bootstrap = np.std(scores, ddof=1)
-    # 2000 draws give a standard deviation to about 2 %; the delta method is of first order.
-    assert metric.standard_error(losses, weights) == pytest.approx(bootstrap, rel=0.06)
+    # 800 draws give a standard deviation to about 3 %; the delta method is of first order.
+    assert metric.standard_error(losses, weights) == pytest.approx(bootstrap, rel=0.08)
 
 
 def test_formulas_of_standard_errors() -> None:

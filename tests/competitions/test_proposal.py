@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import string
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,8 @@ from hypothesis import strategies as st
 from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.competitions.competition_file import competition_name, to_toml
 from kaggleprice.competitions.csv_format import CsvFormat
-from kaggleprice.competitions.proposal import (
-    Files,
-    Guess,
-    Proposal,
-    competition_here,
-    find_files,
-    propose,
-    refuse_other_files,
-)
+from kaggleprice.competitions.found_files import Files, find_files
+from kaggleprice.competitions.proposal import Guess, Proposal, propose
 from kaggleprice.core.errors import UsageError
 
 ROWS = 60
@@ -270,45 +262,6 @@ def test_leaks(tmp_path: Path) -> None:
     assert "area" not in warnings
 
 
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (("train.csv", "test.csv"), ("train.csv", "test.csv")),
-        (("my_Train_v2.csv", "final TEST.csv"), ("my_Train_v2.csv", "final TEST.csv")),
-        (("more.csv", "less.csv"), ("more.csv", "less.csv")),
-        (("train.csv",), ("train.csv", None)),
-        (("train.tsv", "test.tsv"), ("train.tsv", "test.tsv")),
-    ],
-)
-def test_files_are_told_apart(
-    names: tuple[str, ...], expected: tuple[str, str | None], tmp_path: Path
-) -> None:
-    for name, text in zip(names, ["a,y\n1,2\n", "a\n1\n"], strict=False):
-        (tmp_path / name).write_text(text)
-    # What predictions write is no file of a competition.
-    (tmp_path / "submission.csv").write_text("row,y\n1,2\n")
-    found = find_files([tmp_path])
-    assert (found.train.name, found.test and found.test.name) == expected
-
-
-@pytest.mark.parametrize("names", [(), ("train.csv", "train2.csv"), ("a.csv", "b.csv", "c.csv")])
-def test_files_that_cannot_be_told_apart(names: tuple[str, ...], tmp_path: Path) -> None:
-    for name in names:
-        (tmp_path / name).write_text("a,y\n1,2\n")
-    with pytest.raises(UsageError):
-        find_files([tmp_path])
-
-
-def test_the_competition_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert competition_here() == "house-prices"
-    write(tmp_path, {})
-    with pytest.raises(UsageError, match="kaggleprice init"):
-        competition_here()
-    (tmp_path / "competition.toml").write_text("")
-    assert competition_here() == "competition.toml"
-
-
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 
@@ -353,21 +306,6 @@ def test_a_written_file_is_read_back(
 )
 def test_name_of_a_competition(folder: str, expected: str, tmp_path: Path) -> None:
     assert competition_name(tmp_path / folder) == expected
-
-
-@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
-def test_files_of_another_competition_are_offered_init(tmp_path: Path, packed: bool) -> None:
-    folder = tmp_path / "bikes"
-    folder.mkdir()
-    place = folder
-    refuse_other_files(folder)  # of no table nothing is known
-    (folder / "train.csv").write_text("datetime,count\n2011-01-01,3\n")
-    if packed:
-        place = Path(shutil.make_archive(str(tmp_path / "bikes"), "zip", folder))
-    with pytest.raises(UsageError, match=r"no training file of house-prices.*kaggleprice init"):
-        refuse_other_files(place)
-    (folder / "other.csv").write_text('Id,"SalePrice"\n1,2\n')
-    refuse_other_files(folder)
 
 
 @pytest.mark.parametrize("cells", [["h0", "h1"], ["SKU-017", "SKU-020"], ["A1", "B2"]])

@@ -68,12 +68,16 @@ def check_submission(folder: Path) -> None:
 
 
 @needs_suite
-@pytest.mark.parametrize("name", EXPECTED)
+# Of those that have plain numbers alone, one; scikit-learn's below are such.
+@pytest.mark.parametrize(
+    "name", [n for n in EXPECTED if n not in ("concrete", "cpu-act", "elevators")]
+)
 def test_the_first_rows_of_real_ones(name: str, entry: EntryPoint, tmp_path: Path) -> None:
     for file in ("train.csv", "test.csv"):
         # As they were written: cells as text.
         frame = pd.read_csv(SUITE / name / file, dtype=str, keep_default_na=False, nrows=300)
-        frame.to_csv(tmp_path / file, index=False)
+        # Of the 378 columns of one of them, some.
+        frame.iloc[:, :60].to_csv(tmp_path / file, index=False)
     run(entry, tmp_path, *TINY)
     check_submission(tmp_path)
     found = read_competition(tmp_path / "competition.toml")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +85,12 @@ def run(tables: Tables, settings: RunSettings) -> CrossValidation:
 @pytest.fixture(autouse=True)
 def _few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(regressors, "_ENSEMBLES", 1)
+    monkeypatch.setattr(regressors, "_ROUNDS", 100)
     monkeypatch.setattr(regressors, "_TREES", 150)
+    if find_spec("catboost"):
+        catboost = import_module("catboost")
+        few = partial(catboost.CatBoostRegressor, iterations=150)
+        monkeypatch.setattr(catboost, "CatBoostRegressor", few)
 
 
 @pytest.fixture(params=BASE_MODELS)

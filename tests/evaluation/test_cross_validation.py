@@ -52,7 +52,8 @@ def folds_of(settings: RunSettings) -> Folds:
 def case(sample_tables: Tables) -> Case:
     train = sample_tables.train
     part = Table(train.ids[:200], train.features.head(200), train.known_target[:200])
-    return Case(Tables(part, sample_tables.test))
+    test = sample_tables.test
+    return Case(Tables(part, Table(test.ids[:30], test.features.head(30))))
 
 
 def spoilt(case: Case, fold: int, settings: RunSettings) -> Case:
@@ -77,6 +78,7 @@ def test_garbage_targets_reach_nothing_of_their_fold(
     case: Case, preset: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kaggleprice.evaluation.regressors._ENSEMBLES", 1)
+    monkeypatch.setattr("kaggleprice.evaluation.regressors._ROUNDS", 20)
     monkeypatch.setattr("kaggleprice.evaluation.regressors._TREES", 20)
     settings = make_settings(preset, {**TINY, **options})
     clean, garbled = case.run(settings), spoilt(case, 1, settings).run(settings)

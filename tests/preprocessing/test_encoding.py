@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kaggleprice.competitions.tables import Table, Tables
@@ -250,7 +250,6 @@ NUMBERS = st.none() | st.integers(-40, 40).map(lambda i: i / 4)
 TEXTS = st.none() | st.sampled_from(["a", "b", "c", "nan", "rare", "None"])
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(st.tuples(NUMBERS, NUMBERS, TEXTS, TEXTS), min_size=6, max_size=14),
     recipe=st.builds(

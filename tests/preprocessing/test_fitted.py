@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kaggleprice.competitions.tables import Table, Tables
@@ -48,7 +48,6 @@ def tables(draw: st.DrawFn) -> Table:
     return Table(np.array([str(i) for i in range(n)], dtype=object), frame)
 
 
-@settings(max_examples=150, deadline=None)
 @given(table=tables(), recipe=RECIPE)
 def test_round_trip_keeps_every_bit(table: Table, recipe: Recipe) -> None:
     fitted = fit(recipe, table)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import skew
 from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
@@ -375,7 +375,6 @@ def columns(draw: st.DrawFn) -> tuple[Table, np.ndarray]:
     return make_table(**made), folds
 
 
-@settings(max_examples=60, deadline=None)
 @given(drawn=columns(), impute=st.sampled_from(["mean", "median", "constant", "most-frequent"]))
 def test_folds_of_any_columns_are_scikit_learns(
     drawn: tuple[Table, np.ndarray], impute: str

@@ -188,10 +188,13 @@ def test_divergence_names_the_members_of_a_group(
 # What an interrupted run had kept.
 
 
-@pytest.mark.parametrize("options", [{}, {**STOPPING, **MIXED}], ids=["plain", "stopping"])
-@pytest.mark.parametrize("devices", [[CPU], TWO], ids=["threads", "processes"])
+@pytest.mark.parametrize(
+    ("devices", "options"),
+    [([CPU], {}), ([CPU], {**STOPPING, **MIXED}), (TWO, {**STOPPING, **MIXED})],
+    ids=["threads, plain", "threads, stopping", "processes, stopping"],
+)
 def test_groups_go_on_to_the_last_bit(
-    sample_tables: Tables, tmp_path: Path, options: dict[str, Any], devices: list[torch.device]
+    sample_tables: Tables, tmp_path: Path, devices: list[torch.device], options: dict[str, Any]
 ) -> None:
     """The first group is finished, the second is not, the third has not begun."""
     task = make_task(sample_tables, **options)

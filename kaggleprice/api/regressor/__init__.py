@@ -26,7 +26,7 @@ from kaggleprice.competitions.tables import Table
 from kaggleprice.competitions.transforms import TargetTransform
 from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
-from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
+from kaggleprice.evaluation.ensemble import Ensemble
 from kaggleprice.evaluation.stages import train_others, train_scouts
 from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.evaluation.weighting import learn_weights
@@ -205,9 +205,8 @@ class KagglePriceRegressor(RegressorMixin, BaseEstimator, _Parameters):  # type:
         check_is_fitted(self)
         frame = self._columns.read(self._validated(X, reset=False))
         with taking_threads(self.threads):
-            predictions = self.ensemble_.predict(frame)
-        everybody = WeightedPredictions(self.ensemble_.members, predictions, self.ensemble_.weights)
-        return everybody.combine(self._scale, self.combine)
+            predictions = self.ensemble_.predict_beside(frame)
+        return predictions.combine(self._scale, self.combine)
 
     def _settings(self) -> RunSettings:
         # A default is none that was given by hand, which no variant of the portfolio may change.
