@@ -32,6 +32,8 @@ RECORD, WEIGHTS, BASE_MODEL_PREDICTIONS = (
 UNFINISHED = ".unfinished-"
 # In the folder of one that is trained: what is trained, as plain data.
 IDENTITY = "identity.json"
+# Likewise, once the run is written: its name, and the SHA-256 of its run.json.
+WRITTEN = "written"
 # What `runs prune` renames a folder to before it removes it.
 PRUNED = ".pruned-"
 FILES = (RECORD, WEIGHTS, BASE_MODEL_PREDICTIONS, "folds.csv", "oof.csv", "history.csv", "recipes")

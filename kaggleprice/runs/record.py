@@ -141,6 +141,7 @@ class Record(TypedDict):
     ensemble: EnsembleRecord
     files: dict[FileName, str]
     folds_sha256: NotRequired[str]
+    identity: NotRequired[str]
     timing: Timing
     digest: str
 
