@@ -19,7 +19,7 @@ from entry_point import SCRIPT, EntryPoint
 from suite import SUITE, needs_suite
 
 from benchmarks import peers, presets
-from kaggleprice.cli import app
+from kaggleprice.cli.program import app
 from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.core import errors
 from kaggleprice.settings.portfolio import PORTFOLIO
