@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kaggleprice.cli.help import long_name
 from kaggleprice.core.errors import UsageError
+from kaggleprice.core.toml import parse_toml
 
 if TYPE_CHECKING:
     from typer.core import TyperOption
@@ -241,13 +241,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
     without = "mend it, or leave it out with --no-config"
     try:
         # Some editors on Windows put a byte order mark first.
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_toml(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UsageError(f"configuration file {path} does not exist.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not TOML: {error}; {without}.") from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 (byte {error.start}); {without}.") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is not TOML: {error}; {without}.") from None
     except OSError as error:
         raise UsageError(
             f"configuration file {path} cannot be read: {error.strerror or error}; {without}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -26,7 +27,14 @@ from kaggleprice.cli import (
 )
 from kaggleprice.cli.commands import Command, Commands
 from kaggleprice.cli.console.streams import drop
-from kaggleprice.core.errors import GateError, KagglePriceError, RunError, UsageError
+from kaggleprice.core.errors import (
+    DataError,
+    GateError,
+    KagglePriceError,
+    OutputError,
+    RunError,
+    UsageError,
+)
 
 INTERRUPTED = 130
 # How long a thread of torch's OpenMP (GNU) spins for the others before it sleeps. Its own choice
@@ -137,10 +145,34 @@ def _failed(error: BaseException) -> int:
         return output.fail(UsageError.__name__, message, UsageError.exit_code)
     if not isinstance(error, Exception):
         raise error
+    if (told := _of_the_system(error)) is not None:
+        return output.fail(type(told).__name__, str(told), told.exit_code)
     if _out_of_memory(error):
         message = "out of memory; try fewer --seeds, a smaller --hidden or --batch-size."
         return output.fail(RunError.__name__, message, RunError.exit_code)
     return output.fail_unexpectedly(error)
+
+
+# What is wrong with a path, whoever finds it out, is said in the system's words.
+_OF_A_PATH: dict[type[KagglePriceError], set[int]] = {
+    UsageError: {errno.ENAMETOOLONG, errno.ELOOP, errno.EILSEQ},
+    DataError: {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EIO, errno.ENXIO},
+    OutputError: {errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG},
+}
+
+
+def _of_the_system(error: Exception) -> KagglePriceError | None:
+    """Return what an error of the operating system says of a path; None of any other error."""
+    if isinstance(error, OSError) and error.filename is not None:
+        for kind, numbers in _OF_A_PATH.items():
+            if error.errno in numbers:
+                return kind(f"{os.fsdecode(error.filename)}: {error.strerror}; name another path.")
+    # Python has no class of their own for these.
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):
+        return UsageError(f"{error}; name another path.")
+    if isinstance(error, ValueError) and "null byte" in str(error):
+        return UsageError("a path has a NUL character in it; name another path.")
+    return None
 
 
 def _out_of_memory(error: Exception) -> bool:

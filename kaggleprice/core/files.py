@@ -40,18 +40,17 @@ def take_lock(folder: Path, *, wait: bool = False) -> BaseFileLock | None:
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=-1 if wait else 0)
-    except (Timeout, FileNotFoundError):
+    except Timeout:
         return None
-    if lock_is_there(folder):
+    except OSError:
+        if folder.is_dir():
+            raise
+        return None
+    if (folder / LOCK).is_file():
         return lock
     # Whoever had it before removed the folder meanwhile.
     lock.release()
     return None
-
-
-def lock_is_there(folder: Path) -> bool:
-    """Whether a folder has a lock's file, which goes with the folder."""
-    return (folder / LOCK).is_file()
 
 
 @contextmanager
@@ -150,7 +149,7 @@ def check_writable(path: Path) -> None:
             # A device or a pipe: whether it takes anything shows when it is written to.
             return
         # Folders that are missing will be made: what counts is the nearest one that exists.
-        folder = next(f for f in path.absolute().parents if f.exists())
+        folder = next(f for f in path.absolute().parents if f.exists() or f.is_symlink())
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

@@ -25,6 +25,7 @@ from kaggleprice.competitions.moments import rank_moments
 from kaggleprice.competitions.tables import Table
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
 from kaggleprice.core.registry import look_up
+from kaggleprice.evaluation.memory import check_memory
 from kaggleprice.settings.fold_schemes import FOLD_SCHEMES, FoldOptions, FoldScheme, target_bins
 from kaggleprice.settings.run import RunSettings
 
@@ -261,6 +262,7 @@ def make_folds(
         raise UsageError(
             f"--hold-out {hold_out:g} of {rows} rows leaves none to train on; give a smaller share."
         )
+    check_memory(8 * rows * repeats, f"--repeats {repeats}: so many splits of {rows} rows")
     options = FoldOptions(k, gap, hold_out, np.random.RandomState(seed))
     if found.forward:
         return _forward(found, options, np.arange(rows) if moments is None else moments)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from kaggleprice.core.errors import OutputError
 from kaggleprice.core.files import remove_abandoned, sha256, take_lock
 from kaggleprice.core.progress import Progress
-from kaggleprice.runs import PRUNED, RECORD, UNFINISHED, WRITTEN
+from kaggleprice.runs import PRUNED, RECORD, UNFINISHED, WRITTEN, is_name
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -77,7 +77,7 @@ def is_changed_now(run: Path) -> bool:
 def has_run(parent: Path, name: str) -> bool:
     """Whether there is a run of this name among a competition's runs, damaged or not."""
     recover(parent)
-    return (parent / name / RECORD).is_file()
+    return is_name(name) and (parent / name / RECORD).is_file()
 
 
 def recover(parent: Path) -> None:
