@@ -606,6 +606,8 @@ def predict(
         raise UsageError(f"{competition.name} has no test file; name one with --test.")
     runs, trained = resolve_runs(competition, runtime, request, progress), None
     places = [output] if len(runs) > 1 else [run.output("submission.csv") for run in runs]
+    for path in places:
+        check_writable(path)
     own = source if not runs else source_of(runs[0], source, progress)
     data = load(own, progress)
     refuse_overwriting_inputs(data, *outputs)

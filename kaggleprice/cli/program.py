@@ -166,7 +166,8 @@ def _of_the_system(error: Exception) -> KagglePriceError | None:
     if isinstance(error, OSError) and error.filename is not None:
         for kind, numbers in _OF_A_PATH.items():
             if error.errno in numbers:
-                return kind(f"{os.fsdecode(error.filename)}: {error.strerror}; name another path.")
+                name = os.fsdecode(error.filename)
+                return kind(f"{name}: {error.strerror}; mend that, or name another path.")
     # Python has no class of their own for these.
     if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):
         return UsageError(f"{error}; name another path.")

@@ -149,7 +149,8 @@ def check_writable(path: Path) -> None:
             # A device or a pipe: whether it takes anything shows when it is written to.
             return
         # Folders that are missing will be made: what counts is the nearest one that exists.
-        folder = next(f for f in path.absolute().parents if f.exists() or f.is_symlink())
+        places = path.resolve().parents
+        folder = next(f for f in places if f.exists() or f.is_symlink())
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

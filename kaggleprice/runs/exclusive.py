@@ -36,7 +36,7 @@ def _may_go_on(folder: Path) -> bool:
     try:
         name, _, found = (folder / WRITTEN).read_text(encoding="utf-8").partition(" ")
         return sha256(folder.with_name(name) / RECORD) != found
-    except FileNotFoundError:
+    except (OSError, ValueError):  # it says nothing, or nothing of a run that is there
         return True
 
 

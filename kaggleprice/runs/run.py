@@ -380,8 +380,9 @@ class Run:
         try:
             loaded = load_file(self.file(file))
             train, test = loaded["train"], loaded["test"]
-            equal = np.full(train.shape[:2], self.settings.equal_weights[1])
-            weights = loaded.get("weights", equal)
+            weights = loaded.get("weights")
+            if weights is None:  # of an earlier version, whose settings say how many members it has
+                weights = np.full(train.shape[:2], self.settings.equal_weights[1])
             return BaseModelPredictions(names, train, test, weights, loaded.get("left_out"))
         except (SafetensorError, KeyError, OSError) as error:
             raise self._cannot_load(error) from None

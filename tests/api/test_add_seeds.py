@@ -143,6 +143,18 @@ def test_a_run_that_a_time_limit_ended(place: Place) -> None:
         place.extend("cut", 1)
 
 
+def test_a_run_of_as_many_seeds_as_follow_from_the_data_predicts(
+    place: Place, tmp_path: Path
+) -> None:
+    """Its base models have weights, and its settings say no number of seeds."""
+    settings = make_settings(options=OPTIONS)
+    workflow.cross_validate(place.source, settings, place.runtime, name="open")
+    request = workflow.PredictRequest("open")
+    made = workflow.predict(place.source, place.runtime, request, output=tmp_path / "o.csv")
+    assert made.run.settings.seeds is None
+    assert len(made.submission) == 8
+
+
 def test_a_total_may_be_said_again(place: Place) -> None:
     extended = place.extend("part", 2, total=True)
     assert extended.settings.seeds == 2

@@ -345,6 +345,13 @@ def test_unwritable_output(
     assert "threads" not in done.err
 
 
+def test_a_run_folder_that_takes_no_submission(entry: EntryPoint, run: Path) -> None:
+    (run / "submission.csv").mkdir()
+    words = ("cannot write", "submission.csv", "it is a folder")
+    done = refused(entry, run.parents[2], 1, words, "predict", "-c", "small.toml", "--verbose")
+    assert "predicting" not in done.err
+
+
 # Hashes.
 
 

@@ -89,9 +89,10 @@ def test_a_checkpoint_goes_once_its_run_is_there(small: Path, written: bool) -> 
     assert (small / KEY).exists() != written
 
 
-def test_a_checkpoint_whose_run_is_gone_stays(small: Path) -> None:
+@pytest.mark.parametrize("text", [b"z 00", b"../b 00", b"\xff", b"a\0b 00", b"x" * 5000])
+def test_a_checkpoint_that_says_nothing_of_a_run_stays(small: Path, text: bytes) -> None:
     (small / KEY).mkdir()
-    (small / KEY / "written").write_text("z 00", encoding="utf-8")
+    (small / KEY / "written").write_bytes(text)
     recover(small)
     assert (small / KEY).exists()
 

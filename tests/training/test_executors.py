@@ -259,7 +259,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
         os.killpg(started.pid, signal.SIGINT)
         _, err = started.communicate(timeout=60)
         assert started.returncode == 130
-        assert err.splitlines()[-1] == "error: interrupted."
+        assert err.splitlines()[-1] == "error: interrupted; give the same command again to go on."
         assert "Traceback" not in err
     again = entry("cv", "-c", tmp_path / "small.toml", *LONG, cwd=tmp_path)
     assert again.code == 0, again.err
