@@ -150,7 +150,7 @@ def check_writable(path: Path) -> None:
             return
         # Folders that are missing will be made: what counts is the nearest one that exists.
         places = path.resolve().parents
-        folder = next(f for f in places if f.exists() or f.is_symlink())
+        folder = next(f for f in places if f.exists())
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

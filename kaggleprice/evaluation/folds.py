@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.csv_writer import csv_text
 from kaggleprice.competitions.moments import rank_moments
 from kaggleprice.competitions.tables import Table
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
@@ -158,7 +159,7 @@ class Folds(Sequence[Fold]):
             columns[TRAINS] = self._trained_texts()[listed]
         frame = pd.DataFrame(columns)
         frame.columns = pd.Index([id_column, *list(columns)[1:]])
-        return str(frame.to_csv(index=False, lineterminator="\n"))
+        return csv_text(frame)
 
     def _trained_texts(self) -> NDArray[Any]:
         """Return the folds that each row trains, as `1 2 3`; shape (n,)."""

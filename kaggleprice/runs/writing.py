@@ -18,6 +18,7 @@ from safetensors import numpy as numpy_files
 from safetensors.torch import save
 
 from kaggleprice.competitions.catalog import Competition, Kind
+from kaggleprice.competitions.csv_writer import write_csv
 from kaggleprice.competitions.tables import Table
 from kaggleprice.core.errors import OutputError
 from kaggleprice.core.files import replacing, sha256, working_folder
@@ -206,7 +207,7 @@ def _write_tables(
     # By place, since the id column may have the name of another one.
     oof = pd.DataFrame(dict(enumerate(values))).set_axis(names, axis=1)
     for name, frame in [("oof.csv", oof), ("history.csv", history_frame(result.ensemble))]:
-        frame.to_csv(folder / name, index=False, lineterminator="\n")
+        write_csv(frame, folder / name)
 
 
 def _columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
