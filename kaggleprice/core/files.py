@@ -6,6 +6,7 @@ owner, so what a dead process left is told from what a living one makes, and rem
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import tempfile
@@ -32,8 +33,11 @@ def take_lock(folder: Path, *, wait: bool = False) -> BaseFileLock | None:
         wait: whether to wait until whoever has the lock lets it go, or is dead.
 
     Raises:
-        OSError: where the lock's file cannot be made, such as in another user's folder.
+        OSError: where the lock's file cannot be made, such as in another user's folder; where the
+            folder or anything in it is a link, through which one would write elsewhere.
     """
+    if any(path.is_symlink() for path in (folder, *folder.rglob("*"))):
+        raise OSError(errno.ELOOP, "it is a link, or holds one; remove it")
     # It takes a while to load, and help needs none.
     from filelock import FileLock, Timeout
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from forged import forge, noisy
 from members import Heard
 
 from kaggleprice.core.errors import OutputError
-from kaggleprice.core.files import sha256, working_folder
+from kaggleprice.core.files import sha256, take_lock, working_folder
 from kaggleprice.core.progress import SILENT
 from kaggleprice.runs import listing
 from kaggleprice.runs.exclusive import changing, has_run, recover
@@ -95,6 +96,22 @@ def test_a_checkpoint_that_says_nothing_of_a_run_stays(small: Path, text: bytes)
     (small / KEY / "written").write_bytes(text)
     recover(small)
     assert (small / KEY).exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_nothing_is_written_through_links(small: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in (".changing-a", ".unfinished-abcd1234", ".pruned-abcd1234"):
+        (small / name).symlink_to(elsewhere)
+    (small / KEY).mkdir()
+    (small / KEY / "members-0-1.safetensors").symlink_to(elsewhere / "file")
+    recover(small)
+    with pytest.raises(OutputError, match="it is a link"), changing(small / "a", SILENT):
+        pytest.fail("it is not ours")
+    with pytest.raises(OSError, match="holds one"):
+        take_lock(small / KEY)
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_one_waits_for_the_other(small: Path) -> None:
