@@ -157,11 +157,11 @@ def _serve() -> None:
 
 def _prepare() -> None:
     """Make what every child would make first: click's commands, pydantic's schemas."""
-    from kaggleprice import cli
+    from kaggleprice.cli import program
     from kaggleprice.runs.run import Run
     from kaggleprice.settings.run import OPTIONS
 
-    cli.command()
+    program.command()
     for setting in OPTIONS.values():
         if setting.default is not None:
             setting.parse(setting.default)

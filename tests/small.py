@@ -32,12 +32,12 @@ def write_small(folder: Path) -> Path:
 
 
 def content(run: Path) -> dict[str, bytes]:
-    """Every file of a run; of run.json all but clock values and the digest that has them in it."""
+    """Every file of a run; of run.json all but clock values."""
     found = {
         path.relative_to(run).as_posix(): path.read_bytes()
         for path in sorted(run.rglob("*"))
         if path.is_file()
     }
     record = json.loads(found["run.json"])
-    del record["timing"], record["digest"]
+    del record["timing"]
     return {**found, "run.json": json.dumps(record).encode()}

@@ -16,7 +16,7 @@ from benchmarks.speeds.effort import Effort, say
 from benchmarks.speeds.ratios import Timer, alternate, timed
 from benchmarks.speeds.results import Line, Outcome, Reach, Table, at_most
 from benchmarks.speeds.twin import source
-from kaggleprice.cli import app
+from kaggleprice.cli.program import app
 from kaggleprice.core.errors import RunError
 
 TITLE = "Starting up"

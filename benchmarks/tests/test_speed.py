@@ -26,7 +26,7 @@ from benchmarks.speeds.effort import Effort
 from benchmarks.speeds.points import Point
 from benchmarks.speeds.ratios import Pairs, Ratio, alternate, timed, timed_between
 from benchmarks.speeds.results import Line, Outcome, Table, at_least, at_most, markdown
-from kaggleprice.cli import app
+from kaggleprice.cli.program import app
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.tables import Table as Rows
 from kaggleprice.competitions.tables import Tables

@@ -21,7 +21,15 @@ from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import PreparedRun
 from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.run import Run
-from kaggleprice.runs.runtime import RuntimeConfig, check_data, check_start, identify, source_of
+from kaggleprice.runs.runtime import (
+    RuntimeConfig,
+    check_data,
+    check_identity,
+    check_start,
+    finished_run,
+    identify,
+    source_of,
+)
 from kaggleprice.settings.run import RunSettings, settings_to_record
 from kaggleprice.training.loop import Group
 from kaggleprice.training.train import time_step
@@ -182,7 +190,8 @@ def plan(
         KagglePriceError: as `cross_validate`.
     """
     competition = source.competition
-    compute = check_start(competition, runtime, name)
+    made = finished_run(competition, runtime, name, settings)
+    compute = check_start(competition, runtime, None if made else name)
     fetched, files = absent(competition, source.data_dir), []
     workload = resumes = None
     if not fetched:
@@ -190,6 +199,9 @@ def plan(
         split = split_rows(competition, data, settings, folds, limits, progress)
         check_interval(interval, split)
         identity = identify(competition, data, settings, split, compute)
+        if made is not None:
+            check_identity(made, identity, runtime)
+            progress.notice(f"run {made.name} is finished already: nothing would be trained")
         checkpoint = runtime.checkpoint(competition, identity, progress)
         problem = cross_validation.prepare(
             competition, data.tables, split, settings, compute.devices

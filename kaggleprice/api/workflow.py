@@ -49,13 +49,17 @@ from kaggleprice.preprocessing.export import (
     write_features,
 )
 from kaggleprice.preprocessing.fitting import fit
+from kaggleprice.runs.checkpoints import key_of
+from kaggleprice.runs.exclusive import changing
 from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.listing import find_run, latest_run
 from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import (
     RuntimeConfig,
     check_data,
+    check_identity,
     check_start,
+    finished_run,
     identify,
     source_of,
 )
@@ -287,8 +291,10 @@ def cross_validate(
     limits: Limits | None = None,
     interval: float | None = None,
     progress: Progress = SILENT,
-) -> tuple[Run, CrossValidation]:
+) -> tuple[Run, CrossValidation | None]:
     """Cross-validate and write the run folder.
+
+    Where the run of that name is what would be trained, it is returned as it is.
 
     Args:
         source: the data.
@@ -301,15 +307,24 @@ def cross_validate(
         interval: the share of rows that `interval_coverage` will be asked for, likewise.
         progress: told what happens.
 
+    Returns:
+        The run, and what was trained; None where it was finished before.
+
     Raises:
         KagglePriceError: as `load`, `cross_validation.cross_validate` and `write_run`.
     """
     competition = source.competition
-    compute = check_start(competition, runtime, name)
+    made = finished_run(competition, runtime, name, settings)
+    compute = check_start(competition, runtime, None if made else name)
     data = load(replace(source, group_column=settings.fold_column), progress)
     split = split_rows(competition, data, settings, folds, limits, progress)
     check_interval(interval, split)
-    return _train(source, runtime, data, compute, split, settings, name, progress)
+    identity = identify(competition, data, settings, split, compute)
+    if made is None:
+        return _train(source, runtime, data, identity, compute, split, settings, name, progress)
+    check_identity(made, identity, runtime)
+    progress.notice(f"run {made.name} is finished already: nothing is trained")
+    return made, None
 
 
 def add_seeds(
@@ -319,7 +334,9 @@ def add_seeds(
     count: int,
     interval: float | None = None,
     progress: Progress = SILENT,
-) -> tuple[Run, CrossValidation]:
+    *,
+    total: bool = False,
+) -> tuple[Run, CrossValidation | None]:
     """Train `count` more random starts per fold, and let the run be that of all.
 
     Members do not depend on who is trained beside them, so the run is what it would be had it
@@ -333,9 +350,14 @@ def add_seeds(
         count: seeds to add.
         interval: as for `cross_validate`.
         progress: told what happens.
+        total: whether `count` is how many there shall be in all.
+
+    Returns:
+        As `cross_validate`.
 
     Raises:
-        UsageError: for less than one seed, and for a run that a time limit ended.
+        UsageError: for less than one seed, or a total of fewer than there are, and for a run that
+            a time limit ended.
         UnknownNameError: for a name that no run has.
         DataError: where the data changed since the run was trained.
         KagglePriceError: as `cross_validate`.
@@ -344,7 +366,23 @@ def add_seeds(
     if count < 1:
         raise UsageError(f"--add-seeds must be 1 or more, found {count}.")
     compute = check_start(competition, runtime, None)
-    run = find_run(runtime.runs_dir, competition.name, name)
+    found = find_run(runtime.runs_dir, competition.name, name)
+    with changing(found.path, progress):
+        # Another process may have changed it meanwhile.
+        run = Run.read(found.path)
+        return _add_seeds(run, source, runtime, compute, count, interval, progress, total)
+
+
+def _add_seeds(
+    run: Run,
+    source: DatasetRef,
+    runtime: RuntimeConfig,
+    compute: Compute,
+    count: int,
+    interval: float | None,
+    progress: Progress,
+    total: bool,
+) -> tuple[Run, CrossValidation | None]:
     if run.record.get("cut_at") is not None:
         raise UsageError(
             f"run {run.name} was ended by a time limit, so more seeds would be trained for longer "
@@ -355,10 +393,21 @@ def add_seeds(
     check_data(run, source.competition, data)
     check_interval(interval, run.folds())
     trained = 1 + max(member["seed"] for member in run.record["ensemble"]["members"])
-    settings = replace(run.settings, seeds=trained + count)
-    progress.notice(f"run {run.name} has {trained} seeds per fold: training {count} more")
+    wanted = count if total else trained + count
+    if wanted < trained:
+        raise UsageError(
+            f"run {run.name} has {trained} seeds per fold already, more than --seeds {wanted}; "
+            "train another run for fewer."
+        )
+    if wanted == trained:
+        progress.notice(f"run {run.name} has {trained} seeds per fold already: nothing is trained")
+        return run, None
+    settings, split = replace(run.settings, seeds=wanted), run.folds()
+    more = wanted - trained
+    progress.notice(f"run {run.name} has {trained} seeds per fold: training {more} more")
+    identity = identify(source.competition, data, settings, split, compute)
     return _train(
-        source, runtime, data, compute, run.folds(), settings, run.name, progress, extended=run
+        source, runtime, data, identity, compute, split, settings, run.name, progress, run
     )
 
 
@@ -366,6 +415,7 @@ def _train(
     source: DatasetRef,
     runtime: RuntimeConfig,
     data: Dataset,
+    identity: dict[str, Any],
     compute: Compute,
     split: Folds,
     settings: RunSettings,
@@ -374,13 +424,12 @@ def _train(
     extended: Run | None = None,
 ) -> tuple[Run, CrossValidation]:
     """Train what an extended run, if there is one, lacks; write the run folder."""
-    competition, known = source.competition, None
-    identity = identify(competition, data, settings, split, compute)
+    competition, known, key = source.competition, None, key_of(identity)
     if extended is not None:
         ensemble = extended.ensemble()
         fitted = replace(ensemble.fit, history=extended.history())
         known = PreviousResults(replace(ensemble, fit=fitted), extended.base_models())
-        identity["known"] = extended.record["digest"]
+        identity = {**identity, "known": extended.record["digest"]}
     with runtime.checkpoint(competition, identity, progress) as checkpoint:
         result = cross_validation.cross_validate(
             competition,
@@ -409,6 +458,8 @@ def _train(
             data.record,
             notes=[] if warning is None else [warning],
             replaced=extended,
+            identity=key,
+            checkpoint=checkpoint.own,
         )
         progress.detail(f"run {run.name} written to {run.path}")
     return run, result
@@ -546,6 +597,8 @@ def predict(
         raise UsageError(f"{competition.name} has no test file; name one with --test.")
     runs, trained = resolve_runs(competition, runtime, request, progress), None
     places = [output] if len(runs) > 1 else [run.output("submission.csv") for run in runs]
+    for path in places:
+        check_writable(path)
     own = source if not runs else source_of(runs[0], source, progress)
     data = load(own, progress)
     refuse_overwriting_inputs(data, *outputs)

@@ -2,145 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from functools import cache
-from typing import Annotated, Any
 
-import typer
-from typer import TyperException
-
-from kaggleprice import __version__
-from kaggleprice.cli import (
-    config,
-    cv,
-    download,
-    init,
-    output,
-    predict,
-    preprocess,
-    report,
-    runs,
-    submit,
-)
-from kaggleprice.cli.commands import Command, Commands
-from kaggleprice.cli.console.streams import drop
-from kaggleprice.core.errors import GateError, KagglePriceError, RunError, UsageError
-
-INTERRUPTED = 130
-# How long a thread of torch's OpenMP (GNU) spins for the others before it sleeps. Its own choice
-# is for machines that do nothing else: beside another busy process, as in CI, threads that spin
-# keep from running the one they wait for. On 2 cores with a third busy process, short spins took
-# 0.7 times as long; alone, 1.1 times.
-_SPIN_COUNT = "1000"
-
-
-app = typer.Typer(
-    name="kaggleprice",
-    cls=Commands,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start here: [bold]kaggleprice cv --k 5 --lr 0.01[/]\n"
-    "            [bold]kaggleprice predict[/]\n\n"
-    "More on a command: kaggleprice COMMAND --help\n"
-    "Options may also stand in kaggleprice.toml, or in the environment as in\n"
-    "KAGGLEPRICE_LR=0.005; `kaggleprice config` shows what applies.",
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"kaggleprice {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", metavar="", callback=_version, is_eager=True, help="Print the version."
-        ),
-    ] = False,
-) -> None:
-    """From a tabular regression competition's CSVs to submission.csv, with an honest score."""
-
-
-def _example_lines(examples: Sequence[str]) -> str:
-    shown = [f"[bold]{example}[/]" for example in examples]
-    return "Examples: " + "\n          ".join(shown)
-
-
-for module in (init, download, preprocess, cv, predict, submit, report, config):
-    app.command(
-        cls=getattr(module, "COMMAND", Command),
-        epilog=_example_lines(module.EXAMPLES),
-        context_settings=getattr(module, "CONTEXT_SETTINGS", {}),
-    )(getattr(module, module.__name__.rpartition(".")[2]))
-for verb in runs.app.registered_commands:
-    verb.cls, verb.epilog = Command, _example_lines(runs.EXAMPLES[str(verb.name)])
-app.add_typer(runs.app)
-
-
-@cache
-def command() -> Any:
-    """Return the command with all others below it as click knows it, made once."""
-    return typer.main.get_command(app)
+from kaggleprice.cli import interruption
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: the console script's entry point."""
-    os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
-    output.prepare_streams()
-    given = _expand_help(list(sys.argv[1:] if arguments is None else arguments))
-    output.detect_output_options(given)
-    try:
-        code = _run(given)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has gone (`kaggleprice cv | head`): leave without a word, as filters do.
-        drop(sys.stdout)
-        code = 1
+    with interruption.answered(to_the_end=arguments is None):
+        try:
+            # From here on, an interruption is answered, also while modules load.
+            from kaggleprice.cli import program
+
+            code = program.run(list(sys.argv[1:] if arguments is None else arguments))
+        except BaseException:
+            if not interruption.received:
+                raise
+            print(f"error: {interruption.sentence()}", file=sys.stderr)
+        if interruption.received:
+            interruption.leave()
     sys.exit(code)
-
-
-def _expand_help(given: list[str]) -> list[str]:
-    """Read `kaggleprice help cv` as `kaggleprice cv --help`, and nothing as `--help`."""
-    if given[:1] == ["help"]:
-        return [*given[1:], "--help"]
-    return given or ["--help"]
-
-
-def _run(arguments: list[str]) -> int:
-    try:
-        result = command()(arguments, prog_name="kaggleprice", standalone_mode=False)
-        output.flush()
-    except BrokenPipeError:
-        raise
-    except GateError as error:
-        # The one document on stdout is the result, which was printed and names the gate.
-        output.output_options.as_json = False
-        return output.fail(GateError.__name__, str(error), GateError.exit_code)
-    except KagglePriceError as error:
-        return output.fail(type(error).__name__, str(error), error.exit_code)
-    except TyperException as error:
-        message = f"{error.format_message().rstrip('.')}."
-        return output.fail(UsageError.__name__, message, UsageError.exit_code)
-    except Exception as error:
-        if _out_of_memory(error):
-            message = "out of memory; try fewer --seeds, a smaller --hidden or --batch-size."
-            return output.fail(RunError.__name__, message, RunError.exit_code)
-        return output.fail_unexpectedly(error)
-    if result == INTERRUPTED:
-        return output.fail("Interrupted", "interrupted.", INTERRUPTED)
-    return result if isinstance(result, int) else 0
-
-
-def _out_of_memory(error: Exception) -> bool:
-    if isinstance(error, MemoryError):
-        return True
-    # Only torch says it in other words, and is not loaded for this.
-    memory = sys.modules.get("kaggleprice.training.devices")
-    return memory is not None and bool(memory.lacks_memory(error))

@@ -17,7 +17,6 @@ they were typed.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kaggleprice.cli.help import long_name
 from kaggleprice.core.errors import UsageError, nearest
+from kaggleprice.core.toml import parse_toml
 
 if TYPE_CHECKING:
     from typer.core import TyperOption
@@ -240,13 +240,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
     without = "mend it, or leave it out with --no-config"
     try:
         # Some editors on Windows put a byte order mark first.
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_toml(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UsageError(f"configuration file {path} does not exist.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not TOML: {error}; {without}.") from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 (byte {error.start}); {without}.") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is not TOML: {error}; {without}.") from None
     except OSError as error:
         raise UsageError(
             f"configuration file {path} cannot be read: {error.strerror or error}; {without}."

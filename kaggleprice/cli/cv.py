@@ -53,7 +53,7 @@ def cv(
         str | None,
         option(
             RUN,
-            "Name of the new run, or with --add-seeds of a finished one.",
+            "Name of the new run, or of a finished one; with --seeds N alone it gets N in all.",
             "--run",
             value="NAME",
             default="the next free one",
@@ -107,16 +107,12 @@ def cv(
     check_level(interval)
     delivery = ci.Delivery(source.competition.name, junit, summary)
     how: dict[str, Any] = {"name": run, "folds": folds, "limits": limits, "interval": interval}
-    if add_seeds is not None:
-        given = [
-            name
-            for name in ("preset", "folds", *given_settings(context))
-            if explicit(context, name)
-        ]
-        _check_add_seeds(run, given + ["dry_run"] * dry_run)
+    more = _more_seeds(context, runtime.runs_of(source.competition))
+    settings = None
+    if more is not None:
         if baseline is not None:
             limits.check_scored(gates.read_scored(str(run), runs_dir, source.competition.name))
-        train = partial(workflow.add_seeds, source, runtime, str(run), add_seeds, interval)
+        train = partial(workflow.add_seeds, source, runtime, str(run), interval=interval, **more)
     else:
         usual = {}
         if folds is None:
@@ -130,12 +126,12 @@ def cv(
             return
         train = partial(workflow.cross_validate, source, settings, runtime, **how)
     with make_reporter() as reporter, delivery.of_failure(reporter):
-        if add_seeds is None:
+        if settings is not None:
             reporter.detail(f"settings: {typed_settings(settings) or 'those of preset default'}")
-        made, result = train(progress=reporter)
+        made, _ = train(progress=reporter)
     coverage = None
     if interval is not None:
-        coverage = interval_coverage(made, result.scale, interval)
+        coverage = interval_coverage(made, made.target_scale(source.competition), interval)
     _finish(context, made, limits, delivery, reporter, coverage)
 
 
@@ -165,9 +161,26 @@ def _finish(
     require(gates)
 
 
-def _check_add_seeds(run: str | None, others: list[str]) -> None:
+def _more_seeds(context: typer.Context, runs: Path) -> dict[str, Any] | None:
+    """Return which seeds a run that there is shall get; None where a run is to be made.
+
+    Raises:
+        UsageError: where something else is said of that run.
+    """
+    from kaggleprice.runs.exclusive import has_run
+
+    run, count = context.params["run"], context.params["add_seeds"]
+    others = [n for n in ("preset", "folds", *given_settings(context)) if explicit(context, n)]
+    # Where nothing but --seeds is said of a run that there is, they are those in all.
+    total = count is None and run is not None and others == ["seeds"] and has_run(runs, run)
+    if total:
+        count, others = context.params["seeds"], []
+    if count is None:
+        return None
     if run is None:
         raise UsageError("--add-seeds needs --run NAME, the finished run to add them to.")
+    others += ["dry_run"] * context.params["dry_run"]
     if others:
         option = f"--{others[0].replace('_', '-')}"
         raise UsageError(f"--add-seeds trains with the settings of run {run}; leave {option} away.")
+    return {"count": count, "total": total}

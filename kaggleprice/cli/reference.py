@@ -73,9 +73,9 @@ def reference() -> str:
     """Return the whole reference, Markdown."""
     import typer
 
-    from kaggleprice import cli
+    from kaggleprice.cli import program
 
-    root = cli.command()
+    root = program.command()
     context = typer.Context(root, info_name="kaggleprice", **root.context_settings)
     parts = [_HEAD, *_sections(root, context), _CONFIGURATION, _EXIT_CODES]
     return "\n".join(parts)

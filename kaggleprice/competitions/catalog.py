@@ -25,7 +25,6 @@ and without `[test]` a later file is predicted by `kaggleprice predict --test FI
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from kaggleprice.competitions.engineering import ENGINEERINGS
 from kaggleprice.competitions.metrics import METRIC_ALIASES, METRICS, TARGET_TRANSFORMS
 from kaggleprice.core.errors import DataError, MissingFileError, UnknownNameError, UsageError
 from kaggleprice.core.registry import look_up
+from kaggleprice.core.toml import parse_toml
 from kaggleprice.settings.declaration import STRICT, read_record
 from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 
@@ -350,10 +350,10 @@ def read_competition(path: Path) -> Competition:
             a kind, transform or metric is unknown.
     """
     try:
-        record = tomllib.loads(path.read_text(encoding="utf-8"))
+        record = parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MissingFileError(f"competition file {path} does not exist.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"competition file {path} cannot be read as TOML: {error}.") from None
     where = str(path)
     try:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.csv_writer import write_csv
 from kaggleprice.competitions.metrics import TARGET_TRANSFORMS
 from kaggleprice.competitions.tables import Table
 from kaggleprice.core.errors import DataError, RunError
@@ -57,7 +58,7 @@ def write_submission(
         DataError: where the written file is not what was meant.
     """
     with replacing(path) as beside:
-        submission.to_csv(beside, index=False, lineterminator="\n")
+        write_csv(submission, beside)
         check_submission(beside, competition, table)
 
 
@@ -87,7 +88,7 @@ def write_intervals(
     frame = pd.concat([submission, pd.DataFrame(dict(enumerate(ends)))], axis=1)
     frame = frame.set_axis(names, axis=1)
     with replacing(path) as beside:
-        frame.to_csv(beside, index=False, lineterminator="\n")
+        write_csv(frame, beside)
 
 
 def check_submission(path: Path, competition: Competition, table: Table) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from kaggleprice.competitions.csv_writer import write_csv
 from kaggleprice.core.errors import DataError, MissingFileError
 from kaggleprice.core.files import replacing
 
@@ -132,4 +133,4 @@ def _inflate(path: Path, to: Path) -> None:
 
 
 def _convert(path: Path, to: Path) -> None:
-    pd.read_parquet(path).to_csv(to, index=False, lineterminator="\n")
+    write_csv(pd.read_parquet(path), to)

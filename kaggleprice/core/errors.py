@@ -15,7 +15,7 @@ KagglePriceError            root: catch this one to catch them all
 ├── AccessError             5  Kaggle refuses, or its command is not there
 └── GateError               6  a limit set by the user was missed
 
-An interrupted command ends with 130, as shells expect.
+An interrupted command ends with 130, a terminated one with 143, as shells expect.
 """
 
 from __future__ import annotations

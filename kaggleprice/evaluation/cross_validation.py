@@ -25,6 +25,7 @@ from kaggleprice.evaluation.base_models import (
 )
 from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions, device_rows
 from kaggleprice.evaluation.folds import Folds, relatives_of
+from kaggleprice.evaluation.memory import check_memory
 from kaggleprice.evaluation.scores import BaseModelScore, FoldScore, MemberScore, PartScore, Scores
 from kaggleprice.evaluation.scoring import Scorer
 from kaggleprice.evaluation.stages import train_others, train_scouts
@@ -42,6 +43,8 @@ from kaggleprice.training.loop import Callback
 from kaggleprice.training.task import TrainingTask
 
 Floats = NDArray[np.float64]
+# So many random starts fit into any memory.
+_FEW_STARTS = 1000
 # Where to train: members are spread over several devices.
 Devices = torch.device | Sequence[torch.device]
 
@@ -306,17 +309,38 @@ def prepare(
     resolved = resolve(
         settings, metric, transform, max(len(train) for train, _ in split), encoding.width
     )
+    targets = len(competition.targets)
     task = TrainingTask(
         encoding=encoding,
         rows=encoding.encode_training(wider.train.features, learned, split, settings.seed),
         target=learned,
         folds=split,
-        members=make_members(len(split), resolved, len(competition.targets)),
+        members=make_members(len(split), replace(resolved, seeds=1), targets),
         settings=resolved,
         weights=tables.train.weights,
         relatives=relatives_of(competition, tables.train, settings),
     )
+    _check_room(task, resolved.starts)
+    task = replace(task, members=make_members(len(split), resolved, targets))
     return PreparedRun(competition, tables, scale, task, _listed(device))
+
+
+def _check_room(task: TrainingTask, starts: int) -> None:
+    """Refuse more random starts than this machine's memory holds in the end.
+
+    That is the parameters of all members, and what they predict of the training rows.
+
+    Args:
+        task: of one start.
+        starts: random starts.
+    """
+    if starts <= _FEW_STARTS:
+        return
+    parameters = sum(p.numel() for p in task.blank_network().parameters())
+    members = len(task.members)
+    each = 4 * parameters + 8 * members * len(task.rows)
+    what = f"{starts * members:,} networks (--seeds {starts}) of {starts * parameters:,} parameters"
+    check_memory(starts * each, what)
 
 
 def _check_weights(competition: Competition, train: Table, split: Folds) -> None:

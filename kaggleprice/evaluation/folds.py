@@ -21,10 +21,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.csv_writer import csv_text
 from kaggleprice.competitions.moments import rank_moments
 from kaggleprice.competitions.tables import Table
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
 from kaggleprice.core.registry import look_up
+from kaggleprice.evaluation.memory import check_memory
 from kaggleprice.settings.fold_schemes import FOLD_SCHEMES, FoldOptions, FoldScheme, target_bins
 from kaggleprice.settings.run import RunSettings
 
@@ -157,7 +159,7 @@ class Folds(Sequence[Fold]):
             columns[TRAINS] = self._trained_texts()[listed]
         frame = pd.DataFrame(columns)
         frame.columns = pd.Index([id_column, *list(columns)[1:]])
-        return str(frame.to_csv(index=False, lineterminator="\n"))
+        return csv_text(frame)
 
     def _trained_texts(self) -> NDArray[Any]:
         """Return the folds that each row trains, as `1 2 3`; shape (n,)."""
@@ -261,6 +263,7 @@ def make_folds(
         raise UsageError(
             f"--hold-out {hold_out:g} of {rows} rows leaves none to train on; give a smaller share."
         )
+    check_memory(8 * rows * repeats, f"--repeats {repeats}: so many splits of {rows} rows")
     options = FoldOptions(k, gap, hold_out, np.random.RandomState(seed))
     if found.forward:
         return _forward(found, options, np.arange(rows) if moments is None else moments)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kaggleprice.competitions.catalog import Competition
+from kaggleprice.competitions.csv_writer import write_csv
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.errors import DataError, MissingFileError, UsageError
 from kaggleprice.core.files import replacing
@@ -19,7 +20,7 @@ SPLIT_COLUMN = "split"
 
 
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False, lineterminator="\n")
+    write_csv(frame, path)
 
 
 def _write_npz(frame: pd.DataFrame, path: Path) -> None:

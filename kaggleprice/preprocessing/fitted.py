@@ -355,7 +355,14 @@ class FittedRecipe:
             version = record.pop("state_version")
             if version == STATE_VERSION:
                 return read_record(cls, record)
-        except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            UsageError,
+        ) as error:
             raise DataError(f"not a fitted recipe: {error!r}.") from None
         raise DataError(
             f"recipe of state version {version}; this kaggleprice reads version {STATE_VERSION}."

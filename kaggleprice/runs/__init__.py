@@ -32,10 +32,17 @@ RECORD, WEIGHTS, BASE_MODEL_PREDICTIONS = (
 UNFINISHED = ".unfinished-"
 # In the folder of one that is trained: what is trained, as plain data.
 IDENTITY = "identity.json"
+# Likewise, once the run is written: its name, and the SHA-256 of its run.json.
+WRITTEN = "written"
 # What `runs prune` renames a folder to before it removes it.
 PRUNED = ".pruned-"
 FILES = (RECORD, WEIGHTS, BASE_MODEL_PREDICTIONS, "folds.csv", "oof.csv", "history.csv", "recipes")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+def is_name(name: str) -> bool:
+    """Whether a run may have this name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def new_name(runs_dir: Path, competition: Competition, settings: RunSettings) -> str:
@@ -54,10 +61,10 @@ def check_name(runs_dir: Path, competition: Competition, name: str) -> None:
     Raises:
         UsageError: where it cannot be a folder's name, or a run has it already.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise UsageError(
             f"run name {name!r} cannot be: expected letters, digits, '.', '_' and '-', "
-            "beginning with a letter or digit."
+            "beginning with a letter or digit, up to 200 of them."
         )
     if (runs_dir / competition.name / name).exists():
         raise UsageError(

@@ -20,12 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from kaggleprice.core.errors import DivergenceError, OutputError, UsageError
-from kaggleprice.core.files import replacing
+from kaggleprice.core.files import replacing, take_lock
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.runs import IDENTITY, UNFINISHED
 from kaggleprice.training.loop import Callback, Group, TimeLimit, TrainingLoop
@@ -156,7 +156,7 @@ class Checkpoint:
         self._identity, self._every, self._progress = identity, every, progress
         self._began = _clock()
         self._deadline = None if time_limit is None else self._began + time_limit
-        self._lock: FileLock | None = None
+        self._lock: BaseFileLock | None = None
         # Folders that are made for this one, the innermost first.
         self._made = [p for p in (parent, parent.parent) if not p.exists()]
 
@@ -169,6 +169,11 @@ class Checkpoint:
         if self._deadline is not None:
             found.append(TimeLimit(self._deadline))
         return found
+
+    @property
+    def own(self) -> Path | None:
+        """The folder, where this process has it."""
+        return None if self._lock is None else self.folder
 
     @property
     def kept(self) -> dict[Group, int]:
@@ -191,15 +196,14 @@ class Checkpoint:
             return self
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / "lock")
-            lock.acquire(timeout=0)
+            lock = take_lock(self.folder)
+            if lock is None:
+                self._progress.notice(
+                    "another process trains this very run: this one keeps no checkpoints"
+                )
+                return self
             with replacing(self.folder / IDENTITY) as beside:
                 beside.write_text(json.dumps(self._identity, allow_nan=False), encoding="utf-8")
-        except Timeout:
-            self._progress.notice(
-                "another process trains this very run: this one keeps no checkpoints"
-            )
-            return self
         except OSError as error:
             raise OutputError(
                 f"cannot write a checkpoint to {self.folder}: {error.strerror or error}."

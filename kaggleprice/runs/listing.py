@@ -7,7 +7,8 @@ from pathlib import Path
 
 from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
 from kaggleprice.core.errors import RunFolderError, UnknownNameError, UsageError
-from kaggleprice.runs import PRUNED, RECORD, UNFINISHED, run_folders
+from kaggleprice.runs import RECORD, UNFINISHED, run_folders
+from kaggleprice.runs.exclusive import recover
 from kaggleprice.runs.run import FINISHED, UNREADABLE, Run
 
 
@@ -16,6 +17,8 @@ def competitions_with_runs(runs_dir: Path) -> list[str]:
     if not runs_dir.is_dir():
         return []
     folders = [p for p in runs_dir.iterdir() if not p.name.startswith(".")]
+    for folder in folders:
+        recover(folder)
     return sorted(p.name for p in folders if run_folders(p) or unfinished_folders(p))
 
 
@@ -43,7 +46,7 @@ def list_runs(runs_dir: Path, competition: str | None = None) -> list[Run]:
         runs_dir: the folder of all runs.
         competition: whose; None for all.
     """
-    names = competitions_with_runs(runs_dir) if competition is None else [competition]
+    names = _whose(runs_dir, competition)
     found: list[Run] = []
     for name in names:
         runs = [Run.describe(folder) for folder in run_folders(runs_dir / name)]
@@ -55,12 +58,18 @@ def list_runs(runs_dir: Path, competition: str | None = None) -> list[Run]:
     return found
 
 
+def _whose(runs_dir: Path, competition: str | None) -> list[str]:
+    """Return the names of the competitions that are meant, cleared of what dead processes left."""
+    if competition is None:
+        return competitions_with_runs(runs_dir)
+    recover(runs_dir / competition)
+    return [competition]
+
+
 def unfinished_folders(parent: Path) -> list[Path]:
-    """Return what runs that were interrupted left, and what an interrupted `prune` left."""
-    if not parent.is_dir():
-        return []
-    left = [*parent.glob(f"{UNFINISHED}*"), *parent.glob(f"{PRUNED}*")]
-    return sorted(path for path in left if path.is_dir() and not path.is_symlink())
+    """Return the folders of runs that are made, and what runs that were interrupted left."""
+    left = sorted(parent.glob(f"{UNFINISHED}*"))
+    return [path for path in left if path.is_dir() and not path.is_symlink()]
 
 
 def latest(runs: Iterable[Run]) -> Run | None:
@@ -113,7 +122,7 @@ def find_run(runs_dir: Path, competition: str | None, name: str | None) -> Run:
                 f"there is no run{of_whom} in {runs_dir} yet; make one with `kaggleprice cv`."
             )
         return run
-    names = competitions_with_runs(runs_dir) if competition is None else [competition]
+    names = _whose(runs_dir, competition)
     folders = [folder for each in names for folder in run_folders(runs_dir / each)]
     # `runs` names a run with its competition, and `cv` says in which folder it is saved.
     places = [Path(name), runs_dir / name] if "/" in name else []

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from kaggleprice.core.errors import OutputError, UsageError
+from kaggleprice.core.files import take_lock, working_folder
 from kaggleprice.runs import FILES, PRUNED, RECORD
+from kaggleprice.runs.exclusive import is_changed_now
 from kaggleprice.runs.listing import latest
 from kaggleprice.runs.run import FINISHED, INTERRUPTED, UNREADABLE, Run
 
 # What commands put into a run folder after run.json was written, and what run.json does not list.
 _LATER = {RECORD, "submission.csv", "report.html", "figures"}
-# A folder without a lock is being written, which takes seconds; after this it was left behind.
-_SECONDS_OF_WRITING = 600.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,9 @@ def _reason_to_stay(run: Run) -> str:
     if run.path.is_symlink():
         return "it is a link to a folder elsewhere"
     if run.state == INTERRUPTED:
-        return _in_use(run) or _holds_run(run)
+        return _in_use(run.path)
+    if is_changed_now(run.path):
+        return "a process adds seeds to it"
     if not (run.path / RECORD).is_file():
         return f"it has no {RECORD}, so it may be a folder of your own"
     # Of a damaged run nothing says which files it had.
@@ -96,28 +94,17 @@ def _reason_to_stay(run: Run) -> str:
     return f"it holds {', '.join(foreign)}, which no command wrote" if foreign else ""
 
 
-def _in_use(run: Run) -> str:
-    file = run.path / "lock"
-    if file.is_file():
-        try:
-            with FileLock(file, timeout=0):
-                return ""
-        except Timeout:
-            return "a process is training it"
-        except OSError as error:
-            raise OutputError(
-                f"cannot remove {run.path}: its lock cannot be taken: {error.strerror or error}."
-            ) from None
-    fresh = not run.name.startswith(PRUNED) and time.time() - run.changed < _SECONDS_OF_WRITING
-    return "a process may be writing it" if fresh else ""
-
-
-def _holds_run(run: Run) -> str:
-    """Find the finished run that was put aside while another took its place."""
-    if run.name.startswith(PRUNED):
-        return ""
-    inside = [path.parent.name for path in run.path.glob(f"*/{RECORD}")]
-    return f"it holds run {inside[0]}, which was to be replaced; move it back" if inside else ""
+def _in_use(folder: Path) -> str:
+    try:
+        lock = take_lock(folder)
+    except OSError as error:
+        raise OutputError(
+            f"cannot remove {folder}: its lock cannot be taken: {error.strerror or error}."
+        ) from None
+    if lock is None:
+        return "a process is training it"
+    lock.release()
+    return ""
 
 
 def remove(run: Run) -> None:
@@ -134,12 +121,8 @@ def remove(run: Run) -> None:
     if (now.state, now.record) != (run.state, run.record):
         raise OutputError(f"{run.path} was not removed: it changed since it was listed.")
     try:
-        trash = Path(tempfile.mkdtemp(prefix=PRUNED, dir=run.path.parent))
-        try:
+        with working_folder(run.path.parent, PRUNED) as trash:
             run.path.rename(trash / run.name)
-        except OSError:
-            trash.rmdir()
-            raise
-        shutil.rmtree(trash)
+            shutil.rmtree(trash / run.name)
     except OSError as error:
         raise OutputError(f"cannot remove {run.path}: {error.strerror or error}.") from None

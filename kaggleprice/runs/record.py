@@ -142,6 +142,7 @@ class Record(TypedDict):
     ensemble: EnsembleRecord
     files: dict[FileName, str]
     folds_sha256: NotRequired[str]
+    identity: NotRequired[str]
     timing: Timing
     digest: str
 
@@ -193,13 +194,14 @@ def parse_record(text: str, file: Path) -> Mapping[str, Any]:
     try:
         record = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_int64)
         version, digest = record["schema_version"], record["digest"]
+        whole = digest in (digest_of(record), _earlier_digest(record))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(file, repr(error)) from None
     if version not in (2, SCHEMA_VERSION):
         raise RunFolderError(
             f"{file} has schema version {version}; this kaggleprice reads up to {SCHEMA_VERSION}."
         )
-    if digest != digest_of(record):
+    if not whole:
         raise RunFolderError(f"{file} was altered after it was written; train the run again.")
     if version == 2:
         record = _from_version_2(record)
@@ -226,7 +228,12 @@ def _from_version_2(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def digest_of(record: Mapping[str, Any]) -> str:
-    """Return a hash of everything in a record but its digest."""
+    """Return a hash of everything in a record but its digest, and what a clock said."""
+    return _earlier_digest({key: value for key, value in record.items() if key != "timing"})
+
+
+def _earlier_digest(record: Mapping[str, Any]) -> str:
+    """Return the digest of earlier versions, of clock values as well."""
     rest = {key: value for key, value in record.items() if key != "digest"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 

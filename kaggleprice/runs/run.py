@@ -20,7 +20,7 @@ from kaggleprice.core.errors import (
     UsageError,
 )
 from kaggleprice.core.files import sha256
-from kaggleprice.runs import BASE_MODEL_PREDICTIONS, IDENTITY, PRUNED, RECORD, WEIGHTS
+from kaggleprice.runs import BASE_MODEL_PREDICTIONS, IDENTITY, RECORD, WEIGHTS
 from kaggleprice.runs.describe import nearest_preset
 from kaggleprice.runs.record import read_record, read_settings
 from kaggleprice.settings.run import RunSettings, settings_from_record
@@ -101,11 +101,7 @@ class Run:
     @classmethod
     def describe_unfinished(cls, path: Path) -> Run:
         """Describe a folder that is no run yet, or no longer."""
-        what = (
-            "what an interrupted `runs prune` left."
-            if path.name.startswith(PRUNED)
-            else "in training, or interrupted: the same `kaggleprice cv` command goes on with it."
-        )
+        what = "in training, or interrupted: the same `kaggleprice cv` command goes on with it."
         try:
             identity = json.loads((path / IDENTITY).read_text(encoding="utf-8"))
             settings = read_settings(identity, path / IDENTITY)
@@ -326,13 +322,13 @@ class Run:
         return read_folds_of_run(self.file("folds.csv"))
 
     def target_scale(
-        self, competition: Competition, train: Table, bound: bool | None = None
+        self, competition: Competition, train: Table | None = None, bound: bool | None = None
     ) -> TargetScale:
         """Return what was learned of the target; of a run that does not say it, learn it again.
 
         Args:
             competition: of the run.
-            train: its training table.
+            train: its training table; only runs of earlier versions need it.
             bound: whether predictions are kept inside the range; None for what the run says.
 
         Raises:
@@ -343,7 +339,7 @@ class Run:
         transform = TARGET_TRANSFORMS[competition.target_transform].load()
         bound = self.settings.bound if bound is None else bound
         record = self.record["ensemble"].get("target")
-        if record is not None:
+        if record is not None or train is None:
             return TargetScale.from_record(transform, record, bound=bound)
         target, folds = train.known_target, self.folds()
         return TargetScale.learn(self.metric, transform, target, folds, bound=bound)
@@ -384,8 +380,9 @@ class Run:
         try:
             loaded = load_file(self.file(file))
             train, test = loaded["train"], loaded["test"]
-            equal = np.full(train.shape[:2], self.settings.equal_weights[1])
-            weights = loaded.get("weights", equal)
+            weights = loaded.get("weights")
+            if weights is None:  # of an earlier version, whose settings say how many members it has
+                weights = np.full(train.shape[:2], self.settings.equal_weights[1])
             return BaseModelPredictions(names, train, test, weights, loaded.get("left_out"))
         except (SafetensorError, KeyError, OSError) as error:
             raise self._cannot_load(error) from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +20,9 @@ from kaggleprice.core.progress import Progress
 from kaggleprice.core.versions import versions
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.runs import check_name
-from kaggleprice.runs.checkpoints import Checkpoint
-from kaggleprice.runs.run import Run
+from kaggleprice.runs.checkpoints import Checkpoint, key_of
+from kaggleprice.runs.exclusive import has_run, recover
+from kaggleprice.runs.run import FINISHED, Run
 from kaggleprice.runs.writing import describe_columns
 from kaggleprice.settings.declaration import show_value
 from kaggleprice.settings.run import RunSettings, settings_to_record
@@ -71,6 +74,42 @@ class RuntimeConfig:
         return Checkpoint(folder, identity, self.checkpoint_every, self.time_limit, progress)
 
 
+def finished_run(
+    competition: Competition, runtime: RuntimeConfig, name: str | None, settings: RunSettings
+) -> Run | None:
+    """Return the finished run of a name, where the same command may have made it; None without.
+
+    Raises:
+        UsageError: where it was made with other settings.
+    """
+    folder = runtime.runs_of(competition)
+    run = Run.describe(folder / name) if name and has_run(folder, name) else None
+    if run is None or run.state != FINISHED or not run.record.get("identity"):
+        return None
+    if run.record["settings"] != json.loads(json.dumps(settings_to_record(settings))):
+        raise _is_another(run, "trained with other settings")
+    return run
+
+
+def check_identity(run: Run, identity: Mapping[str, Any], runtime: RuntimeConfig) -> None:
+    """Check that a finished run is what would be trained.
+
+    Raises:
+        UsageError: where it is not.
+    """
+    if run.record["identity"] != key_of(identity):
+        raise _is_another(run, "of other data, folds, versions, device or threads")
+    if run.record.get("cut_at") is not None and runtime.time_limit is None:
+        raise _is_another(run, "ended by a time limit")
+
+
+def _is_another(run: Run, what: str) -> UsageError:
+    return UsageError(
+        f"there is a run {run.name!r} in {run.path.parent} already, {what}; choose another name, "
+        "or leave --run away for a new one. To give it more networks, name no setting but --seeds."
+    )
+
+
 def check_start(competition: Competition, runtime: RuntimeConfig, name: str | None) -> Compute:
     """Check, before long work, that a run can be made; set the threads.
 
@@ -82,6 +121,7 @@ def check_start(competition: Competition, runtime: RuntimeConfig, name: str | No
     if name is not None:
         check_name(runtime.runs_dir, competition, name)
     compute = choose_compute(runtime.device, runtime.threads)
+    recover(runtime.runs_of(competition))
     check_writable(runtime.runs_of(competition) / "run")
     return compute
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
-import shutil
-import tempfile
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,9 +18,10 @@ from safetensors import numpy as numpy_files
 from safetensors.torch import save
 
 from kaggleprice.competitions.catalog import Competition, Kind
+from kaggleprice.competitions.csv_writer import write_csv
 from kaggleprice.competitions.tables import Table
 from kaggleprice.core.errors import OutputError
-from kaggleprice.core.files import sha256
+from kaggleprice.core.files import replacing, sha256, working_folder
 from kaggleprice.core.versions import versions
 from kaggleprice.evaluation.cross_validation import CrossValidation, history_frame
 from kaggleprice.evaluation.ensemble import Ensemble
@@ -31,12 +32,16 @@ from kaggleprice.runs import (
     SCHEMA_VERSION,
     UNFINISHED,
     WEIGHTS,
+    WRITTEN,
     check_name,
     new_name,
 )
 from kaggleprice.runs.record import digest_of
 from kaggleprice.runs.run import Run
 from kaggleprice.settings.run import settings_to_record
+
+# A run is made under a name that no run has.
+_NEW = ".new"
 
 
 def write_run(
@@ -48,6 +53,8 @@ def write_run(
     data: Mapping[str, Any],
     notes: Sequence[str] = (),
     replaced: Run | None = None,
+    identity: str = "",
+    checkpoint: Path | None = None,
 ) -> Run:
     """Write a run folder: complete, or not at all.
 
@@ -59,37 +66,50 @@ def write_run(
         result: what to write.
         data: what to record of the data files (names, hashes).
         notes: sentences that must stand wherever the score is shown, beside the result's own.
-        replaced: the finished run whose place and name the new one takes.
+        replaced: the finished run whose place and name the new one takes; only within
+            `kaggleprice.runs.exclusive.changing`.
+        identity: the key of all that decided what was trained.
+        checkpoint: the folder from which training would go on; it is told what was written.
 
     Raises:
         OutputError: where it cannot be written; what was there is there still.
         UsageError: where a run of this name appeared meanwhile.
     """
     parent = runs_dir / competition.name
-    folder: Path | None = None
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=parent))
-        folder.chmod(0o755)
-        _write_tables(folder, competition, table, result)
-        recipes = _write_ensemble(folder, result.ensemble)
-        if result.base_models is not None:
-            found = result.base_models
-            arrays = {"train": found.train, "test": found.test, "weights": found.weights}
-            if found.left_out is not None:
-                arrays["left_out"] = found.left_out
-            (folder / BASE_MODEL_PREDICTIONS).write_bytes(numpy_files.save(arrays))
-        record = _make_record(competition, result, data, recipes, folder)
-        record["notes"] = [*record["notes"], *notes]
-        record["folds_sha256"] = result.split.sha256(table.ids, competition.id_name)
-        if replaced is not None:
-            return _replace(folder, replaced, record)
-        return _place(folder, runs_dir, competition, result, name, record)
+        with working_folder(parent, UNFINISHED) as beside:
+            folder = beside / _NEW
+            folder.mkdir()
+            record = _write_files(folder, competition, table, result, data)
+            record["identity"] = identity
+            record["notes"] = [*record["notes"], *notes]
+            if replaced is not None:
+                return _replace(folder, replaced, record, checkpoint)
+            return _place(folder, runs_dir, competition, result, name, record, checkpoint)
     except OSError as error:
         raise OutputError(f"cannot write a run to {parent}: {error.strerror or error}.") from None
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_files(
+    folder: Path,
+    competition: Competition,
+    table: Table,
+    result: CrossValidation,
+    data: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write all files but run.json; return what is to stand in that."""
+    _write_tables(folder, competition, table, result)
+    recipes = _write_ensemble(folder, result.ensemble)
+    if result.base_models is not None:
+        found = result.base_models
+        arrays = {"train": found.train, "test": found.test, "weights": found.weights}
+        if found.left_out is not None:
+            arrays["left_out"] = found.left_out
+        (folder / BASE_MODEL_PREDICTIONS).write_bytes(numpy_files.save(arrays))
+    record = _make_record(competition, result, data, recipes, folder)
+    record["folds_sha256"] = result.split.sha256(table.ids, competition.id_name)
+    return record
 
 
 def _place(
@@ -99,13 +119,15 @@ def _place(
     result: CrossValidation,
     name: str | None,
     record: dict[str, Any],
+    checkpoint: Path | None,
 ) -> Run:
     """Write run.json and give the folder its name; two processes never get the same."""
     while True:
         if name is not None:
             check_name(runs_dir, competition, name)
-        target = folder.parent / (name or new_name(runs_dir, competition, result.settings))
-        _write_record(folder, record, target.name)
+        named = name or new_name(runs_dir, competition, result.settings)
+        target = runs_dir / competition.name / named
+        _write_record(folder, record, target.name, checkpoint)
         try:
             # Renaming onto a folder that holds something fails, so a name is given once.
             folder.rename(target)
@@ -117,26 +139,42 @@ def _place(
         return Run.read(target)
 
 
-def _replace(folder: Path, old: Run, record: dict[str, Any]) -> Run:
+def _replace(folder: Path, old: Run, record: dict[str, Any], checkpoint: Path | None) -> Run:
     """Put the new folder in the old one's place; a failure leaves the old one there."""
-    _write_record(folder, record, old.name)
-    beside = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=old.path.parent))
-    try:
-        old.path.rename(beside / old.name)
+    _write_record(folder, record, old.name, checkpoint)
+    if not _exchange(folder, old.path):
+        # Two steps. What is put aside, `kaggleprice.runs.exclusive.recover` finds by its name.
+        aside = folder.with_name(old.name)
+        old.path.rename(aside)
         try:
             folder.rename(old.path)
         except OSError:
-            (beside / old.name).rename(old.path)
+            aside.rename(old.path)
             raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return Run.read(old.path)
 
 
-def _write_record(folder: Path, record: Mapping[str, Any], name: str) -> None:
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step; False where the system or the disk cannot."""
+    if sys.platform != "linux":
+        return False
+    library = ctypes.CDLL(None)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    swap = getattr(library, "renameat2", None)
+    paths = (bytes(one.absolute()), bytes(other.absolute()))
+    return swap is not None and swap(here, paths[0], here, paths[1], exchange) == 0
+
+
+def _write_record(
+    folder: Path, record: Mapping[str, Any], name: str, checkpoint: Path | None
+) -> None:
     named = {**record, "run": name}
     text = json.dumps({**named, "digest": digest_of(named)}, indent=1, allow_nan=False)
     (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+    if checkpoint is not None:
+        # Where the process dies between the renaming and the end, it is of no more use.
+        with replacing(checkpoint / WRITTEN) as beside:
+            beside.write_text(f"{name} {sha256(folder / RECORD)}", encoding="utf-8")
 
 
 def _write_tables(
@@ -169,7 +207,7 @@ def _write_tables(
     # By place, since the id column may have the name of another one.
     oof = pd.DataFrame(dict(enumerate(values))).set_axis(names, axis=1)
     for name, frame in [("oof.csv", oof), ("history.csv", history_frame(result.ensemble))]:
-        frame.to_csv(folder / name, index=False, lineterminator="\n")
+        write_csv(frame, folder / name)
 
 
 def _columns(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -55,6 +55,10 @@ _EXPECTED = {
 _BOUNDS = {Gt: "above {.gt}", Ge: "from {.ge}", Lt: "and below {.lt}", Le: "up to {.le}"}
 
 
+# How much of a value that cannot be is shown.
+_LONGEST = 200
+
+
 class ConflictError(UsageError):
     """Settings of which each can be, but not all of them together.
 
@@ -272,10 +276,14 @@ class Setting:
         try:
             # Pydantic would take true for 1, and a text for a switch.
             if _has_truth(plain) == self.is_switch:
-                return self._adapter.validate_python(plain, context={"place": place})
+                found = self._adapter.validate_python(plain, context={"place": place})
+                if not _is_huge(found):
+                    return found
         except ValidationError:
             pass
-        raise UsageError(f"{place} takes {self.takes}; found {value!r}.")
+        shown = repr(value)
+        shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}... ({len(shown)} signs)"
+        raise UsageError(f"{place} takes {self.takes}; found {shown}.")
 
 
 def declared(
@@ -378,6 +386,13 @@ def _plain(value: Any) -> Any:
     """Return numbers of numpy, as searches draw them, as Python's."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _is_huge(value: Any) -> bool:
+    """Whether a whole number is none that a computer counts with."""
+    if isinstance(value, tuple):
+        return any(map(_is_huge, value))
+    return isinstance(value, int) and abs(value) >= 2**63
 
 
 def _has_truth(value: Any) -> bool:

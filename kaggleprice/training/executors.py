@@ -24,6 +24,7 @@ import joblib
 import torch
 
 from kaggleprice.core.errors import RunError
+from kaggleprice.core.files import remove_abandoned, working_folder
 from kaggleprice.training.devices import freed_memory_kept
 
 J = TypeVar("J")
@@ -203,8 +204,9 @@ class Processes:
         from joblib.externals.loky.backend import get_context
 
         with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kaggleprice-"))
-            file = store(function, Path(folder))
+            place = Path(tempfile.gettempdir())
+            remove_abandoned(place)
+            file = store(function, stack.enter_context(working_folder(place)))
             reports, pools = get_context("loky").SimpleQueue(), list[Any]()
             for device in self._devices:
                 given = (os.getpid(), self._threads, device, reports)

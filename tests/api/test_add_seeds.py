@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from small import write_small
 from kaggleprice.api import workflow
 from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.core.errors import DataError, OutputError, UnknownNameError, UsageError
+from kaggleprice.runs import writing
+from kaggleprice.runs.listing import find_run
 from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig
 from kaggleprice.settings.run import make_settings
@@ -50,8 +55,8 @@ class Place:
         settings = make_settings(options={**OPTIONS, "seeds": seeds})
         return workflow.cross_validate(self.source, settings, self.runtime, name=name)[0]
 
-    def extend(self, name: str, count: int) -> Run:
-        return workflow.add_seeds(self.source, self.runtime, name, count)[0]
+    def extend(self, name: str, count: int, *, total: bool = False) -> Run:
+        return workflow.add_seeds(self.source, self.runtime, name, count, total=total)[0]
 
     @property
     def part(self) -> Run:
@@ -138,7 +143,75 @@ def test_a_run_that_a_time_limit_ended(place: Place) -> None:
         place.extend("cut", 1)
 
 
-def test_a_failure_leaves_the_run_as_it_was(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_as_many_seeds_as_follow_from_the_data_predicts(
+    place: Place, tmp_path: Path
+) -> None:
+    """Its base models have weights, and its settings say no number of seeds."""
+    settings = make_settings(options=OPTIONS)
+    workflow.cross_validate(place.source, settings, place.runtime, name="open")
+    request = workflow.PredictRequest("open")
+    made = workflow.predict(place.source, place.runtime, request, output=tmp_path / "o.csv")
+    assert made.run.settings.seeds is None
+    assert len(made.submission) == 8
+
+
+def test_a_total_may_be_said_again(place: Place) -> None:
+    extended = place.extend("part", 2, total=True)
+    assert extended.settings.seeds == 2
+    again = place.extend("part", 2, total=True)
+    assert again.record == extended.record
+    with pytest.raises(UsageError, match="has 2 seeds per fold already, more than --seeds 1"):
+        place.extend("part", 1, total=True)
+    # It is what the command that names all seeds would train.
+    settings = make_settings(options={**OPTIONS, "seeds": 2})
+    found, trained = workflow.cross_validate(place.source, settings, place.runtime, name="part")
+    assert (found.record, trained) == (extended.record, None)
+
+
+def test_two_at_once_both_count(place: Place) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: place.extend("part", 1), range(2)))
+    assert sorted(run.settings.seeds or 0 for run in found) == [2, 3]
+    assert place.part.settings.seeds == 3
+
+
+@pytest.mark.parametrize("one_step", [True, False])
+def test_a_kill_at_any_moment_of_the_replacing(place: Place, one_step: bool) -> None:
+    """The process kills itself before its n-th change of a name; the same command then succeeds."""
+    program = (
+        "import os, sys; from pathlib import Path; sys.path[:0] = sys.argv[4:]\n"
+        "from test_add_seeds import Place; from kaggleprice.runs import writing\n"
+        "left, rename, swap = int(sys.argv[2]), Path.rename, writing._exchange\n"
+        "def counted(change):\n"
+        "    def changed(one, other):\n"
+        "        global left\n"
+        "        left -= '.unfinished-' in f'{one}{other}'\n"
+        "        if left < 0: os.kill(os.getpid(), 9)\n"
+        "        return change(one, other)\n"
+        "    return changed\n"
+        "Path.rename = counted(rename)\n"
+        "writing._exchange = counted(swap) if int(sys.argv[3]) else lambda *_: False\n"
+        "place = Place.at(Path(sys.argv[1]))\n"
+        "place.extend('part', 2, total=True); os.kill(os.getpid(), 9)\n"
+    )
+    folder = place.part.path.parents[2]
+    shutil.copytree(folder / "runs", folder / "kept")
+    own = Path(__file__).parent
+    for moment in range(4):
+        shutil.rmtree(folder / "runs")
+        shutil.copytree(folder / "kept", folder / "runs")
+        command = [sys.executable, "-c", program, str(folder), str(moment), str(int(one_step))]
+        done = subprocess.run([*command, str(own), str(own.parent)], check=False)
+        assert done.returncode == -9
+        assert find_run(folder / "runs", "small", "part").settings.seeds in (1, 2)
+        assert place.extend("part", 2, total=True).settings.seeds == 2
+        assert [p.name for p in place.part.path.parent.iterdir()] == ["part"]
+
+
+@pytest.mark.parametrize("one_step", [True, False])
+def test_a_failure_leaves_the_run_as_it_was(
+    place: Place, monkeypatch: pytest.MonkeyPatch, one_step: bool
+) -> None:
     run = place.part
     before = {p.name: p.read_bytes() for p in run.path.iterdir() if p.is_file()}
     rename = Path.rename
@@ -148,7 +221,11 @@ def test_a_failure_leaves_the_run_as_it_was(place: Place, monkeypatch: pytest.Mo
             raise OSError(28, "No space left on device")
         return rename(path, target)
 
-    monkeypatch.setattr(Path, "rename", fail)
+    if one_step:
+        monkeypatch.setattr(writing, "_exchange", lambda one, _: fail(one, run.path))
+    else:
+        monkeypatch.setattr(writing, "_exchange", lambda *_: False)
+        monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(OutputError, match="No space left"):
         place.extend("part", 1)
     assert {p.name: p.read_bytes() for p in run.path.iterdir() if p.is_file()} == before

@@ -126,7 +126,7 @@ def test_what_is_not_there_is_not_fetched(tmp_path: Path) -> None:
 def test_what_would_fail_fails(place: Place) -> None:
     place.train()
     with pytest.raises(UsageError, match="there is a run 'mlp-001'"):
-        place.plan("mlp-001")
+        place.plan("mlp-001", lr=0.5)
     with pytest.raises(UsageError, match="k"):
         place.plan(k=ROWS + 1)
 

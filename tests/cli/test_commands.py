@@ -355,11 +355,18 @@ LONG = [*TINY, "--epochs", "1000000"]
 
 @linux
 @pytest.mark.parametrize("more", [[], ["--json"]], ids=["table", "json"])
-def test_ctrl_c(entry: EntryPoint, small: Path, more: list[str]) -> None:
-    done = entry("cv", *SMALL, *LONG, *more, cwd=small, interrupt=signal.SIGINT)
-    assert done.code == 130
-    assert done.err == "training on cpu with 1 thread\nerror: interrupted.\n"
-    told = {"type": "Interrupted", "message": "interrupted.", "exit_code": 130}
+@pytest.mark.parametrize(
+    ("number", "word", "code"),
+    [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)],
+)
+def test_an_interruption(
+    entry: EntryPoint, small: Path, more: list[str], number: int, word: str, code: int
+) -> None:
+    done = entry("cv", *SMALL, *LONG, *more, cwd=small, interrupt=number)
+    assert done.code == code
+    message = f"{word}; give the same command again to go on."
+    assert done.err == f"training on cpu with 1 thread\nerror: {message}\n"
+    told = {"type": "Interrupted", "message": message, "exit_code": code}
     assert done.json["error"] == told if more else done.out == ""
     assert not (small / "runs").exists()
 

@@ -11,13 +11,14 @@ import pytest
 import typer
 
 from kaggleprice import cli
+from kaggleprice.cli import program
 from kaggleprice.cli.config_file import leaves
 from kaggleprice.cli.help import long_name
 from kaggleprice.settings.model import MODELS
 
 HEAVY = {"numpy", "pandas", "scipy", "sklearn", "torch", "safetensors", "pooch", "requests"}
 HEAVY |= {"rich", "pydantic"}
-ROOT: Any = typer.main.get_command(cli.app)
+ROOT: Any = typer.main.get_command(program.app)
 
 
 # Every command that does something, by the words that name it.

@@ -14,7 +14,7 @@ import pytest
 import typer
 from test_help import LEAVES, PATHS, examples, run
 
-from kaggleprice import cli
+from kaggleprice.cli import program
 from kaggleprice.cli.config_file import configurable
 from kaggleprice.cli.reference import reference
 from kaggleprice.core import errors
@@ -87,7 +87,7 @@ def test_the_example_file_is_one(text: str, tmp_path: Path) -> None:
     path = tmp_path / "kaggleprice.toml"
     path.write_text(block, encoding="utf-8")
     assert tomllib.loads(block)["predict"]
-    root: Any = typer.main.get_command(cli.app)
+    root: Any = typer.main.get_command(program.app)
     context = root.commands["cv"].make_context(
         "cv", ["--config", str(path)], parent=typer.Context(root)
     )

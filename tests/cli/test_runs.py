@@ -101,16 +101,16 @@ def test_the_list_as_a_document(entry: EntryPoint, made: Path) -> None:
 
 def test_damaged_and_unfinished_runs_are_listed_as_such(entry: EntryPoint, copied: Path) -> None:
     damage(copied, "bad")
-    (copied / "runs" / "small" / ".unfinished-x").mkdir()
+    (copied / "runs" / "small" / ".unfinished-00000000000000ab").mkdir()
     text = printed(entry("runs", cwd=copied))
     assert "unreadable: bad" in text
-    assert "unfinished: .unfinished-x" in text
+    assert "unfinished: .unfinished-00000000000000ab" in text
     states = {r["run"]: r["state"] for r in entry("runs", "--json", cwd=copied).json["runs"]}
     assert states == {
         "good": "finished",
         "leaky": "finished",
         "bad": "unreadable",
-        ".unfinished-x": "unfinished",
+        ".unfinished-00000000000000ab": "unfinished",
     }
 
 

@@ -5,13 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from kaggleprice.core.errors import OutputError
-from kaggleprice.core.files import check_writable, replacing, sha256
+from kaggleprice.core.files import (
+    check_writable,
+    remove_abandoned,
+    replacing,
+    sha256,
+    take_lock,
+    working_folder,
+)
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -24,7 +33,7 @@ def test_file_is_replaced_whole_and_folders_are_made(tmp_path: Path) -> None:
         with replacing(path) as beside:
             beside.write_text(new)
             assert (path.read_text() if path.exists() else None) == old
-            assert (beside.parent, beside.suffix) == (path.parent, ".csv")
+            assert (beside.parent.parent, beside.name) == (path.parent, path.name)
     assert everything(tmp_path) == {str(Path("deep") / "er" / "a.csv"): b"new"}
 
 
@@ -132,3 +141,59 @@ def test_a_failure_writes_nothing_to_a_device() -> None:
         int("no")
     assert not beside.exists()
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+# What dead processes left.
+
+
+def test_the_next_writer_removes_what_a_dead_one_left(tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from kaggleprice.core.files import replacing\n"
+        "with replacing(Path(sys.argv[1])) as beside:\n"
+        "    beside.write_text('half of it'); os.kill(os.getpid(), 9)"
+    )
+    path = tmp_path / "a.csv"
+    subprocess.run([sys.executable, "-c", program, path], check=False)
+    assert any(name.endswith("a.csv") for name in everything(tmp_path))
+    with replacing(path) as beside:
+        beside.write_text("new")
+    assert everything(tmp_path) == {"a.csv": b"new"}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_living_one_makes_stays_and_so_does_what_is_nobodys(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / ".kaggleprice-link").symlink_to(elsewhere)
+    (tmp_path / ".kaggleprice-file").write_text("a file")
+    with working_folder(tmp_path) as living:
+        (living / "a").write_text("x")
+        remove_abandoned(tmp_path)
+        assert (living / "a").read_text() == "x"
+        assert take_lock(living) is None
+    assert not living.exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        ".kaggleprice-file",
+        ".kaggleprice-link",
+        "elsewhere",
+    ]
+
+
+def test_many_writers_at_once(tmp_path: Path) -> None:
+    """Each clears away before it writes, and none takes another's folder for a dead one's."""
+
+    def write(number: int) -> None:
+        with replacing(tmp_path / f"{number % 4}.csv") as beside:
+            beside.write_text(str(number))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(80)))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["0.csv", "1.csv", "2.csv", "3.csv"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names may be longer there")
+def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / f"{'n' * 251}.csv"
+    with replacing(path) as beside:
+        beside.write_text("x")
+    assert path.read_text() == "x"

@@ -191,6 +191,12 @@ OTHERS = [
     ("--epoch 3", 2, ("--epoch", "--epochs")),
     ("train.csv", 2, ("train.csv",)),
     ("--lr", 2, ("--lr", "argument")),
+    ("--seeds 100000000000", 2, ("--seeds", "memory", "networks")),
+    ("--repeats 100000000000", 2, ("--repeats", "memory")),
+    (f"--seeds {'9' * 400}", 2, ("--seeds", "402 signs")),
+    (f"--run {'x' * 201}", 2, ("run", "200")),
+    (f"-c {'x' * 300}", 2, ("File name too long",)),
+    (f"--runs-dir {'x' * 300}", 2, ("File name too long",)),
     ("--folds none.csv", 3, ("none.csv", "does not exist")),
     ("--folds train.csv", 3, ("train.csv", "'fold'")),
     ("--folds test-folds.csv", 3, ("test-folds.csv", "24")),
@@ -199,6 +205,12 @@ OTHERS = [
 ]
 # Those of other commands.
 ELSEWHERE = [
+    ("cv", f"--junit {'x' * 300}", 2, ("File name too long",)),
+    ("cv", "--baseline loop/x", 2, ("loop",)),
+    ("cv", "--runs-dir loop", 2, ("loop",)),
+    ("cv", "--junit loop", 2, ("Symlink loop",)),
+    ("cv", "--summary loop/x", 2, ("Symlink loop",)),
+    ("predict", f"--output {'x' * 300}", 2, ("File name too long",)),
     ("preprocess", "--recipe bok", 2, ("'bok'", "book", "standard")),
     ("preprocess", "--clip -1", 2, ("clip", "-1")),
     ("preprocess", "--output features.txt", 2, (".csv", ".npz", ".parquet", ".txt")),
@@ -247,6 +259,7 @@ def test_bad_options(
         lines = ["Id,fold", *[f"{i},{fold}" for i, fold in rows]]
         path = small / f"{name}-fold{'s' * (name != 'one')}.csv"
         path.write_text("\n".join(lines), encoding="utf-8")
+    (small / "loop").symlink_to("loop")
     refused(entry, small, code, words, command, "-c", "small.toml", *arguments.split())
 
 
@@ -256,7 +269,7 @@ def test_names_of_runs(entry: EntryPoint, run: Path, name: str) -> None:
     given, folder = ["-c", "small.toml"], run.parents[2]
     refused(entry, folder, 2, ("small", f"'{name}'", run.name), "predict", *given, "--run", name)
     words = (f"'{run.name}'", "already")
-    refused(entry, folder, 2, words, "cv", *given, *TINY, "--run", run.name)
+    refused(entry, folder, 2, words, "cv", *given, *TINY, "--lr", "9", "--run", run.name)
 
 
 # Training that leaves the finite numbers, or that ends in nonsense though it stays finite.
@@ -329,6 +342,13 @@ def test_unwritable_output(
     command, *given = arguments.split()
     done = refused(entry, small, 1, ("cannot write", *words), command, "-c", "small.toml", *given)
     assert "threads" not in done.err
+
+
+def test_a_run_folder_that_takes_no_submission(entry: EntryPoint, run: Path) -> None:
+    (run / "submission.csv").mkdir()
+    words = ("cannot write", "submission.csv", "it is a folder")
+    done = refused(entry, run.parents[2], 1, words, "predict", "-c", "small.toml", "--verbose")
+    assert "predicting" not in done.err
 
 
 # Hashes.

@@ -32,15 +32,15 @@ def straight(entry: EntryPoint, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 
 @linux
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_the_same_command_goes_on_after_an_interruption(
     entry: EntryPoint, tmp_path: Path, straight: dict[str, bytes], number: signal.Signals
 ) -> None:
     command = ["cv", "-c", write_small(tmp_path), *LONG]
     ended = entry(*command, cwd=tmp_path, interrupt=number)
-    assert ended.code == (130 if number == signal.SIGINT else -number)
-    if number == signal.SIGINT:
-        assert ended.error == "interrupted."
+    assert ended.code == (-number if number == signal.SIGKILL else 128 + number)
+    if number != signal.SIGKILL:
+        assert ended.error.endswith("give the same command again to go on.")
         assert "the same command goes on there" in ended.err
     folder = tmp_path / "runs" / "small"
     left = [path.name for path in folder.iterdir()]
@@ -88,6 +88,39 @@ def test_usage_errors(entry: EntryPoint, tmp_path: Path, arguments: list[str], s
     done = entry("cv", "-c", "sample", *arguments, cwd=tmp_path)
     assert done.code == 2
     assert says in done.error
+
+
+def test_the_same_command_on_a_finished_run(entry: EntryPoint, tmp_path: Path) -> None:
+    command = ["cv", "-c", write_small(tmp_path), *SHORT, "--run", "mine", "--json"]
+    first = succeeded(entry(*command, "--interval", "0.5", cwd=tmp_path))
+    before = content(tmp_path / "runs" / "small" / "mine")
+    again = succeeded(entry(*command, "--interval", "0.5", "--junit", "j.xml", cwd=tmp_path))
+    assert "run mine is finished already" in again.err
+    assert again.out == first.out
+    assert (tmp_path / "j.xml").is_file()
+    assert content(tmp_path / "runs" / "small" / "mine") == before
+    missed = entry(*command, "--fail-above", "1e-9", cwd=tmp_path)
+    assert missed.code == 6
+    other = entry(*command, "--lr", "0.5", cwd=tmp_path)
+    assert other.code == 2
+    assert "there is a run 'mine'" in other.error
+    assert "trained with other settings" in other.error
+    train = tmp_path / "train.csv"
+    train.write_text(train.read_text().replace("50900", "50901"))
+    assert entry(*command, cwd=tmp_path).code == 2
+
+
+def test_seeds_in_all(entry: EntryPoint, tmp_path: Path) -> None:
+    toml = write_small(tmp_path)
+    succeeded(entry("cv", "-c", toml, *SHORT, "--run", "mine", cwd=tmp_path))
+    command = ["cv", "-c", toml, "--run", "mine", "--seeds", "3", "--json"]
+    first, again = (succeeded(entry(*command, cwd=tmp_path)) for _ in range(2))
+    assert first.json["members"] == 9
+    assert again.out == first.out
+    assert "training 2 more" in first.err
+    assert "has 3 seeds per fold already" in again.err
+    fewer = entry(*command, "--seeds", "2", cwd=tmp_path)
+    assert (fewer.code, "more than --seeds 2" in fewer.error) == (2, True)
 
 
 def test_seeds_are_added(entry: EntryPoint, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"numpy", "pandas", "pooch", "pydantic", "requests", "safetensors", "scipy", "sklearn"}
 # Modules of names and settings only: `--help` and completion import them.
 LIGHT = [
-    "kaggleprice.cli",
+    "kaggleprice.cli.program",
     "kaggleprice.competitions.catalog",
     "kaggleprice.competitions.metrics",
     "kaggleprice.core.errors",

@@ -11,7 +11,7 @@ import pytest
 import typer
 from forged import contiguous, day, forge, noisy, truth, write_record
 
-from kaggleprice.cli import app
+from kaggleprice.cli.program import app
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.runs import advice
 from kaggleprice.runs.comparison import paired_rows

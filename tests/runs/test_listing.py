@@ -90,19 +90,19 @@ def test_unfinished_runs_are_told_apart(runs_dir: Path) -> None:
     left = runs_dir / "small" / ".unfinished-0123456789abcdef"
     left.mkdir()
     (left / "checkpoint.safetensors").write_bytes(b"")
-    (runs_dir / "third" / ".unfinished-x").mkdir(parents=True)
+    (runs_dir / "third" / ".unfinished-00000000000000ab").mkdir(parents=True)
     runs = listing.list_runs(runs_dir, "small")
     assert [(run.name, run.state) for run in runs[-2:]] == [
         ("c", FINISHED),
         (left.name, INTERRUPTED),
     ]
     assert "goes on with it" in runs[-1].problem
-    assert names(listing.list_runs(runs_dir))[-1] == "third/.unfinished-x"
+    assert names(listing.list_runs(runs_dir))[-1] == "third/.unfinished-00000000000000ab"
 
 
 @pytest.mark.parametrize("content", ["{", "{}", '{"k": 2, "settings": {}}'])
 def test_an_unfinished_run_may_say_nothing_of_itself(runs_dir: Path, content: str) -> None:
-    left = runs_dir / "small" / ".unfinished-x"
+    left = runs_dir / "small" / ".unfinished-00000000000000ab"
     left.mkdir()
     (left / "identity.json").write_text(content, encoding="utf-8")
     run = listing.list_runs(runs_dir, "small")[-1]
@@ -113,7 +113,7 @@ def test_an_unfinished_run_may_say_nothing_of_itself(runs_dir: Path, content: st
 def test_an_unfinished_run_says_how_many_networks_it_has(
     runs_dir: Path, target: str | list[str], members: int
 ) -> None:
-    left = runs_dir / "small" / ".unfinished-x"
+    left = runs_dir / "small" / ".unfinished-00000000000000ab"
     left.mkdir()
     settings = settings_to_record(make_settings(options={"seeds": 3, "k": 9, "portfolio": ()}))
     # A file of folds may have another number of them.

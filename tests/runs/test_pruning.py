@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +12,9 @@ from filelock import FileLock
 from forged import day, forge, noisy
 
 from kaggleprice.core.errors import OutputError, UsageError
+from kaggleprice.core.progress import SILENT
 from kaggleprice.runs import listing, pruning
-from kaggleprice.runs.run import INTERRUPTED
+from kaggleprice.runs.exclusive import changing
 
 
 def remaining(runs_dir: Path) -> list[str]:
@@ -43,7 +42,7 @@ def test_the_best_and_the_latest_stay(runs_dir: Path, keep: int, goes: list[str]
 
 def test_keeping_says_nothing_of_damaged_and_unfinished_ones(runs_dir: Path) -> None:
     cut(runs_dir / "small" / "b")
-    (runs_dir / "small" / ".unfinished-x").mkdir()
+    (runs_dir / "small" / ".unfinished-00000000000000ab").mkdir()
     assert plan(runs_dir, 1).remove == ()
     assert [run.name for run in plan(runs_dir, unreadable=True).remove] == ["b"]
 
@@ -89,12 +88,10 @@ def test_what_may_be_the_users_own_stays(
     assert reason in found.spared[0][1]
 
 
-def unfinished(runs_dir: Path, age: float = 0) -> Path:
-    left = runs_dir / "small" / ".unfinished-x"
+def unfinished(runs_dir: Path) -> Path:
+    left = runs_dir / "small" / ".unfinished-00000000000000ab"
     left.mkdir()
     (left / "weights.safetensors").write_bytes(b"")
-    for path in (left / "weights.safetensors", left):
-        os.utime(path, (time.time() - age, time.time() - age))
     return left
 
 
@@ -117,33 +114,11 @@ def test_one_that_is_being_trained_stays(runs_dir: Path) -> None:
     assert found.spared[0][1] == "a process is training it"
 
 
-@pytest.mark.parametrize(("age", "goes"), [(0, False), (3600, True)])
-def test_one_that_is_being_written_stays(runs_dir: Path, age: float, goes: bool) -> None:
-    """Such a folder has no lock; seconds later it has its name, or nobody will give it one."""
-    unfinished(runs_dir, age)
-    found = plan(runs_dir, unfinished=True)
-    assert bool(found.remove) == goes
-    assert [reason for _, reason in found.spared] == ["a process may be writing it"] * (not goes)
-
-
-def test_a_run_put_aside_is_not_lost(runs_dir: Path) -> None:
-    """`--add-seeds` puts the old run aside for a moment; a kill may leave it there."""
-    left = unfinished(runs_dir, 3600)
-    shutil.move(runs_dir / "small" / "b", left / "b")
-    (left / "lock").write_bytes(b"")
-    found = plan(runs_dir, unfinished=True)
+def test_a_run_that_gets_more_seeds_stays(runs_dir: Path) -> None:
+    with changing(runs_dir / "small" / "a", SILENT):
+        found = plan(runs_dir, 1)
     assert found.remove == ()
-    assert "holds run b" in found.spared[0][1]
-
-
-def test_what_an_interrupted_prune_left_goes(runs_dir: Path) -> None:
-    left = runs_dir / "small" / ".pruned-x"
-    shutil.move(runs_dir / "small" / "a", left / "a")
-    (run,) = plan(runs_dir, unfinished=True).remove
-    assert (run.path, run.state) == (left, INTERRUPTED)
-    assert "prune" in run.problem
-    pruning.remove(run)
-    assert not left.exists()
+    assert found.spared[0][1] == "a process adds seeds to it"
 
 
 @pytest.mark.parametrize("change", [cut, no_record, shutil.rmtree])

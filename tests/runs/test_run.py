@@ -199,5 +199,5 @@ def test_a_list_of_runs_loads_nothing_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     found = set(done.stdout.split())
-    assert "filelock" in found
+    assert "kaggleprice.core.files" in found
     assert not found & {"numpy", "pandas", "torch", "sklearn", "scipy"}

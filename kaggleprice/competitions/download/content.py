@@ -18,8 +18,9 @@ from kaggleprice.core.progress import BYTES, Progress
 
 CHUNK = 1 << 20
 _SECONDS_BETWEEN_REPORTS = 0.05
-# RuntimeError: an encrypted zip member, or a compression that this Python lacks.
-READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
+# RuntimeError: an encrypted zip member, or a compression that this Python lacks; ValueError: a
+# name in an archive that is no text.
+READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, ValueError)
 
 Chunks = Generator[bytes, None, None]
 
