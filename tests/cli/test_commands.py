@@ -138,7 +138,7 @@ def test_every_option_reaches_the_library(
     own = set(vars(RECIPES["book"])) if name == "recipe" else set()
     # Settings of the portfolio that become the same stand once.
     assert set(changed["portfolio"]) <= set(plain["portfolio"])
-    own |= {"portfolio"} if name in ("model", "dropout") else set()
+    own |= {"portfolio"} if name in ("model", "dropout", "hidden") else set()
     names = set(flat_settings(make_settings())) - {name, *own}
     assert {other: changed[other] for other in names} == {other: plain[other] for other in names}
 
