@@ -25,12 +25,14 @@ class Change:
         factors: what numbers among these settings are multiplied by, by name.
         rows_per_feature: of fewer training rows for each feature it is not tried: it would learn
             them by heart.
+        most_rows_per_feature: of more it is not tried: it learns too little of them. None: of any.
     """
 
     help: str
     values: Mapping[str, Any] = field(default_factory=dict)
     factors: Mapping[str, float] = field(default_factory=dict)
     rows_per_feature: float = 0.0
+    most_rows_per_feature: float | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Variant:
         name: in `PORTFOLIO`.
         model: its networks.
         training: how they are trained.
-        rows_per_feature: as in `Change`.
+        rows_per_feature, most_rows_per_feature: as in `Change`.
         tried: whether there are enough of them; settled where the data are known.
     """
 
@@ -49,36 +51,59 @@ class Variant:
     model: ModelSettings
     training: TrainingSettings
     rows_per_feature: float = 0.0
+    most_rows_per_feature: float | None = None
     tried: bool = True
 
+    def suits(self, rows_per_feature: float) -> bool:
+        """Tell whether it is worth trying, given the training rows for each feature."""
+        most = self.most_rows_per_feature
+        return self.rows_per_feature <= rows_per_feature and (
+            most is None or rows_per_feature <= most
+        )
 
-_FEW = 8.0
+
+# Rows for each feature: of fewer than the first networks learn by heart, of more than the second
+# or third those do not learn enough that pass over them less often, or are held back.
+_FEW, _MANY, _VERY_MANY = 8.0, 400.0, 1000.0
 _COARSE = {"frequencies": 4, "frequency_scale": 0.1}
 
 PORTFOLIO: dict[str, Change] = {
     "fine": Change("as the settings say", rows_per_feature=_FEW),
-    "regular": Change("strong dropout", {"dropout": ((0.3,),)}, rows_per_feature=_FEW),
+    "regular": Change(
+        "strong dropout",
+        {"dropout": ((0.3,),)},
+        rows_per_feature=_FEW,
+        most_rows_per_feature=_VERY_MANY,
+    ),
     "wide": Change(
         "twice as wide, at twice the rate, for longer",
         {"hidden": (256, 256), "frequencies": 8},
         {"lr": 2.0, "budget": 1.5},
         _FEW,
     ),
-    "smooth": Change("few low frequencies", _COARSE, rows_per_feature=_FEW),
+    "smooth": Change(
+        "few low frequencies",
+        _COARSE,
+        rows_per_feature=_FEW,
+        most_rows_per_feature=_VERY_MANY,
+    ),
     "robust": Change(
         "few low frequencies, strong dropout, a loss that bends early, fewer passes",
         {**_COARSE, "dropout": ((0.3,),), "loss": "huber 0.3"},
         {"budget": 0.5},
+        most_rows_per_feature=_MANY,
     ),
     "tanh": Change(
         "few low frequencies, bounded activations, a loss that bends early, fewer passes",
         {**_COARSE, "activation": ("tanh",), "loss": "huber 0.3"},
         {"budget": 0.5},
+        most_rows_per_feature=_MANY,
     ),
     "shallow": Change(
         "as robust, but of one wide hidden layer",
         {**_COARSE, "dropout": ((0.3,),), "loss": "huber 0.3", "hidden": (512,)},
         {"budget": 0.5},
+        most_rows_per_feature=_MANY,
     ),
 }
 
@@ -114,6 +139,7 @@ def vary(
             replace(model, **of_model),
             replace(training, **rest),
             change.rows_per_feature,
+            change.most_rows_per_feature,
         )
         if (own.model, own.training) not in [(v.model, v.training) for v in found]:
             found.append(own)

@@ -159,8 +159,8 @@ class RunSettings:
             rows: that a fold trains on.
             features: that its networks are given.
         """
-        starts = min(4, max(1, round(4.2 - 0.8 * math.log2(max(1.0, rows / 1000)))))
-        tried = [v.rows_per_feature <= rows / features for v in self.portfolio]
+        starts = min(4, max(2, round(4.2 - 0.8 * math.log2(max(1.0, rows / 1000)))))
+        tried = [v.suits(rows / features) for v in self.portfolio]
         if not any(tried):
             tried = [True] * len(tried)
         pairs = zip(self.portfolio, tried, strict=True)

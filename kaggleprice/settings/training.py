@@ -111,6 +111,8 @@ STOP_ON: dict[str, str] = {
 
 # Optimizer steps of batches of one row, and passes where there is a row for each feature.
 _STEPS, _PASSES = 27_000, 40
+# Beyond so many rows steps grow with rows, to this power.
+_MANY_ROWS, _GROWTH = 13_000, 0.75
 
 DTYPES: tuple[str, ...] = ("float32", "float64")
 
@@ -208,9 +210,10 @@ class TrainingSettings:
     def for_data(self, rows: int, features: int) -> Self:
         """Return the settings with batch size and epochs, where they do not say them.
 
-        Steps do not grow with rows: few rows are passed many times, many rows few times; and the
-        fewer rows there are for each feature, the fewer times, since more would be learned by
-        heart. Batches grow with the root of rows, and fewer steps are taken of larger ones.
+        Steps do not grow with rows until these are many: few rows are passed many times, many rows
+        few times; and the fewer rows there are for each feature, the fewer times, since more would
+        be learned by heart. Batches grow with the root of rows, and fewer steps are taken of larger
+        ones.
 
         Args:
             rows: that a member trains on.
@@ -220,7 +223,8 @@ class TrainingSettings:
         epochs = self.epochs
         if epochs is None:
             most = _PASSES * (rows / features) ** 0.5 * min(1.0, self.budget)
-            epochs = max(1, round(min(self.budget * _STEPS * batch_size**0.5 / rows, most)))
+            steps = self.budget * _STEPS * max(1.0, rows / _MANY_ROWS) ** _GROWTH
+            epochs = max(1, round(min(steps * batch_size**0.5 / rows, most)))
         return replace(self, batch_size=batch_size, epochs=epochs)
 
     @property
