@@ -1,8 +1,8 @@
 """One process at a time changes a run, and what dead ones left is cleared away by the next command.
 
-A run is replaced in two steps: the old folder is put aside, into the locked folder in which the new
-one was made, and the new one is given its name. Where a process dies in between, the next command
-puts the old one back.
+Where the system cannot exchange two folders in one step, a run is replaced in two: the old folder
+is put aside, into the locked folder in which the new one was made, and the new one is given its
+name. Where a process dies in between, the next command puts the old one back.
 """
 
 from __future__ import annotations
