@@ -33,6 +33,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.lines import Line, append_line, read_lines
+from benchmarks.presets import without_extras
 from kaggleprice.api.workflow import DatasetRef, load
 from kaggleprice.competitions.catalog import COMPETITIONS, Competition
 from kaggleprice.competitions.tables import Tables
@@ -211,7 +212,7 @@ PEERS: dict[str, Peer] = {
     ),
     **{
         # As they were measured: what a bound would change are a few predictions at most.
-        name: Networks(preset, {"k": K, "bound": False})
+        name: Networks(preset, {"k": K, "bound": False, **without_extras(preset)})
         for name, preset in [(REFERENCE, "default"), ("kaggleprice-best", "best")]
         if preset in PRESETS
     },

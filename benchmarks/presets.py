@@ -17,6 +17,7 @@ import platform
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -40,12 +41,18 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def without_extras(preset: str) -> dict[str, Any]:
+    """Return options with which a preset is what it is where no extra is installed."""
+    own = tuple(name for name in PRESETS[preset].settings.base_models if name != "catboost")
+    return {"base_models": own} if own else {}
+
+
 def measure(preset: str) -> Measured:
     """Cross-validate one preset."""
     data_dir = Path(os.environ.get("KAGGLEPRICE_DATA_DIR", "data"))
     competition = COMPETITIONS["house-prices"]
     tables = load(DatasetRef(competition, data_dir)).tables
-    settings = make_settings(preset)
+    settings = make_settings(preset, without_extras(preset))
     folds = make_folds(
         len(tables.train), settings.k, scheme=settings.fold_scheme, seed=settings.seed
     )

@@ -3,6 +3,7 @@
     python -m benchmarks.suite run --results suite.jsonl                 # may be interrupted
     python -m benchmarks.suite run --results suite.jsonl --only concrete --methods ridge,fast
     python -m benchmarks.suite table --results suite.jsonl peers.jsonl   # lines of both files
+    python -m benchmarks.suite overview --results suite.jsonl            # in README
 
 `KAGGLEPRICE_REAL_SUITE` names a folder with a folder per competition, each with train.csv and
 test.csv. Every result is a line of the results file, and what has one is not run again; a file is
@@ -450,6 +451,19 @@ def table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def overview(rows: Sequence[Row]) -> list[str]:
+    """Return a Markdown table of errors, divided by those of the best peer: sets by methods."""
+    methods = list(dict.fromkeys(row.what for row in rows))
+    lines = [f"| competition | metric | {' | '.join(methods)} |", "|---" * (len(methods) + 2) + "|"]
+    for name in dict.fromkeys(row.name for row in rows):
+        own = {row.what: f"{row.relative:.3f}" for row in rows if row.name == name}
+        metric = CASES[name].metric
+        lines.append(f"| {name} | {metric} | {' | '.join(own.get(m, '') for m in methods)} |")
+    means = [geometric_mean([row.relative for row in rows if row.what == m]) for m in methods]
+    lines.append(f"| geometric mean | | {' | '.join(f'{mean:.3f}' for mean in means)} |")
+    return lines
+
+
 def geometric_mean(values: Sequence[float]) -> float:
     """Return the geometric mean of positive numbers; NaN where one is unknown."""
     return float(np.exp(np.mean(np.log(values))))
@@ -465,7 +479,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=["run", "table"])
+    parser.add_argument("command", choices=["run", "table", "overview"])
     parser.add_argument(
         "--results", type=Path, nargs="+", required=True, help="files of JSON lines"
     )
@@ -490,7 +504,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.command == "run":
             run(asked.results, names, methods, seeds, asked.threads)
         else:
-            print("\n".join(table(compare(read_results(asked.results), names, methods, seeds))))
+            rows = compare(read_results(asked.results), names, methods, seeds)
+            print("\n".join(table(rows) if asked.command == "table" else overview(rows)))
     except KagglePriceError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -268,6 +268,15 @@ def test_the_summary_is_over_sets() -> None:
     assert summary["catboost"][4] == "1"
 
 
+def test_the_overview_has_a_column_for_each_method() -> None:
+    head, _, *lines, last = suite.overview(list(rows().values()))
+    assert head.split(" | ")[2:] == ["ridge", "hgb", "lightgbm", "catboost", "fast |"]
+    cells = {line.split(" | ")[0]: line.split(" | ")[1:] for line in lines}
+    assert cells.keys() == {"| concrete", "| mercedes"}
+    assert cells["| concrete"] == ["rmse", "2.157", "1.176", "1.000", "1.010", "0.833 |"]
+    assert float(last.split(" | ")[2]) == pytest.approx(np.sqrt(11 / 5.1 * 0.5 / 0.4), abs=0.51e-3)
+
+
 def test_a_table_of_nothing_is_an_error() -> None:
     with pytest.raises(DataError, match="nothing to compare"):
         suite.compare(results(), ["abalone"], suite.METHODS, suite.FOLD_SEEDS)

@@ -17,7 +17,7 @@ import yaml
 from entry_point import SCRIPT, EntryPoint
 from suite import SUITE, needs_suite
 
-from benchmarks import peers, presets
+from benchmarks import peers, presets, suite
 from kaggleprice.cli.program import app
 from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.core import errors
@@ -237,6 +237,12 @@ def test_peers_table_is_what_was_measured() -> None:
     measured = {seed for _, seed in found}
     assert set(peers.CONFIRMATION) <= measured
     assert marked("peers") == peers.table(found, peers.CONFIRMATION)
+
+
+def test_suite_table_is_what_was_measured() -> None:
+    found = suite.read_results([Path(suite.__file__).with_name("suite.jsonl")])
+    methods = [*suite.PEERS, "default"]
+    assert marked("suite") == suite.overview(suite.compare(found, suite.CASES, methods, [0]))
 
 
 # A row of a table: a label, then numbers. Progress lines and sentences are none.
