@@ -39,7 +39,11 @@ def make_task(sample: Tables, rows: int = ROWS, **options: Any) -> TrainingTask:
     """8 members over 4 folds of the sample's first rows, in double precision."""
     train = sample.train
     few = Table(train.ids[:rows], train.features.head(rows), train.known_target[:rows])
-    settings = make_settings(options={**OPTIONS, **options})
+    own = dict(OPTIONS)
+    if options.get("portfolio"):
+        # Settings of a portfolio differ in their layers as well.
+        del own["hidden"]
+    settings = make_settings(options={**own, **options})
     folds = make_folds(rows, settings.k, seed=0)
     return prepare(COMPETITIONS["sample"], replace(sample, train=few), folds, settings, CPU).task
 

@@ -36,7 +36,11 @@ def take_lock(folder: Path, *, wait: bool = False) -> BaseFileLock | None:
         OSError: where the lock's file cannot be made, such as in another user's folder; where the
             folder or anything in it is a link, through which one would write elsewhere.
     """
-    if any(path.is_symlink() for path in (folder, *folder.rglob("*"))):
+    try:
+        linked = any(path.is_symlink() for path in (folder, *folder.rglob("*")))
+    except FileNotFoundError:  # another process removes it
+        return None
+    if linked:
         raise OSError(errno.ELOOP, "it is a link, or holds one; remove it")
     # It takes a while to load, and help needs none.
     from filelock import FileLock, Timeout

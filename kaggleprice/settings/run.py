@@ -164,14 +164,12 @@ class RunSettings:
         if not any(tried):
             tried = [True] * len(tried)
         pairs = zip(self.portfolio, tried, strict=True)
-        return replace(
-            self,
-            seeds=self.seeds or starts,
-            scouts=max(1, starts - 2),
-            # Rows are left out for nothing where nothing is learned from them.
-            inner_blocks=self.inner_blocks if self.learns_weights else 1,
-            portfolio=tuple(replace(variant, tried=is_tried) for variant, is_tried in pairs),
+        portfolio = tuple(replace(variant, tried=is_tried) for variant, is_tried in pairs)
+        found = replace(
+            self, seeds=self.seeds or starts, scouts=max(1, starts - 2), portfolio=portfolio
         )
+        # Rows are left out for nothing where nothing is learned from them.
+        return found if found.learns_weights else replace(found, inner_blocks=1)
 
     @property
     def starts(self) -> int:
@@ -187,7 +185,8 @@ class RunSettings:
     @property
     def learns_weights(self) -> bool:
         """Whether members and base models count what rows that they left out teach."""
-        several = len(self.variants) > 1 or bool(self.base_models)
+        tried = sum(variant.tried for variant in self.variants)
+        several = tried > 1 or bool(self.base_models)
         return several and self.inner_blocks != 1 and self.combine != "median"
 
     @property

@@ -30,7 +30,7 @@ OPTIONS = {
     "k": 3,
     "epochs": 3,
     "hidden": (6,),
-    "portfolio": "fine,robust",
+    "portfolio": "robust,tanh",
     "inner_blocks": 3,
     "activation": ("gelu", "tanh", "relu"),
     "dtype": "float64",

@@ -68,7 +68,7 @@ OPTIONS = {
     "": {},
     "early stopping": {"patience": 1, "lr": 0.05},
     "target statistics": {"target_encode_levels": 3},
-    "learned weights": {"portfolio": "regular,robust", "inner_blocks": 3},
+    "learned weights": {"portfolio": "robust,tanh", "loss": "mse", "inner_blocks": 3},
 }
 
 

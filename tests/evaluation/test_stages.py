@@ -22,7 +22,7 @@ SHARE = [0.7, 0.25, 0.05]
 @pytest.fixture(scope="module")
 def task(sample_tables: Tables) -> TrainingTask:
     """Three settings, four starts, of which two are scouts."""
-    made = make_task(sample_tables, portfolio="regular,robust,smooth", seeds=4)
+    made = make_task(sample_tables, portfolio="robust,tanh,shallow", seeds=4)
     assert made.settings.scouts == 2
     return made
 

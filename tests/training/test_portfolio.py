@@ -17,7 +17,7 @@ from kaggleprice.training.engine import predict_members
 from kaggleprice.training.train import make_groups, train
 
 # Unlike in layers, in frequencies, in epochs.
-UNLIKE: dict[str, Any] = {"portfolio": "regular,smooth,robust"}
+UNLIKE: dict[str, Any] = {"portfolio": "robust,tanh,shallow"}
 
 
 @pytest.mark.parametrize("options", [{}, {"patience": 1, "lr": 0.05}], ids=["", "stopping"])
