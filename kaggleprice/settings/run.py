@@ -229,9 +229,11 @@ _everything = vary(PORTFOLIO, ModelSettings(), TrainingSettings())
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
-        "two settings of the portfolio, one network of each, trained for less long",
+        "one to three settings of the portfolio, one network of each, trained for less long",
         RunSettings(
-            portfolio=vary(("fine", "robust"), ModelSettings(), _SHORT), training=_SHORT, seeds=1
+            portfolio=vary(("fine", "smooth", "robust"), ModelSettings(), _SHORT),
+            training=_SHORT,
+            seeds=1,
         ),
     ),
     "default": Preset(
