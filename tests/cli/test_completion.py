@@ -140,7 +140,7 @@ def test_other_shells_get_a_word_on_each_name(
     monkeypatch.setenv("_KAGGLEPRICE_COMPLETE", f"complete_{shell}")
     with pytest.raises(SystemExit):
         cli.main([])
-    assert "two settings of the portfolio" in capsys.readouterr().out
+    assert "settings of the portfolio" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not here")
