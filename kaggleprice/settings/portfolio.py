@@ -64,7 +64,7 @@ class Variant:
 
 # Rows for each feature: of fewer than the first networks learn by heart, of more than the second
 # or third those do not learn enough that pass over them less often, or are held back.
-_FEW, _MANY, _VERY_MANY = 8.0, 50.0, 1000.0
+_FEW, _MANY, _VERY_MANY = 8.0, 400.0, 1000.0
 _COARSE = {"frequencies": 4, "frequency_scale": 0.1}
 
 PORTFOLIO: dict[str, Change] = {
