@@ -116,3 +116,16 @@ def test_run_and_report_show_the_parts(
         shown_scores = [f"{score:.4f}" for score in scores if score is not None]
         assert [part["name"], f"{part['weight']:.2f}", *shown_scores] in rows
         assert all(word in text for word in [part["name"], *shown_scores])
+
+
+def test_run_shows_how_each_network_of_a_fold_scores(
+    entry: EntryPoint, folder: Path, record: dict[str, Any]
+) -> None:
+    shown = succeeded(entry("runs", "show", "mine", "-c", "small.toml", cwd=folder)).out
+    for fold in (1, 2):
+        alone = [m["validation"] for m in record["members"] if m["fold"] == fold]
+        lines = [line.split() for line in shown.splitlines()]
+        (cells,) = (line for line in lines if line[:1] == [str(fold)] and len(line) == 8)
+        assert int(cells[3]) == len(alone)
+        found = [float(cell.replace(",", "")) for cell in (cells[4], cells[6], cells[7])]
+        assert found == pytest.approx([np.mean(alone), min(alone), max(alone)], rel=1e-3)

@@ -168,7 +168,7 @@ class CvDocument(RunDocument):
 
     command: Annotated[Literal["cv"], COMMAND] = "cv"
     expected: Annotated[Expected, EXPECTED]
-    members: Annotated[documents.Positive, Doc("Number of networks: folds times seeds.")]
+    members: Annotated[documents.Positive, Doc("Number of networks, in all folds.")]
     outside: documents.Outside
     interval: Annotated[dict[str, Interval] | None, INTERVAL]
     folds_sha256: Annotated[

@@ -303,12 +303,13 @@ def _members_table(document: RunsShowDocument) -> Table:
     columns = ("fold", "train", "validation", "members", "alone: mean", "sd", "best", "worst")
     rows = []
     for fold in document.folds:
-        seeds = sorted({m.seed for m in document.members if m.fold == fold.fold})
-        # As the fold's score, that of a random start is the mean over its targets.
-        alone = [
-            fmean(m.validation for m in document.members if (m.fold, m.seed) == (fold.fold, seed))
-            for seed in seeds
-        ]
+        by_targets: dict[tuple[int, int], list[float]] = {}
+        for member in document.members:
+            if member.fold == fold.fold:
+                own = by_targets.setdefault((member.variant, member.seed), [])
+                own.append(member.validation)
+        # As the fold's score, that of a setting's random start is the mean over its targets.
+        alone = [fmean(scores) for scores in by_targets.values()]
         spread = [score(stdev(alone)) if len(alone) > 1 else ""]
         rows.append(
             (
