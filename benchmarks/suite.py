@@ -4,6 +4,7 @@
     python -m benchmarks.suite run --results suite.jsonl --only concrete --methods ridge,fast
     python -m benchmarks.suite table --results suite.jsonl peers.jsonl   # lines of both files
     python -m benchmarks.suite overview --results suite.jsonl            # in README
+    python -m benchmarks.suite choice --results suite.jsonl              # by the other sets
 
 `KAGGLEPRICE_REAL_SUITE` names a folder with a folder per competition, each with train.csv and
 test.csv. Every result is a line of the results file, and what has one is not run again; a file is
@@ -51,6 +52,7 @@ from benchmarks.peers import chosen
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.core.errors import DataError, KagglePriceError, MissingFileError, UsageError
 from kaggleprice.evaluation.folds import Folds, make_folds
+from kaggleprice.settings.run import DEFAULT_PRESET
 
 Floats = NDArray[np.float64]
 Key = tuple[str, str, int]
@@ -290,6 +292,7 @@ def measure_preset(name: str, preset: str, fold_seed: int, threads: int) -> Line
     return {
         "folds": [fold["validation"] for fold in run["folds"]],
         "pooled": run["scores"]["oof"],
+        "without": {part["name"]: part["oof_without"] for part in run["parts"]},
         "seconds": seconds,
     }
 
@@ -464,6 +467,54 @@ def overview(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def choice(results: Results, rows: Sequence[Row], preset: str, seeds: Sequence[int]) -> list[str]:
+    """Return a Markdown table of a portfolio that is chosen for each competition by the others.
+
+    The candidates are the whole portfolio and the portfolio without one of its parts, what is left
+    weighing as before. A competition is scored with the one of the lowest geometric mean over the
+    other competitions, on the same fold seeds.
+
+    Raises:
+        DataError: where there are no results that say what the preset scores without its parts.
+    """
+    relative = {row.name: row.relative for row in rows if row.what == preset}
+    ratios: dict[str, dict[str, float]] = {}
+    for name in relative:
+        found = [results.get((name, preset, seed), {}) for seed in seeds]
+        lines = [line for line in found if "without" in line]
+        if not lines:
+            raise DataError(
+                f"no result of {preset} on {name} says what it scores without its parts"
+            )
+        error = METRICS[CASES[name].metric].error
+        ratios[name] = {
+            part: geometric_mean(
+                # A part without which nothing is left, or that was not tried, is not left away.
+                [error(line["without"].get(part) or line["pooled"]) for line in lines]
+            )
+            / geometric_mean([error(line["pooled"]) for line in lines])
+            for part in dict.fromkeys(part for line in lines for part in line["without"])
+        }
+    parts = list(dict.fromkeys(part for found in ratios.values() for part in found))
+    lines_of_table = [
+        "| competition | all parts | left away by the others | with this choice |",
+        "|---|---|---|---|",
+    ]
+    reached = []
+    for name, own in relative.items():
+        others = [found for other, found in ratios.items() if other != name]
+        means = {part: geometric_mean([o.get(part, 1.0) for o in others]) for part in parts}
+        best = min(means, key=lambda part: means[part], default="")
+        left_away = best if means.get(best, 1.0) < 1 else ""
+        reached.append(own * ratios[name].get(left_away, 1.0))
+        lines_of_table.append(
+            f"| {name} | {own:.3f} | {left_away or 'nothing'} | {reached[-1]:.3f} |"
+        )
+    means_of_all = geometric_mean(list(relative.values())), geometric_mean(reached)
+    lines_of_table.append(f"| geometric mean | {means_of_all[0]:.3f} | | {means_of_all[1]:.3f} |")
+    return lines_of_table
+
+
 def geometric_mean(values: Sequence[float]) -> float:
     """Return the geometric mean of positive numbers; NaN where one is unknown."""
     return float(np.exp(np.mean(np.log(values))))
@@ -479,7 +530,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=["run", "table", "overview"])
+    parser.add_argument("command", choices=["run", "table", "overview", "choice"])
     parser.add_argument(
         "--results", type=Path, nargs="+", required=True, help="files of JSON lines"
     )
@@ -504,8 +555,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.command == "run":
             run(asked.results, names, methods, seeds, asked.threads)
         else:
-            rows = compare(read_results(asked.results), names, methods, seeds)
-            print("\n".join(table(rows) if asked.command == "table" else overview(rows)))
+            results = read_results(asked.results)
+            rows = compare(results, names, methods, seeds)
+            if asked.command == "choice":
+                lines = choice(results, rows, DEFAULT_PRESET, seeds)
+            else:
+                lines = table(rows) if asked.command == "table" else overview(rows)
+            print("\n".join(lines))
     except KagglePriceError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

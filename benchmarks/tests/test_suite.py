@@ -282,3 +282,28 @@ def test_the_overview_has_a_column_for_each_method() -> None:
 def test_a_table_of_nothing_is_an_error() -> None:
     with pytest.raises(DataError, match="nothing to compare"):
         suite.compare(results(), ["abalone"], suite.METHODS, suite.FOLD_SEEDS)
+
+
+def test_a_portfolio_is_chosen_for_each_set_by_the_others() -> None:
+    # Without `b` concrete is better by a half, and mercedes as without anything; without `a`
+    # mercedes is better by a fifth of its error of 0.5, and concrete worse.
+    without = {
+        "concrete": {"a": 5.0, "b": 2.0},
+        "mercedes": {"a": 0.6, "b": None},
+    }
+    results = {
+        (name, what, 0): {"folds": [1.0], "pooled": 1.0, "seconds": 1.0, "threads": 2}
+        for name in without
+        for what in suite.PEERS
+    }
+    for name, pooled in (("concrete", 4.0), ("mercedes", 0.5)):
+        line = {"folds": [pooled], "pooled": pooled, "without": without[name]}
+        results[name, "default", 0] = {**line, "seconds": 1.0, "threads": 2}
+        for peer in suite.PEERS:
+            results[name, peer, 0] |= {"folds": [pooled]}
+    rows = suite.compare(results, list(without), ["default"], [0])
+    *_, concrete, mercedes, mean = suite.choice(results, rows, "default", [0])
+    # What the other set would leave away is worse here: 5 / 4; what it would not change is not.
+    assert concrete == "| concrete | 1.000 | a | 1.250 |"
+    assert mercedes == "| mercedes | 1.000 | b | 1.000 |"
+    assert mean == f"| geometric mean | 1.000 | | {1.25**0.5:.3f} |"

@@ -69,16 +69,16 @@ _COARSE = {"frequencies": 4, "frequency_scale": 0.1}
 
 PORTFOLIO: dict[str, Change] = {
     "fine": Change("as the settings say", rows_per_feature=_FEW),
-    "regular": Change(
-        "strong dropout",
-        {"dropout": ((0.3,),)},
-        rows_per_feature=_FEW,
-        most_rows_per_feature=_VERY_MANY,
-    ),
     "wide": Change(
         "twice as wide, at twice the rate, for longer",
         {"hidden": (256, 256), "frequencies": 8},
         {"lr": 2.0, "budget": 1.5},
+        _FEW,
+    ),
+    "piecewise": Change(
+        "numbers in bins in place of frequencies, twice as wide, at twice the rate",
+        {"embedding": "piecewise", "hidden": (256, 256)},
+        {"lr": 2.0},
         _FEW,
     ),
     "smooth": Change(

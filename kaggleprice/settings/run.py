@@ -302,7 +302,7 @@ def _declared() -> Iterator[Setting]:
     yield from declared(RunSettings, "Folds and members", own)
     portfolio = Annotated[
         tuple[Annotated[str, Names(PORTFOLIO)], ...],
-        Listed(",", "regular,fine"),
+        Listed(",", "wide,fine"),
         Shown("NAMES|none"),
         Doc("Unlike settings, of each of which --seeds networks are trained in each fold."),
     ]
