@@ -231,7 +231,7 @@ PRESETS: dict[str, Preset] = {
     "fast": Preset(
         "one to three settings of the portfolio, one network of each, trained for less long",
         RunSettings(
-            portfolio=vary(("fine", "smooth", "robust"), ModelSettings(), _SHORT),
+            portfolio=vary(("piecewise", "smooth", "robust"), ModelSettings(), _SHORT),
             training=_SHORT,
             seeds=1,
         ),
