@@ -24,7 +24,11 @@ def test_a_preset_is_called_by_its_name(name: str) -> None:
     [
         ("default", {"k": 3}, "default: k 3"),
         ("default", {"fold_scheme": "contiguous"}, "default: fold-scheme contiguous"),
-        ("default", {"portfolio": ("fine", "smooth", "robust"), "seeds": 1}, "fast: budget 1.0"),
+        (
+            "default",
+            {"portfolio": ("piecewise", "smooth", "robust"), "seeds": 1},
+            "fast: budget 1.0",
+        ),
         ("default", {"lr": 0.02, "epochs": 9}, "default: lr 0.02, epochs 9"),
         ("fast", {"seeds": 3, "epochs": 9}, "fast: epochs 9, seeds 3"),
         ("book", {"seeds": 20, "engineering": True}, "book: engineering, seeds 20"),
@@ -35,7 +39,7 @@ def test_a_preset_is_called_by_its_name(name: str) -> None:
             "default",
             {"activation": ("tanh",), "dropout": ((0.3, 0.1), (0.2,)), "clip": None},
             "default: activation tanh, dropout 0.3,0.1/0.2, clip none, "
-            "portfolio fine,wide,smooth,robust",
+            "portfolio fine,wide,piecewise,smooth,robust",
         ),
     ],
 )
