@@ -1,4 +1,4 @@
-"""A fitted recipe: plain data that turns rows into features, to and from JSON.
+"""A fitted recipe: plain data that turns rows into features, to and from JSON and arrays.
 
 The steps of a numeric column, in order: log(1 + x) where chosen, fill missing, clip, shift and
 scale. With `scale="quantile"` or `impute="knn"` the last steps are scikit-learn's transformers,
@@ -8,7 +8,7 @@ rebuilt from the numbers kept here.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 STATE_VERSION = 1
 NEIGHBOURS = 5
 _ROWS = 1 << 15
+# So many numbers are an array; where it stood there is its name, under this key.
+_LONG, _ARRAY = 256, "array"
 
 # As JSON has them: null is NaN, and a table is a list of rows.
 _NullIsNan = Annotated[
@@ -338,20 +340,32 @@ class FittedRecipe:
             if not pd.api.types.is_numeric_dtype(frame[name]):
                 raise DataError(f"the column {name!r} is text; the recipe learned numbers.")
 
-    def to_json(self) -> str:
-        """Return the whole state as JSON; numbers keep every bit."""
-        record = {"state_version": STATE_VERSION, **_without_nan(asdict(self))}
+    def to_json(self, arrays: dict[str, Floats] | None = None) -> str:
+        """Return the whole state as JSON; numbers keep every bit.
+
+        Args:
+            arrays: is given what is long, lists and tables of numbers, by name; JSON then has the
+                names. None leaves all of it in JSON.
+        """
+        state = asdict(self)
+        if arrays is not None:
+            state = _without_arrays(state, "", arrays)
+        record = {"state_version": STATE_VERSION, **_without_nan(state)}
         return json.dumps(record, indent=1, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> FittedRecipe:
+    def from_json(cls, text: str, arrays: Mapping[str, Floats] | None = None) -> FittedRecipe:
         """Read what `to_json` wrote.
+
+        Args:
+            text: the JSON.
+            arrays: what it was given; None for nothing.
 
         Raises:
             DataError: where the text is not JSON, or not a fitted recipe of this version.
         """
         try:
-            record = json.loads(text)
+            record = _with_arrays(json.loads(text), arrays or {})
             version = record.pop("state_version")
             if version == STATE_VERSION:
                 return read_record(cls, record)
@@ -383,10 +397,43 @@ def _quantile_transformer(quantiles: Floats) -> QuantileTransformer:
     return transformer
 
 
+def _without_arrays(value: Any, name: str, arrays: dict[str, Floats]) -> Any:
+    """Return plain data with what is long moved to `arrays`, and its name in its place."""
+    if isinstance(value, dict):
+        return {key: _without_arrays(part, f"{name}.{key}", arrays) for key, part in value.items()}
+    if not isinstance(value, list | tuple | np.ndarray):
+        return value
+    numbers = _numbers(value)
+    if numbers is None or numbers.size < _LONG:
+        return [_without_arrays(part, f"{name}.{i}", arrays) for i, part in enumerate(value)]
+    arrays[name.removeprefix(".")] = numbers
+    return {_ARRAY: name.removeprefix(".")}
+
+
+def _numbers(value: Sequence[Any] | Floats) -> Floats | None:
+    """Return a list or table of floats as an array; None where it is something else."""
+    lines = value if len(value) and isinstance(value[0], list | tuple | np.ndarray) else [value]
+    same = len({len(line) for line in lines}) == 1
+    if not same or not all(isinstance(number, float) for line in lines for number in line):
+        return None
+    return np.array(value, dtype=np.float64)
+
+
+def _with_arrays(value: Any, arrays: Mapping[str, Floats]) -> Any:
+    """Put arrays back where their names stand; raises KeyError where one is missing."""
+    if isinstance(value, dict):
+        if value.keys() == {_ARRAY}:
+            return _without_nan(arrays[value[_ARRAY]])
+        return {key: _with_arrays(part, arrays) for key, part in value.items()}
+    return [_with_arrays(part, arrays) for part in value] if isinstance(value, list) else value
+
+
 def _without_nan(value: Any) -> Any:
     """Return plain data, arrays as lists, NaN as None."""
     if isinstance(value, dict):
         return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
         return [_without_nan(part) for part in value]
     return None if isinstance(value, float) and np.isnan(value) else value

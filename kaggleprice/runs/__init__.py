@@ -7,6 +7,7 @@
     weights.safetensors   every parameter, members first
     base_models.safetensors  what base models predict of training and test rows; only with them
     recipes/fold-K.json   the fitted recipe of each fold
+    recipes/fold-K.safetensors  its long lists and tables of numbers; only where it has some
     leaderboard.json      what Kaggle says of its submission; only where that was sent
 
 A folder is made under a temporary name and renamed when it is complete. Clock values stand only
@@ -38,6 +39,11 @@ WRITTEN = "written"
 PRUNED = ".pruned-"
 FILES = (RECORD, WEIGHTS, BASE_MODEL_PREDICTIONS, "folds.csv", "oof.csv", "history.csv", "recipes")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+def arrays_beside(recipe: str) -> str:
+    """Return the name of the file with the arrays of a recipe's file."""
+    return f"{recipe.removesuffix('.json')}.safetensors"
 
 
 def is_name(name: str) -> bool:

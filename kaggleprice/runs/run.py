@@ -20,13 +20,15 @@ from kaggleprice.core.errors import (
     UsageError,
 )
 from kaggleprice.core.files import sha256
-from kaggleprice.runs import BASE_MODEL_PREDICTIONS, IDENTITY, RECORD, WEIGHTS
+from kaggleprice.runs import BASE_MODEL_PREDICTIONS, IDENTITY, RECORD, WEIGHTS, arrays_beside
 from kaggleprice.runs.describe import nearest_preset
 from kaggleprice.runs.record import read_record, read_settings
 from kaggleprice.settings.run import RunSettings, settings_from_record
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from kaggleprice.competitions.catalog import Competition, Kind
     from kaggleprice.competitions.tables import Table
@@ -412,7 +414,9 @@ class Run:
         try:
             encoding = Encoding(
                 [
-                    FittedRecipe.from_json(self.file(name).read_text(encoding="utf-8"))
+                    FittedRecipe.from_json(
+                        self.file(name).read_text(encoding="utf-8"), self._arrays_of(name)
+                    )
                     for name in saved["recipes"]
                 ],
                 settings.model.resolved.category_embedding,
@@ -433,6 +437,13 @@ class Run:
             weights = [settings.equal_weights[0]] * len(members)
         weighed = None if weights is None else np.array(weights)
         return Ensemble(encoding, network, members, fit, saved["engineering"], weighed)
+
+    def _arrays_of(self, recipe: str) -> dict[str, NDArray[np.float64]]:
+        """Return the arrays of a recipe's file; those that were written before have none."""
+        from safetensors.numpy import load_file
+
+        name = arrays_beside(recipe)
+        return load_file(self.file(name)) if name in self.record["files"] else {}
 
     def _cannot_load(self, error: Exception) -> RunFolderError:
         return RunFolderError(f"run {self.name} in {self.path} cannot be loaded: {error}")

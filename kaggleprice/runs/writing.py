@@ -33,6 +33,7 @@ from kaggleprice.runs import (
     UNFINISHED,
     WEIGHTS,
     WRITTEN,
+    arrays_beside,
     check_name,
     new_name,
 )
@@ -223,7 +224,10 @@ def _write_ensemble(folder: Path, ensemble: Ensemble) -> list[str]:
     (folder / "recipes").mkdir()
     names = [f"recipes/fold-{i + 1}.json" for i in range(len(ensemble.encoding.recipes))]
     for name, recipe in zip(names, ensemble.encoding.recipes, strict=True):
-        (folder / name).write_text(recipe.to_json(), encoding="utf-8")
+        arrays: dict[str, NDArray[np.float64]] = {}
+        (folder / name).write_text(recipe.to_json(arrays), encoding="utf-8")
+        if arrays:
+            (folder / arrays_beside(name)).write_bytes(numpy_files.save(arrays))
     return names
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import numpy as numpy_files
 
 from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.core.errors import DataError
@@ -70,6 +71,33 @@ def record(sample_tables: Tables) -> str:
     """JSON with quantiles and neighbours in it."""
     train = Table(sample_tables.train.ids[:8], sample_tables.train.features.head(8))
     return fit(Recipe(scale="quantile", impute="knn", clip=3.0), train).to_json()
+
+
+def test_long_tables_are_arrays_of_their_own(record: str) -> None:
+    fitted = FittedRecipe.from_json(record)
+    arrays: dict[str, np.ndarray] = {}
+    text = fitted.to_json(arrays)
+    whole = json.loads(record)
+    assert set(arrays) == {"quantiles", "neighbours"}
+    assert json.loads(text)["quantiles"] == {"array": "quantiles"}
+    assert arrays["quantiles"].tolist() == whole["quantiles"]
+    again = FittedRecipe.from_json(text, numpy_files.load(numpy_files.save(arrays)))
+    assert again.to_json() == record
+    with pytest.raises(DataError, match="not a fitted recipe: KeyError"):
+        FittedRecipe.from_json(text, {"quantiles": arrays["quantiles"]})
+
+
+def test_texts_and_levels_keep_every_bit_in_arrays() -> None:
+    texts = [f"word {number} of {number % 7}" for number in range(400)]
+    frame = pd.DataFrame({"text": texts, "level": [f"l{n // 2}" for n in range(400)]}, dtype="str")
+    table = Table(np.arange(400).astype(str), frame, texts=("text",))
+    fitted = fit(Recipe(target_encode_levels=50), table, target=np.linspace(0, 1, 400))
+    arrays: dict[str, np.ndarray] = {}
+    again = FittedRecipe.from_json(fitted.to_json(arrays), arrays)
+    assert "texts.0.components" in arrays
+    assert again.to_json() == fitted.to_json()
+    made = fitted.transform(frame)
+    assert again.transform(frame).tobytes() == made.tobytes()
 
 
 @pytest.mark.parametrize("version", [0, STATE_VERSION + 1, "1", None])
