@@ -44,6 +44,7 @@ _FEW_VALUES = 3
 _MOSTLY = 0.9
 _MARKERS = "? - -- . NA N/A n/a na NaN nan NULL null None none #N/A missing Missing unknown"
 _ID_NAME = re.compile(r"(?i)(?:.*[_ .-])?(?:id|index|key)|.*[a-z]I[dD]|I[dD][_A-Z].*|Unnamed: 0|")
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+")
 # What stands around the word tells which longitude belongs to which latitude.
 _PLACES = {
     kind: re.compile(rf"(?i)(?P<before>(?:.*[_ .-])?)(?:{words})(?P<after>(?:[_ .-].*|\d*))")
@@ -331,7 +332,8 @@ def _guess_amount(plain: Sequence[str], decimal: str) -> Guess | None:
     # `h0` or `SKU-17` is a code: a letter before a number is no unit.
     if any(text[:1].isalpha() and not _CURRENCY_FIRST.match(text) for text in plain):
         return None
-    for mark in dict.fromkeys((decimal, ".", ",")):
+    first = "," if decimal == "." and _has_points_before_thousands(plain) else decimal
+    for mark in dict.fromkeys((first, decimal, ".", ",")):
         amounts = [parse_amount(text, mark) for text in plain]
         units = {amount[1] for amount in amounts if amount is not None}
         one = len(units) <= 1 or ("" not in units and len(units) <= _MOST_UNITS)
@@ -341,6 +343,25 @@ def _guess_amount(plain: Sequence[str], decimal: str) -> Guess | None:
                 reason += f"; the unit is a category beside: {', '.join(sorted(units))}"
             return Guess(NUMBER if mark == decimal else NUMBER_COMMA, reason)
     return None
+
+
+def _has_points_before_thousands(plain: Sequence[str]) -> bool:
+    """Whether money is written as `€ 87` and `€ 1.781`: no point below 1000, and then always."""
+    digits = [re.sub(r"[^\d.]", "", text) for text in plain]
+    pointed = [text for text in digits if "." in text]
+    small = [text for text in digits if "." not in text]
+    return (
+        bool(pointed and small)
+        and all(_GROUPED.fullmatch(text) for text in pointed)
+        and all(len(text) <= 3 for text in small)
+        # Weights and lengths may have three decimals.
+        and all(_is_money(amount[1]) for text in plain if (amount := parse_amount(text, ",")))
+    )
+
+
+def _is_money(unit: str) -> bool:
+    symbols = bool(unit) and all(unicodedata.category(c) == "Sc" for c in unit)
+    return symbols or bool(_CURRENCY.fullmatch(unit))
 
 
 def _guess_text(plain: Sequence[str], rows: int) -> Guess | None:
@@ -379,7 +400,7 @@ def _is_number(levels: Any, decimal: str) -> NDArray[np.bool_]:
 def _is_unit(unit: str) -> bool:
     """Whether a text beside a number is a unit of measure or a currency, and no part of a code."""
     symbols = all(unicodedata.category(c) in ("Sc", "Po", "So") for c in unit)
-    return symbols or bool(_CURRENCY.fullmatch(unit)) or unit in _UNITS.split()
+    return symbols or _is_money(unit) or unit in _UNITS.split()
 
 
 _UNITS = (
@@ -411,6 +432,9 @@ def _guess_id(
     first = both[0] if both else ""
     if first and all(_counts_up(table[first]) for table in tables):
         return Guess(first, "the first column, whole numbers that count up", sure=False)
+    if first and test is not None and _tells_rows_apart(train[first], test[first]):
+        reason = "the first column, whole numbers of which none comes twice, in either file"
+        return Guess(first, reason, sure=False)
     return Guess(None, "no column names its rows; row numbers stand in")
 
 
@@ -418,6 +442,12 @@ def _counts_up(cells: pd.Series) -> bool:
     """Whether every cell is a whole number above the one before it."""
     numbers = pd.to_numeric(cells, errors="coerce")
     return bool((numbers % 1 == 0).all() and numbers.is_monotonic_increasing and numbers.is_unique)
+
+
+def _tells_rows_apart(train: pd.Series, test: pd.Series) -> bool:
+    """Whether every cell of both columns is a whole number of its own."""
+    numbers = pd.to_numeric(pd.concat([train, test]), errors="coerce")
+    return bool((numbers % 1 == 0).all() and numbers.is_unique)
 
 
 def _guess_scale(

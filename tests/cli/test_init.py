@@ -207,6 +207,14 @@ def test_files_without_a_description_and_rows_without_a_target(
     assert entry("predict", *files, cwd=folder).code == 0
 
 
+def test_without_a_test_file_only_cv_comes_next(folder: Path, entry: EntryPoint) -> None:
+    (folder / "test.csv").unlink()
+    done = entry("init", "--yes", "--force", cwd=folder)
+    assert done.code == 0, done.err
+    assert "kaggleprice cv" in done.out
+    assert "kaggleprice predict" not in done.out
+
+
 def test_a_target_of_amounts(folder: Path, entry: EntryPoint) -> None:
     train = pd.read_csv(folder / "train.csv", sep=";", decimal=",")
     train["rent"] = [f"{rent:,.2f} €" for rent in train["rent"]]

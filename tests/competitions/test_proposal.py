@@ -50,6 +50,9 @@ KINDS: dict[str, tuple[list[str], Any]] = {
     "dollars": (cycle("$1,250", "$3"), "number"),
     "thousands": (cycle("1,250", "3"), "number"),
     "dollars of Europe": (cycle("$1.250,50", "$3,10"), "number ,"),
+    "points before thousands": (cycle("€ 1.781", "€ 87", "€ 2.001.500"), "number ,"),
+    "euros and cents": (cycle("€ 1.78", "€ 87"), "number"),
+    "grams as decimals": (cycle("1.781 kg", "12 kg"), "number"),
     "mixed units": (cycle("12 kg", "3 lb"), "number"),
     "house numbers": (cycle("12", "3A", "14 V"), None),
     "sentences": ([f"nice flat number {i} near the sea" for i in range(ROWS)], "text"),
@@ -174,6 +177,17 @@ def test_id(name: str, cells: Any, expected: str | None, tmp_path: Path) -> None
     found = propose(files, {}, {}).keys["id_column"]
     # A column of any name that counts up may be a feature.
     assert (found.value, found.sure) == (expected, expected != "Nr")
+
+
+def test_numbers_that_no_two_rows_of_both_files_share_may_name_them(tmp_path: Path) -> None:
+    numbers = RANDOM.permutation(2 * ROWS) + 10_000
+    files = write(tmp_path, {})
+    for path, own in ((files.train, numbers[:ROWS]), (files.test, numbers[ROWS:])):
+        frame = pd.read_csv(str(path), dtype=str)
+        frame.insert(0, "Nr", own)
+        frame.to_csv(str(path), index=False)
+    found = propose(files, {}, {}).keys["id_column"]
+    assert (found.value, found.sure) == ("Nr", False)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,11 @@ def _steps(document: InitDocument) -> list[Step]:
     where = "" if folder == Path() else f" -c {shlex.quote(str(document.path))}"
     if folder.parent == Path("data"):
         where = f" -c {shlex.quote(folder.name)}"
-    return [Step(f"kaggleprice {command}{where}", why) for command, why in _NEXT]
+    return [
+        Step(f"kaggleprice {command}{where}", why)
+        for command, why in _NEXT
+        if command != "predict" or document.test is not None
+    ]
 
 
 def _reason(guess: Guess) -> str:
