@@ -478,25 +478,9 @@ def choice(results: Results, rows: Sequence[Row], preset: str, seeds: Sequence[i
         DataError: where there are no results that say what the preset scores without its parts.
     """
     relative = {row.name: row.relative for row in rows if row.what == preset}
-    ratios: dict[str, dict[str, float]] = {}
-    for name in relative:
-        found = [results.get((name, preset, seed), {}) for seed in seeds]
-        lines = [line for line in found if "without" in line]
-        if not lines:
-            raise DataError(
-                f"no result of {preset} on {name} says what it scores without its parts"
-            )
-        error = METRICS[CASES[name].metric].error
-        ratios[name] = {
-            part: geometric_mean(
-                # A part without which nothing is left, or that was not tried, is not left away.
-                [error(line["without"].get(part) or line["pooled"]) for line in lines]
-            )
-            / geometric_mean([error(line["pooled"]) for line in lines])
-            for part in dict.fromkeys(part for line in lines for part in line["without"])
-        }
+    ratios = {name: _without_parts(results, name, preset, seeds) for name in relative}
     parts = list(dict.fromkeys(part for found in ratios.values() for part in found))
-    lines_of_table = [
+    lines = [
         "| competition | all parts | left away by the others | with this choice |",
         "|---|---|---|---|",
     ]
@@ -504,15 +488,29 @@ def choice(results: Results, rows: Sequence[Row], preset: str, seeds: Sequence[i
     for name, own in relative.items():
         others = [found for other, found in ratios.items() if other != name]
         means = {part: geometric_mean([o.get(part, 1.0) for o in others]) for part in parts}
-        best = min(means, key=lambda part: means[part], default="")
-        left_away = best if means.get(best, 1.0) < 1 else ""
+        best = min(means, key=lambda part: means[part])
+        left_away = best if means[best] < 1 else "nothing"
         reached.append(own * ratios[name].get(left_away, 1.0))
-        lines_of_table.append(
-            f"| {name} | {own:.3f} | {left_away or 'nothing'} | {reached[-1]:.3f} |"
-        )
+        lines.append(f"| {name} | {own:.3f} | {left_away} | {reached[-1]:.3f} |")
     means_of_all = geometric_mean(list(relative.values())), geometric_mean(reached)
-    lines_of_table.append(f"| geometric mean | {means_of_all[0]:.3f} | | {means_of_all[1]:.3f} |")
-    return lines_of_table
+    return [*lines, f"| geometric mean | {means_of_all[0]:.3f} | | {means_of_all[1]:.3f} |"]
+
+
+def _without_parts(
+    results: Results, name: str, preset: str, seeds: Sequence[int]
+) -> dict[str, float]:
+    """Return the error without each part, divided by that of all; 1 where nothing would be left."""
+    found = [results[key] for seed in seeds if (key := (name, preset, seed)) in results]
+    lines = [line for line in found if line.get("without")]
+    if not lines:
+        raise DataError(f"no result of {preset} on {name} says what it scores without its parts")
+    error = METRICS[CASES[name].metric].error
+    ratios: dict[str, list[float]] = {}
+    for line in lines:
+        for part, score in line["without"].items():
+            ratio = 1.0 if score is None else error(score) / error(line["pooled"])
+            ratios.setdefault(part, []).append(ratio)
+    return {part: geometric_mean(own) for part, own in ratios.items()}
 
 
 def geometric_mean(values: Sequence[float]) -> float:

@@ -344,8 +344,8 @@ class FittedRecipe:
         """Return the whole state as JSON; numbers keep every bit.
 
         Args:
-            arrays: is given what is long, lists and tables of numbers, by name; JSON then has the
-                names. None leaves all of it in JSON.
+            arrays: filled with the long lists and tables of numbers, by name; the JSON has the name
+                in place of each. None leaves them in the JSON.
         """
         state = asdict(self)
         if arrays is not None:
@@ -359,7 +359,7 @@ class FittedRecipe:
 
         Args:
             text: the JSON.
-            arrays: what it was given; None for nothing.
+            arrays: those that `to_json` filled; None where they are in the JSON.
 
         Raises:
             DataError: where the text is not JSON, or not a fitted recipe of this version.
@@ -398,7 +398,7 @@ def _quantile_transformer(quantiles: Floats) -> QuantileTransformer:
 
 
 def _without_arrays(value: Any, name: str, arrays: dict[str, Floats]) -> Any:
-    """Return plain data with what is long moved to `arrays`, and its name in its place."""
+    """Return plain data; what is long goes to `arrays`, and its name stands in its place."""
     if isinstance(value, dict):
         return {key: _without_arrays(part, f"{name}.{key}", arrays) for key, part in value.items()}
     if not isinstance(value, list | tuple | np.ndarray):
@@ -412,7 +412,9 @@ def _without_arrays(value: Any, name: str, arrays: dict[str, Floats]) -> Any:
 
 def _numbers(value: Sequence[Any] | Floats) -> Floats | None:
     """Return a list or table of floats as an array; None where it is something else."""
-    lines = value if len(value) and isinstance(value[0], list | tuple | np.ndarray) else [value]
+    if isinstance(value, np.ndarray):
+        return value
+    lines = value if value and all(isinstance(part, list | tuple) for part in value) else [value]
     same = len({len(line) for line in lines}) == 1
     if not same or not all(isinstance(number, float) for line in lines for number in line):
         return None

@@ -369,8 +369,6 @@ class Run:
             RunFolderError: where the file is missing, truncated or altered.
         """
         import numpy as np
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
 
         from kaggleprice.evaluation.base_models import BaseModelPredictions
 
@@ -379,15 +377,15 @@ class Run:
             return None
         old = "votes.safetensors"  # of schema version 2
         file = old if old in self.record["files"] else BASE_MODEL_PREDICTIONS
+        loaded = self._load_arrays(file)
         try:
-            loaded = load_file(self.file(file))
             train, test = loaded["train"], loaded["test"]
-            weights = loaded.get("weights")
-            if weights is None:  # of an earlier version, whose settings say how many members it has
-                weights = np.full(train.shape[:2], self.settings.equal_weights[1])
-            return BaseModelPredictions(names, train, test, weights, loaded.get("left_out"))
-        except (SafetensorError, KeyError, OSError) as error:
+        except KeyError as error:
             raise self._cannot_load(error) from None
+        weights = loaded.get("weights")
+        if weights is None:  # of an earlier version, whose settings say how many members it has
+            weights = np.full(train.shape[:2], self.settings.equal_weights[1])
+        return BaseModelPredictions(names, train, test, weights, loaded.get("left_out"))
 
     def ensemble(self) -> Ensemble:
         """Load the members; they predict, bit for bit, what they predicted when they were saved.
@@ -415,7 +413,8 @@ class Run:
             encoding = Encoding(
                 [
                     FittedRecipe.from_json(
-                        self.file(name).read_text(encoding="utf-8"), self._arrays_of(name)
+                        self.file(name).read_text(encoding="utf-8"),
+                        self._load_arrays(arrays_beside(name)),
                     )
                     for name in saved["recipes"]
                 ],
@@ -438,12 +437,22 @@ class Run:
         weighed = None if weights is None else np.array(weights)
         return Ensemble(encoding, network, members, fit, saved["engineering"], weighed)
 
-    def _arrays_of(self, recipe: str) -> dict[str, NDArray[np.float64]]:
-        """Return the arrays of a recipe's file; those that were written before have none."""
+    def _load_arrays(self, name: str) -> dict[str, NDArray[np.float64]]:
+        """Load a file of arrays; none from one that the run does not have.
+
+        Raises:
+            RunFolderError: where it is missing, truncated or altered, or holds no such arrays.
+        """
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
-        name = arrays_beside(recipe)
-        return load_file(self.file(name)) if name in self.record["files"] else {}
+        if name not in self.record["files"]:
+            return {}
+        try:
+            return load_file(self.file(name))
+        except (SafetensorError, OSError, TypeError, AttributeError) as error:
+            # The last two: of a type that numpy does not know.
+            raise self._cannot_load(error) from None
 
     def _cannot_load(self, error: Exception) -> RunFolderError:
         return RunFolderError(f"run {self.name} in {self.path} cannot be loaded: {error}")

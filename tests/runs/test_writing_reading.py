@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from forged import write_record
+from safetensors.torch import load_file, save_file
 from small import ROWS, content, write_small
 
 from kaggleprice import runs
@@ -26,6 +27,7 @@ from kaggleprice.core.errors import OutputError, RunFolderError, UsageError
 from kaggleprice.core.files import sha256
 from kaggleprice.evaluation.cross_validation import CrossValidation
 from kaggleprice.evaluation.ensemble import WeightedPredictions
+from kaggleprice.preprocessing import fitted
 from kaggleprice.runs import writing
 from kaggleprice.runs.run import Run
 from kaggleprice.settings.run import make_settings
@@ -357,3 +359,37 @@ def test_no_id_is_lost(tmp_path: Path, made: Made, column: str) -> None:
         assert (again.path / name).read_bytes() == (run.path / name).read_bytes()
     np.testing.assert_array_equal(run.predictions["predicted"], result.oof)
     assert list(ScoredRun(run).oof.columns) == oof_header
+
+
+@pytest.fixture
+def long_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is learned of few rows is long enough for a file of arrays."""
+    monkeypatch.setattr(fitted, "_LONG", 8)
+
+
+@pytest.mark.usefixtures("long_tables")
+def test_a_recipes_long_tables_are_read_from_their_file(tmp_path: Path) -> None:
+    made = make(tmp_path, impute="knn")
+    names = [name for name in made.run.record["files"] if name.endswith(".safetensors")]
+    assert names == [f"recipes/fold-{k}.safetensors" for k in (1, 2, 3)] + ["weights.safetensors"]
+    features = made.data.tables.test.features
+    expected = made.result.ensemble.predict(features)
+    assert made.run.ensemble().predict(features).tobytes() == expected.tobytes()
+
+
+@pytest.mark.usefixtures("long_tables")
+@pytest.mark.parametrize("spoilt", ["an unknown type", "none", "cut"])
+def test_forged_arrays_of_a_recipe_are_refused(tmp_path: Path, spoilt: str) -> None:
+    run = make(tmp_path, impute="knn").run
+    name = "recipes/fold-2.safetensors"
+    own = load_file(run.path / name)
+    if spoilt == "cut":
+        (run.path / name).write_bytes((run.path / name).read_bytes()[:-8])
+    elif spoilt == "none":
+        save_file({"other": torch.ones(2)}, run.path / name)
+    else:
+        save_file({key: value.bfloat16() for key, value in own.items()}, run.path / name)
+    record = {**run.record, "files": {**run.record["files"], name: sha256(run.path / name)}}
+    write_record(run.path, record)
+    with pytest.raises(RunFolderError, match="cannot be loaded"):
+        Run.read(run.path).ensemble()
