@@ -732,13 +732,18 @@ def _predict(
         )
     everybody = ensemble.predict_beside(test.features, base_models)
     how = request.options.get("combine") or run.settings.combine
-    raw = everybody.combine(scale.unbounded, how)
+    split = run.folds()
+    if len(split.predicting) < len(split):
+        progress.notice(
+            f"new rows are predicted by the networks of fold {split.predicting[0] + 1}, which "
+            "trained on the rows of all others and more"
+        )
+    raw = everybody.of_new_rows(split).combine(scale.unbounded, how)
     check_predictions(competition, test, raw)
     outside = int(scale.outside(raw, range(scale.folds)).sum())
     if outside:
         words = cross_validation.outside_text(outside, raw.size, "test", bound=bound)
         progress.notice(words)
-    split = run.folds()
     gain: float | None
     if request.options.get("combine") is not None or source.later_test is not None:
         gain = _gain_of_run(run, everybody, split, scale, how)

@@ -97,6 +97,10 @@ class WeightedPredictions:
         members = [member for member in self.members if member.fold == fold]
         return WeightedPredictions(members, self.predictions[np.ix_(own, rows)], weights)
 
+    def of_new_rows(self, split: Folds) -> WeightedPredictions:
+        """Return what predicts rows that were in no fold: see `Folds.predicting`."""
+        return self.of(np.isin([member.fold for member in self.members], split.predicting))
+
     def out_of_fold(self, split: Folds, scale: TargetScale, how: str | None) -> Floats:
         """Combine, for each row and fold that validates it, the members of that fold.
 

@@ -131,6 +131,19 @@ class Folds(Sequence[Fold]):
             raise ValueError("not every row is validated exactly once")
         return _fixed(folds, ordered=True)
 
+    @cached_property
+    def predicting(self) -> list[int]:
+        """The folds, counted from 0, whose members predict new rows; ascending.
+
+        All of them, unless one trains on the rows of every other fold and more, as the last one of
+        folds forward in time does: the members of the others know the beginning alone.
+        """
+        everyone = list(range(len(self)))
+        most = max(everyone, key=lambda fold: len(self[fold][0]))
+        own, others = self[most][0], [train for fold, (train, _) in enumerate(self) if fold != most]
+        inside = (len(train) < len(own) and np.isin(train, own).all() for train in others)
+        return [most] if others and all(inside) else everyone
+
     def to_csv(self, ids: NDArray[Any], id_column: str, numbers: Rows | None = None) -> str:
         """Return the text of folds.csv.
 

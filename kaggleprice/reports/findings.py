@@ -185,7 +185,7 @@ def _predict_test(
     if base_models is not None:
         base_models = base_models.of_target(target, len(run.targets))
     predicted = ensemble.predict_beside(data.tables.test.features, base_models)
-    return predicted.combine(scale, run.settings.combine)
+    return predicted.of_new_rows(run.folds()).combine(scale, run.settings.combine)
 
 
 def _history(run: Run, target: int) -> pd.DataFrame:

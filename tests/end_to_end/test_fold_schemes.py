@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from entry_point import EntryPoint
 
+from kaggleprice.api import workflow
 from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.runs.run import Run
 
@@ -176,6 +177,24 @@ def test_forward_folds_leave_a_gap_of_days(entry: EntryPoint, panel: Path) -> No
     for train, held in Run.read(panel / "runs/panel/a").folds():
         between = distinct.index(days[held].min()) - distinct.index(days[train].max())
         assert between == 3
+
+
+def test_the_latest_fold_predicts_the_rows_that_come_later(entry: EntryPoint, panel: Path) -> None:
+    """Members of earlier folds know the beginning alone, where the target grows with time."""
+    write_panel(panel, later=True)
+    options = ["--no-bound", *CASES["forward"][0], *OPTIONS]
+    command(entry, panel, "cv", "--run", "a", *options, "--base-models", "ridge")
+    done = command(entry, panel, "predict", "--run", "a")
+    assert "networks of fold 3" in done.err
+    run = Run.read(panel / "runs/panel/a")
+    competition = read_competition(panel / "competition.toml")
+    data = workflow.load(workflow.DatasetRef(competition, panel / "data"))
+    networks = run.ensemble().predict(data.tables.test.features)
+    base_models = run.base_models()
+    assert base_models is not None
+    weight, share = run.ensemble().weights[2], base_models.weights[0, 2]
+    expected = (weight * networks[2] + share * base_models.test[0, 2]) / (weight + share)
+    assert pd.read_csv(panel / "submission.csv")["y"].to_numpy() == pytest.approx(expected)
 
 
 def test_row_numbers_are_those_of_the_file(entry: EntryPoint, panel: Path) -> None:

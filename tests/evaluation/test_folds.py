@@ -116,6 +116,12 @@ def test_the_pooled_value_of_a_row_is_the_mean_of_its_folds() -> None:
     assert make_folds(60, 4).pool(values) is values
 
 
+@pytest.mark.parametrize("scheme", ["shuffled", "contiguous", "hold-out", "forward"])
+def test_members_who_know_the_beginning_alone_predict_no_new_rows(scheme: str) -> None:
+    folds = make_folds(23, 4, scheme=scheme, gap=1 if scheme == "forward" else 0)
+    assert folds.predicting == ([3] if scheme == "forward" else list(range(len(folds))))
+
+
 @given(
     moments=st.lists(st.integers(0, 12), min_size=6, max_size=50),
     gap=st.integers(0, 2),
