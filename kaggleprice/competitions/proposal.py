@@ -338,7 +338,8 @@ def _guess_amount(plain: Sequence[str], decimal: str) -> Guess | None:
         units = {amount[1] for amount in amounts if amount is not None}
         one = len(units) <= 1 or ("" not in units and len(units) <= _MOST_UNITS)
         if None not in amounts and one and all(map(_is_unit, units)):
-            reason = f"such as {plain[0]}"
+            # The longest shows most of how they are written.
+            reason = f"such as {max(plain, key=len)}"
             if len(units) > 1:
                 reason += f"; the unit is a category beside: {', '.join(sorted(units))}"
             return Guess(NUMBER if mark == decimal else NUMBER_COMMA, reason)
