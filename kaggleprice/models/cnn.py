@@ -47,8 +47,11 @@ class MemberCNN(FeatureNetwork):
     pooling of neighbours two by two. Dropout is that of the dense layers.
     """
 
-    def __init__(self, starts: Sequence[int], inputs: Inputs, settings: ModelSettings) -> None:
-        super().__init__(starts, inputs, settings)
+    def __init__(
+        self, starts: Sequence[int], inputs: Inputs, each: Sequence[ModelSettings]
+    ) -> None:
+        super().__init__(starts, inputs, each)
+        settings = self._settings
         pieces, hidden, self._shapes = settings.pieces, settings.hidden, settings.convolutions
         channels, length = settings.channels[0], settings.length
         self._first_shape = (length, channels)

@@ -27,7 +27,7 @@ class MemberEmbedding(nn.Module):
     outputs: int = 0
     learns: bool = False
 
-    def __init__(self, members: int, numbers: int, settings: ModelSettings) -> None:
+    def __init__(self, members: int, numbers: int, each: Sequence[ModelSettings]) -> None:
         super().__init__()
 
     def initialize(
@@ -72,11 +72,11 @@ class MemberPeriodic(MemberEmbedding):
         frequency, phase: (M, p, k).
     """
 
-    def __init__(self, members: int, numbers: int, settings: ModelSettings) -> None:
-        super().__init__(members, numbers, settings)
-        self.outputs = settings.frequencies
-        self._deviation = settings.frequency_scale
-        shape = (members, numbers, settings.frequencies)
+    def __init__(self, members: int, numbers: int, each: Sequence[ModelSettings]) -> None:
+        super().__init__(members, numbers, each)
+        self.outputs = each[0].frequencies
+        self._deviations = [own.frequency_scale for own in each]
+        shape = (members, numbers, self.outputs)
         self.frequency = nn.Parameter(torch.zeros(shape))
         self.phase = nn.Parameter(torch.zeros(shape))
 
@@ -86,7 +86,7 @@ class MemberPeriodic(MemberEmbedding):
     ) -> None:
         """Draw frequencies from a normal, and phases evenly, of the numbers that are used."""
         size, chosen = (int(used.sum()), self.outputs), torch.from_numpy(used)
-        frequency = generator.standard_normal(size) * self._deviation
+        frequency = generator.standard_normal(size) * self._deviations[member]
         phase = generator.uniform(-math.pi, math.pi, size)
         self.frequency[member, chosen] = torch.from_numpy(frequency).to(self.frequency)
         self.phase[member, chosen] = torch.from_numpy(phase).to(self.phase)
@@ -113,11 +113,11 @@ class MemberPiecewise(MemberEmbedding):
     low: Tensor
     rate: Tensor
 
-    def __init__(self, members: int, numbers: int, settings: ModelSettings) -> None:
-        super().__init__(members, numbers, settings)
-        self.outputs = settings.bins
-        self.register_buffer("low", torch.zeros(members, numbers, settings.bins))
-        self.register_buffer("rate", torch.zeros(members, numbers, settings.bins))
+    def __init__(self, members: int, numbers: int, each: Sequence[ModelSettings]) -> None:
+        super().__init__(members, numbers, each)
+        self.outputs = each[0].bins
+        self.register_buffer("low", torch.zeros(members, numbers, self.outputs))
+        self.register_buffer("rate", torch.zeros(members, numbers, self.outputs))
 
     @torch.no_grad()
     def learn(self, member: int, numbers: NDArray[np.float64]) -> None:

@@ -28,13 +28,24 @@ class FeatureNetwork(MemberNetwork):
 
     dropouts: nn.ModuleList
 
-    def __init__(self, starts: Sequence[int], inputs: Inputs, settings: ModelSettings) -> None:
+    def __init__(
+        self, starts: Sequence[int], inputs: Inputs, each: Sequence[ModelSettings]
+    ) -> None:
+        """Make the front layers.
+
+        Args:
+            starts: shape (M,), which random start of its fold each member is, counted from 0.
+            inputs: the features.
+            each: shape (M,), each member's settings, all of one `ModelSettings.shape`.
+        """
         super().__init__()
+        settings = each[0]
         self.members, self._numbers = len(starts), inputs.numbers
-        self._starts, self._settings = starts, settings
+        # What all members have in common is that of the first.
+        self._starts, self._each, self._settings = starts, each, settings
         name = settings.embedding if inputs.numbers else "none"
         kind: type[MemberEmbedding] = EMBEDDINGS[name].load()
-        self.embedding = kind(self.members, inputs.numbers, settings)
+        self.embedding = kind(self.members, inputs.numbers, each)
         self.width = inputs.dense + inputs.numbers * self.embedding.outputs
         self._dense, self.vectors = inputs.dense, None
         if inputs.vectors and settings.category_embedding is not None:
@@ -56,22 +67,19 @@ class FeatureNetwork(MemberNetwork):
 
     def _activation(self, pieces: int) -> MemberActivation:
         """Return an activation of so many values for each unit: `settings.pieces`, or 1."""
-        names = [self._settings.activation_of(start) for start in self._starts]
+        pairs = zip(self._each, self._starts, strict=True)
+        names = [own.activation_of(start) for own, start in pairs]
         return MemberActivation(names, pieces)
 
     def _add_dropouts(self, widths: Sequence[int]) -> None:
         """Drop values behind each hidden layer: so many of a row, by the settings' rates."""
-        settings = self._settings
-        rates = [settings.rates_of(start) for start in self._starts]
+        rates = [own.rates_of(s) for own, s in zip(self._each, self._starts, strict=True)]
         self.dropouts = nn.ModuleList(
             MemberDropout([member[layer] for member in rates]) for layer in range(len(widths))
         )
         # What any random start needs, so that a member's numbers do not depend on the others.
-        dropping = [settings.rates_of(turn) for turn in range(len(settings.dropout))]
-        self._noise_widths = [
-            width if any(rates[layer] for rates in dropping) else 0
-            for layer, width in enumerate(widths)
-        ]
+        drops = self._settings.drops
+        self._noise_widths = [width * drops[layer] for layer, width in enumerate(widths)]
         self.noise_width = sum(self._noise_widths)
 
     def _split_noise(self, noise: Tensor | None) -> list[Tensor | None]:

@@ -14,8 +14,11 @@ from kaggleprice.settings.model import Inputs, ModelSettings
 class MemberMLP(FeatureNetwork):
     """Linear → batch norm → activation → dropout for each hidden layer, then a linear layer."""
 
-    def __init__(self, starts: Sequence[int], inputs: Inputs, settings: ModelSettings) -> None:
-        super().__init__(starts, inputs, settings)
+    def __init__(
+        self, starts: Sequence[int], inputs: Inputs, each: Sequence[ModelSettings]
+    ) -> None:
+        super().__init__(starts, inputs, each)
+        settings = self._settings
         hidden, pieces = settings.hidden, settings.pieces
         outputs = [*(pieces * units for units in hidden), 1]
         self.linears = nn.ModuleList(

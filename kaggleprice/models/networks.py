@@ -81,6 +81,20 @@ def build_network(
         inputs: the features.
         dtype: of the parameters.
     """
-    kind = MODELS[settings.model].load()
-    network: MemberNetwork = kind(starts, inputs, settings.resolved)
+    return build_batch([settings] * len(starts), starts, inputs, dtype)
+
+
+def build_batch(
+    settings: Sequence[ModelSettings], starts: Sequence[int], inputs: Inputs, dtype: torch.dtype
+) -> MemberNetwork:
+    """Return an uninitialized network of members of one shape, on the CPU.
+
+    Args:
+        settings: shape (M,), each member's; all have the same `ModelSettings.shape`.
+        starts: shape (M,), which random start of its fold each member is, counted from 0.
+        inputs: the features.
+        dtype: of the parameters.
+    """
+    kind = MODELS[settings[0].model].load()
+    network: MemberNetwork = kind(starts, inputs, [own.resolved for own in settings])
     return network.to(dtype)

@@ -21,8 +21,11 @@ class MemberResNet(FeatureNetwork):
     norm(x))) ends it. Of the paper's two dropouts this is the one inside a block.
     """
 
-    def __init__(self, starts: Sequence[int], inputs: Inputs, settings: ModelSettings) -> None:
-        super().__init__(starts, inputs, settings)
+    def __init__(
+        self, starts: Sequence[int], inputs: Inputs, each: Sequence[ModelSettings]
+    ) -> None:
+        super().__init__(starts, inputs, each)
+        settings = self._settings
         hidden, pieces = settings.hidden, settings.pieces
         width = hidden[0]
         self.entrance = self._linear(self.width, width, first=True)

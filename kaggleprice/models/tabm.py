@@ -71,8 +71,11 @@ class MemberSharedLinear(MemberLinear):
 class MemberTabM(FeatureNetwork):
     """A multilayer perceptron of shared layers; each submodel has a last layer of its own."""
 
-    def __init__(self, starts: Sequence[int], inputs: Inputs, settings: ModelSettings) -> None:
-        super().__init__(starts, inputs, settings)
+    def __init__(
+        self, starts: Sequence[int], inputs: Inputs, each: Sequence[ModelSettings]
+    ) -> None:
+        super().__init__(starts, inputs, each)
+        settings = self._settings
         hidden, pieces, s = settings.hidden, settings.pieces, settings.submodels
         self._submodels = s
         # The adapters below the first weights are learned.

@@ -387,6 +387,21 @@ class ModelSettings:
         """How many values a linear layer gives for each unit behind it, of any random start."""
         return max(ACTIVATIONS[name].pieces for name in self.activation)
 
+    @property
+    def drops(self) -> tuple[bool, ...]:
+        """Whether units of each hidden layer are left out, in any random start."""
+        starts = [self.rates_of(start) for start in range(len(self.dropout))]
+        return tuple(any(rates) for rates in zip(*starts, strict=True))
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What members of one batched network have in common, of settings that are `resolved`.
+
+        The others, activation, dropout and the spread of frequencies, are each member's own.
+        """
+        alike = replace(self, activation=("gelu",), dropout=((0.0,),), frequency_scale=1.0)
+        return (alike, self.pieces, self.drops)
+
     def rates_of(self, start: int) -> tuple[float, ...]:
         """Dropout rate of each hidden layer of a random start, counted from 0."""
         rates = self.dropout[start % len(self.dropout)]

@@ -54,6 +54,11 @@ class Variant:
     most_rows_per_feature: float | None = None
     tried: bool = True
 
+    @property
+    def batch(self) -> tuple[Any, ...]:
+        """What is equal of settings whose members can be trained as one batched network."""
+        return (self.model.resolved.shape, self.training.shared)
+
     def suits(self, rows_per_feature: float) -> bool:
         """Tell whether it is worth trying, given the training rows for each feature."""
         most = self.most_rows_per_feature

@@ -1,7 +1,7 @@
 """Settings of a run, presets, and how single options change them. Nothing heavy."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated, Any, Self
 
@@ -145,10 +145,14 @@ class RunSettings:
         """The settings of members, by `Member.variant`."""
         return self.portfolio or (Variant("", self.model, self.training),)
 
-    def of_variant(self, number: int) -> Self:
-        """Return the settings of members of one variant, counted from 0, as if it were alone."""
-        variant = self.variants[number]
-        return replace(self, model=variant.model, training=variant.training, portfolio=())
+    def of_variants(self, numbers: Sequence[int]) -> Self:
+        """Return the settings of members of some variants, counted from 0, as if alone.
+
+        What all of them share stands in `model` and `training`.
+        """
+        own = tuple(self.variants[number] for number in numbers)
+        first, portfolio = own[0], own if len(own) > 1 else ()
+        return replace(self, model=first.model, training=first.training, portfolio=portfolio)
 
     def for_data(self, rows: int, features: int) -> Self:
         """Return the settings with all that follows from the data, where they do not say it.

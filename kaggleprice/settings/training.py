@@ -186,6 +186,11 @@ class TrainingSettings:
         Names(TARGET_SCALES),
         Doc("How the target is scaled, by a network's own training rows."),
     ] = "standard"
+    label_noise: Annotated[
+        float,
+        Ge(0),
+        Doc("Noise added to the target at each step, in standard deviations of the target."),
+    ] = 0.0
     patience: Annotated[
         Annotated[int, Ge(1)] | None,
         Shown(none="never"),
@@ -226,6 +231,20 @@ class TrainingSettings:
             steps = self.budget * _STEPS * max(1.0, rows / _MANY_ROWS) ** _GROWTH
             epochs = max(1, round(min(steps * batch_size**0.5 / rows, most)))
         return replace(self, batch_size=batch_size, epochs=epochs)
+
+    @property
+    def shared(self) -> Self:
+        """What members of one batched network have in common; the others are each member's own."""
+        return replace(
+            self,
+            lr=1.0,
+            budget=1.0,
+            weight_decay=0.0,
+            schedule="constant",
+            loss=None,
+            clip_norm=None,
+            label_noise=0.0,
+        )
 
     @property
     def passes(self) -> int:

@@ -8,8 +8,9 @@ rows in a step, or has stopped, takes no optimizer step.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -109,6 +110,7 @@ class Engine:
             check: called at every step; what it raises ends the training.
         """
         self.members, self.settings = task.members, task.settings.training
+        self._each = [task.variant_of(member).training for member in self.members]
         self.base_seed, self._check = task.settings.seed, check
         # Each member's transformed target, of shape (n,).
         self.truths = [task.target_of(member) for member in self.members]
@@ -117,7 +119,7 @@ class Engine:
         self._learn()
         self._roles, self._fold = self._find_roles(task)
         counts = [len(rows) for rows in self.train_rows]
-        self.parameters = MemberParameters(self.network, self.settings, counts)
+        self.parameters = MemberParameters(self.network, self._each, counts)
         self.weights = task.weights
         self.scales = self._scale_targets()
         self.target = self._scaled(task.dtype).to(device)
@@ -210,12 +212,17 @@ class Engine:
         self, dtype: torch.dtype, device: torch.device
     ) -> Callable[[Tensor, Tensor], Tensor]:
         """Return the loss of outputs and targets, of shapes (M, B), row by row."""
-        entry = LOSSES[self.settings.loss or "mse"]
-        loss: Callable[..., Tensor] = entry.load()
-        if not entry.of_logs:
-            return loss
         scale = torch.from_numpy(self.scales.target_scale).to(device, dtype)[:, None]
-        return partial(loss, scale=scale)
+        parts = list[tuple[slice, Callable[..., Tensor]]]()
+        first = 0
+        for name, own in groupby(self._each, key=lambda settings: settings.loss or "mse"):
+            span = slice(first, first + len(list(own)))
+            loss: Callable[..., Tensor] = LOSSES[name].load()
+            if LOSSES[name].of_logs:
+                loss = partial(loss, scale=scale[span])
+            parts.append((span, loss))
+            first = span.stop
+        return parts[0][1] if len(parts) == 1 else partial(_losses_of, parts)
 
     def _scaled(self, dtype: torch.dtype) -> Tensor:
         """Return the target as each member learns it, shape (M, n)."""
@@ -261,7 +268,7 @@ class Engine:
         total = torch.zeros(len(self.members), device=self.rows.device)
         for step, batch in enumerate(self.batches):
             self._check()
-            self.parameters.set_rates(epoch - 1, step, self.settings)
+            self.parameters.set_rates(epoch - 1, step)
             noise = self.noise.step(self.rows.device)
             total += self._step(order, batch, noise)
         return total.double().cpu().numpy()
@@ -275,7 +282,25 @@ class Engine:
         order = np.zeros((len(self.members), longest), dtype=np.int32)
         for line, member, rows in zip(order, self.members, self.train_rows, strict=True):
             line[: len(rows)] = row_order(self.base_seed, member, epoch, rows)
+        self._label_noise = self._draw_label_noise(epoch, longest)
         return torch.from_numpy(order).to(self.rows.device)
+
+    def _draw_label_noise(self, epoch: int, rows: int) -> Tensor | None:
+        """Return what is added to the target of each row of an epoch, shape (M, R); None: nothing.
+
+        A member's numbers do not depend on how many rows others have.
+        """
+        if not any(own.label_noise for own in self._each):
+            return None
+        noise = np.zeros((len(self.members), rows), dtype=np.float32)
+        for line, member, own, trained in zip(
+            noise, self.members, self._each, self.train_rows, strict=True
+        ):
+            if own.label_noise:
+                generator = member_generator(self.base_seed, member, Purpose.LABEL_NOISE, epoch)
+                drawn = generator.standard_normal(len(trained), np.float32)
+                line[: len(trained)] = own.label_noise * drawn
+        return torch.from_numpy(noise).to(self.rows.device, self.target.dtype)
 
     def time_step(self, seconds: float) -> float:
         """Train for about so many seconds; return the median of a step. The network is spoilt."""
@@ -300,7 +325,10 @@ class Engine:
         if noise is not None:
             noise = noise[:, : index.shape[1]]
         output = self.network(self.rows.assemble(index), noise, used)
-        losses = self._losses(output, self.target.gather(1, index))
+        target = self.target.gather(1, index)
+        if self._label_noise is not None:
+            target = target + self._label_noise[:, batch.start : batch.stop]
+        losses = self._losses(output, target)
         if self.row_weights is not None:
             losses = losses * self.row_weights.gather(1, index)
         # A row of padding counts nothing; a member's loss is the mean over its own rows.
@@ -371,6 +399,13 @@ class Engine:
             if not error <= _DIVERGED * max(silent, 0.1 * self.scales.target_scale[m]):
                 worse.append(m)
         return worse
+
+
+def _losses_of(
+    parts: Sequence[tuple[slice, Callable[..., Tensor]]], output: Tensor, target: Tensor
+) -> Tensor:
+    """Return the losses of members of unlike ones; shapes (M, B)."""
+    return torch.cat([loss(output[span], target[span]) for span, loss in parts])
 
 
 def _mean_over(values: Tensor, used: Tensor) -> Tensor:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,62 +17,84 @@ from kaggleprice.settings.training import OPTIMIZERS, SCHEDULES, TrainingSetting
 
 
 class MemberParameters:
-    """Members' parameters as the optimizer sees them: whole, or each member's slice of them.
+    """Members' parameters as the optimizer sees them: whole, or in slices of some members.
 
-    Whole where every member takes every step: what is done to a value depends on no other value,
-    in every optimizer of `OPTIMIZERS`, so one call for all members does what a call for each would.
+    Whole where every member takes every step at the same rate: what is done to a value depends on
+    no other value, in every optimizer of `OPTIMIZERS`, so one call for all members does what a call
+    for each would.
 
-    In slices where a member may run out of rows earlier, or stop. To the optimizer a slice is a
-    parameter of its own, with its own state and step count, and takes a step only where it has a
-    gradient. Gradients live in buffers that are zeroed, not replaced, so that a slice of a gradient
-    is made once.
+    A slice has neighbours of the same rate, schedule and decay; or one member, where a member may
+    run out of rows earlier, or stop. To the optimizer a slice is a parameter of its own, with its
+    own state and step count, and takes a step only where it has a gradient. Gradients live in
+    buffers that are zeroed, not replaced, so that a slice of a gradient is made once.
 
     Attributes:
         whole: which of both it is.
     """
 
     def __init__(
-        self, network: MemberNetwork, settings: TrainingSettings, counts: Sequence[int]
+        self, network: MemberNetwork, each: Sequence[TrainingSettings], counts: Sequence[int]
     ) -> None:
         """Make the optimizer.
 
         Args:
             network: of M members.
-            settings: optimizer, schedule and penalties.
+            each: shape (M,), each member's optimizer, schedule and penalties, of which
+                `TrainingSettings.shared` are the same.
             counts: shape (M,), each member's training rows.
         """
-        self._settings, self._members = settings, len(counts)
+        settings = each[0]
+        self._settings, self._passes = settings, settings.passes
         self._parameters = dict(network.named_parameters())
         self._decayed = set(network.decayed_parameters())
         self._frozen: set[int] = set()
         # Members with the same number of steps in an epoch share a learning rate throughout.
         steps = [-(-count // settings.rows_per_step) for count in counts]
-        self.whole = settings.patience is None and len(set(steps)) == 1
-        groups: dict[tuple[int, bool], list[Tensor]] = {}
+        alone = settings.patience is not None or len(set(steps)) > 1
+        keys = [(s.lr, s.schedule, s.weight_decay, m if alone else 0) for m, s in enumerate(each)]
+        firsts = [m for m, key in enumerate(keys) if not m or key != keys[m - 1]]
+        self._slices = [slice(*ends) for ends in pairwise([*firsts, len(keys)])]
+        self.whole = len(self._slices) == 1 and not alone
+        groups: dict[tuple[Any, ...], list[Tensor]] = {}
         # What the optimizer gets of each parameter.
         self._parts: dict[str, list[Tensor]] = {}
         for name, parameter in self._parameters.items():
-            self._parts[name] = [parameter] if self.whole else [*parameter.detach()]
-            for length, part in zip(steps, self._parts[name], strict=not self.whole):
-                groups.setdefault((length, name in self._decayed), []).append(part)
+            self._parts[name] = [parameter] if self.whole else self._cut(parameter.detach())
+            for own, part in zip(self._slices, self._parts[name], strict=True):
+                key = keys[own.start][:3]
+                groups.setdefault((*key, steps[own.start], name in self._decayed), []).append(part)
             if not self.whole:
                 parameter.grad = torch.zeros_like(parameter)
         if not self.whole:
-            self._attach(range(self._members))
+            self._attach(range(len(self._slices)))
         self._optimizer = OPTIMIZERS[settings.optimizer].load()(
             [
-                {"params": parts, "weight_decay": settings.weight_decay * decays, "steps": length}
-                for (length, decays), parts in groups.items()
+                {
+                    "params": parts,
+                    "weight_decay": decay * decays,
+                    "steps": length,
+                    "highest": lr,
+                    "schedule": schedule,
+                }
+                for (lr, schedule, decay, length, decays), parts in groups.items()
             ],
             settings.lr,
         )
-        self._schedule: Callable[[float], float] = SCHEDULES[settings.schedule].load()
+        self._schedules: dict[str, Callable[[float], float]] = {
+            name: SCHEDULES[name].load() for _, name, *_ in keys
+        }
+        bounds = [math.inf if own.clip_norm is None else own.clip_norm for own in each]
+        device = next(network.parameters()).device
+        self._bounds = torch.tensor(bounds, device=device) if min(bounds) < math.inf else None
 
-    def set_rates(self, epoch: int, step: int, settings: TrainingSettings) -> None:
+    def _cut(self, value: Tensor) -> list[Tensor]:
+        return [value[own] for own in self._slices]
+
+    def set_rates(self, epoch: int, step: int) -> None:
         """Set the learning rates of a step (both counted from 0): each by its own epoch length."""
         for group in self._optimizer.param_groups:
-            done = (epoch + min(step, group["steps"]) / group["steps"]) / settings.passes
-            group["lr"] = settings.lr * self._schedule(done)
+            done = (epoch + min(step, group["steps"]) / group["steps"]) / self._passes
+            group["lr"] = group["highest"] * self._schedules[group["schedule"]](done)
 
     def step(self, loss: Tensor, idle: Collection[int]) -> None:
         """Go one step down the gradient of the members' summed loss.
@@ -96,15 +121,15 @@ class MemberParameters:
             for name in sorted(self._decayed):
                 weight = self._parameters[name]
                 _gradient(weight).add_(weight.sign(), alpha=self._settings.l1)
-        if self._settings.clip_norm is not None:
-            self._clip(self._settings.clip_norm)
+        if self._bounds is not None:
+            self._clip(self._bounds)
 
-    def _clip(self, bound: float) -> None:
-        """Scale each member's whole gradient to a norm of at most `bound`."""
+    def _clip(self, bounds: Tensor) -> None:
+        """Scale each member's whole gradient to a norm of at most its bound, shape (M,)."""
         gradients = self._gradients()
         squares = [gradient.flatten(1).square().sum(dim=1) for gradient in gradients]
         norm = torch.stack(squares).sum(dim=0).sqrt()
-        factor = (bound / (norm + 1e-6)).clamp(max=1.0)
+        factor = (bounds / (norm + 1e-6)).clamp(max=1.0).to(norm.dtype)
         for gradient in gradients:
             gradient.mul_(factor.view(-1, *[1] * (gradient.dim() - 1)))
 
@@ -122,9 +147,10 @@ class MemberParameters:
                 parts[member].grad = None
 
     def _attach(self, members: Collection[int]) -> None:
-        for member in members:
+        # Whoever rests is a slice alone.
+        for place in members:
             for name, parts in self._parts.items():
-                parts[member].grad = _gradient(self._parameters[name])[member]
+                parts[place].grad = _gradient(self._parameters[name])[self._slices[place]]
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the optimizer's state by name, `optimizer.QUANTITY.PARAMETER`; members first.
@@ -137,11 +163,11 @@ class MemberParameters:
             for quantity, value in kept[0].items():
                 if not isinstance(value, Tensor):
                     continue
-                if not self.whole:
-                    value = torch.stack([own[quantity] for own in kept])
-                elif not value.dim():  # A count of steps is kept once per parameter.
-                    value = value.repeat(self._members)
-                state[f"optimizer.{quantity}.{name}"] = value
+                values = [own[quantity] for own in kept]
+                if not value.dim():  # A count of steps is kept once per slice.
+                    pairs = zip(values, self._slices, strict=True)
+                    values = [one.repeat(own.stop - own.start) for one, own in pairs]
+                state[f"optimizer.{quantity}.{name}"] = torch.cat(values)
         return state
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
@@ -151,12 +177,10 @@ class MemberParameters:
             kind, _, rest = key.partition(".")
             quantity, _, name = rest.partition(".")
             if kind == "optimizer" and name in self._parts:
-                whole = value[0] if quantity == "step" else value
-                # Copies: an optimizer keeps and changes what it is given.
-                for part, own in zip(
-                    self._parts[name], [whole] if self.whole else value, strict=True
-                ):
-                    loaded.setdefault(id(part), {})[quantity] = own.clone()
+                for part, own in zip(self._parts[name], self._slices, strict=True):
+                    kept = value[own.start] if quantity == "step" else value[own]
+                    # Copies: an optimizer keeps and changes what it is given.
+                    loaded.setdefault(id(part), {})[quantity] = kept.clone()
         parts = [part for group in self._optimizer.param_groups for part in group["params"]]
         state = {i: loaded[id(part)] for i, part in enumerate(parts) if id(part) in loaded}
         groups = self._optimizer.state_dict()["param_groups"]

@@ -27,6 +27,7 @@ class Purpose(IntEnum):
     DROPOUT = 2
     INNER_SPLIT = 3
     INNER_BLOCKS = 4
+    LABEL_NOISE = 5
 
 
 def member_bits(

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kaggleprice.models.networks import MemberNetwork
+from kaggleprice.models.networks import MemberNetwork, build_batch
 from kaggleprice.models.portfolio import build_portfolio
 from kaggleprice.preprocessing.encoding import EncodedRows, Encoding
 from kaggleprice.preprocessing.target_statistics import targets_of
+from kaggleprice.settings.portfolio import Variant
 from kaggleprice.settings.run import RunSettings
 from kaggleprice.settings.training import Member
 from kaggleprice.training.batches import DeviceRows
@@ -50,23 +51,29 @@ class TrainingTask:
     relatives: NDArray[np.int64] | None = None
 
     def of(self, span: slice) -> TrainingTask:
-        """Return the task of some of the members, all of one variant, as if it were alone."""
+        """Return the task of some of the members, of one of `spans`, as if it were alone."""
         members = self.members[span]
+        numbers = sorted({member.variant for member in members})
         return replace(
             self,
-            members=[replace(member, variant=0) for member in members],
-            settings=self.settings.of_variant(members[0].variant),
+            members=[replace(member, variant=numbers.index(member.variant)) for member in members],
+            settings=self.settings.of_variants(numbers),
         )
 
     @property
     def spans(self) -> list[slice]:
+        """Where members stand that can be trained as one batched network."""
+        batches = [variant.batch for variant in self.settings.variants]
+        return _runs([batches[member.variant] for member in self.members])
+
+    @property
+    def variant_spans(self) -> list[slice]:
         """Where the members of each variant stand."""
-        starts = [
-            i
-            for i, member in enumerate(self.members)
-            if not i or member.variant != self.members[i - 1].variant
-        ]
-        return [slice(*ends) for ends in pairwise([*starts, len(self.members)])]
+        return _runs([member.variant for member in self.members])
+
+    def variant_of(self, member: Member) -> Variant:
+        """Return the settings that a member does not share with all others."""
+        return self.settings.variants[member.variant]
 
     def inner_split(self, member: Member) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return which of its fold's training rows a member trains on, and which it leaves out.
@@ -105,8 +112,10 @@ class TrainingTask:
         return dtype
 
     def network(self) -> MemberNetwork:
-        """Return the members' network as training begins with it, on the CPU."""
-        network = self.blank_network()
+        """Return the network of members of one batch as training begins with it, on the CPU."""
+        models = [self.variant_of(member).model for member in self.members]
+        starts = [member.seed for member in self.members]
+        network = build_batch(models, starts, self.encoding.inputs, self.dtype)
         generators = [
             member_generator(self.settings.seed, member, Purpose.WEIGHTS) for member in self.members
         ]
@@ -127,6 +136,12 @@ class TrainingTask:
     def step_operations(self) -> int:
         """Return the multiplications and additions of one member's step (a full batch)."""
         return self.settings.training.rows_per_step * self.of(slice(1)).blank_network().operations()
+
+
+def _runs(keys: Sequence[object]) -> list[slice]:
+    """Return where neighbours of the same key stand."""
+    starts = [i for i, key in enumerate(keys) if not i or key != keys[i - 1]]
+    return [slice(*ends) for ends in pairwise([*starts, len(keys)])]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ groups may be fitted anywhere and in any order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -92,14 +92,9 @@ def train(
     with freed_memory_kept():
         fitted = _fit_all(task, groups, devices, callbacks, report)
     network = task.blank_network()
-    for span, part in zip(task.spans, networks_of(network).values(), strict=True):
-        state = part.state_dict()
+    for span, part in zip(task.variant_spans, networks_of(network).values(), strict=True):
         for group, (weights, _) in fitted.items():
-            if span.start <= group.first < span.stop:
-                own = slice(group.first - span.start, group.span.stop - span.start)
-                for name, value in weights.items():
-                    state[name][own] = torch.from_numpy(value)
-                weights.clear()
+            _copy(weights, group.first, part.state_dict(), span)
     place_network(network, devices[0], progress)
     results = {group: result for group, (_, result) in fitted.items()}
     result = _join(task, results)
@@ -110,10 +105,27 @@ def train(
     return network, result
 
 
+def _copy(weights: Weights, first: int, state: Mapping[str, torch.Tensor], span: slice) -> None:
+    """Copy the weights of a group's members into the network of a variant.
+
+    Args:
+        weights: of the group.
+        first: where its members begin.
+        state: of the network; it may lack what only the group's other members have.
+        span: where its members stand.
+    """
+    count = len(next(iter(weights.values())))
+    begin, end = max(first, span.start), min(first + count, span.stop)
+    for name, value in state.items() if begin < end else ():
+        if name in weights:
+            own = weights[name][begin - first : end - first]
+            value[begin - span.start : end - span.start] = torch.from_numpy(own)
+
+
 def make_groups(
     task: TrainingTask, device: torch.device, group_size: int | None = None
 ) -> list[Group]:
-    """Cut the members of each variant into groups of neighbours, as even as can be.
+    """Cut the members that can be trained as one into groups of neighbours, as even as can be.
 
     The settings, and whether it is a CPU, decide; not how many threads or devices there are. So
     the same groups are trained, to the same bytes, wherever they run. Their number is a power of
@@ -122,11 +134,11 @@ def make_groups(
     return [
         group
         for span in task.spans
-        for group in _groups_of_variant(task.of(span), span.start, device, group_size)
+        for group in _groups_of_span(task.of(span), span.start, device, group_size)
     ]
 
 
-def _groups_of_variant(
+def _groups_of_span(
     task: TrainingTask, first: int, device: torch.device, group_size: int | None
 ) -> list[Group]:
     count = len(task.members)

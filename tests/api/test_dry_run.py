@@ -107,7 +107,7 @@ def test_a_plan_twice_as_long_takes_about_twice_the_operations(place: Place) -> 
 def test_operations_are_those_of_the_products(front: dict[str, Any], learned_below: bool) -> None:
     """By hand: 2 per weight forward, 2 for its gradient, 2 for the gradient of what is below."""
     settings = ModelSettings(hidden=(5, 3), frequencies=2, **front)
-    network = MemberMLP([0], Inputs(7, 4), settings)
+    network = MemberMLP([0], Inputs(7, 4), [settings])
     width = 7 + (4 * 2 if front["embedding"] == "periodic" else 0)
     below = 2 * width * 5 if learned_below else 0
     assert network.operations() == 4 * width * 5 + below + 6 * (5 * 3 + 3 * 1)

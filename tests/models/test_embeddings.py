@@ -68,7 +68,7 @@ def test_conformance(name: str) -> None:
 @pytest.mark.parametrize("scale", [0.1, 3.0])
 def test_periodic_begins_with_the_frequencies_asked_for(scale: float) -> None:
     settings = ModelSettings(frequencies=50, frequency_scale=scale)
-    embedding = initialized(MemberPeriodic(2, 200, settings), np.ones((2, 200), dtype=bool))
+    embedding = initialized(MemberPeriodic(2, 200, [settings] * 2), np.ones((2, 200), dtype=bool))
     for frequency, phase in zip(embedding.frequency, embedding.phase, strict=True):
         assert frequency.std().item() == pytest.approx(scale, rel=0.03)
         assert frequency.mean().item() == pytest.approx(0, abs=0.04 * scale)
@@ -92,7 +92,7 @@ def test_piecewise_is_the_papers_within_the_values_seen() -> None:
     seen = random.normal(size=(40, 3))
     seen[:, 1] = random.integers(0, 3, 40)  # Of few values, there are few bins.
     seen[:, 2] = 7.0
-    embedding = MemberPiecewise(2, 3, ModelSettings(bins=6)).double()
+    embedding = MemberPiecewise(2, 3, [ModelSettings(bins=6)] * 2).double()
     embedding.learn(1, seen)
     x = np.concatenate([seen, [[99.0, 99.0, 99.0], [-99.0, -99.0, -99.0]]])
     found = embedding(torch.from_numpy(x).expand(2, -1, -1))[1].view(len(x), 3, 6).numpy()

@@ -209,7 +209,9 @@ def test_members_that_always_step_together_are_optimized_as_one(
 ) -> None:
     counts = [int((setting.folds != member.fold).sum()) for member in MEMBERS]
     network = setting.network(MEMBERS, SMALL)
-    assert MemberParameters(network, replace(SHORT, **changes), counts).whole is whole
+    assert (
+        MemberParameters(network, [replace(SHORT, **changes)] * len(counts), counts).whole is whole
+    )
 
 
 @pytest.mark.parametrize("scale", ["standard", "quantile"])

@@ -12,8 +12,10 @@ from members import CPU, assert_equal, make_task
 
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.models.portfolio import networks_of
+from kaggleprice.settings.portfolio import Variant
 from kaggleprice.settings.training import Member
 from kaggleprice.training.engine import predict_members
+from kaggleprice.training.task import TrainingTask
 from kaggleprice.training.train import make_groups, train
 
 # Unlike in layers, in frequencies, in epochs.
@@ -26,10 +28,16 @@ def test_each_setting_is_trained_as_if_it_were_alone(
     sample_tables: Tables, options: dict[str, Any], blocks: int
 ) -> None:
     task = make_task(sample_tables, **UNLIKE, **options, inner_blocks=blocks)
-    assert len(task.spans) == 3
-    together, fit = train(task, [CPU], group_size=3)
+    # Robust and tanh are of one shape.
+    assert (len(task.spans), len(task.variant_spans)) == (2, 3)
+    check_alone(task, group_size=3)
+
+
+def check_alone(task: TrainingTask, group_size: int | None) -> None:
+    """Train all members, and those of each variant alone: they are the same."""
+    together, fit = train(task, [CPU], group_size=group_size)
     predicted = predict_members(together, task.rows_on(CPU), fit)
-    for span, network in zip(task.spans, networks_of(together).values(), strict=True):
+    for span, network in zip(task.variant_spans, networks_of(together).values(), strict=True):
         alone, own_fit = train(task.of(span), [CPU])
         own = slice(span.start, span.stop)
         history = [line for line in fit.history if line.member in range(span.start, span.stop)]
@@ -40,14 +48,64 @@ def test_each_setting_is_trained_as_if_it_were_alone(
         np.testing.assert_allclose(predicted[own], alone_predicts, rtol=0, atol=1e-9)
 
 
-def test_a_group_has_members_of_one_setting(sample_tables: Tables) -> None:
+# Settings that members of one batched network may each have for themselves.
+POPULATION: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {}),
+    ({"activation": ("tanh",)}, {"lr": 0.003}),
+    ({"activation": ("prelu",), "frequency_scale": 2.0}, {"weight_decay": 0.5}),
+    ({"dropout": ((0.4,),)}, {"loss": "huber 0.3", "clip_norm": 0.1}),
+    ({}, {"loss": "huber 0.3", "schedule": "onecycle"}),
+    ({}, {"loss": "mae", "label_noise": 0.3}),
+]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"optimizer": "momentum", "batch_size": 7}, {"patience": 1, "lr": 0.05}],
+    ids=["", "unequal steps", "stopping"],
+)
+@pytest.mark.parametrize("group_size", [None, 5])
+def test_a_population_of_unlike_settings_is_one_network(
+    sample_tables: Tables, options: dict[str, Any], group_size: int | None
+) -> None:
+    task = population(make_task(sample_tables, **options))
+    assert task.spans == [slice(0, len(task.members))]
+    assert max(group.count for group in make_groups(task, CPU)) == len(task.members)
+    check_alone(task, group_size)
+
+
+def population(task: TrainingTask) -> TrainingTask:
+    """Members of every setting of `POPULATION`, two of each fold."""
+    settings = task.settings
+    varied = tuple(
+        Variant(f"{i}", replace(settings.model, **model), replace(settings.training, **training))
+        for i, (model, training) in enumerate(POPULATION)
+    )
+    members = [replace(m, variant=v) for v in range(len(varied)) for m in task.members]
+    return replace(task, members=members, settings=replace(settings, portfolio=varied))
+
+
+def test_each_setting_of_a_population_has_its_effect(sample_tables: Tables) -> None:
+    task = population(make_task(sample_tables))
+    network, fit = train(task, [CPU])
+    predicted = predict_members(network, task.rows_on(CPU), fit)
+    of_fold = [
+        line
+        for member, line in zip(task.members, predicted, strict=True)
+        if (member.fold, member.seed) == (0, 0)
+    ]
+    assert len({line.tobytes() for line in of_fold}) == len(POPULATION)
+
+
+def test_a_group_has_members_of_one_shape(sample_tables: Tables) -> None:
     task = make_task(sample_tables, **UNLIKE)
     groups = make_groups(task, CPU, 5)
     assert [m for g in groups for m in range(g.first, g.span.stop)] == list(
         range(len(task.members))
     )
     for group in groups:
-        assert len({member.variant for member in task.members[group.span]}) == 1
+        own = task.members[group.span]
+        assert len({task.variant_of(member).model.hidden for member in own}) == 1
 
 
 def test_any_groups_give_the_same_members(sample_tables: Tables) -> None:
