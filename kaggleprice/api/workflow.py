@@ -69,6 +69,7 @@ from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.settings.run import (
     COMBINES,
     DEFAULT_PRESET,
+    Preset,
     RunSettings,
     flat_settings,
     make_settings,
@@ -96,7 +97,7 @@ class PredictRequest:
     """
 
     name: str | None = None
-    preset: str | None = None
+    preset: str | Preset | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     folds: Path | None = None
     configured: Collection[str] = ()

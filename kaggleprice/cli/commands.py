@@ -15,6 +15,7 @@ from kaggleprice.cli.config_file import environment_name, unknown_variables
 from kaggleprice.cli.configured import (
     ConfigOption,
     NoConfigOption,
+    configuration_of,
     exclude_each_other,
     explicit,
     origin_of,
@@ -26,10 +27,12 @@ from kaggleprice.core.errors import UnknownNameError, UsageError
 from kaggleprice.core.progress import FORMS
 from kaggleprice.settings.declaration import ConflictError, Setting
 from kaggleprice.settings.ineffective import ineffective_options
+from kaggleprice.settings.own_presets import read_preset
 from kaggleprice.settings.run import (
     DEFAULT_PRESET,
     OPTIONS,
     PRESETS,
+    Preset,
     RunSettings,
     make_settings,
 )
@@ -231,30 +234,55 @@ def given_settings(context: typer.Context) -> dict[str, Any]:
     return {n: context.params[n] for n in names if origin_of(context, n).kind != "default"}
 
 
+def chosen_preset(context: typer.Context, name: str | None = None) -> Preset:
+    """Return the preset of a name, one of kaggleprice's or of the configuration file.
+
+    Args:
+        context: of the command, its options read.
+        name: of the preset; None for the default one.
+
+    Raises:
+        UnknownNameError: for an unknown name.
+        UsageError: for a preset of the file that cannot be read.
+    """
+    name = name or DEFAULT_PRESET
+    if name in PRESETS:
+        return PRESETS[name]
+    configuration = configuration_of(context)
+    own = {} if configuration is None else configuration.presets
+    if name in own:
+        return read_preset(name, own[name], str(configuration))
+    origin = origin_of(context, "preset")
+    where = "" if origin.kind == "flag" else f" from {origin.where}"
+    more = "; `--preset list` shows them"
+    raise UnknownNameError("preset", name, [*PRESETS, *own, "list"], where, more)
+
+
+def own_presets(context: typer.Context) -> dict[str, Preset]:
+    """Return the presets of the configuration file."""
+    configuration = configuration_of(context)
+    names = [] if configuration is None else list(configuration.presets)
+    return {name: chosen_preset(context, name) for name in names}
+
+
 def chosen_settings(
     context: typer.Context,
-    preset: str | None = None,
+    preset: Preset,
     defaults: Mapping[str, Any] | None = None,
 ) -> RunSettings:
     """Return the settings that a preset and the command's options make.
 
     Args:
         context: of the command, its options read.
-        preset: a name in `PRESETS`; None for the default one.
+        preset: where they start.
         defaults: settings that come before the command's options, and after the preset.
 
     Raises:
-        UnknownNameError: for an unknown preset.
         UsageError: for options that contradict each other; it says where they stand.
     """
-    if preset is not None and preset not in PRESETS:
-        origin = origin_of(context, "preset")
-        where = "" if origin.kind == "flag" else f" from {origin.where}"
-        more = "; `--preset list` shows them"
-        raise UnknownNameError("preset", preset, [*PRESETS, "list"], where, more)
     try:
         options = {**(defaults or {}), **given_settings(context)}
-        return make_settings(preset or DEFAULT_PRESET, options)
+        return make_settings(preset, options)
     except ConflictError as error:
         origins = [origin_of(context, name) for name in error.names]
         places = " and ".join(origin.where for origin in origins if origin.kind != "default")

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggleprice.cli.commands import JSON, Command, chosen_settings, given_settings
+from kaggleprice.cli.commands import (
+    JSON,
+    Command,
+    chosen_preset,
+    chosen_settings,
+    given_settings,
+)
 from kaggleprice.cli.config_file import (
-    Defaults,
     Origin,
     configurable,
     leaves,
     unknown_variables,
 )
-from kaggleprice.cli.configured import origin_of
+from kaggleprice.cli.configured import configuration_of, origin_of
 from kaggleprice.cli.dataset import described_in
 from kaggleprice.cli.help import OUTPUT, option
 from kaggleprice.cli.output import output_options, show
@@ -24,7 +29,7 @@ from kaggleprice.competitions.catalog import FILE_NAME as COMPETITION_FILE
 from kaggleprice.competitions.catalog import get_competition
 from kaggleprice.core.errors import KagglePriceError
 from kaggleprice.core.registry import look_up
-from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS, flat_settings
+from kaggleprice.settings.run import DEFAULT_PRESET, flat_settings
 
 if TYPE_CHECKING:
     from kaggleprice.cli.views.config import OptionValue
@@ -79,7 +84,7 @@ def config(
     elif context.params.get("config_file") is not None:
         arguments += ["--config", str(context.params["config_file"])]
     inner = _context_of(context, command, arguments)
-    found = inner.default_map.configuration if isinstance(inner.default_map, Defaults) else None
+    found = configuration_of(inner)
     file = None if found is None else str(found)
     notes = list(unknown_variables(context.find_root().command))
     try:
@@ -166,10 +171,11 @@ def _settings(
     settings = getattr(context.command, "settings", ())
     if not settings:
         return {}
-    given, preset = given_settings(context), context.params.get("preset") or DEFAULT_PRESET
+    given, name = given_settings(context), context.params.get("preset") or DEFAULT_PRESET
+    preset = chosen_preset(context, name)
     defaults = {key: value for key, (value, _) in folds.items()}
     values = flat_settings(chosen_settings(context, preset, defaults))
-    usual = flat_settings(PRESETS[preset].settings)
+    usual = flat_settings(preset.settings)
     found = {}
     for setting in settings:
         name, value = setting.name, values[setting.name]
@@ -179,7 +185,7 @@ def _settings(
         elif name not in given and value != usual[name]:
             origin = Origin("preset", f"recipe {values['recipe']}")
         elif name not in given and value != setting.default:
-            origin = Origin("preset", f"preset {preset}")
+            origin = Origin("preset", f"preset {name}")
         found[name] = _option(setting.flag[2:], value, setting.show(value), origin)
     return found
 

@@ -8,6 +8,9 @@
     [predict]                   # for one command; [runs.list] for one below `runs`
     output = "best.csv"
 
+    [presets.mine]              # a preset of one's own, for --preset mine
+    seeds = 2
+
 A key is an option without its dashes. A flag comes before the environment (`KAGGLEPRICE_LR`), that
 before the file, that before the preset. Folders above the working folder are not searched: `data`
 and `runs`, too, are those of the working folder, and paths in the file are relative to it, as if
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 FILE_NAME, PROJECT_FILE, PROJECT_TABLE = "kaggleprice.toml", "pyproject.toml", "tool.kaggleprice"
 PREFIX = "KAGGLEPRICE_"
+# The table of the user's own presets, each a table (`kaggleprice.settings.own_presets`).
+PRESETS_TABLE = "presets"
 
 # Variables that are no keys of a file: which file is read, and where the project's own tests look.
 _OTHER_VARIABLES = frozenset(
@@ -92,6 +97,18 @@ class Configuration:
             if (*commands[: len(table)],) == table
         }
 
+    @property
+    def presets(self) -> Mapping[str, Any]:
+        """The user's own presets, each as it stands there.
+
+        Raises:
+            UsageError: where they are no table.
+        """
+        found = self.content.get(PRESETS_TABLE, {})
+        if not isinstance(found, dict):
+            raise UsageError(f"{PRESETS_TABLE} in {self} takes a table for each preset.")
+        return found
+
     def _read(
         self, level: Mapping[str, Any], command: Any, root: Any, table: tuple[str, ...]
     ) -> Iterator[tuple[tuple[str, ...], str, Any, str]]:
@@ -114,6 +131,9 @@ class Configuration:
             seen.add(option)
             yield table, option, value, f"{key} in {place}"
         for key, value in level.items():
+            if key == PRESETS_TABLE and not table:
+                # Read where one of them is named.
+                continue
             if isinstance(value, dict):
                 if key not in below:
                     ending = did_you_mean(key, below, "[{}]") or _list(below)

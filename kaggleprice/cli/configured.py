@@ -37,6 +37,12 @@ def origin_of(context: typer.Context, name: str) -> Origin:
     return Origin("default", "default")
 
 
+def configuration_of(context: typer.Context) -> Configuration | None:
+    """Return the configuration file that was read; None where there is none."""
+    found = context.default_map
+    return found.configuration if isinstance(found, Defaults) else None
+
+
 def explicit(context: typer.Context, name: str) -> bool:
     """Whether a parameter was given as a flag: it speaks of this command, not of all of them."""
     return origin_of(context, name).kind == "flag"

@@ -12,8 +12,10 @@ import typer
 from kaggleprice.cli import arguments, ci
 from kaggleprice.cli.commands import (
     RunCommand,
+    chosen_preset,
     chosen_settings,
     given_settings,
+    own_presets,
     warn_ineffective_options,
 )
 from kaggleprice.cli.completion import complete_runs
@@ -97,7 +99,7 @@ def cv(
     from kaggleprice.runs.describe import typed_settings
 
     if preset == "list":
-        show(presets_document(), presets_view)
+        show(presets_document(own_presets(context)), presets_view)
         return
     source, runtime = read_dataset(context), read_runtime(context)
     limits = ci.read_limits(
@@ -117,7 +119,7 @@ def cv(
         usual = {}
         if folds is None:
             usual = source.competition.fold_options(given_settings(context))
-        settings = chosen_settings(context, preset, usual)
+        settings = chosen_settings(context, chosen_preset(context, preset), usual)
         warn_ineffective_options(context, settings, folds)
         if dry_run:
             with make_reporter() as reporter:

@@ -10,8 +10,10 @@ import typer
 from kaggleprice.cli import arguments
 from kaggleprice.cli.commands import (
     RunCommand,
+    chosen_preset,
     chosen_settings,
     given_settings,
+    own_presets,
     warn_ineffective_options,
 )
 from kaggleprice.cli.completion import complete_runs
@@ -91,7 +93,7 @@ def predict(
     from kaggleprice.runs.advice import after_prediction, send_step
 
     if preset == "list":
-        show(presets_document(), presets_view)
+        show(presets_document(own_presets(context)), presets_view)
         return
     check_level(interval)
     source, runtime = read_dataset(context, later_test=True), read_runtime(context)
@@ -100,10 +102,11 @@ def predict(
     options = {**usual, **given}
     configured = [n for n in ("preset", "folds", *options) if not explicit(context, n)]
     first, beside = (run[0], run[1:]) if run else (None, [])
+    named = chosen_preset(context, preset)
     request = workflow.PredictRequest(
-        first, preset, options, folds, configured, beside, weight or ()
+        first, preset and named, options, folds, configured, beside, weight or ()
     )
-    warn_ineffective_options(context, chosen_settings(context, preset, usual), folds)
+    warn_ineffective_options(context, chosen_settings(context, named, usual), folds)
     if dry_run:
         with make_reporter() as reporter:
             planned = plan_prediction(

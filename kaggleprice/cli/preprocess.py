@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kaggleprice.cli import arguments
-from kaggleprice.cli.commands import RecipeCommand, chosen_settings, given_settings
+from kaggleprice.cli.commands import RecipeCommand, chosen_preset, chosen_settings, given_settings
 from kaggleprice.cli.configured import explicit
 from kaggleprice.cli.dataset import read_dataset
 from kaggleprice.cli.help import OUTPUT, option
@@ -69,7 +69,7 @@ def preprocess(
             f"--apply takes a fitted recipe as it is; leave {flags[0]} away, or fit a new recipe "
             "without --apply."
         )
-    recipe = chosen_settings(context).recipe
+    recipe = chosen_settings(context, chosen_preset(context)).recipe
     with make_reporter() as reporter:
         result = workflow.preprocess(read_dataset(context), recipe, output, apply, reporter)
     show(

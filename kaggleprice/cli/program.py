@@ -25,6 +25,7 @@ from kaggleprice.cli import (
     report,
     runs,
     submit,
+    tune,
 )
 from kaggleprice.cli.commands import Command, Commands
 from kaggleprice.cli.console.streams import drop
@@ -82,7 +83,7 @@ def _example_lines(examples: Sequence[str]) -> str:
     return "Examples: " + "\n          ".join(shown)
 
 
-for module in (init, download, preprocess, cv, predict, submit, report, config):
+for module in (init, download, preprocess, cv, tune, predict, submit, report, config):
     app.command(
         cls=getattr(module, "COMMAND", Command),
         epilog=_example_lines(module.EXAMPLES),

@@ -31,6 +31,7 @@ from kaggleprice.cli.views.presets import PresetsDocument
 from kaggleprice.cli.views.report import ReportDocument
 from kaggleprice.cli.views.runs import RunsListDocument, RunsPruneDocument, RunsShowDocument
 from kaggleprice.cli.views.submit import SubmitDocument
+from kaggleprice.cli.views.tune import TuneDocument
 from kaggleprice.core.registry import look_up
 
 Schema = Mapping[str, Any]
@@ -47,6 +48,7 @@ DOCUMENTS: dict[str, Any] = {
     "predict": PredictDocument,
     "prediction-plan": PredictionPlanDocument,
     "submit": SubmitDocument,
+    "tune": TuneDocument,
     "runs-list": RunsListDocument,
     "runs-show": RunsShowDocument,
     "runs-compare": RunsCompareDocument,

@@ -155,16 +155,27 @@ class Scorer:
         oof = predictions.out_of_fold(self._split, self._scale, self._how)
         return self._score(self._split.scored, self._split.pool(oof))
 
+    def of_lines(self, oof: Floats) -> tuple[float, list[float]]:
+        """Return the pooled score of all predictions out of fold, and that of each fold."""
+        pairs = zip(self._split, self._split.places, strict=True)
+        folds = [self._score(validation, oof[places]) for (_, validation), places in pairs]
+        return self._score(self._split.scored, self._split.pool(oof)), folds
+
+    def standard_error(self, oof: Floats) -> float | None:
+        """Return how far the pooled score would move if other rows were scored; None: unknown."""
+        scored, pooled = self._split.scored, self._split.pool(oof)
+        weights = self._weights_of(scored)
+        losses = self._metric.row_losses(self._target[scored], pooled, weights)
+        if losses is None or len(losses) < 2:
+            return None
+        return self._metric.standard_error(losses, weights)
+
     def summary(
         self, oof: Floats, folds: Sequence[FoldScore], networks: WeightedPredictions
     ) -> Scores:
         """Summarize, given all out-of-fold predictions and those of the networks alone."""
         validation, metric = np.array([fold.validation for fold in folds]), self._metric
         scored, pooled = self._split.scored, self._split.pool(oof)
-        weights = self._weights_of(scored)
-        losses = metric.row_losses(self._target[scored], pooled, weights)
-        if losses is not None and len(losses) < 2:
-            losses = None
         return Scores(
             fold_mean=float(validation.mean()),
             fold_sd=float(validation.std(ddof=1)) if len(validation) > 1 else None,
@@ -172,7 +183,7 @@ class Scorer:
             oof=self._score(scored, pooled),
             networks_oof=self.pooled(networks),
             targets=self._by_target(pooled),
-            oof_error=None if losses is None else metric.standard_error(losses, weights),
+            oof_error=self.standard_error(oof),
             mean_squared_log_error=float(np.mean(validation**2)) if metric.logarithmic else None,
             scored=len(scored),
         )

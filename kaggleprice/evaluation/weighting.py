@@ -80,7 +80,7 @@ def greedy_weights(
     """
     count = len(predictions)
     counts = np.zeros(count)
-    counts[:sharing] = _ROUNDS * _SHARED / (1 - _SHARED) / sharing
+    counts[:sharing] = _ROUNDS * _SHARED / (1 - _SHARED) / max(1, sharing)
     for _ in range(_ROUNDS):
         tried = [counts + one for one in np.eye(count)]
         losses = [loss(predictions, weights) for weights in tried]
@@ -128,7 +128,7 @@ def learn_weights(
         rows = np.flatnonzero(np.isfinite(candidates).all(axis=0))
         found = greedy_weights(
             candidates[:, rows],
-            _Objective(
+            Objective(
                 columns[target][rows],
                 None if task.weights is None else task.weights[rows],
                 metric,
@@ -145,8 +145,17 @@ def learn_weights(
 
 
 @dataclass(frozen=True)
-class _Objective:
-    """The loss of some weights on rows that were left out."""
+class Objective:
+    """The loss of some weights on n rows that were left out.
+
+    Attributes:
+        truth: shape (n,), the target in its own unit.
+        weights: shape (n,), how much each row counts; None where all count the same.
+        metric: whose rank it is: lower is better.
+        scale: of the target.
+        member: of the fold and the target that are predicted.
+        how: predictions are combined, as in `combine`.
+    """
 
     truth: Floats
     weights: Floats | None
@@ -156,8 +165,18 @@ class _Objective:
     how: str | None
 
     def __call__(self, predictions: Floats, weights: Floats) -> float:
-        own = self.scale.of_target(self.member.target)
-        combined = combine(predictions, self.scale.of([self.member]), self.how, weights)
-        values = own.keep_inside(combined, [self.member.fold])
+        """Return the loss; infinite where the score is not defined.
+
+        Args:
+            predictions: shape (C, n), the transformed target.
+            weights: shape (C,).
+        """
+        values = self.predicted(predictions, weights)
         score = self.metric.score(self.truth, values, self.weights)
         return self.metric.rank(score) if np.isfinite(score) else np.inf
+
+    def predicted(self, predictions: Floats, weights: Floats) -> Floats:
+        """Return the combined predictions in the target's own unit, shape (n,)."""
+        own = self.scale.of_target(self.member.target)
+        combined = combine(predictions, self.scale.of([self.member]), self.how, weights)
+        return own.keep_inside(combined, [self.member.fold])

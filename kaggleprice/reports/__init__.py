@@ -9,10 +9,28 @@
     figures       the drawings
     page          the HTML, from `page.html.j2` and `page.css`
     making        `make_report`: a run in, files out
+    tuning        the page of a search, from `tuning.html.j2`
 
 Only `style`, `figures` and `page` need matplotlib, which comes with the extra `report`. Nothing
 heavy is imported here.
 """
 
+import importlib.util
+
+from kaggleprice.core.errors import UsageError
+
 PAGE, FIGURES = "report.html", "figures"
 DEFAULT_REPEATS, DEFAULT_COLUMNS = 3, 15
+
+
+def require_matplotlib() -> None:
+    """Check that figures can be drawn.
+
+    Raises:
+        UsageError: where matplotlib is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError(
+            "a report needs matplotlib, which is not installed; install it with "
+            '`pip install "kaggleprice[report]"`.'
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,13 @@ from kaggleprice.competitions.data import DatasetRef, load, refuse_overwriting_i
 from kaggleprice.core.errors import UsageError
 from kaggleprice.core.files import check_writable, replacing
 from kaggleprice.core.progress import SILENT, Progress
-from kaggleprice.reports import DEFAULT_COLUMNS, DEFAULT_REPEATS, FIGURES, PAGE
+from kaggleprice.reports import (
+    DEFAULT_COLUMNS,
+    DEFAULT_REPEATS,
+    FIGURES,
+    PAGE,
+    require_matplotlib,
+)
 from kaggleprice.reports.findings import Findings, find
 from kaggleprice.runs.listing import find_run
 from kaggleprice.runs.run import Run
@@ -115,11 +120,7 @@ def make_report(
 
 
 def _check(output: Path | None, repeats: int, columns: int) -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError(
-            "a report needs matplotlib, which is not installed; install it with "
-            '`pip install "kaggleprice[report]"`.'
-        )
+    require_matplotlib()
     if repeats < 0:
         raise UsageError(f"repeats must be 0 (no importance) or more, found {repeats}.")
     if columns < 1:

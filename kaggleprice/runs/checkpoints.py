@@ -13,15 +13,19 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from filelock import BaseFileLock
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save
 
 from kaggleprice.core.errors import DivergenceError, OutputError, UsageError
@@ -34,6 +38,8 @@ from kaggleprice.training.loop import Callback, Group, TimeLimit, TrainingLoop
 # processes of a machine share it.
 _clock = time.monotonic
 
+Floats = NDArray[np.float64]
+
 _DAMAGED = (SafetensorError, OSError, KeyError, TypeError, ValueError)
 
 
@@ -45,6 +51,8 @@ def key_of(identity: Mapping[str, Any]) -> str:
 
 # Groups of a later stage of training lie in a folder of their own.
 _STAGE = "stage-"
+# What the networks of a stage of a search predicted.
+_PREDICTED = "predicted-"
 
 
 def _kept_groups(folder: Path) -> dict[Group, Path]:
@@ -186,6 +194,39 @@ class Checkpoint:
         found = {group: _epoch_of(file) for group, file in _kept_groups(self.folder).items()}
         return {group: epoch for group, epoch in found.items() if epoch is not None}
 
+    def keep_stage(self, stage: int, make: Callable[[], Floats]) -> Floats:
+        """Return what a stage of a search predicted, from before or made now; keep it.
+
+        Args:
+            stage: counted from 0.
+            make: trains, and predicts.
+
+        Raises:
+            OutputError: where it cannot be written.
+        """
+        if self._lock is None:
+            return make()
+        file = self.folder / f"{_PREDICTED}{stage}.safetensors"
+        try:
+            return load_arrays(file)["predicted"]
+        except FileNotFoundError:
+            pass
+        except _DAMAGED:
+            self._progress.notice(f"{file} is damaged: its networks are trained again")
+        made = make()
+        with replacing(file) as beside:
+            beside.write_bytes(save_arrays({"predicted": made}))
+        # What the stage's networks had learned is no use any more.
+        folder = self.folder / f"{_STAGE}{stage}" if stage else self.folder
+        for state in _kept_groups(folder).values():
+            state.unlink()
+        return made
+
+    @property
+    def _stages(self) -> int:
+        """How many stages of a search are kept."""
+        return len(list(self.folder.glob(f"{_PREDICTED}*")))
+
     def __enter__(self) -> Checkpoint:
         """Take the folder; say where training goes on.
 
@@ -221,7 +262,9 @@ class Checkpoint:
                     # Nothing is lost but time, and the user is told.
                     self._progress.notice(f"{file} is damaged: training of its members begins anew")
                     file.unlink()
-        if kept:
+        if self._stages:
+            self._progress.notice(f"going on after {self._stages} stages, where this was left")
+        elif kept:
             where = _describe_epochs(kept)
             self._progress.notice(f"going on after {where}, where this run was left")
 
@@ -236,7 +279,8 @@ class Checkpoint:
             return
         kept = self.kept
         # What diverged would diverge again.
-        if kind is None or issubclass(kind, DivergenceError) or not kept:
+        useful = kept or self._stages
+        if kind is None or issubclass(kind, DivergenceError) or not useful:
             shutil.rmtree(self.folder, ignore_errors=True)
             with suppress(OSError):  # not empty: a run lies there
                 for made in self._made:
@@ -244,9 +288,9 @@ class Checkpoint:
         else:
             # What is wrong with the command, such as a name that was taken meanwhile, stays so.
             other = " with another --run" if issubclass(kind, UsageError) else ""
+            where = f"{self._stages} stages" if self._stages else _describe_epochs(kept)
             self._progress.notice(
-                f"training is kept up to {_describe_epochs(kept)}: the same command{other} goes "
-                "on there"
+                f"training is kept up to {where}: the same command{other} goes on there"
             )
         self._lock.release()
         self._lock = None

@@ -20,8 +20,12 @@ from kaggleprice.settings.run import (
 def nearest_preset(settings: RunSettings) -> tuple[str, dict[str, Any]]:
     """Return the preset that needs the fewest options beside it, and these.
 
-    Of several such presets the default, which need not be typed, else the first.
+    Of several such presets the default, which need not be typed, else the first. A preset of the
+    user's own is that one.
     """
+    if settings.own_preset:
+        changed = changed_options(settings)
+        return settings.own_preset, {n: v for n, v in changed.items() if n != "portfolio"}
     ways = [(name, changed_options(settings, name)) for name in PRESETS]
     return min(ways, key=lambda way: (len(way[1]), way[0] != DEFAULT_PRESET))
 

@@ -145,6 +145,22 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Searched:
+    """Marks a setting that `kaggleprice tune` searches, and between which values.
+
+    Attributes:
+        low, high: of a number.
+        log: whether factors count, not differences.
+        choices: of a name, as they are typed; empty for a number.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Setting:
     """One setting, as its field declares it.
 
@@ -214,6 +230,12 @@ class Setting:
         """What stands between several values in a text."""
         mark = self._mark(Listed)
         return mark.separator if mark else ""
+
+    @property
+    def searched(self) -> Searched | None:
+        """Between which values it is searched; None for one that is not."""
+        mark: Searched | None = self._mark(Searched)
+        return mark
 
     @property
     def _shown(self) -> Shown:

@@ -14,7 +14,14 @@ from annotated_doc import Doc
 from annotated_types import Ge, Gt, Lt, MinLen
 
 from kaggleprice.core.registry import Entry
-from kaggleprice.settings.declaration import STRICT, ConflictError, Listed, Names, Shown
+from kaggleprice.settings.declaration import (
+    STRICT,
+    ConflictError,
+    Listed,
+    Names,
+    Searched,
+    Shown,
+)
 
 
 @dataclass(frozen=True)
@@ -224,6 +231,7 @@ class ModelSettings:
     frequency_scale: Annotated[
         float,
         Gt(0),
+        Searched(0.05, 2.0, log=True),
         Doc("Spread of the first frequencies, in periods per standard deviation of the number."),
     ] = 0.5
     bins: Annotated[
@@ -291,6 +299,7 @@ class ModelSettings:
         MinLen(1),
         Listed("/", "gelu/tanh"),
         Shown("NAME/..."),
+        Searched(choices=("gelu", "mish", "relu", "tanh")),
         Doc("Between layers; of several, as in gelu/tanh, random starts take one in turn."),
     ] = ("gelu",)
     dropout: Annotated[
@@ -298,6 +307,7 @@ class ModelSettings:
         MinLen(1),
         Listed("/", "0.3 or 0.3/0.1,0.2", nested=True),
         Shown("P,.../..."),
+        Searched(0.0, 0.5),
         Doc("Share of units left out: one for all hidden layers or one each; 0.3/0.1,0.2 in turn."),
     ] = ((0.1,),)
     init: Annotated[str, Names(INITIALIZATIONS), Doc("Initial weights.")] = "he"

@@ -114,7 +114,7 @@ PORTFOLIO: dict[str, Change] = {
 
 
 def vary(
-    names: Collection[str],
+    changes: Mapping[str, Change],
     model: ModelSettings,
     training: TrainingSettings,
     fixed: Collection[str] = (),
@@ -122,7 +122,7 @@ def vary(
     """Return the variants of a portfolio, those that are the same once.
 
     Args:
-        names: in `PORTFOLIO`.
+        changes: by the variants' names.
         model: the network that they change.
         training: how it is trained.
         fixed: names of settings that they do not change.
@@ -132,8 +132,7 @@ def vary(
     if "dropout" in kept_by_all and any(len(rates) > 1 for rates in model.dropout):
         # A rate for each hidden layer is said of these layers.
         kept_by_all.add("hidden")
-    for name in names:
-        change = PORTFOLIO[name]
+    for name, change in changes.items():
         kept = kept_by_all | {*MODELS[change.values.get("model", model.model)].fixed}
         values = {key: value for key, value in change.values.items() if key not in kept}
         of_model = {f.name: values[f.name] for f in fields(model) if f.name in values}

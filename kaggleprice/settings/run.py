@@ -23,7 +23,7 @@ from kaggleprice.settings.declaration import (
 )
 from kaggleprice.settings.fold_schemes import FOLD_SCHEMES
 from kaggleprice.settings.model import ModelSettings
-from kaggleprice.settings.portfolio import PORTFOLIO, Variant, vary
+from kaggleprice.settings.portfolio import PORTFOLIO, Change, Variant, vary
 from kaggleprice.settings.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from kaggleprice.settings.training import TrainingSettings
 
@@ -54,6 +54,9 @@ class RunSettings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     # What members have in place of `model` and `training`; where there are none, they have these.
     portfolio: tuple[Variant, ...] = ()
+    # Name of the preset of the user's own that they come from, and how its settings were chosen.
+    own_preset: str = ""
+    tuned: str = ""
     # Names of the settings that were given by hand, which no variant changes.
     fixed: tuple[str, ...] = ()
     # How many random starts leave rows out, of all settings; the later ones train on all rows, and
@@ -212,6 +215,11 @@ class RunSettings:
             found.append(
                 f"Recipe '{self.recipe_name}' has seen the features of validation and test rows."
             )
+        if self.tuned:
+            found.append(
+                f"Optimistic where the same rows chose the settings: preset '{self.own_preset}' is "
+                f"that of `kaggleprice tune` on {self.tuned}."
+            )
         return found
 
 
@@ -222,20 +230,23 @@ class Preset:
     Attributes:
         help: one line for people.
         settings: what it stands for.
+        changes: what the names of its portfolio mean.
     """
 
     help: str
     settings: RunSettings
+    changes: Mapping[str, Change] = field(default_factory=lambda: PORTFOLIO)
 
 
 _SHORT = TrainingSettings(budget=0.7)
 _everything = vary(PORTFOLIO, ModelSettings(), TrainingSettings())
+_few = {name: PORTFOLIO[name] for name in ("piecewise", "smooth", "robust")}
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
         "one to three settings of the portfolio, one network of each, trained for less long",
         RunSettings(
-            portfolio=vary(("piecewise", "smooth", "robust"), ModelSettings(), _SHORT),
+            portfolio=vary(_few, ModelSettings(), _SHORT),
             training=_SHORT,
             seeds=1,
         ),
@@ -286,7 +297,7 @@ DEFAULT_PRESET = "default"
 
 # Options change fields of these parts; no two parts have a field of the same name.
 _PARTS = ("recipe", "model", "training")
-_NO_SETTINGS = {"help", "recipe_name", "fixed", "scouts"}
+_NO_SETTINGS = {"help", "recipe_name", "fixed", "scouts", "own_preset", "tuned"}
 
 
 def flat_settings(settings: RunSettings) -> dict[str, Any]:
@@ -324,22 +335,26 @@ OPTIONS: dict[str, Setting] = {name: s for name, s in SETTINGS.items() if s.help
 
 
 def make_settings(
-    preset: str = DEFAULT_PRESET, options: Mapping[str, Any] | None = None
+    preset: str | Preset = DEFAULT_PRESET, options: Mapping[str, Any] | None = None
 ) -> RunSettings:
     """Return a preset's settings with some options changed.
 
     Args:
-        preset: a name in `PRESETS`.
+        preset: a name in `PRESETS`, or one of the user's own.
         options: name in `SETTINGS` → value, as Python, TOML or the command line has it.
 
     Raises:
         UnknownNameError, UsageError: for an unknown name or a value that cannot be.
     """
-    settings = look_up(PRESETS, preset, "preset").settings
+    found = look_up(PRESETS, preset, "preset") if isinstance(preset, str) else preset
+    settings = found.settings
     given = (options or {}).items()
     values = {name: look_up(SETTINGS, name, "option").parse(value) for name, value in given}
     names = values.pop("portfolio", tuple(variant.name for variant in settings.portfolio))
-    changed_by_hand = tuple(sorted(name for name in values if name in _VARIED))
+    changes = {name: {**PORTFOLIO, **found.changes}[name] for name in names}
+    # What variants of a portfolio differ in.
+    varied = {name for change in found.changes.values() for name in change.values}
+    changed_by_hand = tuple(sorted(name for name in values if name in varied))
     if "recipe" in values:
         name = values.pop("recipe")
         settings = replace(settings, recipe_name=name, recipe=RECIPES[name])
@@ -347,13 +362,9 @@ def make_settings(
         before = getattr(settings, part)
         changed = {f.name: values.pop(f.name) for f in fields(before) if f.name in values}
         settings = replace(settings, **{part: replace(before, **changed)})
-    portfolio = vary(names, settings.model, settings.training, changed_by_hand)
+    portfolio = vary(changes, settings.model, settings.training, changed_by_hand)
     fixed = changed_by_hand if portfolio else ()
     return replace(settings, **values, portfolio=portfolio, fixed=fixed)
-
-
-# What variants of a portfolio differ in.
-_VARIED = {name for change in PORTFOLIO.values() for name in change.values}
 
 
 def settings_to_record(settings: RunSettings) -> dict[str, Any]:

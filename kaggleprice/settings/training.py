@@ -9,7 +9,7 @@ from annotated_doc import Doc
 from annotated_types import Ge, Gt, Lt
 
 from kaggleprice.core.registry import Entry, Numbered, Parameter
-from kaggleprice.settings.declaration import STRICT, Names, Shown
+from kaggleprice.settings.declaration import STRICT, Names, Searched, Shown
 
 # CPU threads: more than any machine has. What a system cannot start ends as a lack of memory.
 MOST_THREADS = 1024
@@ -144,7 +144,12 @@ class TrainingSettings:
 
     __pydantic_config__ = STRICT
 
-    lr: Annotated[float, Gt(0), Doc("Learning rate, the highest of the schedule.")] = 0.01
+    lr: Annotated[
+        float,
+        Gt(0),
+        Searched(0.002, 0.05, log=True),
+        Doc("Learning rate, the highest of the schedule."),
+    ] = 0.01
     budget: Annotated[
         float,
         Gt(0),
@@ -161,10 +166,16 @@ class TrainingSettings:
         Doc("Training rows per step, of each network."),
     ] = None
     optimizer: Annotated[str, Names(OPTIMIZERS), Doc("Optimizer.")] = "adamw"
-    schedule: Annotated[str, Names(SCHEDULES), Doc("Learning rate over time.")] = "cosine"
+    schedule: Annotated[
+        str,
+        Names(SCHEDULES),
+        Searched(choices=("cosine", "onecycle")),
+        Doc("Learning rate over time."),
+    ] = "cosine"
     loss: Annotated[
         Annotated[str, Names(LOSSES)] | None,
         Shown(none="the one that suits the metric"),
+        Searched(choices=("mse", "huber 1", "huber 0.3")),
         Doc(
             "Loss on the scaled target, some with a number, as in `huber 0.3`; poisson and tweedie "
             "set --clip-norm 1 unless it is given."
@@ -173,12 +184,14 @@ class TrainingSettings:
     weight_decay: Annotated[
         float,
         Ge(0),
+        Searched(0.003, 0.3, log=True),
         Doc("Factor of weight decay, decoupled with adamw, else L2; weights only."),
     ] = 0.03
     l1: Annotated[float, Ge(0), Doc("Factor of the L1 penalty on weights.")] = 0.0
     clip_norm: Annotated[
         Annotated[float, Gt(0)] | None,
         Shown("N"),
+        Searched(choices=("none", "1")),
         Doc("Bound of the norm of each network's gradient."),
     ] = None
     target_scale: Annotated[
@@ -189,6 +202,7 @@ class TrainingSettings:
     label_noise: Annotated[
         float,
         Ge(0),
+        Searched(0.0, 0.3),
         Doc("Noise added to the target at each step, in standard deviations of the target."),
     ] = 0.0
     patience: Annotated[

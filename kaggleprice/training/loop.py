@@ -98,9 +98,19 @@ class TrainingLoop:
         group: Group,
         device: torch.device,
         check: Callable[[], object] = lambda: None,
+        *,
+        strict: bool = True,
     ) -> None:
-        """Prepare; arguments beside the attributes as in `Engine`."""
-        self.task, self.group = task, group
+        """Prepare.
+
+        Args:
+            task: as the attribute.
+            group: as the attribute.
+            device: where to train.
+            check: called at every step; what it raises ends the training.
+            strict: whether members that diverge are an error; else they predict no numbers.
+        """
+        self.task, self.group, self._strict = task, group, strict
         self.engine = Engine(task, device, check)
         self.epoch, self.history = 0, list[HistoryLine]()
         self._stopped = False
@@ -178,7 +188,7 @@ class TrainingLoop:
         self.history += [HistoryLine(m, self.epoch, *pair) for m, pair in enumerate(errors)]
 
     def _refuse(self, diverged: Sequence[int], when: str) -> None:
-        if not diverged:
+        if not diverged or not self._strict:
             return
         members, lr = self.task.members, self.task.settings.training.lr
         named = [f"fold {members[m].fold + 1} seed {members[m].seed}" for m in diverged]

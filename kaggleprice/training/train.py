@@ -22,7 +22,7 @@ from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.models.portfolio import networks_of
 from kaggleprice.training.devices import freed_memory_kept, lacks_memory, place_network, release
-from kaggleprice.training.engine import Engine
+from kaggleprice.training.engine import Engine, predict_members
 from kaggleprice.training.executors import Executor, Processes, Report, Threads, Worker
 from kaggleprice.training.loop import Callback, Group, TrainingLoop
 from kaggleprice.training.task import HistoryLine, TrainingResult, TrainingTask
@@ -60,6 +60,61 @@ def fit(
     return {name: value.detach().cpu().numpy() for name, value in state.items()}, result
 
 
+def fit_and_predict(
+    task: TrainingTask,
+    index: NDArray[np.int64],
+    callbacks: Sequence[Callback],
+    worker: Worker,
+    group: Group,
+) -> tuple[Weights, TrainingResult]:
+    """Train one group of members on a worker's device; return what they predict, and the rest.
+
+    Args:
+        task: of all M members.
+        index: shape (M, R), the numbers of the rows that each member is to predict.
+        callbacks: called between epochs; each is copied for the group.
+        worker: where.
+        group: which of the members to train.
+    """
+    own = task.of(group.span)
+    loop = TrainingLoop(own, group, worker.device, worker.check, strict=False)
+    result = loop.run([*map(copy, callbacks), _Reporter(worker.report)])
+    engine = loop.engine
+    predicted = predict_members(engine.network, engine.rows, result, index[group.span])
+    return {"predicted": predicted}, result
+
+
+def train_and_predict(
+    task: TrainingTask,
+    index: NDArray[np.int64],
+    devices: Sequence[torch.device],
+    callbacks: Sequence[Callback] = (),
+    progress: Progress = SILENT,
+) -> NDArray[np.float64]:
+    """Train all members, and keep nothing but what they predict, the transformed target.
+
+    What is predicted by members that diverged is no number, or far off.
+
+    Args:
+        task: of M members.
+        index: shape (M, R), the numbers of the rows that each member is to predict.
+        devices: one or more, as for `train`.
+        callbacks: called between the epochs of each group.
+        progress: told after every epoch.
+
+    Returns:
+        Shape (M, R), float64.
+
+    Raises:
+        RunError: where not even one member at a time fits into memory; where a process died.
+    """
+    job = partial(fit_and_predict, task, index, callbacks)
+    groups, report = make_groups(task, devices[0]), _JoinedProgress(task, progress)
+    with freed_memory_kept():
+        fitted = _fit_all(task, groups, devices, job, report)
+    return np.concatenate([arrays["predicted"] for arrays, _ in fitted.values()])
+
+
 def train(
     task: TrainingTask,
     devices: Sequence[torch.device],
@@ -90,7 +145,7 @@ def train(
         )
     report = _JoinedProgress(task, progress)
     with freed_memory_kept():
-        fitted = _fit_all(task, groups, devices, callbacks, report)
+        fitted = _fit_all(task, groups, devices, partial(fit, task, callbacks), report)
     network = task.blank_network()
     for span, part in zip(task.variant_spans, networks_of(network).values(), strict=True):
         for group, (weights, _) in fitted.items():
@@ -162,7 +217,7 @@ def _fit_all(
     task: TrainingTask,
     groups: Sequence[Group],
     devices: Sequence[torch.device],
-    callbacks: Sequence[Callback],
+    job: Callable[[Worker, Group], tuple[Weights, TrainingResult]],
     report: _JoinedProgress,
 ) -> dict[Group, tuple[Weights, TrainingResult]]:
     """Fit all groups, halving those that do not fit into memory; return them in order."""
@@ -175,7 +230,7 @@ def _fit_all(
             replace(group, queue=-(-(len(waiting) - i) // executor.workers))
             for i, group in enumerate(waiting)
         ]
-        found = executor.map(partial(_if_it_fits, partial(fit, task, callbacks)), jobs, report)
+        found = executor.map(partial(_if_it_fits, job), jobs, report)
         fitted |= {g: one for g, one in zip(waiting, found, strict=True) if one is not None}
         lacking = [g for g, one in zip(waiting, found, strict=True) if one is None]
         waiting = _halve(lacking, devices, report.progress) if lacking else []

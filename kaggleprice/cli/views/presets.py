@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -12,7 +13,7 @@ from kaggleprice.cli.documents import COMMAND, Document
 from kaggleprice.cli.views.tables import make_table, texts
 from kaggleprice.reports.wording import score
 from kaggleprice.settings.preset_benchmarks import Measured, read_measurements
-from kaggleprice.settings.run import PRESETS
+from kaggleprice.settings.run import PRESETS, Preset
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class PresetsDocument(Document):
     presets: Annotated[list[PresetLine], Doc("One entry per preset.")]
 
 
-def presets_document() -> PresetsDocument:
-    """Describe the presets, and what each was measured to do."""
-    found = read_measurements()
-    lines = [PresetLine(n, preset.help, found.presets.get(n)) for n, preset in PRESETS.items()]
+def presets_document(own: Mapping[str, Preset]) -> PresetsDocument:
+    """Describe the presets, and what each was measured to do; those of the user's own as well."""
+    found, all_of_them = read_measurements(), {**PRESETS, **own}
+    lines = [PresetLine(n, preset.help, found.presets.get(n)) for n, preset in all_of_them.items()]
     return PresetsDocument(machine=found.machine, presets=lines)
 
 
