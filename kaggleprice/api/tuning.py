@@ -197,8 +197,12 @@ def tune(
 
     # The search ends itself in time: its networks are trained as long as others.
     endless = replace(runtime, time_limit=None)
-    with endless.checkpoint(competition, identity, progress) as checkpoint:
-        found = search.run(checkpoint.keep_stage, checkpoint.callbacks, progress, store)
+    with (
+        endless.checkpoint(competition, identity, progress) as checkpoint,
+        runtime.cluster(compute, progress) as cluster,
+    ):
+        keep, callbacks = checkpoint.keep_stage, checkpoint.callbacks
+        found = search.run(keep, callbacks, progress, store, cluster)
     train = data.tables.train
     scorer = Scorer(
         competition, train.known_target, split, problem.scale, settings.combine, train.weights

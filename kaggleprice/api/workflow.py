@@ -431,7 +431,10 @@ def _train(
         fitted = replace(ensemble.fit, history=extended.history())
         known = PreviousResults(replace(ensemble, fit=fitted), extended.base_models())
         identity = {**identity, "known": extended.record["digest"]}
-    with runtime.checkpoint(competition, identity, progress) as checkpoint:
+    with (
+        runtime.checkpoint(competition, identity, progress) as checkpoint,
+        runtime.cluster(compute, progress) as cluster,
+    ):
         result = cross_validation.cross_validate(
             competition,
             data.tables,
@@ -441,6 +444,7 @@ def _train(
             progress,
             checkpoint.callbacks,
             known,
+            cluster,
         )
         if extended is not None:
             seconds = extended.record["timing"]["seconds"] + result.seconds

@@ -165,6 +165,27 @@ TimeLimitOption = Annotated[
         default="none",
     ),
 ]
+EngineOption = Annotated[
+    str,
+    option(
+        RUN,
+        "What trains groups of networks: here, or ray, the workers of a Ray cluster; to the same "
+        "bytes.",
+        "--engine",
+        value="NAME",
+        autocompletion=lambda: ["here", "ray"],
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    option(
+        RUN,
+        "The Ray cluster that trains.",
+        "--address",
+        value="HOST:PORT",
+        default="one on this machine, ended with the command",
+    ),
+]
 CheckpointOption = Annotated[
     str,
     option(

@@ -77,6 +77,8 @@ def cv(
     threads: arguments.ThreadsOption = None,
     time_limit: arguments.TimeLimitOption = None,
     checkpoint_every: arguments.CheckpointOption = "10s",
+    engine: arguments.EngineOption = "here",
+    address: arguments.AddressOption = None,
     dry_run: arguments.DryRunOption = False,
     folds: arguments.FoldsOption = None,
     interval: arguments.IntervalOption = None,

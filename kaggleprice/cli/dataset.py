@@ -142,6 +142,8 @@ def read_runtime(context: typer.Context) -> RuntimeConfig:
         given["threads"],
         None if every == "none" else read_duration("--checkpoint-every", every),
         None if limit is None else read_duration("--time-limit", limit),
+        given.get("engine", "here"),
+        given.get("address"),
     )
 
 

@@ -71,6 +71,8 @@ def predict(
     threads: arguments.ThreadsOption = None,
     time_limit: arguments.TimeLimitOption = None,
     checkpoint_every: arguments.CheckpointOption = "10s",
+    engine: arguments.EngineOption = "here",
+    address: arguments.AddressOption = None,
     dry_run: arguments.DryRunOption = False,
     folds: arguments.FoldsOption = None,
     output: Annotated[

@@ -106,6 +106,8 @@ def tune(
     threads: arguments.ThreadsOption = None,
     time_limit: arguments.TimeLimitOption = None,
     checkpoint_every: arguments.CheckpointOption = "10s",
+    engine: arguments.EngineOption = "here",
+    address: arguments.AddressOption = None,
     folds: arguments.FoldsOption = None,
 ) -> None:
     """Search settings inside each fold, score the search honestly, save what won as a preset.

@@ -37,6 +37,7 @@ from kaggleprice.preprocessing.fitting import fit, fit_folds
 from kaggleprice.settings.run import SETTINGS, RunSettings
 from kaggleprice.settings.training import LOSSES, Member, TrainingSettings
 from kaggleprice.training import train
+from kaggleprice.training.cluster import Cluster
 from kaggleprice.training.devices import name_devices
 from kaggleprice.training.engine import predict_members
 from kaggleprice.training.loop import Callback
@@ -106,6 +107,7 @@ def cross_validate(
     progress: Progress = SILENT,
     callbacks: Sequence[Callback] = (),
     known: PreviousResults | None = None,
+    cluster: Cluster | None = None,
 ) -> CrossValidation:
     """Train members of every fold, all together, and score them out of fold.
 
@@ -119,6 +121,7 @@ def cross_validate(
         callbacks: called between the epochs of each group of members.
         known: members of an earlier run of the same settings but for fewer seeds; only those
             that it lacks are trained, and the result is that of all.
+        cluster: that trains the networks; None for this machine.
 
     Raises:
         DivergenceError: where members, or their predictions, leave the finite numbers.
@@ -131,7 +134,7 @@ def cross_validate(
     progress.advance("preparing", 0, None, "recipes and networks")
     problem = prepare(competition, tables, split, settings, device)
     _tell_choices(problem, settings, progress)
-    ensemble, base_models = _train(problem, callbacks, progress, known)
+    ensemble, base_models = _train(problem, callbacks, progress, known, cluster)
     rows = device_rows(ensemble.encoding, problem.task.rows, ensemble.members, ensemble.network)
     progress.advance("scoring", 0, None, "out of fold")
     predictions = predict_members(ensemble.network, rows, ensemble.fit)
@@ -209,6 +212,7 @@ def _train(
     callbacks: Sequence[Callback],
     progress: Progress,
     known: PreviousResults | None,
+    cluster: Cluster | None,
 ) -> tuple[Ensemble, BaseModelPredictions | None]:
     """Train networks and base models, but for those that an earlier run has, and weigh them."""
     task, settings = problem.task, problem.task.settings
@@ -225,7 +229,7 @@ def _train(
             progress.notice(
                 f"{len(some.members)} more networks, of the settings that count in their fold"
             )
-        network, found = train.train(some, problem.devices, own, progress)
+        network, found = train.train(some, problem.devices, own, progress, cluster=cluster)
         return Ensemble(some.encoding, network, some.members, found, engineering)
 
     ensemble = train_scouts(task, fit, None if known is None else known.ensemble)

@@ -144,7 +144,9 @@ class Storage:
             )
             there = len(kept.get_trials(deepcopy=False))
             for trial in study.trials[there:]:
-                value = None if trial.value is None else sign * trial.value
+                # To Optuna the last score of one that was pruned is its value.
+                long = trial.state == self._optuna.trial.TrialState.COMPLETE
+                value = sign * trial.value if long and trial.value is not None else None
                 steps = {step: sign * rank for step, rank in trial.intermediate_values.items()}
                 kept.add_trial(
                     self._optuna.trial.create_trial(

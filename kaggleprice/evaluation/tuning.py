@@ -33,6 +33,7 @@ from kaggleprice.settings.run import RunSettings
 from kaggleprice.settings.search import START, Space, change_of, rounded
 from kaggleprice.settings.training import Member
 from kaggleprice.training.batches import pad_rows
+from kaggleprice.training.cluster import Cluster
 from kaggleprice.training.loop import Callback
 from kaggleprice.training.task import TrainingTask
 from kaggleprice.training.train import train_and_predict
@@ -214,6 +215,7 @@ class Search:
         callbacks: Sequence[Callback] = (),
         progress: Progress = SILENT,
         on_generation: Callable[[], None] = lambda: None,
+        cluster: Cluster | None = None,
     ) -> Tuned:
         """Search, choose, and score the choice.
 
@@ -222,7 +224,9 @@ class Search:
             callbacks: called between epochs; each stage has its own.
             progress: told what happens.
             on_generation: called after each.
+            cluster: that trains the networks; None for this machine.
         """
+        self._cluster = cluster
         self._keep, self._callbacks, self._progress = keep, callbacks, progress
         self._stage = 0
         began = time.monotonic()
@@ -367,7 +371,9 @@ class Search:
         devices = self._problem.devices
         return self._keep(
             stage,
-            lambda: train_and_predict(task, index, devices, callbacks, self._progress),
+            lambda: train_and_predict(
+                task, index, devices, callbacks, self._progress, self._cluster
+            ),
         )
 
     def _task_of(self, members: Sequence[Member], variants: tuple[Variant, ...]) -> TrainingTask:

@@ -32,7 +32,7 @@ from kaggleprice.core.errors import DivergenceError, OutputError, UsageError
 from kaggleprice.core.files import replacing, take_lock
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.runs import IDENTITY, UNFINISHED
-from kaggleprice.training.loop import Callback, Group, TimeLimit, TrainingLoop
+from kaggleprice.training.loop import Callback, Group, Moment, TimeLimit, TrainingLoop
 
 # Between two runs of a program a clock that is set changes nothing: no times are compared. All
 # processes of a machine share it.
@@ -71,12 +71,12 @@ class GroupCheckpoint(Callback):
     Attributes:
         folder: of the checkpoint.
         every: seconds between two states.
-        began: when the run began, in seconds of `time.monotonic`.
+        began: when the run began.
     """
 
     folder: Path
     every: float
-    began: float
+    began: Moment
 
     def __post_init__(self) -> None:
         self._kept_at, self._kept_epoch = self.began, 0
@@ -111,7 +111,7 @@ class GroupCheckpoint(Callback):
         Raises:
             OutputError: where it cannot be written.
         """
-        if _clock() - self._kept_at >= self.every:
+        if _clock() - self._kept_at.at >= self.every:
             self._keep(loop)
 
     def on_train_end(self, loop: TrainingLoop) -> None:
@@ -122,7 +122,7 @@ class GroupCheckpoint(Callback):
         Raises:
             OutputError: where it cannot be written.
         """
-        if _clock() - self.began >= self.every and loop.epoch > self._kept_epoch:
+        if _clock() - self.began.at >= self.every and loop.epoch > self._kept_epoch:
             self._keep(loop)
 
     def _keep(self, loop: TrainingLoop) -> None:
@@ -131,7 +131,7 @@ class GroupCheckpoint(Callback):
         file = self.folder / f"members-{loop.group.first}-{loop.group.count}.safetensors"
         with replacing(file) as beside:
             beside.write_bytes(content)
-        self._kept_at, self._kept_epoch = _clock(), loop.epoch
+        self._kept_at, self._kept_epoch = Moment(_clock()), loop.epoch
 
 
 class Checkpoint:
@@ -173,9 +173,9 @@ class Checkpoint:
         """What training is to call."""
         found = list[Callback]()
         if self._lock is not None and self._every is not None:
-            found.append(GroupCheckpoint(self.folder, self._every, self._began))
+            found.append(GroupCheckpoint(self.folder, self._every, Moment(self._began)))
         if self._deadline is not None:
-            found.append(TimeLimit(self._deadline))
+            found.append(TimeLimit(Moment(self._deadline)))
         return found
 
     @property

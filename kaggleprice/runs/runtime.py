@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from kaggleprice.competitions.data import Dataset, DatasetRef
 from kaggleprice.core.errors import DataError, UsageError
 from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import Progress
+from kaggleprice.core.registry import look_up
 from kaggleprice.core.versions import versions
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.runs import check_name
@@ -26,7 +27,14 @@ from kaggleprice.runs.run import FINISHED, Run
 from kaggleprice.runs.writing import describe_columns
 from kaggleprice.settings.declaration import show_value
 from kaggleprice.settings.run import RunSettings, settings_to_record
+from kaggleprice.training.cluster import Cluster, ClusterAddress
 from kaggleprice.training.devices import Compute, choose_compute
+
+# What `--engine` takes.
+ENGINES: dict[str, str] = {
+    "here": "this machine's threads or devices",
+    "ray": "the workers of a Ray cluster",
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,8 @@ class RuntimeConfig:
             it was interrupted; None for none.
         time_limit: seconds after which training ends with the epoch that is finished; None for
             no limit.
+        engine: what trains groups of networks, in `ENGINES`.
+        address: `HOST:PORT` of a Ray cluster; None for one on this machine.
     """
 
     runs_dir: Path = Path("runs")
@@ -48,19 +58,34 @@ class RuntimeConfig:
     threads: int | None = None
     checkpoint_every: float | None = 10.0
     time_limit: float | None = None
+    engine: str = "here"
+    address: str | None = None
 
     def __post_init__(self) -> None:
         """Check every value.
 
         Raises:
-            UsageError: for seconds that cannot be.
+            UsageError: for seconds that cannot be; for an unknown engine, and an address without
+                Ray.
         """
+        look_up(ENGINES, self.engine, "engine")
+        if self.address is not None and self.engine != "ray":
+            raise UsageError("--address names a Ray cluster; it needs --engine ray.")
         if self.checkpoint_every is not None and not self.checkpoint_every >= 0:
             raise UsageError(
                 f"checkpoint_every must be 0 seconds or more, found {self.checkpoint_every:g}."
             )
         if self.time_limit is not None and not self.time_limit > 0:
             raise UsageError(f"time_limit must be above 0 seconds, found {self.time_limit:g}.")
+
+    @contextmanager
+    def cluster(self, compute: Compute, progress: Progress) -> Iterator[Cluster | None]:
+        """Join the cluster that trains, for as long as the block lasts; None for this machine."""
+        if self.engine != "ray":
+            yield None
+            return
+        with Cluster(ClusterAddress(self.address, compute.threads), progress) as joined:
+            yield joined
 
     def runs_of(self, competition: Competition) -> Path:
         """Return the folder of a competition's runs."""

@@ -117,7 +117,7 @@ def preset_toml(
         portfolio: name → key → value: options, and `start`.
         table: in which presets stand.
     """
-    lines = [f"[{table}.{name}]", f"tuned = {json.dumps(tuned)}"]
+    lines = [f"[{table}.{name}]", f"tuned = {_quoted(tuned)}"]
     for own, values in portfolio.items():
         lines += ["", f"[{table}.{name}.portfolio.{own}]"]
         lines += [f"{key} = {_toml(key, value)}" for key, value in values.items()]
@@ -131,4 +131,9 @@ def _toml(key: str, value: Any) -> str:
         return repr(value)
     # A list, or None, as it is typed.
     shown = value if isinstance(value, str) else show_value(value, SETTINGS[key].separator or "/")
-    return json.dumps(shown)
+    return _quoted(shown)
+
+
+def _quoted(text: str) -> str:
+    # TOML escapes as JSON does, but for pairs of surrogates, and one more control character.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from time import monotonic
+from time import monotonic, time
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,6 +56,24 @@ class Callback:
         """Do something after the last epoch, before the best weights are put in place."""
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A moment that stays itself in another process, on a machine with a clock of its own.
+
+    Attributes:
+        at: in seconds of `time.monotonic`.
+    """
+
+    at: float
+
+    @classmethod
+    def _of_wall_clock(cls, at: float) -> Moment:
+        return cls(monotonic() + at - time())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Moment._of_wall_clock, (time() + self.at - monotonic(),)
+
+
 @dataclass
 class TimeLimit(Callback):
     """Ends training in time: no epoch is begun that would not end before the deadline.
@@ -63,15 +82,15 @@ class TimeLimit(Callback):
     and so each fold, is trained. At least one epoch is.
 
     Attributes:
-        deadline: in seconds of `time.monotonic`.
+        deadline: when it is.
     """
 
-    deadline: float
+    deadline: Moment
 
     def on_train_begin(self, loop: TrainingLoop) -> None:
         """Take the group's share of the time that is left."""
         self._epoch_at, self._slowest = monotonic(), 0.0
-        self._own = self._epoch_at + (self.deadline - self._epoch_at) / loop.group.queue
+        self._own = self._epoch_at + (self.deadline.at - self._epoch_at) / loop.group.queue
 
     def on_epoch_end(self, loop: TrainingLoop) -> None:
         """Stop where another epoch, as long as the slowest, would not fit."""

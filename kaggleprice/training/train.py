@@ -21,6 +21,7 @@ from kaggleprice.core.errors import RunError
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.models.portfolio import networks_of
+from kaggleprice.training.cluster import Cluster
 from kaggleprice.training.devices import freed_memory_kept, lacks_memory, place_network, release
 from kaggleprice.training.engine import Engine, predict_members
 from kaggleprice.training.executors import Executor, Processes, Report, Threads, Worker
@@ -90,6 +91,7 @@ def train_and_predict(
     devices: Sequence[torch.device],
     callbacks: Sequence[Callback] = (),
     progress: Progress = SILENT,
+    cluster: Cluster | None = None,
 ) -> NDArray[np.float64]:
     """Train all members, and keep nothing but what they predict, the transformed target.
 
@@ -101,6 +103,7 @@ def train_and_predict(
         devices: one or more, as for `train`.
         callbacks: called between the epochs of each group.
         progress: told after every epoch.
+        cluster: that trains the groups; None for this machine.
 
     Returns:
         Shape (M, R), float64.
@@ -111,7 +114,7 @@ def train_and_predict(
     job = partial(fit_and_predict, task, index, callbacks)
     groups, report = make_groups(task, devices[0]), _JoinedProgress(task, progress)
     with freed_memory_kept():
-        fitted = _fit_all(task, groups, devices, job, report)
+        fitted = _fit_all(task, groups, devices, job, report, cluster)
     return np.concatenate([arrays["predicted"] for arrays, _ in fitted.values()])
 
 
@@ -121,6 +124,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     progress: Progress = SILENT,
     group_size: int | None = None,
+    cluster: Cluster | None = None,
 ) -> tuple[MemberNetwork, TrainingResult]:
     """Train all members; return their network, on the first device where it fits there.
 
@@ -132,6 +136,7 @@ def train(
         callbacks: called between the epochs of each group.
         progress: told after every epoch.
         group_size: members of a group at most; None for what the settings ask for.
+        cluster: that trains the groups; None for this machine.
 
     Raises:
         DivergenceError: where members leave the finite numbers.
@@ -145,7 +150,8 @@ def train(
         )
     report = _JoinedProgress(task, progress)
     with freed_memory_kept():
-        fitted = _fit_all(task, groups, devices, partial(fit, task, callbacks), report)
+        job = partial(fit, task, callbacks)
+        fitted = _fit_all(task, groups, devices, job, report, cluster)
     network = task.blank_network()
     for span, part in zip(task.variant_spans, networks_of(network).values(), strict=True):
         for group, (weights, _) in fitted.items():
@@ -174,7 +180,7 @@ def _copy(weights: Weights, first: int, state: Mapping[str, torch.Tensor], span:
     for name, value in state.items() if begin < end else ():
         if name in weights:
             own = weights[name][begin - first : end - first]
-            value[begin - span.start : end - span.start] = torch.from_numpy(own)
+            value.numpy()[begin - span.start : end - span.start] = own
 
 
 def make_groups(
@@ -219,11 +225,12 @@ def _fit_all(
     devices: Sequence[torch.device],
     job: Callable[[Worker, Group], tuple[Weights, TrainingResult]],
     report: _JoinedProgress,
+    cluster: Cluster | None,
 ) -> dict[Group, tuple[Weights, TrainingResult]]:
     """Fit all groups, halving those that do not fit into memory; return them in order."""
     fitted, waiting, alone = dict[Group, tuple[Weights, TrainingResult]](), list(groups), False
     while waiting:
-        executor = _choose_executor(task, waiting, devices, alone=alone)
+        executor = _choose_executor(task, waiting, devices, alone=alone, cluster=cluster)
         if isinstance(executor, Processes):
             report.progress.advance("preparing", 0, None, f"{executor.workers} processes")
         jobs = [
@@ -240,7 +247,12 @@ def _fit_all(
 
 
 def _choose_executor(
-    task: TrainingTask, groups: Sequence[Group], devices: Sequence[torch.device], *, alone: bool
+    task: TrainingTask,
+    groups: Sequence[Group],
+    devices: Sequence[torch.device],
+    *,
+    alone: bool,
+    cluster: Cluster | None = None,
 ) -> Executor:
     """Return where to run groups.
 
@@ -249,17 +261,23 @@ def _choose_executor(
         groups: to be trained.
         devices: on these.
         alone: whether there is room for one at a time in the CPU's memory.
+        cluster: that trains them; None for this machine.
     """
     threads, workers = torch.get_num_threads(), min(len(devices), len(groups))
     cpu = all(device.type == "cpu" for device in devices)
-    if workers > 1 and not (cpu and alone):
+    if cluster is None and workers > 1 and not (cpu and alone):
         return Processes(devices[:workers], max(1, threads // workers))
     if not cpu:
-        return Threads(devices[0], 1, threads)
+        one = Threads(devices[0], 1, threads)
+        return one if cluster is None else cluster.executor(devices[0], threads)
+    # With a cluster as many threads train a group as without: they decide the bytes.
     workers = 1 if alone else min(threads, len(groups))
     operations = max(task.of(group.span).step_operations() * group.count for group in groups)
     useful = 1 + int(operations // _THREAD_OPERATIONS)
-    return Threads(devices[0], workers, max(1, min(threads // workers, useful)))
+    each = max(1, min(threads // workers, useful))
+    if cluster is not None:
+        return cluster.executor(devices[0], each)
+    return Threads(devices[0], workers, each)
 
 
 def _if_it_fits(do: Callable[[Worker, Group], T], worker: Worker, group: Group) -> T | None:

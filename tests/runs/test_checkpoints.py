@@ -13,7 +13,7 @@ from members import Heard
 from kaggleprice.core.errors import DivergenceError, OutputError, UsageError
 from kaggleprice.runs import checkpoints
 from kaggleprice.runs.checkpoints import Checkpoint, key_of
-from kaggleprice.training.loop import Group, TimeLimit
+from kaggleprice.training.loop import Group, Moment, TimeLimit
 
 IDENTITY = {"settings": {"lr": 0.01}, "data": "ab"}
 FIRST, SECOND, WHOLE = Group(0, 2), Group(2, 2), Group(0, 4)
@@ -208,4 +208,4 @@ def test_a_time_limit_counts_from_the_beginning(
     checkpoint = Checkpoint(tmp_path, IDENTITY, None, 7)
     clock(50)
     with checkpoint:
-        assert checkpoint.callbacks == [TimeLimit(107.0)]
+        assert checkpoint.callbacks == [TimeLimit(Moment(107.0))]

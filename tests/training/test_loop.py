@@ -26,7 +26,7 @@ from safetensors.torch import load, save
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.settings.training import OPTIMIZERS
 from kaggleprice.training import loop
-from kaggleprice.training.loop import Callback, Group, TimeLimit, TrainingLoop
+from kaggleprice.training.loop import Callback, Group, Moment, TimeLimit, TrainingLoop
 from kaggleprice.training.task import TrainingTask
 
 ALL = Group(0, 8)
@@ -128,7 +128,7 @@ def test_a_time_limit_leaves_out_the_epoch_that_would_not_fit(
     now = [100.0]
     monkeypatch.setattr(loop, "monotonic", lambda: now[0])
     stopped: list[int] = []
-    callback = TimeLimit(now[0] + limit)
+    callback = TimeLimit(Moment(now[0] + limit))
     stand_in: Any = SimpleNamespace(group=Group(0, 8, queue), stop=lambda: stopped.append(1))
     callback.on_train_begin(stand_in)
     done = 0

@@ -34,7 +34,7 @@ from kaggleprice.runs.checkpoints import Checkpoint
 from kaggleprice.settings.training import OPTIMIZERS
 from kaggleprice.training.devices import lacks_memory, place_network
 from kaggleprice.training.engine import Engine
-from kaggleprice.training.loop import TimeLimit
+from kaggleprice.training.loop import Moment, TimeLimit
 from kaggleprice.training.task import TrainingTask
 from kaggleprice.training.train import make_groups, time_step, train
 
@@ -161,7 +161,7 @@ def test_groups_may_be_cut_after_different_epochs(sample_tables: Tables) -> None
 
 def test_a_time_limit_trains_every_fold(sample_tables: Tables) -> None:
     """However late it is: an epoch of each group."""
-    found = train(make_task(sample_tables), [CPU], [TimeLimit(0.0)], group_size=3)[1]
+    found = train(make_task(sample_tables), [CPU], [TimeLimit(Moment(0.0))], group_size=3)[1]
     assert (found.cut_at, found.epochs.tolist()) == (1, [1] * MEMBERS)
 
 

@@ -1,0 +1,197 @@
+"""Clusters: groups of members trained by the workers of a Ray cluster, on one machine or many.
+
+Which members form a group, and how many threads compute it, the settings and `--threads` decide. So
+a cluster of any size writes the bytes that one machine of the same kind writes. The rows travel
+once, into Ray's object store; each group's weights come back.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from types import TracebackType
+from typing import Any, TypeVar
+
+import torch
+
+from kaggleprice.core.errors import RunError, UsageError
+from kaggleprice.core.progress import SILENT, Progress
+from kaggleprice.training.devices import freed_memory_kept
+from kaggleprice.training.executors import Report, Worker
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+# How often a group is tried whose worker, or its machine, died.
+_TRIES = 3
+# Seconds between two looks for Ctrl-C, for what workers report, and for groups that are done.
+_BEAT = 0.5
+
+
+@dataclass(frozen=True)
+class ClusterAddress:
+    """Which cluster is joined.
+
+    Attributes:
+        address: `HOST:PORT` of its head; None for one that is started on this machine, and ended
+            with the command.
+        workers: CPUs that a cluster started here has.
+    """
+
+    address: str | None
+    workers: int
+
+
+class Cluster:
+    """A Ray cluster, joined within `with`."""
+
+    def __init__(self, address: ClusterAddress, progress: Progress = SILENT) -> None:
+        """Prepare; nothing is joined yet."""
+        self._address, self._progress = address, progress
+
+    def __enter__(self) -> Cluster:
+        """Join the cluster, or start it.
+
+        Raises:
+            UsageError: where Ray is not installed, or there is no such cluster.
+        """
+        # Nothing of what is trained concerns anybody else.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        try:
+            ray: Any = import_module("ray")
+        except ImportError:
+            raise UsageError(
+                "`--engine ray` needs Ray, which is not installed; install it with "
+                '`pip install "kaggleprice[ray]"`.'
+            ) from None
+        where = self._address.address
+        own: dict[str, Any] = {"num_cpus": self._address.workers} if where is None else {}
+        try:
+            ray.init(
+                address=where or "local",
+                include_dashboard=None if where else False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **own,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(
+                f"there is no Ray cluster at {where or 'this machine'}: {reason}"
+            ) from None
+        self._ray = ray
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        self._progress.notice(
+            f"training on a Ray cluster: {len(nodes)} machine{'s' * (len(nodes) != 1)}, "
+            f"{int(ray.cluster_resources().get('CPU', 0))} CPUs"
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave the cluster; end one that was started here."""
+        self._ray.shutdown()
+
+    def executor(self, device: torch.device, threads: int) -> ClusterExecutor:
+        """Return what runs jobs of so many threads, each on a device of this kind."""
+        return ClusterExecutor(self._ray, device, threads)
+
+
+class ClusterExecutor:
+    """Runs jobs on the workers of a cluster, as many at once as there is room for."""
+
+    def __init__(self, ray: Any, device: torch.device, threads: int) -> None:
+        """Prepare; no job is begun yet."""
+        self._ray, self._device, self._threads = ray, device, threads
+        room = ray.cluster_resources()
+        gpu = device.type == "cuda"
+        self.workers = max(1, int(room.get("GPU", 0) if gpu else room.get("CPU", 1) // threads))
+        self._needs = {"num_cpus": threads, "num_gpus": int(gpu)}
+
+    def map(
+        self,
+        function: Callable[[Worker, J], R],
+        jobs: Sequence[J],
+        report: Report = lambda message: None,
+    ) -> list[R]:
+        """Run them; as in `Executor.map`."""
+        ray = self._ray
+        reports = ray.remote(num_cpus=0)(_Reports).remote()
+        shared = ray.put(function)
+        run = ray.remote(max_retries=_TRIES - 1, **self._needs)(_run)
+        started = [run.remote(shared, job, self._device, self._threads, reports) for job in jobs]
+        waiting = list(started)
+        try:
+            while waiting:
+                done, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=_BEAT)
+                for message in ray.get(reports.take.remote()):
+                    report(message)
+                for ref in done:
+                    self._check(ref, jobs[started.index(ref)])
+            return [ray.get(ref) for ref in started]
+        finally:
+            for ref in waiting:
+                with suppress(Exception):
+                    ray.cancel(ref, force=True)
+            ray.kill(reports)
+
+    def _check(self, ref: Any, job: Any) -> None:
+        """Raise what a job raised; say which job was lost.
+
+        Raises:
+            RunError: where its worker died more often than it is tried.
+        """
+        exceptions = self._ray.exceptions
+        try:
+            self._ray.get(ref)
+        except exceptions.RayTaskError as error:
+            raise error.cause from None
+        except exceptions.RayError as error:
+            raise RunError(
+                f"{_name(job)} was tried {_TRIES} times, and its worker died each time "
+                f"({type(error).__name__}); the same command goes on with what is kept."
+            ) from None
+
+
+def _name(job: Any) -> str:
+    span = getattr(job, "span", None)
+    return "a job" if span is None else f"the group of members {span.start + 1} to {span.stop}"
+
+
+class _Reports:
+    """What jobs report, kept until it is taken."""
+
+    def __init__(self) -> None:
+        self._kept: list[Sequence[float]] = []
+
+    def put(self, message: Sequence[float]) -> None:
+        self._kept.append(message)
+
+    def take(self) -> list[Sequence[float]]:
+        taken, self._kept = self._kept, []
+        return taken
+
+
+def _run(
+    function: Callable[[Worker, J], R], job: J, device: torch.device, threads: int, reports: Any
+) -> R:
+    """Run a job in a worker."""
+    torch.set_num_threads(threads)
+
+    def report(message: Sequence[float]) -> None:
+        reports.put.remote(tuple(message))
+
+    with freed_memory_kept(), warnings.catch_warnings():
+        # Rows lie in the object store, which nobody writes to.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return function(Worker(device, report), job)
