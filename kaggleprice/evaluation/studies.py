@@ -21,8 +21,8 @@ from kaggleprice.settings.search import START, Space
 if TYPE_CHECKING:
     import optuna
 
-# Proposals that are drawn evenly before the estimator has enough to go by.
-_FIRST = 16
+# This part of all trials, the best, says where proposals are likely.
+_GOOD = 0.25
 
 
 def load_optuna() -> Any:
@@ -59,7 +59,7 @@ class FoldStudy:
         """
         found = load_optuna()
         distributions = found.distributions
-        self._space: dict[str, Any] = {}
+        self._dimensions, self._space = space, dict[str, Any]()
         if len(starts) > 1:
             self._space[START] = distributions.CategoricalDistribution(starts)
         for name, own in space.items():
@@ -72,10 +72,30 @@ class FoldStudy:
         state = np.random.SeedSequence((seed, fold)).generate_state(1)[0]
         with _quiet():
             sampler = found.samplers.TPESampler(
-                seed=int(state), n_startup_trials=_FIRST, multivariate=True, constant_liar=True
+                seed=int(state),
+                # The portfolio's own settings are told first, and proposals begin near them.
+                n_startup_trials=1,
+                gamma=lambda count: math.ceil(_GOOD * count),
+                multivariate=True,
+                constant_liar=True,
             )
         self._optuna, self._study = found, found.create_study(sampler=sampler)
         self._asked: list[optuna.Trial] = []
+
+    def know(self, values: Mapping[str, Any], rank: float) -> None:
+        """Tell what is known of a setting that nobody proposed; beyond the bounds it is no trial.
+
+        Args:
+            values: setting → value.
+            rank: of its score.
+        """
+        params = {name: values[name] for name in self._space}
+        inside = all(own.has(values[name]) for name, own in self._dimensions.items())
+        if inside and math.isfinite(rank):
+            made = self._optuna.trial.create_trial(
+                params=params, distributions=self._space, value=rank, intermediate_values={1: rank}
+            )
+            self._study.add_trial(made)
 
     def ask(self, count: int) -> list[tuple[int, dict[str, Any]]]:
         """Return so many proposals, each with its number; none is told yet."""

@@ -7,7 +7,7 @@ Talwalkar 2016). From the library a few are selected and weighed on the rows tha
 fold's validation rows have no part in any of it, so the score on them is that of the whole search,
 the choice included (nested cross-validation, Cawley and Talbot 2010).
 
-All folds' networks of a generation are trained side by side, those of one shape as one network.
+All folds are trained side by side; of each fold, settings of one shape are one network.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from kaggleprice.core.errors import UsageError
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation.cross_validation import PreparedRun, resolve
 from kaggleprice.evaluation.studies import FoldStudy
-from kaggleprice.evaluation.weighting import Objective, greedy_weights
+from kaggleprice.evaluation.weighting import Objective, greedy_weights, select
 from kaggleprice.settings.portfolio import Change, Variant, vary
 from kaggleprice.settings.run import RunSettings
-from kaggleprice.settings.search import START, Space, change_of, rounded
+from kaggleprice.settings.search import START, Space, change_of, rounded, values_of
 from kaggleprice.settings.training import Member
 from kaggleprice.training.batches import pad_rows
 from kaggleprice.training.cluster import Cluster
@@ -46,8 +46,13 @@ Keep = Callable[[int, Callable[[], Floats]], Floats]
 
 # A proposal is first trained for this part of its epochs; then the best of so many go on.
 _SHORT, _HALVING = 1 / 3, 4
-# Settings that a fold selects from those that do best alone, and how many it keeps.
-_COMPARED, _SELECTED = 24, 8
+# The portfolio's own weights count as so many steps of the selection; so many steps follow, each
+# to any setting. On few rows the best of many is best by chance: most of the weight stays where it
+# was learned from few.
+_TRUST, _STEPS = 25, 8
+# A setting is kept where it has this part of the weight that it had if all had the same; at most
+# so many are.
+_COUNTS, _SELECTED = 0.5, 12
 
 
 @dataclass(frozen=True)
@@ -231,8 +236,11 @@ class Search:
         self._stage = 0
         began = time.monotonic()
         everyone = [[(name, {START: name}) for name in self._starts] for _ in self.folds]
+        known = {v.name: values_of(v, self._space) for v in self._task.settings.variants}
         for fold, found in zip(self.folds, self._train(everyone), strict=True):
             fold.library += found
+            for tried in found:
+                fold.study.know(known[tried.name], tried.rank)
         first = last = time.monotonic() - began
         asked = generation = 0
         while asked < self._plan.trials:
@@ -349,6 +357,7 @@ class Search:
         order = sorted(
             range(len(variants)),
             key=lambda i: (
+                places[i][0],
                 batches.index(variants[i].batch),
                 variants[i].model.activation,
                 variants[i].training.loss or "",
@@ -378,7 +387,7 @@ class Search:
 
     def _task_of(self, members: Sequence[Member], variants: tuple[Variant, ...]) -> TrainingTask:
         settings = replace(self._task.settings, portfolio=variants)
-        return replace(self._task, members=members, settings=settings)
+        return replace(self._task, members=members, settings=settings, folds_apart=True)
 
     def _objective(self, rows: NDArray[np.int64], fold: int, target: int) -> Objective:
         """Return the loss of predictions of some rows, given their numbers."""
@@ -404,18 +413,27 @@ class Search:
 
     def _choose(self, fold: int, target: int) -> tuple[list[int], Floats]:
         """Select settings of a fold's library, and weigh them, on the rows that they left out."""
-        own = self.folds[fold]
-        best = sorted(range(len(own.library)), key=lambda i: own.library[i].rank)[:_COMPARED]
-        weights = self._weigh(fold, target, best, sharing=0)
-        order = sorted(np.flatnonzero(weights).tolist(), key=lambda i: -weights[i])[:_SELECTED]
-        selected = sorted(best[i] for i in order)
-        return selected, self._weigh(fold, target, selected, sharing=len(selected))
+        own, usual = self.folds[fold], self._weigh_portfolio(fold, target)
+        before = np.zeros(len(own.library))
+        before[: len(usual)] = _TRUST * usual
+        weights = select(*self._compared(fold, target), before, _STEPS)
+        least = _COUNTS / np.count_nonzero(weights)
+        order = sorted(range(len(weights)), key=lambda i: -weights[i])[:_SELECTED]
+        kept = sorted(i for i in order if weights[i] >= least) or order[:1]
+        return kept, weights[kept] / weights[kept].sum()
 
-    def _weigh(self, fold: int, target: int, numbers: Sequence[int], sharing: int) -> Floats:
+    def _weigh_portfolio(self, fold: int, target: int) -> Floats:
+        """Return the weights of the portfolio's own settings, as cross-validation learns them."""
+        lines, objective = self._compared(fold, target)
+        count = len(self._starts)
+        return greedy_weights(lines[:count], objective, sharing=count)
+
+    def _compared(self, fold: int, target: int) -> tuple[Floats, Objective]:
+        """Return what a fold's library predicts of the rows left out, and the loss of it."""
         own = self.folds[fold]
         rows = np.concatenate(own.left_out)
-        lines = np.stack([own.library[i].inner[target] for i in numbers])
-        return greedy_weights(lines, self._objective(rows, fold, target), sharing)
+        lines = np.stack([tried.inner[target] for tried in own.library])
+        return lines, self._objective(rows, fold, target)
 
     def _score(self, trials: int) -> Tuned:
         """Train the later starts of what was chosen, and score all."""
@@ -503,9 +521,8 @@ class Search:
             outer = np.stack([own.library[i].outer[scout, target] for i in chosen])
             nested.append(validation(outer, weights))
             begin = span.stop
-        before = range(len(self._starts))
-        usual = self._weigh(fold, target, before, sharing=len(before))
-        pairs = {"tuned": (chosen, weights), "untuned": (before, usual)}
+        usual = self._weigh_portfolio(fold, target)
+        pairs = {"tuned": (chosen, weights), "untuned": (list(range(len(usual))), usual)}
         sign = self.metric.rank(1.0)
         means = {"naive": float(np.mean(naive)), "nested": float(np.mean(nested))}
         for name, (numbers, shares) in pairs.items():

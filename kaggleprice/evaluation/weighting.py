@@ -70,19 +70,33 @@ def greedy_weights(
 ) -> Floats:
     """Return weights of C candidates, shape (C,), of sum 1.
 
-    A quarter of the weight is shared by the first, the rest selected one step at a time: each goes
-    to the candidate with which the weighted mean is best.
+    A quarter of the weight is shared by the first, the rest is selected.
 
     Args:
         predictions: shape (C, n), of rows that the candidates did not learn from.
         loss: of predictions and weights; lower is better.
         sharing: how many share; the others count only what they are selected for.
     """
-    count = len(predictions)
-    counts = np.zeros(count)
-    counts[:sharing] = _ROUNDS * _SHARED / (1 - _SHARED) / max(1, sharing)
-    for _ in range(_ROUNDS):
-        tried = [counts + one for one in np.eye(count)]
+    shared = np.zeros(len(predictions))
+    shared[:sharing] = _SHARED / (1 - _SHARED) / sharing
+    return select(predictions, loss, shared * _ROUNDS, _ROUNDS)
+
+
+def select(
+    predictions: Floats, loss: Callable[[Floats, Floats], float], counts: Floats, rounds: int
+) -> Floats:
+    """Return weights, shape (C,), of sum 1, after so many steps from given counts.
+
+    Each step goes to the candidate with which the weighted mean is best.
+
+    Args:
+        predictions: shape (C, n), of rows that the candidates did not learn from.
+        loss: of predictions and weights; lower is better.
+        counts: shape (C,), what candidates count before, in steps.
+        rounds: steps.
+    """
+    for _ in range(rounds):
+        tried = [counts + one for one in np.eye(len(predictions))]
         losses = [loss(predictions, weights) for weights in tried]
         counts = tried[int(np.argmin(losses))]
     return np.asarray(counts / counts.sum())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from kaggleprice.core.errors import UnknownNameError, UsageError
 from kaggleprice.core.registry import look_up
 from kaggleprice.core.toml import parse_toml
-from kaggleprice.settings.portfolio import Change
+from kaggleprice.settings.portfolio import Change, Variant
 from kaggleprice.settings.run import SETTINGS
 
 # The setting of the portfolio that a proposal starts from: it decides the architecture.
@@ -33,6 +33,10 @@ class Dimension:
     high: float = 1.0
     log: bool = False
     choices: tuple[str, ...] = ()
+
+    def has(self, value: Any) -> bool:
+        """Tell whether a value lies in it."""
+        return value in self.choices if self.choices else self.low <= value <= self.high
 
 
 Space = Mapping[str, Dimension]
@@ -111,6 +115,23 @@ def _read(usual: Dimension, name: str, value: Any, place: str) -> Dimension:
 def without(space: Space, names: Collection[str]) -> Space:
     """Return a space without the settings that are given by hand."""
     return {name: dimension for name, dimension in space.items() if name not in names}
+
+
+def values_of(variant: Variant, names: Iterable[str]) -> dict[str, Any]:
+    """Return what a proposal would have to say to mean a setting of the portfolio.
+
+    Args:
+        variant: the setting.
+        names: of settings that are searched.
+    """
+    found: dict[str, Any] = {START: variant.name}
+    for name in names:
+        value = getattr(variant.model, name, None)
+        value = getattr(variant.training, name) if value is None else value
+        while isinstance(value, tuple) and value:
+            value = value[0]
+        found[name] = str(value).lower() if SPACE[name].choices else value
+    return found
 
 
 def rounded(proposal: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class TrainingTask:
             the same. They count within a fold's training rows, whose mean weight is 1.
         relatives: shape (n,), rows of the same number stay together where some are left out; None
             where each row stands for itself.
+        folds_apart: whether members of unlike folds are never one network: then the rounding of a
+            fold's numbers does not depend on which settings the other folds train.
     """
 
     encoding: Encoding
@@ -49,6 +51,7 @@ class TrainingTask:
     settings: RunSettings
     weights: NDArray[np.float64] | None = None
     relatives: NDArray[np.int64] | None = None
+    folds_apart: bool = False
 
     def of(self, span: slice) -> TrainingTask:
         """Return the task of some of the members, of one of `spans`, as if it were alone."""
@@ -64,7 +67,8 @@ class TrainingTask:
     def spans(self) -> list[slice]:
         """Where members stand that can be trained as one batched network."""
         batches = [variant.batch for variant in self.settings.variants]
-        return _runs([batches[member.variant] for member in self.members])
+        apart = self.folds_apart
+        return _runs([(batches[m.variant], m.fold if apart else 0) for m in self.members])
 
     @property
     def variant_spans(self) -> list[slice]:
