@@ -170,7 +170,10 @@ def _prepare() -> None:
 
 def _send(number: int, child: int, cwd: Path, stderr: Path) -> None:
     """Send a signal to a command that is training, once it has kept something, if it does soon."""
+    deadline = time.monotonic() + _SECONDS
     while "training on" not in stderr.read_text(encoding="utf-8"):
+        if time.monotonic() > deadline:
+            break
         time.sleep(0.05)
     deadline = time.monotonic() + 1.0
     while time.monotonic() < deadline and not any(cwd.rglob(".unfinished-*/*.safetensors")):

@@ -183,6 +183,8 @@ def tune(
         "trials": request.trials,
         "population": request.population,
     }
+    threads = f"{compute.threads} thread{'s' * (compute.threads != 1)}"
+    progress.notice(f"training on {compute.name} with {threads}")
     progress.advance("preparing", 0, None, "recipes and networks")
     problem = prepare(competition, data.tables, split, settings, compute.devices)
     plan = SearchPlan(request.trials, request.population, deadline)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from types import TracebackType
@@ -86,6 +87,9 @@ class Cluster:
                 f"there is no Ray cluster at {where or 'this machine'}: {reason}"
             ) from None
         self._ray = ray
+        # Ray tells of machines that are gone on stdout, where results stand.
+        self._stdout = redirect_stdout(sys.stderr)
+        self._stdout.__enter__()
         nodes = [node for node in ray.nodes() if node["Alive"]]
         self._progress.notice(
             f"training on a Ray cluster: {len(nodes)} machine{'s' * (len(nodes) != 1)}, "
@@ -101,6 +105,7 @@ class Cluster:
     ) -> None:
         """Leave the cluster; end one that was started here."""
         self._ray.shutdown()
+        self._stdout.__exit__(kind, error, traceback)
 
     def executor(self, device: torch.device, threads: int) -> ClusterExecutor:
         """Return what runs jobs of so many threads, each on a device of this kind."""
@@ -126,7 +131,11 @@ class ClusterExecutor:
     ) -> list[R]:
         """Run them; as in `Executor.map`."""
         ray = self._ray
-        reports = ray.remote(num_cpus=0)(_Reports).remote()
+        # Beside this process: no machine whose loss it survives takes the reports along.
+        here = import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )
+        reports = ray.remote(num_cpus=0, scheduling_strategy=here)(_Reports).remote()
         shared = ray.put(function)
         run = ray.remote(max_retries=_TRIES - 1, **self._needs)(_run)
         started = [run.remote(shared, job, self._device, self._threads, reports) for job in jobs]

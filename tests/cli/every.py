@@ -7,6 +7,7 @@ from entry_point import TINY
 SMALL = "--competition small.toml"
 CV = f"cv {SMALL} {' '.join(TINY)}"
 PORTFOLIO = "--portfolio fine,robust --inner-blocks 3 --seeds 2 --base-models ridge"
+SEARCH = "--portfolio fine,robust --inner-blocks 2 --k 2 --seeds 1 --epochs 1 --trials 2"
 # Command line, exit code, name of its document.
 COMMANDS: list[tuple[str, int, str]] = [
     (f"{CV} --base-models ridge --dry-run", 0, "plan"),
@@ -29,6 +30,8 @@ COMMANDS: list[tuple[str, int, str]] = [
     (f"runs prune {SMALL} --keep 1 --dry-run", 0, "runs-prune"),
     (f"report mlp-002 {SMALL} --permutations 1", 0, "report"),
     (f"config --command cv {SMALL}", 0, "config"),
+    (f"tune {SMALL} {SEARCH}", 0, "tune"),
+    (f"tune {SMALL} --show", 0, "tune"),
     ("cv --lr none", 2, "error"),
     ("cv --epoch 3", 2, "error"),
     (f"predict {SMALL} --run mlp-009", 2, "error"),
