@@ -33,6 +33,8 @@ from kaggleprice.settings.search import SPACE, Space
 
 # Beside the runs of a competition.
 FOLDER, STUDIES = "tuning", "studies.db"
+# Proposals for each fold where nobody says how many; and with a time limit, which ends them.
+_TRIALS, _ENDLESS = 48, 100_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class TuneRequest:
     Attributes:
         name: of the preset that is found.
         space: what is searched.
-        trials: proposals for each fold.
+        trials: proposals for each fold; None for 48, or as many as a time limit allows.
         population: how many of them are trained side by side, in a generation.
         storage: URL of a database for the studies, as SQLAlchemy takes it; None for a file beside
             the runs.
@@ -50,7 +52,7 @@ class TuneRequest:
 
     name: str = "tuned"
     space: Space = field(default_factory=lambda: SPACE)
-    trials: int = 48
+    trials: int | None = None
     population: int = 16
     storage: str | None = None
 
@@ -62,7 +64,7 @@ class TuneRequest:
         """
         check_preset_name(self.name)
         for flag, value in (("--trials", self.trials), ("--population", self.population)):
-            if value < 1:
+            if value is not None and value < 1:
                 raise UsageError(f"{flag} must be 1 or more, found {value}.")
 
 
@@ -177,17 +179,18 @@ def tune(
     data = load(replace(source, group_column=settings.fold_column), progress)
     split = split_rows(competition, data, settings, folds, None, progress)
     deadline = None if runtime.time_limit is None else began + runtime.time_limit
+    trials = request.trials or (_TRIALS if deadline is None else _ENDLESS)
     identity = identify(competition, data, settings, split, compute) | {
         "command": "tune",
         "space": {name: asdict(own) for name, own in request.space.items()},
-        "trials": request.trials,
+        "trials": trials,
         "population": request.population,
     }
     threads = f"{compute.threads} thread{'s' * (compute.threads != 1)}"
     progress.notice(f"training on {compute.name} with {threads}")
     progress.advance("preparing", 0, None, "recipes and networks")
     problem = prepare(competition, data.tables, split, settings, compute.devices)
-    plan = SearchPlan(request.trials, request.population, deadline)
+    plan = SearchPlan(trials, request.population, deadline)
     search = Search(problem, settings, changes, request.space, plan)
     numbers = range(1, len(split) + 1)
     studies = [f"{competition.name} {request.name} {key_of(identity)} fold {k}" for k in numbers]

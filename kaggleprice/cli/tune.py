@@ -48,9 +48,16 @@ def tune(
         option(SEARCH, "Name of the preset that is found.", "--name", value="NAME"),
     ] = "tuned",
     trials: Annotated[
-        int,
-        option(SEARCH, "Settings to try in each fold.", "--trials", value="N", min=1),
-    ] = 48,
+        int | None,
+        option(
+            SEARCH,
+            "Settings to try in each fold.",
+            "--trials",
+            value="N",
+            default="48, or as many as --time-limit allows",
+            min=1,
+        ),
+    ] = None,
     population: Annotated[
         int,
         option(

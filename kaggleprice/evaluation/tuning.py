@@ -66,8 +66,8 @@ class SearchPlan:
             time, the networks that score the choice included; None for no limit.
     """
 
-    trials: int = 48
-    population: int = 16
+    trials: int
+    population: int
     deadline: float | None = None
 
 

@@ -7,7 +7,7 @@ from entry_point import TINY
 SMALL = "--competition small.toml"
 CV = f"cv {SMALL} {' '.join(TINY)}"
 PORTFOLIO = "--portfolio fine,robust --inner-blocks 3 --seeds 2 --base-models ridge"
-SEARCH = "--portfolio fine,robust --inner-blocks 2 --k 2 --seeds 1 --epochs 1 --trials 2"
+SEARCH = "--portfolio robust,tanh --inner-blocks 2 --k 2 --seeds 1 --epochs 1 --trials 1 --only lr"
 # Command line, exit code, name of its document.
 COMMANDS: list[tuple[str, int, str]] = [
     (f"{CV} --base-models ridge --dry-run", 0, "plan"),

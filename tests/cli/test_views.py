@@ -22,7 +22,7 @@ from kaggleprice.runs.advice import Step
 from kaggleprice.runs.run import Run
 
 GOLDEN = Path(__file__).parent / "golden"
-NAMES = ("config", "cv", "download", "init", "predict", "preprocess", "report", "runs")
+NAMES = ("config", "cv", "download", "init", "predict", "preprocess", "report", "runs", "tune")
 
 
 def normal(text: str) -> str:

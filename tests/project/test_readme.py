@@ -41,6 +41,7 @@ COVERS: dict[str, tuple[str, str]] = {
     "commands": ("sh", "kaggleprice "),
     "transcript": ("console", "$ kaggleprice cv --k 5 --lr 0.01\n"),
     "configuration": ("toml", "# kaggleprice.toml\n"),
+    "presets": ("toml", "# presets in kaggleprice.toml\n"),
     "transcript of another": ("console", "$ kaggleprice init"),
     "competition": ("toml", "# competition.toml\n"),
     "workflow": ("yaml", "# .github/workflows/"),
@@ -116,6 +117,15 @@ def test_configuration_block_is_one(tmp_path: Path) -> None:
     assert values["hidden"]["value"] == [128, 64]
     assert values["output"]["value"] == "best.csv"
     assert values["preset"]["source"] == "file"
+
+
+def test_presets_block_is_one(entry: EntryPoint, tmp_path: Path) -> None:
+    (text,) = blocks("presets")
+    (tmp_path / "kaggleprice.toml").write_text(text, encoding="utf-8")
+    shown = entry("config", "--preset", "mine", "--json", cwd=tmp_path)
+    assert shown.code == 0, shown.err
+    found = {option["name"]: option["value"] for option in shown.json["options"]}
+    assert (found["portfolio"], found["seeds"]) == (["calm", "broad"], 2)
 
 
 def test_competition_block_is_one(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def tune_view(document: TuneDocument) -> Group:
         for winner in document.winners
     ]
     folds = len(nested.folds)
-    which = "all that were asked for" if document.complete else "then time was up"
+    which = "all that were asked for" if document.complete else "as many as time allowed"
     lines = [
         f"{document.trials} settings tried in each of {folds} folds ({which}), in "
         f"{document.seconds:.0f} s",
@@ -117,9 +117,8 @@ def tune_view(document: TuneDocument) -> Group:
         f"{score(nested.fold_mean)} mean of folds, {score(nested.oof, nested.oof_error)} pooled",
         f"the first networks alone: {score(gain.portfolio)} with the portfolio as it is, "
         f"{score(gain.tuned)} tuned",
-        f"each of them {score(optimism.naive)} on the rows that chose, {score(optimism.nested)} on "
-        f"others: {score(abs(optimism.optimism))} "
-        f"{'in vain' if optimism.optimism > 0 else 'the other way'}",
+        f"choosing and scoring on the same rows would have claimed {score(optimism.naive)} for "
+        f"networks that score {score(optimism.nested)} on others",
     ]
     if document.file is not None:
         lines += [
