@@ -35,6 +35,7 @@ PARTS: Mapping[str, str] = {
     "users": "against scikit-learn's MLPRegressor and pytabkit's RealMLP-TD",
     "limit": "against the machine's rate of matrix products",
     "scaling": "members, rows, columns, threads: seconds, memory, exponents",
+    "search": "a population of settings against one setting; `tune` against one fit per trial",
     "startup": "whole commands against a typer app with empty bodies",
 }
 TABLE = "table"

@@ -173,7 +173,9 @@ PEERS: dict[str, Callable[[pd.DataFrame, str, int, int], Any]] = {
     "catboost": _catboost,
 }
 PRESETS = ("fast", "default", "best")
-METHODS = (*PEERS, *PRESETS)
+# The nested score of `kaggleprice tune`.
+TUNE, TUNE_TIME = "tune", "10m"
+METHODS = (*PEERS, *PRESETS, TUNE)
 
 
 def case_folder(name: str) -> Path:
@@ -273,7 +275,7 @@ def measure_peer(name: str, peer: str, fold_seed: int, threads: int) -> Line:
 
 
 def measure_preset(name: str, preset: str, fold_seed: int, threads: int) -> Line:
-    """Return the scores that `kaggleprice cv` writes for one competition.
+    """Return the scores that `kaggleprice cv`, or `tune`, prints for one competition.
 
     Raises:
         KagglePriceError: where a command fails; it has said why.
@@ -286,8 +288,19 @@ def measure_preset(name: str, preset: str, fold_seed: int, threads: int) -> Line
             shutil.copyfile(case_folder(name) / file, folder / file)
         _command(folder, threads, "init", "--yes", "--metric", CASES[name].metric)
         started = time.perf_counter()
-        options = ["--preset", preset, "--k", K, "--fold-seed", fold_seed, "--threads", threads]
-        run = json.loads(_command(folder, threads, "cv", *map(str, options), "--json"))
+        options = ["--k", K, "--fold-seed", fold_seed, "--threads", threads]
+        given = [*map(str, options), "--json"]
+        if preset == TUNE:
+            found = json.loads(_command(folder, threads, "tune", "--time-limit", TUNE_TIME, *given))
+            nested = found["nested"]
+            return {
+                "folds": nested["folds"],
+                "pooled": nested["oof"],
+                "error": nested["oof_error"],
+                "seconds": time.perf_counter() - started,
+                "trials": found["trials"],
+            }
+        run = json.loads(_command(folder, threads, "cv", "--preset", preset, *given))
         seconds = time.perf_counter() - started
     return {
         "folds": [fold["validation"] for fold in run["folds"]],

@@ -176,9 +176,17 @@ def _send(number: int, child: int, cwd: Path, stderr: Path) -> None:
             break
         time.sleep(0.05)
     deadline = time.monotonic() + 1.0
-    while time.monotonic() < deadline and not any(cwd.rglob(".unfinished-*/*.safetensors")):
+    while time.monotonic() < deadline and not _has_kept(cwd):
         time.sleep(0.05)
     os.kill(child, number)
+
+
+def _has_kept(cwd: Path) -> bool:
+    try:
+        return any(cwd.rglob(".unfinished-*/*.safetensors"))
+    except OSError:
+        # A folder went while it was looked into.
+        return False
 
 
 def _become(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:

@@ -51,6 +51,7 @@ OTHER: dict[str, Any] = {
     "weight_decay": 0.3,
     "l1": 0.2,
     "clip_norm": 2.0,
+    "label_noise": 0.1,
     "target_scale": "none",
     "patience": 4,
     "stop_on": "validation",

@@ -407,7 +407,7 @@ def test_a_command_that_fails_is_an_error(tmp_path: Path) -> None:
 # The entry point
 
 
-@pytest.mark.parametrize("part", ["book", "limit", "users", "startup"])
+@pytest.mark.parametrize("part", ["book", "limit", "users", "search", "startup"])
 def test_every_cheap_part_runs(
     part: str,
     tmp_path: Path,

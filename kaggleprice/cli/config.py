@@ -171,8 +171,8 @@ def _settings(
     settings = getattr(context.command, "settings", ())
     if not settings:
         return {}
-    given, name = given_settings(context), context.params.get("preset") or DEFAULT_PRESET
-    preset = chosen_preset(context, name)
+    given, preset_name = given_settings(context), context.params.get("preset") or DEFAULT_PRESET
+    preset = chosen_preset(context, preset_name)
     defaults = {key: value for key, (value, _) in folds.items()}
     values = flat_settings(chosen_settings(context, preset, defaults))
     usual = flat_settings(preset.settings)
@@ -185,7 +185,7 @@ def _settings(
         elif name not in given and value != usual[name]:
             origin = Origin("preset", f"recipe {values['recipe']}")
         elif name not in given and value != setting.default:
-            origin = Origin("preset", f"preset {name}")
+            origin = Origin("preset", f"preset {preset_name}")
         found[name] = _option(setting.flag[2:], value, setting.show(value), origin)
     return found
 

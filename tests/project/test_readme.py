@@ -124,7 +124,7 @@ def test_presets_block_is_one(entry: EntryPoint, tmp_path: Path) -> None:
     (tmp_path / "kaggleprice.toml").write_text(text, encoding="utf-8")
     shown = entry("config", "--preset", "mine", "--json", cwd=tmp_path)
     assert shown.code == 0, shown.err
-    found = {option["name"]: option["value"] for option in shown.json["options"]}
+    found = {option["option"]: option["value"] for option in shown.json["options"]}
     assert (found["portfolio"], found["seeds"]) == (["calm", "broad"], 2)
 
 

@@ -65,9 +65,9 @@ def test_list(entry: EntryPoint, command: str, tmp_path: Path) -> None:
 
 def test_a_new_preset_is_listed_before_it_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRESETS, "new", replace(PRESETS["fast"], help="something new"))
-    names = [preset.name for preset in presets_document().presets]
+    names = [preset.name for preset in presets_document({}).presets]
     assert "new" in names
-    assert presets_document().presets[-1] == PresetLine("new", "something new", None)
+    assert presets_document({}).presets[-1] == PresetLine("new", "something new", None)
 
 
 def test_the_benchmark_writes_what_the_list_reads(

@@ -25,10 +25,7 @@ from kaggleprice.training.train import train, train_and_predict
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
 # Ray's own modules warn, and leave sockets to its processes.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),
-    pytest.mark.xdist_group("ray"),
-]
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.cluster]
 
 
 @pytest.fixture
