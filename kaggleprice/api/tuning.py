@@ -30,6 +30,7 @@ from kaggleprice.settings.declaration import read_record
 from kaggleprice.settings.own_presets import check_preset_name, read_preset
 from kaggleprice.settings.run import Preset, RunSettings
 from kaggleprice.settings.search import SPACE, Space
+from kaggleprice.training.devices import Compute
 
 # Beside the runs of a competition.
 FOLDER, STUDIES = "tuning", "studies.db"
@@ -169,13 +170,30 @@ def tune(
         OutputError: where the storage or the record cannot be written.
         KagglePriceError: as `kaggleprice.api.workflow.cross_validate`.
     """
-    began = time.monotonic()
     competition = source.competition
     load_optuna()
     compute = check_start(competition, runtime, None)
     record = record_file(runtime, competition, request.name)
     check_writable(record)
-    storage = _open(request.storage, record.parent)
+    with _open(request.storage, record.parent) as storage:
+        made = _tune(source, settings, changes, runtime, request, compute, storage, folds, progress)
+    with replacing(record) as beside:
+        beside.write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
+    return made
+
+
+def _tune(
+    source: DatasetRef,
+    settings: RunSettings,
+    changes: Mapping[str, Any],
+    runtime: RuntimeConfig,
+    request: TuneRequest,
+    compute: Compute,
+    storage: Storage,
+    folds: Path | None,
+    progress: Progress,
+) -> Tuning:
+    began, competition = time.monotonic(), source.competition
     data = load(replace(source, group_column=settings.fold_column), progress)
     split = split_rows(competition, data, settings, folds, None, progress)
     deadline = None if runtime.time_limit is None else began + runtime.time_limit
@@ -218,7 +236,7 @@ def tune(
             "the chosen settings predict what the metric cannot score; search fewer settings, or "
             "narrower ones, with --only or --space."
         )
-    made = Tuning(
+    return Tuning(
         competition=competition.name,
         metric=competition.metric,
         preset=request.name,
@@ -239,9 +257,6 @@ def tune(
         storage=storage.url,
         seconds=time.monotonic() - began,
     )
-    with replacing(record) as beside:
-        beside.write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
-    return made
 
 
 def _open(url: str | None, folder: Path) -> Storage:
@@ -295,7 +310,8 @@ def write_page(made: Tuning, runtime: RuntimeConfig) -> Path:
         f"{score(made.tuned)} tuned.",
     ]
     title = f"Search {made.preset}, {made.competition}"
-    text = make_page(Storage(made.storage).studies(made.studies), metric, title, lines)
+    with Storage(made.storage) as storage:
+        text = make_page(storage.studies(made.studies), metric, title, lines)
     with replacing(page) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
     return page

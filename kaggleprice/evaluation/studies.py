@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,7 +129,11 @@ class FoldStudy:
 
 
 class Storage:
-    """Where studies are kept for others to look at, such as `optuna-dashboard`."""
+    """Where studies are kept for others to look at, such as `optuna-dashboard`; closed by `with`.
+
+    Attributes:
+        url: of the database.
+    """
 
     def __init__(self, url: str) -> None:
         """Open it.
@@ -142,6 +147,20 @@ class Storage:
         self.url, self._optuna = url, load_optuna()
         with self._told():
             self._storage = self._optuna.storages.RDBStorage(url)
+
+    def __enter__(self) -> Storage:
+        """Return it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close its connections."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     def keep(self, name: str, study: FoldStudy, *, greater_is_better: bool) -> None:
         """Add the trials of a study that are not there yet.

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,21 +71,61 @@ def test_one_start_is_no_choice() -> None:
 def test_a_database_has_the_scores(tmp_path: Path, greater: bool) -> None:
     url = f"sqlite:///{tmp_path / 'studies.db'}"
     study = searched(generations=1)
-    Storage(url).keep("one", study, greater_is_better=greater)
+    with Storage(url) as storage:
+        storage.keep("one", study, greater_is_better=greater)
     study.tell([1.0 for _ in study.ask(2)], {})
-    # Only what is new is added.
-    Storage(url).keep("one", study, greater_is_better=greater)
-    (kept,) = Storage(url).studies(["one"])
+    with Storage(url) as storage:
+        # Only what is new is added.
+        storage.keep("one", study, greater_is_better=greater)
+        (kept,) = storage.studies(["one"])
+        check_kept(kept, study)
+        with pytest.raises(UsageError, match="two"):
+            storage.studies(["two"])
+        sign = -1 if greater else 1
+        best = min(trial.intermediate_values.get(1, float("inf")) for trial in study.trials)
+        assert kept.best_value == sign * best
+
+
+def check_kept(kept: optuna.Study, study: FoldStudy) -> None:
     assert [trial.params for trial in kept.trials] == params(study)
     assert [trial.state for trial in kept.trials] == [trial.state for trial in study.trials]
-    sign = -1 if greater else 1
-    best = min(trial.intermediate_values.get(1, float("inf")) for trial in study.trials)
-    assert kept.best_value == sign * best
-    with pytest.raises(UsageError, match="two"):
-        Storage(url).studies(["two"])
 
 
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all.db", "nonsense", "mysql+no://x/y"])
 def test_a_database_that_cannot_be_opened_is_said(url: str) -> None:
     with pytest.raises(OutputError, match="storage"):
         Storage(url)
+
+
+@pytest.fixture
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a PostgreSQL of its own, on loopback, started for this test; skips where none is."""
+    if shutil.which("initdb") is None or shutil.which("pg_ctl") is None:
+        pytest.skip("PostgreSQL is not installed here (initdb, pg_ctl)")
+    # It does not run as root, and its folder must be its own.
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    user = ["runuser", "-u", "postgres", "--"] if root else []
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        if root:
+            shutil.chown(folder, "postgres")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        data, log = f"{folder}/data", f"{folder}/log"
+        run = partial(subprocess.run, check=True, stdout=subprocess.DEVNULL, cwd=folder)
+        run([*user, "initdb", "-D", data, "-U", "tuner", "--auth", "trust", "--no-sync"])
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        run([*user, "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start"])
+        try:
+            yield f"postgresql+pg8000://tuner@127.0.0.1:{port}/postgres"
+        finally:
+            run([*user, "pg_ctl", "-D", data, "-m", "immediate", "stop"])
+
+
+def test_a_real_database_server(database: str) -> None:
+    study = searched(generations=2)
+    with Storage(database) as storage:
+        for _ in range(2):
+            storage.keep("one", study, greater_is_better=True)
+        (kept,) = storage.studies(["one"])
+        check_kept(kept, study)

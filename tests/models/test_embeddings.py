@@ -33,7 +33,7 @@ def test_conformance(name: str) -> None:
     """What a network asks of an embedding: joined by every entry of `EMBEDDINGS`."""
     kind = EMBEDDINGS[name].load()
     assert issubclass(kind, MemberEmbedding)
-    embedding = kind(M, P, ModelSettings(frequencies=3)).double()
+    embedding = kind(M, P, [ModelSettings(frequencies=3)] * M).double()
     used = np.ones((M, P), dtype=bool)
     used[1, 2] = False
     initialized(embedding, used)
