@@ -16,7 +16,7 @@ from kaggleprice.cli.commands import (
     warn_ineffective_options,
 )
 from kaggleprice.cli.configured import configuration_of
-from kaggleprice.cli.dataset import read_dataset, read_runtime
+from kaggleprice.cli.dataset import read_dataset, read_runtime, repeated
 from kaggleprice.cli.help import option
 from kaggleprice.cli.output import make_reporter, show, start
 from kaggleprice.core.errors import UsageError
@@ -158,4 +158,5 @@ def tune(
             reporter.notice("--no-config: the preset is not written; --json shows it")
         else:
             write_preset(*written, name, made.preset_table())
-    show(tune_document(made, None if written is None else written[0], None), tune_view)
+    document = tune_document(made, None if written is None else written[0], None)
+    show(document, lambda shown: tune_view(shown, repeated(context)))

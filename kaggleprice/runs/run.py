@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,11 +103,14 @@ class Run:
     @classmethod
     def describe_unfinished(cls, path: Path) -> Run:
         """Describe a folder that is no run yet, or no longer."""
-        what = "in training, or interrupted: the same `kaggleprice cv` command goes on with it."
+        command = "cv"
         try:
             identity = json.loads((path / IDENTITY).read_text(encoding="utf-8"))
             settings = read_settings(identity, path / IDENTITY)
             nearest_preset(settings)
+            # What a search leaves, which trains other networks than a run.
+            if identity.get("command") == "tune":
+                command, settings = "tune", replace(settings, seeds=None)
             targets = len(as_tuple(identity["columns"]["target_column"]))
             members = None
             if settings.seeds is not None:
@@ -117,7 +120,8 @@ class Run:
         except (OSError, RecursionError, KeyError, TypeError, ValueError, KagglePriceError):
             # Such as a run that was being written, or is removed now: its line says what it is.
             identity = {}
-        return cls(path, {}, INTERRUPTED, what, identity)
+        what = f"in training, or interrupted: the same `kaggleprice {command}` command goes on"
+        return cls(path, {}, INTERRUPTED, f"{what} with it.", identity)
 
     @property
     def name(self) -> str:

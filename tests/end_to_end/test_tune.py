@@ -141,6 +141,8 @@ def test_an_interrupted_search_goes_on(
     command = ["tune", "-c", "small.toml", *long, "--json"]
     ended = entry(*command, cwd=tmp_path, interrupt=number)
     assert ended.code == (-number if number == signal.SIGKILL else 128 + number)
+    listed = succeeded(entry("runs", "list", cwd=tmp_path))
+    assert "`kaggleprice tune`" in listed.out
     again = succeeded(entry(*command, cwd=tmp_path))
     assert "going on after" in again.err
     other = tmp_path / "other"

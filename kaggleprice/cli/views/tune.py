@@ -101,8 +101,13 @@ def tune_document(made: Tuning, file: Path | None, page: Path | None) -> TuneDoc
     )
 
 
-def tune_view(document: TuneDocument) -> Group:
-    """Show a search: the settings that won, and the scores."""
+def tune_view(document: TuneDocument, again: str = "") -> Group:
+    """Show a search: the settings that won, and the scores.
+
+    Args:
+        document: of the search.
+        again: options that say where the data are, as they were typed.
+    """
     nested, optimism, gain = document.nested, document.optimism, document.gain
     rows = [
         (winner.name, percent(winner.weight, 0), f"{winner.folds}", _settings_text(winner.values))
@@ -123,7 +128,7 @@ def tune_view(document: TuneDocument) -> Group:
     if document.file is not None:
         lines += [
             f"preset {document.preset} written to {document.file}",
-            f"next: kaggleprice cv --preset {document.preset}",
+            f"next: kaggleprice cv --preset {document.preset} {again}".rstrip(),
         ]
     if document.page is not None:
         lines.append(f"page: {document.page}")
