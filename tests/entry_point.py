@@ -175,7 +175,9 @@ def _send(number: int, child: int, cwd: Path, stderr: Path) -> None:
         if time.monotonic() > deadline:
             break
         time.sleep(0.05)
-    deadline = time.monotonic() + 1.0
+    # Workers of a cluster have to start first.
+    cluster = "joined a Ray cluster" in stderr.read_text(encoding="utf-8")
+    deadline = time.monotonic() + (30.0 if cluster else 1.0)
     while time.monotonic() < deadline and not _has_kept(cwd):
         time.sleep(0.05)
     os.kill(child, number)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -32,6 +33,8 @@ R = TypeVar("R")
 _TRIES = 3
 # Seconds between two looks for Ctrl-C, for what workers report, and for groups that are done.
 _BEAT = 0.5
+# Seconds that a cluster's head has to answer.
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Cluster:
                 '`pip install "kaggleprice[ray]"`.'
             ) from None
         where = self._address.address
+        if where is not None:
+            _check_answers(where)
         own: dict[str, Any] = {"num_cpus": self._address.workers} if where is None else {}
         try:
             ray.init(
@@ -92,7 +97,7 @@ class Cluster:
         self._stdout.__enter__()
         nodes = [node for node in ray.nodes() if node["Alive"]]
         self._progress.notice(
-            f"training on a Ray cluster: {len(nodes)} machine{'s' * (len(nodes) != 1)}, "
+            f"joined a Ray cluster: {len(nodes)} machine{'s' * (len(nodes) != 1)}, "
             f"{int(ray.cluster_resources().get('CPU', 0))} CPUs"
         )
         return self
@@ -118,10 +123,16 @@ class ClusterExecutor:
     def __init__(self, ray: Any, device: torch.device, threads: int) -> None:
         """Prepare; no job is begun yet."""
         self._ray, self._device, self._threads = ray, device, threads
-        room = ray.cluster_resources()
-        gpu = device.type == "cuda"
-        self.workers = max(1, int(room.get("GPU", 0) if gpu else room.get("CPU", 1) // threads))
-        self._needs = {"num_cpus": threads, "num_gpus": int(gpu)}
+        self._needs = {"num_cpus": threads, "num_gpus": int(device.type == "cuda")}
+        self.workers = self._room()
+
+    def _room(self) -> int:
+        """Return how many jobs the machines that there are now have room for."""
+        there = self._ray.cluster_resources()
+        fits = [int(there.get("CPU", 0) // self._threads)]
+        if self._needs["num_gpus"]:
+            fits.append(int(there.get("GPU", 0)))
+        return max(1, min(fits))
 
     def map(
         self,
@@ -137,19 +148,24 @@ class ClusterExecutor:
         )
         reports = ray.remote(num_cpus=0, scheduling_strategy=here)(_Reports).remote()
         shared = ray.put(function)
-        run = ray.remote(max_retries=_TRIES - 1, **self._needs)(_run)
-        started = [run.remote(shared, job, self._device, self._threads, reports) for job in jobs]
-        waiting = list(started)
+        options = {**self._needs, "max_retries": _TRIES - 1, "scheduling_strategy": "SPREAD"}
+        run = ray.remote(**options)(_run)
+        started, running = list[Any](), dict[Any, J]()
         try:
-            while waiting:
-                done, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=_BEAT)
+            while running or len(started) < len(jobs):
+                # No more than there is room for: what waited at one machine would not move to
+                # another that joins later.
+                for job in jobs[len(started) : len(started) + self._room() - len(running)]:
+                    started.append(run.remote(shared, job, self._device, self._threads, reports))
+                    running[started[-1]] = job
+                done, _ = ray.wait(list(running), timeout=_BEAT)
                 for message in ray.get(reports.take.remote()):
                     report(message)
                 for ref in done:
-                    self._check(ref, jobs[started.index(ref)])
+                    self._check(ref, running.pop(ref))
             return [ray.get(ref) for ref in started]
         finally:
-            for ref in waiting:
+            for ref in running:
                 with suppress(Exception):
                     ray.cancel(ref, force=True)
             ray.kill(reports)
@@ -170,6 +186,25 @@ class ClusterExecutor:
                 f"{_name(job)} was tried {_TRIES} times, and its worker died each time "
                 f"({type(error).__name__}); the same command goes on with what is kept."
             ) from None
+
+
+def _check_answers(address: str) -> None:
+    """Check that somebody listens where a cluster's head should; Ray itself asks for minutes.
+
+    Raises:
+        UsageError: where nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if "//" in address or not port.isdigit():
+        # Such as `auto`.
+        return
+    try:
+        socket.create_connection((host, int(port)), _PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"there is no Ray cluster at {address}: {error}; start one with `ray start --head`, or "
+            "leave --address away."
+        ) from None
 
 
 def _name(job: Any) -> str:

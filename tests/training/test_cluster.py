@@ -6,9 +6,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -128,18 +128,14 @@ def test_a_machine_may_go_and_another_come(
     """In mid-run one is killed and one joins: the run ends with the same bytes."""
     task = make_task(sample_tables)
     first = machines.add_node(num_cpus=1)
-    with Cluster(address_of(machines)) as cluster:
-
-        def change() -> None:
-            while len(list(tmp_path.iterdir())) < 2:
-                time.sleep(0.05)
-            machines.remove_node(first, allow_graceful=False)
-            machines.add_node(num_cpus=1)
-
-        changing = Thread(target=change)
-        changing.start()
-        found = train(task, [CPU], [Noting(tmp_path, 1.5)], group_size=1, cluster=cluster)
-        changing.join()
+    with Cluster(address_of(machines)) as cluster, ThreadPoolExecutor(1) as pool:
+        slow = [Noting(tmp_path, 1.0)]
+        training = pool.submit(train, task, [CPU], slow, group_size=1, cluster=cluster)
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.05)
+        machines.remove_node(first, allow_graceful=False)
+        machines.add_node(num_cpus=1)
+        found = training.result()
     assert_equal(train(task, [CPU], group_size=1), found, within=0)
     assert len(nodes_of(tmp_path)) == 3
 
