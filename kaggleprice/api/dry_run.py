@@ -241,7 +241,8 @@ def _measure(
         training = part.settings.training
         trained = np.array([len(part.inner_split(member)[0]) for member in part.members])
         own = training.passes * int(-(-trained.max() // training.rows_per_step))
-        operations += training.passes * int(trained.sum()) * part.blank_network().operations()
+        each = part.of(slice(1)).blank_network().operations()
+        operations += training.passes * int(trained.sum()) * each
         groups = {g: epoch for g, epoch in kept.items() if span.start <= g.first < span.stop}
         done = sum(group.count * epoch for group, epoch in groups.items())
         left = max(0.0, 1 - done / (len(part.members) * training.passes))

@@ -96,6 +96,20 @@ def test_a_plan_twice_as_long_takes_about_twice_the_operations(place: Place) -> 
     assert two.steps == 2 * one.steps
 
 
+def test_a_portfolio_takes_the_operations_of_its_settings(place: Place) -> None:
+    """Of robust and tanh, too, which are one network."""
+    options: dict[str, Any] = {"inner_blocks": 5, "hidden": (6,)}
+    names = ("robust", "tanh")
+    alone = [place.plan(portfolio=(name,), **options).workload for name in names]
+    both = place.plan(portfolio=names, **options).workload
+    assert both is not None
+    assert both.members == sum(work.members for work in alone if work is not None)
+    assert both.seconds > 0
+    # Together they leave out a fifth of the rows.
+    total = sum(work.operations for work in alone if work is not None)
+    assert 0.75 * total < both.operations < total
+
+
 @pytest.mark.parametrize(
     ("front", "learned_below"),
     [
