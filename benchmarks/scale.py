@@ -35,7 +35,7 @@ from benchmarks.speeds.problems import dense_problem, operations_per_epoch
 from kaggleprice.core.errors import KagglePriceError
 from kaggleprice.core.files import replacing
 from kaggleprice.evaluation.cross_validation import PreparedRun
-from kaggleprice.training.cluster import Cluster, ClusterAddress
+from kaggleprice.training.cluster import Cluster, ClusterAddress, joined
 from kaggleprice.training.devices import taking_threads
 from kaggleprice.training.train import fit, train
 
@@ -112,7 +112,7 @@ def measure(workers: int, groups: Sequence[int], sizes: Sequence[tuple[int, int]
         if not workers:
             each(None)
         else:
-            with Cluster(ClusterAddress(None, workers)) as cluster:
+            with joined(ClusterAddress(None, workers)) as cluster:
                 each(cluster)
     return found
 

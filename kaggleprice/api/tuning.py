@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from kaggleprice.runs.runtime import RuntimeConfig, check_start, identify
 from kaggleprice.settings.declaration import read_record
 from kaggleprice.settings.own_presets import check_preset_name, read_preset
 from kaggleprice.settings.run import Preset, RunSettings
-from kaggleprice.settings.search import SPACE, Space
+from kaggleprice.settings.search import SPACE, Space, check_space
 from kaggleprice.training.devices import Compute
 
 # Beside the runs of a competition.
@@ -58,12 +59,13 @@ class TuneRequest:
     storage: str | None = None
 
     def __post_init__(self) -> None:
-        """Check name and numbers.
+        """Check name, space and numbers.
 
         Raises:
             UsageError: where one cannot be.
         """
         check_preset_name(self.name)
+        check_space(self.space)
         for flag, value in (("--trials", self.trials), ("--population", self.population)):
             if value is not None and value < 1:
                 raise UsageError(f"{flag} must be 1 or more, found {value}.")
@@ -175,7 +177,7 @@ def tune(
     compute = check_start(competition, runtime, None)
     record = record_file(runtime, competition, request.name)
     check_writable(record)
-    with _open(request.storage, record.parent) as storage:
+    with closing(_open(request.storage, record.parent)) as storage:
         made = _tune(source, settings, changes, runtime, request, compute, storage, folds, progress)
     with replacing(record) as beside:
         beside.write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
@@ -310,7 +312,7 @@ def write_page(made: Tuning, runtime: RuntimeConfig) -> Path:
         f"{score(made.tuned)} tuned.",
     ]
     title = f"Search {made.preset}, {made.competition}"
-    with Storage(made.storage) as storage:
+    with closing(Storage(made.storage)) as storage:
         text = make_page(storage.studies(made.studies), metric, title, lines)
     with replacing(page) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")

@@ -16,7 +16,7 @@ from kaggleprice.cli.completion import (
 from kaggleprice.cli.help import DATA, OUTPUT, RUN, option
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.settings.run import DEFAULT_PRESET, PRESETS
-from kaggleprice.settings.training import MOST_THREADS
+from kaggleprice.settings.training import ENGINES, MOST_THREADS
 
 RunArgument = Annotated[
     str | None,
@@ -173,7 +173,7 @@ EngineOption = Annotated[
         "bytes.",
         "--engine",
         value="NAME",
-        autocompletion=lambda: ["here", "ray"],
+        autocompletion=lambda: list(ENGINES),
     ),
 ]
 AddressOption = Annotated[

@@ -19,7 +19,6 @@ from kaggleprice.cli.configured import configuration_of
 from kaggleprice.cli.dataset import read_dataset, read_runtime, repeated
 from kaggleprice.cli.help import option
 from kaggleprice.cli.output import make_reporter, show, start
-from kaggleprice.core.errors import UsageError
 
 COMMAND = RunCommand
 EXAMPLES = (
@@ -139,8 +138,6 @@ def tune(
         searched = narrow(searched, [part.strip() for part in only.split(",")])
     given = given_settings(context)
     searched = without(searched, given)
-    if not searched:
-        raise UsageError("nothing is left to search; give fewer of these settings by hand.")
     request = tuning.TuneRequest(name, searched, trials, population, storage)
     configuration = configuration_of(context)
     written = None

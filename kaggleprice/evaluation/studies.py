@@ -11,7 +11,6 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,7 +59,7 @@ class FoldStudy:
         """
         found = load_optuna()
         distributions = found.distributions
-        self._dimensions, self._space = space, dict[str, Any]()
+        self._searched, self._space = space, dict[str, Any]()
         if len(starts) > 1:
             self._space[START] = distributions.CategoricalDistribution(starts)
         for name, own in space.items():
@@ -91,7 +90,7 @@ class FoldStudy:
             rank: of its score.
         """
         params = {name: values[name] for name in self._space}
-        inside = all(own.has(values[name]) for name, own in self._dimensions.items())
+        inside = all(own.has(values[name]) for name, own in self._searched.items())
         if inside and math.isfinite(rank):
             made = self._optuna.trial.create_trial(
                 params=params, distributions=self._space, value=rank, intermediate_values={1: rank}
@@ -129,7 +128,7 @@ class FoldStudy:
 
 
 class Storage:
-    """Where studies are kept for others to look at, such as `optuna-dashboard`; closed by `with`.
+    """Where studies are kept for others to look at, such as `optuna-dashboard`.
 
     Attributes:
         url: of the database.
@@ -148,16 +147,7 @@ class Storage:
         with self._told():
             self._storage = self._optuna.storages.RDBStorage(url)
 
-    def __enter__(self) -> Storage:
-        """Return it."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Close its connections."""
         self._storage.remove_session()
         self._storage.engine.dispose()

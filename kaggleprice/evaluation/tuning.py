@@ -30,7 +30,14 @@ from kaggleprice.evaluation.studies import FoldStudy
 from kaggleprice.evaluation.weighting import Objective, greedy_weights, select
 from kaggleprice.settings.portfolio import Change, Variant, vary
 from kaggleprice.settings.run import RunSettings
-from kaggleprice.settings.search import START, Space, change_of, rounded, values_of
+from kaggleprice.settings.search import (
+    START,
+    Space,
+    change_of,
+    check_space,
+    rounded,
+    values_of,
+)
 from kaggleprice.settings.training import Member
 from kaggleprice.training.batches import pad_rows
 from kaggleprice.training.cluster import Cluster
@@ -196,8 +203,7 @@ class Search:
         if metric.training_loss != "mse":
             # Any other loss would learn something else than the metric asks for.
             space = {name: own for name, own in space.items() if name != "loss"}
-        if not space:
-            raise UsageError("nothing is left to search; give fewer of these settings by hand.")
+        check_space(space)
         self._space, self._plan, self.metric = space, plan, metric
         self._starts = {v.name: changes[v.name] for v in settings.variants if v.tried}
         self._scouts = settings.scouts or 1
@@ -262,7 +268,8 @@ class Search:
             return False
         settings = self._task.settings
         later = max(0, settings.starts - self._scouts)
-        score = first / len(self._starts) * min(_SELECTED, len(self._starts)) / self._scouts * later
+        # As many settings as can be chosen; of which only the later starts are left to train.
+        score = first * _SELECTED / len(self._starts) * later / self._scouts
         return time.monotonic() + last + score > self._plan.deadline
 
     def _generation(self, count: int, generation: int) -> None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from kaggleprice.reports import wording
 from kaggleprice.reports.figures import MOST_CURVES, MOST_POINTS
 from kaggleprice.reports.findings import Findings
 from kaggleprice.reports.out_of_fold import SHARE
-from kaggleprice.reports.style import PALETTE, to_svg
+from kaggleprice.reports.style import template, to_svg
 from kaggleprice.runs.leaderboard import read_leaderboard
 
 _FILTERS = (wording.score, wording.signed, wording.amount, wording.percent, wording.cell)
@@ -30,22 +29,15 @@ def make_page(findings: Findings, figures: Mapping[str, Figure], columns: int) -
         figures: by name, as `figures.draw` returns them.
         columns: how many to show, at most, where tables show columns.
     """
-    environment = Environment(
-        loader=PackageLoader("kaggleprice.reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {filter_.__name__: filter_ for filter_ in _FILTERS}
     record, rows, metric = findings.run.record, findings.rows, findings.run.metric
     true, predicted = rows.scaled
     target = findings.competition.targets[0]
-    return environment.get_template("page.html.j2").render(
+    page = template("page.html.j2", **{filter_.__name__: filter_ for filter_ in _FILTERS})
+    return page.render(
         vars(findings),
+        title=f"{findings.run.name}, {findings.competition.name}",
         # The only markup among the values: matplotlib escapes the texts within.
         figures={name: to_svg(figure, name) for name, figure in figures.items()},
-        palette=PALETTE,
         record=record,
         scores=record["scores"],
         submitted=read_leaderboard(findings.run),

@@ -10,11 +10,12 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 # Role: its colour in the light and in the dark theme. The two data colours are Okabe and Ito's
@@ -59,6 +60,20 @@ _SETTINGS: dict[Any, Any] = {
     "lines.linewidth": 1.4,
     "lines.markeredgewidth": 0.0,
 }
+
+
+def template(name: str, **filters: Callable[..., str]) -> Template:
+    """Return one of this package's templates, which escapes every value that it shows."""
+    environment = Environment(
+        loader=PackageLoader("kaggleprice.reports", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= filters
+    environment.globals["palette"] = PALETTE
+    return environment.get_template(name)
 
 
 @contextmanager

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from kaggleprice.competitions.metrics import Metric
 from kaggleprice.core.errors import UsageError
 from kaggleprice.evaluation.studies import load_optuna
-from kaggleprice.reports.style import FIRST, MUTED, PALETTE, SECOND, drawing, to_svg
+from kaggleprice.reports.style import FIRST, MUTED, SECOND, drawing, template, to_svg
 
 if TYPE_CHECKING:
     import optuna
@@ -111,20 +110,11 @@ def make_page(
         for _, _, figure, _ in made:
             figure.draw_without_rendering()
             figure.set_layout_engine("none")
-    environment = Environment(
-        loader=PackageLoader("kaggleprice.reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     figures = [
         {"name": name, "title": heading, "svg": to_svg(figure, name), "caption": caption}
         for name, heading, figure, caption in made
     ]
-    return environment.get_template("tuning.html.j2").render(
-        title=title, lines=lines, figures=figures, palette=PALETTE
-    )
+    return template("tuning.html.j2").render(title=title, lines=lines, figures=figures)
 
 
 def _figure(height: float) -> Figure:

@@ -27,14 +27,9 @@ from kaggleprice.runs.run import FINISHED, Run
 from kaggleprice.runs.writing import describe_columns
 from kaggleprice.settings.declaration import show_value
 from kaggleprice.settings.run import RunSettings, settings_to_record
-from kaggleprice.training.cluster import Cluster, ClusterAddress
+from kaggleprice.settings.training import ENGINES
+from kaggleprice.training.cluster import Cluster, ClusterAddress, joined
 from kaggleprice.training.devices import Compute, choose_compute
-
-# What `--engine` takes.
-ENGINES: dict[str, str] = {
-    "here": "this machine's threads or devices",
-    "ray": "the workers of a Ray cluster",
-}
 
 
 @dataclass(frozen=True)
@@ -84,8 +79,8 @@ class RuntimeConfig:
         if self.engine != "ray":
             yield None
             return
-        with Cluster(ClusterAddress(self.address, compute.threads), progress) as joined:
-            yield joined
+        with joined(ClusterAddress(self.address, compute.threads), progress) as cluster:
+            yield cluster
 
     def runs_of(self, competition: Competition) -> Path:
         """Return the folder of a competition's runs."""

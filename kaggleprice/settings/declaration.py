@@ -149,15 +149,19 @@ class Searched:
     """Marks a setting that `kaggleprice tune` searches, and between which values.
 
     Attributes:
-        low, high: of a number.
+        low, high: bounds of a number, both of which can be.
         log: whether factors count, not differences.
-        choices: of a name, as they are typed; empty for a number.
+        choices: of a setting that is no number, as they are typed; empty for a number.
     """
 
     low: float = 0.0
     high: float = 1.0
     log: bool = False
     choices: tuple[str, ...] = ()
+
+    def has(self, value: Any) -> bool:
+        """Tell whether a value is one of them."""
+        return value in self.choices if self.choices else self.low <= value <= self.high
 
 
 @dataclass(frozen=True)

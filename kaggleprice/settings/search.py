@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kaggleprice.core.errors import UnknownNameError, UsageError
 from kaggleprice.core.registry import look_up
 from kaggleprice.core.toml import parse_toml
+from kaggleprice.settings.declaration import Searched
 from kaggleprice.settings.portfolio import Change, Variant
 from kaggleprice.settings.run import SETTINGS
 
@@ -19,40 +19,22 @@ START = "start"
 _DIGITS = 4
 
 
-@dataclass(frozen=True)
-class Dimension:
-    """The values between which one setting is searched.
-
-    Attributes:
-        low, high: bounds of a number, both of which can be.
-        log: whether factors count, not differences.
-        choices: of a setting that is no number, as they are typed; empty for a number.
-    """
-
-    low: float = 0.0
-    high: float = 1.0
-    log: bool = False
-    choices: tuple[str, ...] = ()
-
-    def has(self, value: Any) -> bool:
-        """Tell whether a value lies in it."""
-        return value in self.choices if self.choices else self.low <= value <= self.high
-
-
-Space = Mapping[str, Dimension]
-
-
-def _declared() -> dict[str, Dimension]:
-    marks = {name: setting.searched for name, setting in SETTINGS.items()}
-    return {
-        name: Dimension(mark.low, mark.high, mark.log, mark.choices)
-        for name, mark in marks.items()
-        if mark is not None
-    }
-
+Space = Mapping[str, Searched]
 
 # Where nothing narrows it: what the settings declare.
-SPACE: Space = _declared()
+SPACE: Space = {
+    name: setting.searched for name, setting in SETTINGS.items() if setting.searched is not None
+}
+
+
+def check_space(space: Space) -> None:
+    """Check that something is searched.
+
+    Raises:
+        UsageError: where nothing is.
+    """
+    if not space:
+        raise UsageError("nothing is left to search; give fewer of these settings by hand.")
 
 
 def narrow(space: Space, only: Sequence[str]) -> Space:
@@ -64,7 +46,7 @@ def narrow(space: Space, only: Sequence[str]) -> Space:
     for name in only:
         look_up(space, name.replace("-", "_"), "setting that is searched")
     names = {name.replace("-", "_") for name in only}
-    return {name: dimension for name, dimension in space.items() if name in names}
+    return {name: own for name, own in space.items() if name in names}
 
 
 def read_space(file: Path) -> Space:
@@ -91,7 +73,7 @@ def read_space(file: Path) -> Space:
     return found
 
 
-def _read(usual: Dimension, name: str, value: Any, place: str) -> Dimension:
+def _read(usual: Searched, name: str, value: Any, place: str) -> Searched:
     """Return the dimension that a list in a file means."""
     setting = SETTINGS[name]
     if usual.choices:
@@ -100,7 +82,7 @@ def _read(usual: Dimension, name: str, value: Any, place: str) -> Dimension:
             setting.parse(choice, place)
         if not choices or len(set(choices)) < len(choices):
             raise UsageError(f"{place} takes a list of unlike values; found {value!r}.")
-        return Dimension(choices=choices)
+        return Searched(choices=choices)
     bounds = value if isinstance(value, list) else [value, value]
     if len(bounds) != 2 or not all(type(bound) in (int, float) for bound in bounds):
         raise UsageError(f"{place} takes two numbers, as in [0.01, 0.1]; found {value!r}.")
@@ -109,12 +91,12 @@ def _read(usual: Dimension, name: str, value: Any, place: str) -> Dimension:
         setting.parse(bound, place)
     if low > high or (usual.log and low <= 0):
         raise UsageError(f"{place} takes the lower of two bounds first; found {value!r}.")
-    return Dimension(low, high, usual.log)
+    return Searched(low, high, usual.log)
 
 
 def without(space: Space, names: Collection[str]) -> Space:
     """Return a space without the settings that are given by hand."""
-    return {name: dimension for name, dimension in space.items() if name not in names}
+    return {name: own for name, own in space.items() if name not in names}
 
 
 def values_of(variant: Variant, names: Iterable[str]) -> dict[str, Any]:

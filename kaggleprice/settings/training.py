@@ -14,6 +14,12 @@ from kaggleprice.settings.declaration import STRICT, Names, Searched, Shown
 # CPU threads: more than any machine has. What a system cannot start ends as a lack of memory.
 MOST_THREADS = 1024
 
+# What trains groups of networks.
+ENGINES: dict[str, str] = {
+    "here": "this machine's threads or devices",
+    "ray": "the workers of a Ray cluster",
+}
+
 OPTIMIZERS: dict[str, Entry] = {
     "sgd": Entry("stochastic gradient descent", "kaggleprice.training.optimization:sgd"),
     "momentum": Entry("sgd with momentum 0.9", "kaggleprice.training.optimization:momentum"),

@@ -12,11 +12,10 @@ import os
 import socket
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from types import TracebackType
 from typing import Any, TypeVar
 
 import torch
@@ -51,33 +50,30 @@ class ClusterAddress:
     workers: int
 
 
-class Cluster:
-    """A Ray cluster, joined within `with`."""
+@contextmanager
+def joined(address: ClusterAddress, progress: Progress = SILENT) -> Iterator[Cluster]:
+    """Join a Ray cluster for as long as the block lasts; end one that was started here.
 
-    def __init__(self, address: ClusterAddress, progress: Progress = SILENT) -> None:
-        """Prepare; nothing is joined yet."""
-        self._address, self._progress = address, progress
-
-    def __enter__(self) -> Cluster:
-        """Join the cluster, or start it.
-
-        Raises:
-            UsageError: where Ray is not installed, or there is no such cluster.
-        """
-        # Nothing of what is trained concerns anybody else.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        try:
-            ray: Any = import_module("ray")
-        except ImportError:
-            raise UsageError(
-                "`--engine ray` needs Ray, which is not installed; install it with "
-                '`pip install "kaggleprice[ray]"`.'
-            ) from None
-        where = self._address.address
-        if where is not None:
-            _check_answers(where)
-        own: dict[str, Any] = {"num_cpus": self._address.workers} if where is None else {}
+    Raises:
+        UsageError: where Ray is not installed, or there is no such cluster.
+    """
+    # Nothing of what is trained concerns anybody else.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray announces that it will leave CUDA_VISIBLE_DEVICES alone where a job needs no GPU: let it.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        ray: Any = import_module("ray")
+    except ImportError:
+        raise UsageError(
+            "`--engine ray` needs Ray, which is not installed; install it with "
+            '`pip install "kaggleprice[ray]"`.'
+        ) from None
+    where = address.address
+    if where is not None:
+        _check_answers(where)
+    own: dict[str, Any] = {"num_cpus": address.workers} if where is None else {}
+    # Ray tells of machines that are gone on stdout, where results stand.
+    with redirect_stdout(sys.stderr):
         try:
             ray.init(
                 address=where or "local",
@@ -91,26 +87,23 @@ class Cluster:
             raise UsageError(
                 f"there is no Ray cluster at {where or 'this machine'}: {reason}"
             ) from None
-        self._ray = ray
-        # Ray tells of machines that are gone on stdout, where results stand.
-        self._stdout = redirect_stdout(sys.stderr)
-        self._stdout.__enter__()
-        nodes = [node for node in ray.nodes() if node["Alive"]]
-        self._progress.notice(
-            f"joined a Ray cluster: {len(nodes)} machine{'s' * (len(nodes) != 1)}, "
-            f"{int(ray.cluster_resources().get('CPU', 0))} CPUs"
-        )
-        return self
+        try:
+            nodes = [node for node in ray.nodes() if node["Alive"]]
+            progress.notice(
+                f"joined a Ray cluster: {len(nodes)} machine{'s' * (len(nodes) != 1)}, "
+                f"{int(ray.cluster_resources().get('CPU', 0))} CPUs"
+            )
+            yield Cluster(ray)
+        finally:
+            ray.shutdown()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave the cluster; end one that was started here."""
-        self._ray.shutdown()
-        self._stdout.__exit__(kind, error, traceback)
+
+class Cluster:
+    """A Ray cluster that was joined."""
+
+    def __init__(self, ray: Any) -> None:
+        """Take the module, which has joined it."""
+        self._ray = ray
 
     def executor(self, device: torch.device, threads: int) -> ClusterExecutor:
         """Return what runs jobs of so many threads, each on a device of this kind."""

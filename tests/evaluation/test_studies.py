@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,10 @@ def test_one_start_is_no_choice() -> None:
 def test_a_database_has_the_scores(tmp_path: Path, greater: bool) -> None:
     url = f"sqlite:///{tmp_path / 'studies.db'}"
     study = searched(generations=1)
-    with Storage(url) as storage:
+    with closing(Storage(url)) as storage:
         storage.keep("one", study, greater_is_better=greater)
     study.tell([1.0 for _ in study.ask(2)], {})
-    with Storage(url) as storage:
+    with closing(Storage(url)) as storage:
         # Only what is new is added.
         storage.keep("one", study, greater_is_better=greater)
         (kept,) = storage.studies(["one"])
@@ -124,7 +125,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_a_real_database_server(database: str) -> None:
     study = searched(generations=2)
-    with Storage(database) as storage:
+    with closing(Storage(database)) as storage:
         for _ in range(2):
             storage.keep("one", study, greater_is_better=True)
         (kept,) = storage.studies(["one"])

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from kaggleprice.core.errors import UnknownNameError, UsageError
+from kaggleprice.settings.declaration import Searched
 from kaggleprice.settings.portfolio import PORTFOLIO, Variant, vary
 from kaggleprice.settings.run import SETTINGS, make_settings
 from kaggleprice.settings.search import (
     SPACE,
     START,
-    Dimension,
     change_of,
     narrow,
     read_space,
@@ -70,10 +70,10 @@ def test_a_file_narrows(tmp_path: Path) -> None:
         'lr = [0.01, 0.02]\nactivation = ["gelu", "selu"]\nweight-decay = 0.1\nloss = "mae"\n'
     )
     assert read_space(file) == {
-        "lr": Dimension(0.01, 0.02, log=True),
-        "activation": Dimension(choices=("gelu", "selu")),
-        "weight_decay": Dimension(0.1, 0.1, log=True),
-        "loss": Dimension(choices=("mae",)),
+        "lr": Searched(0.01, 0.02, log=True),
+        "activation": Searched(choices=("gelu", "selu")),
+        "weight_decay": Searched(0.1, 0.1, log=True),
+        "loss": Searched(choices=("mae",)),
     }
     assert list(narrow(SPACE, ["dropout", "weight-decay"])) == ["dropout", "weight_decay"]
     assert "lr" not in without(SPACE, ["lr", "seeds"])

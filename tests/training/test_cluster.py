@@ -19,7 +19,7 @@ from small import content, write_small
 
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.errors import DivergenceError, RunError, UsageError
-from kaggleprice.training.cluster import Cluster, ClusterAddress
+from kaggleprice.training.cluster import ClusterAddress, joined
 from kaggleprice.training.loop import Callback, TrainingLoop
 from kaggleprice.training.train import train, train_and_predict
 
@@ -86,10 +86,10 @@ def test_one_machine_and_two_write_the_same_bytes(
 ) -> None:
     task = make_task(sample_tables)
     here = train(task, [CPU], group_size=2)
-    with Cluster(address_of(machines)) as cluster:
+    with joined(address_of(machines)) as cluster:
         one = train(task, [CPU], group_size=2, cluster=cluster)
     machines.add_node(num_cpus=2)
-    with Cluster(address_of(machines)) as cluster:
+    with joined(address_of(machines)) as cluster:
         two = train(task, [CPU], [Noting(tmp_path, 0.3)], group_size=2, cluster=cluster)
         index = np.tile(np.arange(9), (len(task.members), 1))
         predicted = train_and_predict(task, index, [CPU], cluster=cluster)
@@ -103,7 +103,7 @@ def test_a_killed_worker_costs_its_group_alone(
     sample_tables: Tables, machines: Any, tmp_path: Path
 ) -> None:
     task = make_task(sample_tables)
-    with Cluster(address_of(machines)) as cluster:
+    with joined(address_of(machines)) as cluster:
         found = train(task, [CPU], [Dying(tmp_path)], group_size=2, cluster=cluster)
     assert_equal(train(task, [CPU], group_size=2), found, within=0)
     # The first group was begun twice, the others once.
@@ -116,7 +116,7 @@ def test_a_group_that_fails_each_time_is_named(
 ) -> None:
     task = make_task(sample_tables)
     with (
-        Cluster(address_of(machines)) as cluster,
+        joined(address_of(machines)) as cluster,
         pytest.raises(RunError, match="members 1 to 2 was tried 3 times"),
     ):
         train(task, [CPU], [Dying(tmp_path, times=9)], group_size=2, cluster=cluster)
@@ -128,7 +128,7 @@ def test_a_machine_may_go_and_another_come(
     """In mid-run one is killed and one joins: the run ends with the same bytes."""
     task = make_task(sample_tables)
     first = machines.add_node(num_cpus=1)
-    with Cluster(address_of(machines)) as cluster, ThreadPoolExecutor(1) as pool:
+    with joined(address_of(machines)) as cluster, ThreadPoolExecutor(1) as pool:
         slow = [Noting(tmp_path, 1.0)]
         training = pool.submit(train, task, [CPU], slow, group_size=1, cluster=cluster)
         while len(list(tmp_path.iterdir())) < 2:
@@ -142,14 +142,14 @@ def test_a_machine_may_go_and_another_come(
 
 def test_what_a_group_raises_is_raised(sample_tables: Tables, machines: Any) -> None:
     task = make_task(sample_tables, lr=1e30, optimizer="sgd")
-    with Cluster(address_of(machines)) as cluster, pytest.raises(DivergenceError, match="--lr"):
+    with joined(address_of(machines)) as cluster, pytest.raises(DivergenceError, match="--lr"):
         train(task, [CPU], cluster=cluster)
 
 
 def test_no_cluster_is_said() -> None:
     with (
         pytest.raises(UsageError, match=r"127\.0\.0\.1:9"),
-        Cluster(ClusterAddress("127.0.0.1:9", 1)),
+        joined(ClusterAddress("127.0.0.1:9", 1)),
     ):
         pass
 
