@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from kaggleprice.core.registry import look_up
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.averaging_gain import MOST_ROWS, averaging_gain, spread_of_folds
 from kaggleprice.evaluation.cross_validation import CrossValidation, PreviousResults
-from kaggleprice.evaluation.ensemble import WeightedPredictions
+from kaggleprice.evaluation.ensemble import Ensemble, WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, make_folds, moments_of, read_folds
 from kaggleprice.evaluation.intervals import Coverage, check_level
 from kaggleprice.evaluation.target_scale import TargetScale
@@ -75,6 +76,7 @@ from kaggleprice.settings.run import (
     make_settings,
 )
 from kaggleprice.training.devices import Compute, choose_compute, place_network
+from kaggleprice.training.executors import Executor
 
 # Options that `predict` may give beside a run without contradicting how it was trained.
 _ONLY_PREDICTION = {"combine", "bound"}
@@ -620,7 +622,7 @@ def predict(
     found: list[_Predicted] = []
     for run, read, table in _read_for(runs, source, (own, data), progress):
         progress.advance("predicting", 0, None, f"{len(table.tables.test)} rows")
-        found.append(_predict(run, read, table, request, compute, progress))
+        found.append(_predict(run, read, table, request, runtime, compute, progress))
     weights, test = np.array(request.weights or [1.0] * len(runs)), data.tables.test
     predictions = _average([one.predictions for one in found], weights)
     # What cannot be made is told before anything is written.
@@ -720,6 +722,7 @@ def _predict(
     source: DatasetRef,
     data: Dataset,
     request: PredictRequest,
+    runtime: RuntimeConfig,
     compute: Compute,
     progress: Progress,
 ) -> _Predicted:
@@ -735,7 +738,8 @@ def _predict(
             f"run {run.name} keeps what its base models predict of {competition.name}'s own test "
             "file, and cannot predict another one; train with --base-models none for that."
         )
-    everybody = ensemble.predict_beside(test.features, base_models)
+    with _executor_of(runtime, compute, ensemble, len(test), progress) as executor:
+        everybody = ensemble.predict_beside(test.features, base_models, executor)
     how = request.options.get("combine") or run.settings.combine
     split = run.folds()
     if len(split.predicting) < len(split):
@@ -758,6 +762,15 @@ def _predict(
     notes = dict.fromkeys([*run.record["notes"], *([] if warning is None else [warning])])
     kept = scale.keep_inside(raw, range(scale.folds))
     return _Predicted(kept, outside, scale, gain, list(notes))
+
+
+def _executor_of(
+    runtime: RuntimeConfig, compute: Compute, ensemble: Ensemble, rows: int, progress: Progress
+) -> AbstractContextManager[Executor | None]:
+    """Return the cluster that predicts so many rows; None for few, or without a cluster."""
+    if runtime.engine != "ray" or len(ensemble.parts_of(rows)) < 2:
+        return nullcontext()
+    return runtime.executor(compute, progress)
 
 
 def _gain_of_run(

@@ -169,8 +169,8 @@ EngineOption = Annotated[
     str,
     option(
         RUN,
-        "What trains groups of networks: here, or ray, the workers of a Ray cluster; to the same "
-        "bytes.",
+        "What trains groups of networks and predicts many rows: here, or ray, the workers of a "
+        "Ray cluster; to the same bytes.",
         "--engine",
         value="NAME",
         autocompletion=lambda: list(ENGINES),
@@ -180,7 +180,7 @@ AddressOption = Annotated[
     str | None,
     option(
         RUN,
-        "The Ray cluster that trains.",
+        "The Ray cluster.",
         "--address",
         value="HOST:PORT",
         default="one on this machine, ended with the command",

@@ -30,6 +30,8 @@ def report(
     runs_dir: arguments.RunsDirOption = Path("runs"),
     device: arguments.DeviceOption = "auto",
     threads: arguments.ThreadsOption = None,
+    engine: arguments.EngineOption = "here",
+    address: arguments.AddressOption = None,
     permutations: Annotated[
         int | None,
         option(

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kaggleprice.core.large_arrays import Arena
+
 # Rows of a chunk: only so many are ever held in the types that pandas gives them.
 ROWS = 1 << 16
 _KINDS = ("int8", "int16", "float32", "int32")
@@ -67,19 +69,24 @@ def as_texts(column: pd.Series) -> NDArray[Any]:
     return texts.astype(f"U{max(width, 1)}") if fixed else texts
 
 
-def joined(chunks: dict[str, list[Any]]) -> dict[str, Any]:
+def joined(chunks: dict[str, list[Any]], arena: Arena | None = None) -> dict[str, Any]:
     """Join each column's chunks, which are given up for it.
 
     Of arrays an array is made; of `Levels` a `pd.Categorical` with sorted categories, in which
     an array stands for rows that are missing.
+
+    Args:
+        chunks: by column.
+        arena: where to put the result; None for memory.
     """
-    return {name: _join(chunks.pop(name)) for name in list(chunks)}
+    join = np.concatenate if arena is None else arena.join
+    return {name: _join(chunks.pop(name), join) for name in list(chunks)}
 
 
-def _join(chunks: list[Any]) -> Any:
+def _join(chunks: list[Any], join: Callable[[list[NDArray[Any]]], NDArray[Any]]) -> Any:
     known = {level for chunk in chunks if isinstance(chunk, Levels) for level in chunk.levels}
     if not any(isinstance(chunk, Levels) for chunk in chunks):
-        return np.concatenate(chunks)
+        return join(chunks)
     place = {level: code for code, level in enumerate(sorted(known))}
     kind = np.min_scalar_type(-max(len(place), 1))
     codes = []
@@ -90,7 +97,7 @@ def _join(chunks: list[Any]) -> Any:
             codes.append(table[chunk.codes])
         else:
             codes.append(np.full(len(chunk), -1, dtype=kind))
-    return pd.Categorical.from_codes(np.concatenate(codes), dtype=_levels_dtype(place))
+    return pd.Categorical.from_codes(join(codes), dtype=_levels_dtype(place))
 
 
 def share_levels(*columns: pd.Series) -> list[pd.Series]:

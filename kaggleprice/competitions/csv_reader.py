@@ -6,6 +6,7 @@ import csv
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from kaggleprice.competitions import columns
 from kaggleprice.competitions.catalog import Competition
 from kaggleprice.competitions.csv_format import CsvFormat
 from kaggleprice.core.errors import DataError, MissingFileError
+from kaggleprice.core.large_arrays import Arena, memory
 from kaggleprice.core.progress import BYTES, SILENT, Progress
 
 _BUFFER = 1 << 20
+# The columns of a file of this part of the memory, or more, are kept in files while it is read.
+_LARGE = 1 / 8
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -115,6 +119,7 @@ def _read_columns(path: Path, competition: Competition, progress: Progress) -> d
     """
     ids = competition.id_column
     as_text = {*competition.text_columns, *({ids} if ids is not None else ())}
+    arena = Arena() if path.stat().st_size > _LARGE * memory() else None
     while True:
         chunks: dict[str, list[Any]] = {}
         kinds: dict[str, set[str]] = {}
@@ -122,6 +127,8 @@ def _read_columns(path: Path, competition: Competition, progress: Progress) -> d
         for number, chunk in enumerate(_chunks(path, competition, as_text, progress)):
             for name, column in chunk.items():
                 kind, part = _compacted(column) if name != ids else ("", columns.as_texts(column))
+                if arena is not None:
+                    part = _kept(arena, part)
                 chunks.setdefault(str(name), []).append(part)
                 kinds.setdefault(str(name), set()).add(kind)
             mixed = {n for n, found in kinds.items() if "other" in found or len(found - {""}) > 1}
@@ -131,7 +138,7 @@ def _read_columns(path: Path, competition: Competition, progress: Progress) -> d
                 # Nothing is kept; reading goes on to find all such columns at once.
                 chunks.clear()
         if not mixed:
-            return columns.joined(chunks)
+            return columns.joined(chunks, arena)
         as_text |= mixed
 
 
@@ -147,6 +154,12 @@ def _compacted(column: pd.Series) -> tuple[str, Any]:
     if not part.levels:
         return "", part
     return "text" if all(isinstance(n, str) for n in part.levels) else "other", part
+
+
+def _kept(arena: Arena, part: Any) -> Any:
+    if isinstance(part, columns.Levels):
+        return replace(part, codes=arena.keep(part.codes))
+    return arena.keep(part)
 
 
 def _chunks(

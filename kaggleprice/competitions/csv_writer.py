@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 import pandas as pd
 
@@ -17,7 +17,7 @@ def csv_text(frame: pd.DataFrame) -> str:
     return text.getvalue()
 
 
-def write_csv(frame: pd.DataFrame, to: Path | io.StringIO) -> None:
+def write_csv(frame: pd.DataFrame, to: Path | TextIO, *, header: bool = True) -> None:
     """Write a table without its index, lines ended by a line feed.
 
     pandas leaves a carriage return in a text unquoted, and readers would take it for the end of a
@@ -32,4 +32,4 @@ def write_csv(frame: pd.DataFrame, to: Path | io.StringIO) -> None:
         column.astype(str).str.contains("\r", regex=False).any() for column in texts
     )
     quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
-    frame.to_csv(to, index=False, lineterminator="\n", quoting=quoting)
+    frame.to_csv(to, index=False, header=header, lineterminator="\n", quoting=quoting)

@@ -25,6 +25,7 @@ from kaggleprice.competitions.kinds import (
 )
 from kaggleprice.competitions.metrics import METRICS, TARGET_TRANSFORMS
 from kaggleprice.competitions.transforms import TargetTransform
+from kaggleprice.core import large_arrays
 from kaggleprice.core.errors import DataError, UsageError, did_you_mean
 from kaggleprice.core.progress import SILENT, Progress
 
@@ -228,11 +229,13 @@ def _read(
     frame, found = read_csv(path, competition, progress)
     column = competition.id_column
     if column is None:
-        return frame, np.arange(1, len(frame) + 1).astype(str)
+        numbers = large_arrays.empty([len(frame)], f"U{len(str(len(frame)))}")
+        numbers[:] = np.arange(1, len(frame) + 1)
+        return frame, numbers
     ids = _check_ids(found, frame, column, path)
     if column in competition.kinds:
         frame.insert(0, column, pd.Series(pd.Categorical(ids)))
-    repeats = len(ids) - len(set(ids.tolist()))
+    repeats = len(ids) - len(np.unique(ids))
     if repeats:
         progress.notice(
             f"{path}: {repeats} ids in column {column!r} repeat; rows are told apart by order."

@@ -7,7 +7,9 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +18,13 @@ from kaggleprice.core.errors import DataError, MissingFileError
 from kaggleprice.core.files import replacing
 
 _TABLES = (".csv", ".tsv", ".txt")
+# Rows of a Parquet file that are held in memory.
+_ROWS = 1 << 16
+# Whole numbers stay so where some are missing: `1` is another category than `1.0`.
+_WHOLE = {
+    name.lower(): pd.api.types.pandas_dtype(name)
+    for name in (f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
+}
 _PACKED = (".zip", ".gz", ".parquet")
 # Above this a member is refused: an archive of a few kB can hold any amount of zeros.
 _MOST_BYTES = 10 * 10**9
@@ -133,4 +142,10 @@ def _inflate(path: Path, to: Path) -> None:
 
 
 def _convert(path: Path, to: Path) -> None:
-    write_csv(pd.read_parquet(path), to)
+    """Write a Parquet file as a CSV, some rows at a time."""
+    parquet: Any = import_module("pyarrow.parquet")
+    with parquet.ParquetFile(path) as file, to.open("w", encoding="utf-8", newline="") as stream:
+        write_csv(file.schema_arrow.empty_table().to_pandas(), stream)
+        for batch in file.iter_batches(_ROWS):
+            rows = batch.to_pandas(types_mapper=lambda kind: _WHOLE.get(str(kind)))
+            write_csv(rows, stream, header=False)

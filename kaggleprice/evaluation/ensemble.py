@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,15 @@ from kaggleprice.settings.portfolio import Variant
 from kaggleprice.settings.run import COMBINES
 from kaggleprice.settings.training import Member
 from kaggleprice.training.batches import DeviceRows
-from kaggleprice.training.engine import predict_members
+from kaggleprice.training.devices import place_network
+from kaggleprice.training.engine import chunk_rows, predict_members
+from kaggleprice.training.executors import Executor, Worker
 from kaggleprice.training.task import TrainingResult
 
 Floats = NDArray[np.float64]
 Weights = Floats | None
+# Rows that are worth sending to another machine, at least.
+_PART_ROWS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -232,31 +237,54 @@ class Ensemble:
             weights=None if self.weights is None else self.weights[chosen],
         )
 
-    def predict(self, frame: pd.DataFrame) -> Floats:
+    def predict(self, frame: pd.DataFrame, executor: Executor | None = None) -> Floats:
         """Predict the transformed target of n rows of a CSV's columns; shape (M, n), float64.
+
+        Args:
+            frame: the columns.
+            executor: what predicts parts of many rows, to the same bytes; None for this process.
 
         Raises:
             DataError: where a column that the recipes need is missing.
         """
+        parts = self.parts_of(len(frame)) if executor is not None else []
+        if executor is not None and len(parts) > 1:
+            return np.concatenate(executor.map(partial(_predict_part, self, frame), parts), axis=1)
         if self.engineering is not None:
             frame = engineer(frame, self.engineering)
         encoded = self.encoding.encode(frame)
         rows = device_rows(self.encoding, encoded, self.members, self.network)
         return predict_members(self.network, rows, self.fit)
 
+    def parts_of(self, count: int) -> list[slice]:
+        """Cut n rows into parts to be predicted apart: their chunks are those of the whole."""
+        chunk = chunk_rows(len(self.members), self.encoding.row_width)
+        size = -(-_PART_ROWS // chunk) * chunk
+        return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
     def predict_beside(
-        self, frame: pd.DataFrame, base_models: BaseModelPredictions | None = None
+        self,
+        frame: pd.DataFrame,
+        base_models: BaseModelPredictions | None = None,
+        executor: Executor | None = None,
     ) -> WeightedPredictions:
         """Predict n rows as `predict` does, beside what base models predict of them.
 
         Args:
             frame: the columns of a CSV.
             base_models: whose `test` are these rows; None where there are none.
+            executor: as for `predict`.
         """
-        own = WeightedPredictions(self.members, self.predict(frame), self.weights)
+        own = WeightedPredictions(self.members, self.predict(frame, executor), self.weights)
         if base_models is None:
             return own
         return own.with_base_models(base_models.test, base_models.weights)
+
+
+def _predict_part(ensemble: Ensemble, frame: pd.DataFrame, worker: Worker, rows: slice) -> Floats:
+    """Predict some of n rows on a worker's device."""
+    place_network(ensemble.network, worker.device)
+    return ensemble.predict(frame.iloc[rows])
 
 
 def join(

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from kaggleprice.core.errors import UsageError
-
-# In place of a machine that does not say how much memory it has.
-_LARGEST = 2**42
+from kaggleprice.core.large_arrays import memory
 
 
 def check_memory(needed: int, what: str) -> None:
@@ -20,9 +16,7 @@ def check_memory(needed: int, what: str) -> None:
     Raises:
         UsageError: where it needs more.
     """
-    has = _LARGEST
-    if os.name == "posix":
-        has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    has = memory()
     if needed > 2 * has:
         raise UsageError(
             f"{what} would take at least {needed // 10**9:,} GB of memory, and this machine has "

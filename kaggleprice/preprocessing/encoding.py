@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kaggleprice.core import large_arrays
 from kaggleprice.preprocessing.distribution import numbered
 from kaggleprice.preprocessing.fitted import (
     CategoricalState,
@@ -30,7 +31,8 @@ from kaggleprice.settings.model import Inputs
 
 Float32 = NDArray[np.float32]
 
-_ROWS = 1 << 13
+# Rows that are encoded at a time; of learned features more, since some look at all levels first.
+_ROWS, _LEARNED_ROWS = 1 << 13, 1 << 18
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,11 @@ class Encoding:
         return len(self.features)
 
     @property
+    def row_width(self) -> int:
+        """Numbers that a row is given as: of a column whose levels have vectors, one."""
+        return self.dense + len(self.vector_columns)
+
+    @property
     def inputs(self) -> Inputs:
         """What a network is told of the features."""
         bits = sum(feature.kind == "bit" for feature in self._columns)
@@ -190,7 +197,7 @@ class Encoding:
             DataError: where a column that the recipes need is missing.
         """
         self.recipes[0].check_columns(frame)
-        missing = np.empty((len(frame), len(self._indicators)), dtype=bool)
+        missing = large_arrays.empty((len(frame), len(self._indicators)), np.bool_)
         for i, feature in enumerate(self._indicators):
             missing[:, i] = frame[feature.column].isna()
         return EncodedRows(
@@ -218,7 +225,7 @@ class Encoding:
             seed: of everything random.
         """
         encoded = self.encode(frame)
-        learned = encoded.learned.copy()
+        learned = encoded.learned
         for f, (recipe, (rows, _)) in enumerate(zip(self.recipes, folds, strict=True)):
             if recipe.targets:
                 own = targets_of(target, f, len(self.recipes))[:, rows].T
@@ -228,10 +235,12 @@ class Encoding:
         return replace(encoded, learned=learned)
 
     def _encode_learned(self, frame: pd.DataFrame) -> Float32:
-        made = np.zeros((len(self.recipes), len(frame), len(self._learned)), dtype=np.float32)
+        made = large_arrays.empty((len(self.recipes), len(frame), len(self._learned)), np.float32)
+        made[...] = 0.0
         for f, recipe in enumerate(self.recipes):
-            if recipe.learned_features:
-                made[f][:, self._place_learned(recipe)] = recipe.learned(frame)
+            placed = self._place_learned(recipe)
+            for rows in _row_slices(len(frame), _LEARNED_ROWS) if placed else ():
+                made[f][rows, placed] = recipe.learned(frame.iloc[rows])
         return made
 
     def _place_learned(self, recipe: FittedRecipe) -> list[int]:
@@ -239,7 +248,7 @@ class Encoding:
         return [place[feature] for feature in recipe.learned_features]
 
     def _encode_affine(self, frame: pd.DataFrame) -> Float32:
-        base = np.empty((1, len(frame), len(self._columns)), dtype=np.float32)
+        base = large_arrays.empty((1, len(frame), len(self._columns)), np.float32)
         columns = [frame[feature.column].to_numpy() for feature in self._columns]
         for rows in _row_slices(len(frame)):
             for j, (feature, column) in enumerate(zip(self._columns, columns, strict=True)):
@@ -260,7 +269,7 @@ class Encoding:
     def _encode_codes(self, frame: pd.DataFrame) -> NDArray[np.integer]:
         largest = max((len(known) for known in self._known), default=0) + 1
         kind = np.uint8 if largest <= 255 else np.int16 if largest <= 32767 else np.int32
-        codes = np.empty((len(frame), len(self._known)), dtype=kind)
+        codes = large_arrays.empty((len(frame), len(self._known)), kind)
         columns = []
         for known, state in zip(self._known, self.recipes[0].categorical, strict=True):
             numbers = {level: code for code, level in enumerate((*known, None))}
@@ -271,9 +280,9 @@ class Encoding:
         return codes
 
 
-def _row_slices(count: int) -> Iterator[slice]:
+def _row_slices(count: int, rows: int = _ROWS) -> Iterator[slice]:
     """Few rows at a time: a line of the result then stays near while its columns are written."""
-    return (slice(start, start + _ROWS) for start in range(0, count, _ROWS))
+    return (slice(start, start + rows) for start in range(0, count, rows))
 
 
 def _by_feature(

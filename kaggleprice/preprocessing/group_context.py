@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # A category of fewer levels says little more than its one-hot columns do.
 FEWEST_LEVELS = 8
 MOST_LEVELS = 60
-# More rows hardly change which columns are chosen.
-_MOST_ROWS = 10_000
+# More rows hardly change which columns are chosen, and, of so many more, their means.
+_MOST_ROWS, _MOST_ROWS_OF_MEANS = 10_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -120,17 +120,23 @@ def learn_context(
         None where no category has a middling number of levels, or no column is a number.
         Targets do not decide that.
     """
-    rows = np.flatnonzero(trained)
-    if len(rows) > _MOST_ROWS:
-        rows = np.sort(np.random.default_rng(0).choice(rows, _MOST_ROWS, replace=False))
+    everybody = np.flatnonzero(trained)
+    rows = _some(everybody, _MOST_ROWS)
     drawn, own = frame.iloc[rows], target[:, rows]
     numbers = [s.name for s in fitted.numeric if not s.bit and s.missing < fitted.rows]
     name = _telling_category(drawn[[state.name for state in fitted.categorical]], own)
     names = _telling_numbers(drawn[numbers], own, count)
     if name is None or not names:
         return None
-    learned = frame.loc[trained, [name, *names]]
+    learned = frame[[name, *names]].iloc[_some(everybody, _MOST_ROWS_OF_MEANS)]
     return _learn_means(learned[name], names, fitted.scaled(learned, names))
+
+
+def _some(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return so many of the rows, in order; all where they are no more."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
 
 
 def _telling_category(frame: pd.DataFrame, target: Floats) -> str | None:

@@ -24,6 +24,7 @@ from kaggleprice.reports.out_of_fold import Expected, OutOfFold, expect
 from kaggleprice.runs.describe import setting_text
 from kaggleprice.runs.run import Run
 from kaggleprice.settings.run import DEFAULT_PRESET, SETTINGS, flat_settings, make_settings
+from kaggleprice.training.executors import Executor
 
 Floats = NDArray[np.float64]
 
@@ -120,6 +121,7 @@ def find(
     *,
     target: int = 0,
     repeats: int,
+    executor: Executor,
     progress: Progress = SILENT,
 ) -> Findings:
     """Compute everything a report says of a run.
@@ -131,6 +133,7 @@ def find(
         ensemble: the members of that target, on the device that predicts.
         target: which of the run's targets that is, counted from 0.
         repeats: permutations of each column for its importance; 0 leaves importance out.
+        executor: what measures importance.
         progress: told after every column.
 
     Raises:
@@ -155,6 +158,7 @@ def find(
             how=run.settings.combine,
             repeats=repeats,
             seed=seed,
+            executor=executor,
             progress=progress,
         )
         order = [column.column for column in importance.columns]

@@ -10,7 +10,10 @@ Where that takes too long, `by_association` orders columns by what each explains
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -25,7 +28,9 @@ from kaggleprice.evaluation.folds import Folds
 from kaggleprice.evaluation.target_scale import TargetScale
 from kaggleprice.reports import DEFAULT_REPEATS
 from kaggleprice.training.batches import pad_rows
+from kaggleprice.training.devices import place_network
 from kaggleprice.training.engine import predict_members
+from kaggleprice.training.executors import Executor, Worker
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -85,6 +90,7 @@ def measure_importance(
     repeats: int = DEFAULT_REPEATS,
     seed: int = 0,
     most_rows: int = MOST_ROWS,
+    executor: Executor,
     progress: Progress = SILENT,
 ) -> Importance:
     """Compute how much worse the networks predict without each column.
@@ -102,32 +108,43 @@ def measure_importance(
         repeats: permutations of each column.
         seed: of the permutations.
         most_rows: of more out-of-fold predictions as many are drawn.
+        executor: what measures columns, one by one or at once.
         progress: told after every column.
     """
     scorer = _Scorer(ensemble, competition, table, split, scale, how, seed, most_rows)
-    metric = METRICS[competition.metric]
-    names, found = [str(name) for name in table.features], []
+    names, done = [str(name) for name in table.features], count(1)
+
+    def report(message: Sequence[float]) -> None:
+        progress.advance("importance", next(done), len(names), names[int(message[0])], "columns")
+
     progress.advance("importance", 0, len(names), unit="columns")
-    for number, name in enumerate(names):
-        scores = [scorer.score(permuted) for permuted in scorer.permute(number, name, repeats)]
-        increases = np.array([metric.worse_by(pooled, scorer.pooled) for pooled, _ in scores])
-        members = np.array([metric.worse_by(own, scorer.own) for _, own in scores]).mean(axis=0)
-        found.append(
-            ColumnImportance(
-                column=name,
-                increase=float(increases.mean()),
-                repeat_sd=_deviation(increases),
-                member_mean=float(members.mean()),
-                member_sd=_deviation(members),
-            )
-        )
-        progress.advance("importance", number + 1, len(names), name, "columns")
+    measure = partial(_measure_column, scorer, names, repeats)
+    found = executor.map(measure, range(len(names)), report)
     return Importance(
         baseline=scorer.pooled,
         repeats=repeats,
         rows=scorer.rows,
         # What cannot be scored is worse than anything that can.
         columns=sorted(found, key=lambda c: -np.nan_to_num(c.increase, nan=np.inf)),
+    )
+
+
+def _measure_column(
+    scorer: _Scorer, names: Sequence[str], repeats: int, worker: Worker, number: int
+) -> ColumnImportance:
+    """Measure one column, given which, on a worker's device."""
+    scorer.move(worker)
+    name, metric = names[number], scorer.metric
+    scores = [scorer.score(permuted) for permuted in scorer.permute(number, name, repeats)]
+    increases = np.array([metric.worse_by(pooled, scorer.pooled) for pooled, _ in scores])
+    members = np.array([metric.worse_by(own, scorer.own) for _, own in scores]).mean(axis=0)
+    worker.report([number])
+    return ColumnImportance(
+        column=name,
+        increase=float(increases.mean()),
+        repeat_sd=_deviation(increases),
+        member_mean=float(members.mean()),
+        member_sd=_deviation(members),
     )
 
 
@@ -141,6 +158,7 @@ class _Scorer:
     A row that several folds validate stands here once for each.
 
     Attributes:
+        metric: of the competition.
         pooled: the score of the rows as they are.
         own: shape (M,), every member's on its fold's rows.
         rows: n.
@@ -158,7 +176,7 @@ class _Scorer:
         most_rows: int,
     ) -> None:
         self._ensemble, self._how, self._seed = ensemble, how, seed
-        self._metric = METRICS[competition.metric]
+        self.metric = METRICS[competition.metric]
         self._scale = scale
         rows, folds = split.lines
         if len(rows) > most_rows:
@@ -176,6 +194,10 @@ class _Scorer:
         self._predicted = np.full((len(ensemble.members), self.rows), np.nan)
         self._predict(self._frame, np.arange(self.rows), self._predicted)
         self.pooled, self.own = self.score(self._predicted)
+
+    def move(self, worker: Worker) -> None:
+        """Let a worker's device predict."""
+        place_network(self._ensemble.network, worker.device)
 
     def permute(self, number: int, name: str, repeats: int) -> list[Floats]:
         """Predict with a column permuted; one array of shape (M, n) for each repeat.
@@ -244,7 +266,7 @@ class _Scorer:
     def _score(self, rows: NDArray[np.generic], predicted: Floats) -> float:
         """Score predictions of some of the rows, given which."""
         weights = None if self._weights is None else self._weights[rows]
-        return self._metric.score(self._target[rows], predicted, weights)
+        return self.metric.score(self._target[rows], predicted, weights)
 
 
 def by_association(table: Table, target: Floats) -> list[str]:

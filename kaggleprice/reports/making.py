@@ -90,7 +90,7 @@ def make_report(
     pages = [run.output(PAGE), *([] if output is None else [output])]
     for path in (*pages, run.output(f"{FIGURES}/{PAGE}")):
         check_writable(path)
-    device = choose_compute(runtime.device, runtime.threads).device
+    compute = choose_compute(runtime.device, runtime.threads)
     progress.notice(f"reporting run {run.name} of {run.path.parent}")
     data = load(source, progress)
     if output is not None:
@@ -102,10 +102,18 @@ def make_report(
         progress.notice(f"of target {competition.targets[0]!r}; --target names another: {others}")
         data = replace(data, tables=data.tables.of_target(number))
         ensemble = ensemble.of_target(number, run.settings.variants)
-    place_network(ensemble.network, device, progress)
-    findings = find(
-        run, competition, data, ensemble, target=number, repeats=repeats, progress=progress
-    )
+    place_network(ensemble.network, compute.device, progress)
+    with runtime.executor(compute, progress) as executor:
+        findings = find(
+            run,
+            competition,
+            data,
+            ensemble,
+            target=number,
+            repeats=repeats,
+            executor=executor,
+            progress=progress,
+        )
     # Not above: everything else works where matplotlib is not installed.
     from kaggleprice.reports.figures import draw
     from kaggleprice.reports.page import make_page

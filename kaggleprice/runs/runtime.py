@@ -30,6 +30,7 @@ from kaggleprice.settings.run import RunSettings, settings_to_record
 from kaggleprice.settings.training import ENGINES
 from kaggleprice.training.cluster import Cluster, ClusterAddress, joined
 from kaggleprice.training.devices import Compute, choose_compute
+from kaggleprice.training.executors import Executor, Threads
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,15 @@ class RuntimeConfig:
             return
         with joined(ClusterAddress(self.address, compute.threads), progress) as cluster:
             yield cluster
+
+    @contextmanager
+    def executor(self, compute: Compute, progress: Progress) -> Iterator[Executor]:
+        """Return what runs jobs of all threads: one by one, or at once on a cluster's machines."""
+        with self.cluster(compute, progress) as cluster:
+            if cluster is None:
+                yield Threads(compute.device, 1, compute.threads)
+            else:
+                yield cluster.executor(compute.device, compute.threads)
 
     def runs_of(self, competition: Competition) -> Path:
         """Return the folder of a competition's runs."""

@@ -45,7 +45,7 @@ class DeviceRows:
         self._count, self.device, self._dense = len(rows), device, encoding.dense
         self._vectors = encoding.width - encoding.dense
         self._vector_columns = encoding.vector_columns
-        self.width = encoding.dense + len(encoding.vector_columns)
+        self.width = encoding.row_width
         self._learned_count, self._numeric_count = encoding.learned_count, encoding.numeric_count
         self._dtype = dtype
         member = np.asarray(folds)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from kaggleprice.core.errors import DeviceError, UsageError
-from kaggleprice.core.progress import Progress
+from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.settings.training import MOST_THREADS
 
@@ -172,7 +172,9 @@ def choose_compute(device: str, threads: int | None) -> Compute:
     return Compute(choose_devices(device), use_threads(threads))
 
 
-def place_network(network: MemberNetwork, device: torch.device, progress: Progress) -> None:
+def place_network(
+    network: MemberNetwork, device: torch.device, progress: Progress = SILENT
+) -> None:
     """Move a trained network to the device that is to predict; to the CPU where it does not fit."""
     try:
         network.to(device)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kaggleprice.core import large_arrays
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.settings.training import LOSSES, Member
 from kaggleprice.training.batches import Batch, DeviceRows, pad_rows, plan_epoch
@@ -55,12 +56,20 @@ def predict_members(
         Shape (M, R) or (M, n), float64.
     """
     count = len(rows) if index is None else index.shape[1]
-    made = np.empty((network.members, count), dtype=np.float64)
+    made = large_arrays.empty((network.members, count), np.float64)
     for part, predicted in _predictions(network, rows, fit, index):
         made[:, part] = predicted
         if between is not None:
             between()
     return made
+
+
+def chunk_rows(members: int, width: int) -> int:
+    """Return how many rows of so many features a network predicts at a time.
+
+    What it predicts of a row depends, in its last bits, on how many stand beside it.
+    """
+    return max(1, _CHUNK_VALUES // (members * width))
 
 
 def _predictions(
@@ -72,7 +81,7 @@ def _predictions(
     """Predict chunk by chunk: yield which columns of the result, and what stands in them."""
     network.eval()
     count = len(rows) if index is None else index.shape[1]
-    chunk = max(1, _CHUNK_VALUES // (network.members * rows.width))
+    chunk = chunk_rows(network.members, rows.width)
     for start in range(0, count, chunk):
         stop = min(start + chunk, count)
         if index is None:
@@ -281,7 +290,7 @@ class Engine:
         # In half the bytes of torch's indices, which are made of a step's rows only.
         order = np.zeros((len(self.members), longest), dtype=np.int32)
         for line, member, rows in zip(order, self.members, self.train_rows, strict=True):
-            line[: len(rows)] = row_order(self.base_seed, member, epoch, rows)
+            line[: len(rows)] = row_order(self.base_seed, member, epoch, rows, len(self.rows))
         self._label_noise = self._draw_label_noise(epoch, longest)
         return torch.from_numpy(order).to(self.rows.device)
 

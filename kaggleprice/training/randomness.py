@@ -17,6 +17,8 @@ from torch import Tensor
 from kaggleprice.settings.training import Member
 
 _BLOCK_BYTES = 2**24
+# Rows of a table that is read window by window: of more than these, in blocks of neighbours.
+_MANY_ROWS, _BLOCK_ROWS, _WINDOW_BLOCKS = 2**22, 2**10, 2**8
 
 
 class Purpose(IntEnum):
@@ -28,6 +30,7 @@ class Purpose(IntEnum):
     INNER_SPLIT = 3
     INNER_BLOCKS = 4
     LABEL_NOISE = 5
+    WINDOWS = 6
 
 
 def member_bits(
@@ -46,11 +49,30 @@ def member_generator(
 
 
 def row_order(
-    base_seed: int, member: Member, epoch: int, rows: NDArray[np.integer]
+    base_seed: int, member: Member, epoch: int, rows: NDArray[np.integer], count: int
 ) -> NDArray[np.integer]:
-    """Return the member's training rows in the order in which this epoch takes them."""
+    """Return the member's training rows in the order in which this epoch takes them.
+
+    Of many rows, which may lie in a file, it takes them window by window, each in random order: a
+    window is some blocks of neighbouring rows, drawn for all members alike, so that all of them
+    read the same part of the file.
+
+    Args:
+        base_seed: what `--seed` says.
+        member: whose order.
+        epoch: counted from 1.
+        rows: the numbers of its training rows.
+        count: of all rows.
+    """
     generator = member_generator(base_seed, member, Purpose.ORDER, epoch)
-    return rows[generator.permutation(len(rows))]
+    order = rows[generator.permutation(len(rows))]
+    if count <= _MANY_ROWS:
+        return order
+    words = (base_seed, int(Purpose.WINDOWS), epoch)
+    blocks = -(-count // _BLOCK_ROWS)
+    place = np.random.Generator(np.random.SFC64(np.random.SeedSequence(words))).permutation(blocks)
+    window = (place // _WINDOW_BLOCKS).astype(np.int16 if blocks < 2**22 else np.int32)
+    return order[np.argsort(window[order // _BLOCK_ROWS], kind="stable")]
 
 
 class NoiseSource:

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from small import TEST_ROWS, write_small
+from small import TEST_ROWS, content, write_small
 
 from kaggleprice.api import workflow
 from kaggleprice.api.workflow import DatasetRef, PredictRequest, RuntimeConfig
+from kaggleprice.competitions import csv_reader
 from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
 from kaggleprice.competitions.transforms import LOG, LOG1P
+from kaggleprice.core import large_arrays
 from kaggleprice.core.errors import DataError, OutputError, UnknownNameError, UsageError
 from kaggleprice.evaluation import ensemble
 
@@ -188,3 +190,24 @@ def test_geometric_means_of_prices_from_zero_on() -> None:
 
 def test_an_overflow_is_infinite_and_no_warning() -> None:
     assert np.isinf(ensemble.combine(np.array([[1e4]]), LOG, "arithmetic")).all()
+
+
+def test_the_same_bytes_where_everything_lies_in_files(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine whose memory the data do not fit into."""
+    write_small(tmp_path)
+    mapped, in_file = list[int](), large_arrays._in_file
+    # The file has more than an eighth of this, and no array less than a 32nd.
+    monkeypatch.setattr(large_arrays, "memory", lambda: 30)
+    monkeypatch.setattr(csv_reader, "memory", lambda: 30)
+    monkeypatch.setattr(large_arrays, "_SEGMENT", 64)
+    monkeypatch.setattr(large_arrays, "_in_file", lambda n: mapped.append(n) or in_file(n))
+    settings = workflow.make_settings(options=OPTIONS)
+    run, _ = workflow.cross_validate(source_in(tmp_path), settings, place_in(tmp_path))
+    predict(tmp_path)
+    assert len(mapped) > 20
+    (alone,) = (trained / "runs" / "small").iterdir()
+    assert content(alone) == {
+        name: text for name, text in content(run.path).items() if name != "submission.csv"
+    }

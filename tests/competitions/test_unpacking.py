@@ -62,6 +62,36 @@ def test_parquet(tmp_path: Path) -> None:
     assert (tmp_path / "train.csv").read_text() == TEXT
 
 
+def test_parquet_of_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is never in memory as a whole, and what stands in a row does not depend on the others."""
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr("kaggleprice.competitions.unpacking._ROWS", 2)
+    frame = pd.DataFrame(
+        {
+            "whole": pd.array([1, 2, None, 4, 5], dtype="Int16"),
+            "number": [0.1, None, 3.0, 1e300, -0.0],
+            "text": ["x", "a\rb", None, '"q",', ""],
+        }
+    )
+    frame.to_parquet(tmp_path / "train.parquet")
+    (written,) = unpack([tmp_path / "train.parquet"], str)
+    found = pd.read_csv(written, dtype={"whole": "Int16"}, lineterminator="\n").astype(object)
+    assert found.fillna("nothing").to_numpy(dtype=object).tolist() == [
+        [1, 0.1, "x"],
+        [2, "nothing", "a\rb"],
+        ["nothing", 3.0, "nothing"],
+        [4, 1e300, '"q",'],
+        [5, -0.0, "nothing"],
+    ]
+
+
+def test_parquet_without_rows(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({"a": [], "b": []}).to_parquet(tmp_path / "train.parquet")
+    (written,) = unpack([tmp_path / "train.parquet"], str)
+    assert written.read_text() == "a,b\n"
+
+
 @pytest.mark.parametrize("name", ["a.zip", "a.csv.gz", "a.parquet"])
 def test_damaged(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"nothing of this kind")

@@ -86,7 +86,7 @@ def test_whole_preset_equals_a_plain_torch_version(real_data: Path, book: CrossV
         rows = np.flatnonzero(~held)
         for epoch in range(1, 11):
             for batch in np.array_split(
-                row_order(0, member, epoch, rows), range(64, len(rows), 64)
+                row_order(0, member, epoch, rows, len(rows)), range(64, len(rows), 64)
             ):
                 optimizer.zero_grad()
                 torch.nn.functional.mse_loss(linear(x[batch])[:, 0], y[batch]).backward()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from members import CPU
 from numpy.typing import NDArray
 from reported import Made
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -26,6 +27,7 @@ from kaggleprice.evaluation.ensemble import Ensemble
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.reports.importance import Importance, measure_importance
 from kaggleprice.settings.run import make_settings
+from kaggleprice.training.executors import Threads
 
 Floats = NDArray[np.float64]
 SEED, REPEATS, FOLDS = 3, 2, 3
@@ -58,7 +60,7 @@ def measure(
             table=table,
             split=Folds.of_rows(folds),
             scale=made.run.target_scale(made.source.competition, table),
-            **given,
+            **{"executor": Threads(CPU, 1, 1), **given},
         )
 
     return call
@@ -214,6 +216,7 @@ def test_engineered_features_move_with_their_column(tmp_path: Path) -> None:
             how=None,
             repeats=1,
             most_rows=40,
+            executor=Threads(CPU, 1, 1),
         )
     moved = seen[1 + list(table.features).index("1stFlrSF")]
     expected = moved["TotalBsmtSF"].fillna(0.0) + moved["1stFlrSF"] + moved["2ndFlrSF"].fillna(0.0)

@@ -12,14 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from entry_point import EntryPoint
 from members import CPU, assert_equal, make_task
+from reported import make_run
 from small import content, write_small
 
+from kaggleprice.competitions.data import load
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.errors import DivergenceError, RunError, UsageError
+from kaggleprice.evaluation import ensemble as ensembles
+from kaggleprice.reports.importance import Importance, measure_importance
 from kaggleprice.training.cluster import ClusterAddress, joined
+from kaggleprice.training.executors import Executor, Threads
 from kaggleprice.training.loop import Callback, TrainingLoop
 from kaggleprice.training.train import train, train_and_predict
 
@@ -97,6 +103,31 @@ def test_one_machine_and_two_write_the_same_bytes(
     assert_equal(here, two, within=0)
     assert len(nodes_of(tmp_path)) == 2
     np.testing.assert_array_equal(predicted, train_and_predict(task, index, [CPU]))
+
+
+def test_many_rows_and_importance(
+    tmp_path: Path, machines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run predicts, and its columns are measured, to the same bytes by the cluster's workers."""
+    monkeypatch.setattr(ensembles, "_PART_ROWS", 1)
+    made = make_run(tmp_path)
+    run, competition, train = made.run, made.source.competition, load(made.source).tables.train
+    ensemble, many = run.ensemble(), pd.concat([train.features] * 500, ignore_index=True)
+    assert len(ensemble.parts_of(len(many))) > 2
+
+    def measure(executor: Executor) -> Importance:
+        scale = run.target_scale(competition, train)
+        return measure_importance(
+            ensemble, competition, train, run.folds(), scale, how=None, repeats=1, executor=executor
+        )
+
+    here = ensemble.predict(many), measure(Threads(CPU, 1, 1))
+    machines.add_node(num_cpus=1)
+    with joined(address_of(machines)) as cluster:
+        executor = cluster.executor(CPU, 1)
+        there = ensemble.predict(many, executor), measure(executor)
+    np.testing.assert_array_equal(here[0], there[0])
+    assert here[1] == there[1]
 
 
 def test_a_killed_worker_costs_its_group_alone(

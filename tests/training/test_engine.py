@@ -28,7 +28,7 @@ from kaggleprice.settings.model import ACTIVATIONS, MODELS, PARAMETRIZATIONS, Mo
 from kaggleprice.settings.recipe import RECIPES
 from kaggleprice.settings.run import RunSettings
 from kaggleprice.settings.training import LOSSES, OPTIMIZERS, SCHEDULES, Member, TrainingSettings
-from kaggleprice.training import batches
+from kaggleprice.training import batches, randomness
 from kaggleprice.training.batches import DeviceRows
 from kaggleprice.training.engine import predict_members
 from kaggleprice.training.loop import Callback, Group, TrainingLoop
@@ -453,7 +453,7 @@ def train_plainly(
     steps = -(-len(rows) // training.batch_size)
     plain.train()
     for epoch in range(1, training.epochs + 1):
-        order = row_order(7, member, epoch, rows)
+        order = row_order(7, member, epoch, rows, len(rows))
         noise.start(epoch)
         for step in range(steps):
             batch = order[step * training.batch_size : (step + 1) * training.batch_size]
@@ -613,6 +613,29 @@ def test_noise_does_not_depend_on_how_much_is_drawn_at_once(
     values = together.numpy().astype(float).ravel()
     assert abs(values.mean()) < 2**15 * 0.05
     assert values.std() == pytest.approx(2**16 / np.sqrt(12), rel=0.02)
+
+
+def test_many_rows_are_taken_window_by_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(randomness, "_MANY_ROWS", 999)
+    monkeypatch.setattr(randomness, "_BLOCK_ROWS", 10)
+    monkeypatch.setattr(randomness, "_WINDOW_BLOCKS", 5)
+    rows, some = np.arange(1000), np.flatnonzero(np.arange(1000) % 7)
+    order = row_order(7, Member(0, 0), 2, rows, 1000)
+    np.testing.assert_array_equal(np.sort(order), rows)
+    # A window is the rows of five blocks, in an order that does not tell which.
+    windows = order.reshape(20, 50)
+    for window in windows:
+        assert len(set((window // 10).tolist())) == 5
+        assert np.abs(np.diff(window)).max() > 10
+    # Another member takes those of its rows in the same windows, in an order of its own.
+    other = row_order(7, Member(1, 3), 2, some, 1000)
+    np.testing.assert_array_equal(np.sort(other), some)
+    place = np.empty(1000, dtype=int)
+    place[windows] = np.arange(20)[:, None]
+    assert (np.diff(place[other]) >= 0).all()
+    assert other.tolist() != order[np.isin(order, some)].tolist()
+    later = row_order(7, Member(0, 0), 3, rows, 1000)
+    assert (np.diff(place[later]) < 0).sum() > 100
 
 
 def test_divergence_names_members_epoch_and_a_smaller_rate(setting: Setting) -> None:
