@@ -324,7 +324,7 @@ def cross_validate(
     check_interval(interval, split)
     identity = identify(competition, data, settings, split, compute)
     if made is None:
-        return _train(source, runtime, data, identity, compute, split, settings, name, progress)
+        return train_run(source, runtime, data, identity, compute, split, settings, name, progress)
     check_identity(made, identity, runtime)
     progress.notice(f"run {made.name} is finished already: nothing is trained")
     return made, None
@@ -409,12 +409,12 @@ def _add_seeds(
     more = wanted - trained
     progress.notice(f"run {run.name} has {trained} seeds per fold: training {more} more")
     identity = identify(source.competition, data, settings, split, compute)
-    return _train(
+    return train_run(
         source, runtime, data, identity, compute, split, settings, run.name, progress, run
     )
 
 
-def _train(
+def train_run(
     source: DatasetRef,
     runtime: RuntimeConfig,
     data: Dataset,

@@ -22,6 +22,7 @@ from kaggleprice.cli import (
     output,
     predict,
     preprocess,
+    replay,
     report,
     runs,
     submit,
@@ -34,6 +35,7 @@ from kaggleprice.core.errors import (
     GateError,
     KagglePriceError,
     OutputError,
+    ReplayError,
     RunError,
     UsageError,
 )
@@ -83,7 +85,7 @@ def _example_lines(examples: Sequence[str]) -> str:
     return "Examples: " + "\n          ".join(shown)
 
 
-for module in (init, download, preprocess, cv, tune, predict, submit, report, config):
+for module in (init, download, preprocess, cv, tune, predict, submit, report, replay, config):
     app.command(
         cls=getattr(module, "COMMAND", Command),
         epilog=_example_lines(module.EXAMPLES),
@@ -143,8 +145,8 @@ def _interrupted() -> int:
 
 def _failed(error: BaseException) -> int:
     """Say in the chosen form what went wrong; return the exit code."""
-    if isinstance(error, GateError):
-        # The one document on stdout is the result, which was printed and names the gate.
+    if isinstance(error, GateError | ReplayError):
+        # The one document on stdout is the result, which was printed and says so.
         output.output_options.as_json = False
     if isinstance(error, KagglePriceError):
         return output.fail(type(error).__name__, str(error), error.exit_code)

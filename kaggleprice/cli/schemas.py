@@ -28,6 +28,7 @@ from kaggleprice.cli.views.plan import PlanDocument, PredictionPlanDocument
 from kaggleprice.cli.views.predict import PredictDocument
 from kaggleprice.cli.views.preprocess import PreprocessDocument
 from kaggleprice.cli.views.presets import PresetsDocument
+from kaggleprice.cli.views.replay import ReplayDocument
 from kaggleprice.cli.views.report import ReportDocument
 from kaggleprice.cli.views.runs import RunsListDocument, RunsPruneDocument, RunsShowDocument
 from kaggleprice.cli.views.submit import SubmitDocument
@@ -54,6 +55,7 @@ DOCUMENTS: dict[str, Any] = {
     "runs-compare": RunsCompareDocument,
     "runs-prune": RunsPruneDocument,
     "report": ReportDocument,
+    "replay": ReplayDocument,
     "config": ConfigDocument,
     "error": documents.ErrorDocument,
     "progress": (

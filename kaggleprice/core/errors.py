@@ -3,7 +3,8 @@
 KagglePriceError            root: catch this one to catch them all
 ├── RunError                1  the run itself failed
 │   ├── DivergenceError     1  training left the finite numbers
-│   └── OutputError         1  a result could not be written
+│   ├── OutputError         1  a result could not be written
+│   └── ReplayError         1  a run that was trained again came out differently
 ├── UsageError              2  an option has a value that it cannot have
 │   ├── UnknownNameError    2  a name that is in no registry
 │   └── DeviceError         2  a device that this machine does not have
@@ -42,6 +43,10 @@ class DivergenceError(RunError):
 
 class OutputError(RunError):
     """A result could not be written where it was wanted."""
+
+
+class ReplayError(RunError):
+    """A run that was trained again came out differently."""
 
 
 class UsageError(KagglePriceError):

@@ -29,6 +29,7 @@ COMMANDS: list[tuple[str, int, str]] = [
     (f"runs compare mlp-001 mlp-002 {SMALL}", 0, "runs-compare"),
     (f"runs prune {SMALL} --keep 1 --dry-run", 0, "runs-prune"),
     (f"report mlp-002 {SMALL} --permutations 1", 0, "report"),
+    (f"replay mlp-002 {SMALL}", 0, "replay"),
     (f"config --command cv {SMALL}", 0, "config"),
     (f"tune {SMALL} {SEARCH}", 0, "tune"),
     (f"tune {SMALL} --show", 0, "tune"),

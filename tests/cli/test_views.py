@@ -22,7 +22,8 @@ from kaggleprice.runs.advice import Step
 from kaggleprice.runs.run import Run
 
 GOLDEN = Path(__file__).parent / "golden"
-NAMES = ("config", "cv", "download", "init", "predict", "preprocess", "report", "runs", "tune")
+NAMES = ("config", "cv", "download", "init", "predict", "preprocess", "replay", "report", "runs")
+NAMES += ("tune",)
 
 
 def normal(text: str) -> str:

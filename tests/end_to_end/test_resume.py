@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import signal
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from entry_point import EntryPoint, Finished
+from forged import write_record
 from small import content, write_small
 
 # Long enough to be killed in, a second or two: thousands of steps of little networks.
@@ -145,3 +147,19 @@ def test_a_dry_run_writes_nothing(entry: EntryPoint, tmp_path: Path, command: st
     plan = shown if command == "cv" else shown["training"]
     assert plan["workload"]["members"] == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_replay_that_comes_out_differently(entry: EntryPoint, tmp_path: Path) -> None:
+    succeeded(entry("cv", "-c", write_small(tmp_path), *SHORT, cwd=tmp_path))
+    same = succeeded(entry("replay", "-c", "small.toml", cwd=tmp_path))
+    assert same.out.startswith("identical: all ")
+    run = tmp_path / "runs" / "small" / "mlp-001"
+    record = json.loads((run / "run.json").read_text())
+    del record["digest"]
+    record["settings"]["seed"] = 1
+    write_record(run, record)
+    done = entry("replay", "-c", "small.toml", "--json", cwd=tmp_path)
+    assert done.code == 1
+    assert done.json["verdict"] == "different"
+    assert "predicts differently" in done.error
+    assert entry("replay", "-c", "small.toml", "--tolerance", "1e9", cwd=tmp_path).code == 0
