@@ -8,6 +8,7 @@ runs in its place where a test asks for a fresh process, and on systems other th
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
 import pkgutil
@@ -27,6 +28,11 @@ import kaggleprice
 SCRIPT = Path(sysconfig.get_path("scripts")) / "kaggleprice"
 TINY = shlex.split("--portfolio none --epochs 1 --seeds 1 --k 2 --hidden 8 --threads 1")
 _SECONDS, _SECONDS_FRESH = 120, 600
+# Events of `sys.addaudithook` that change files, beside opening one to write.
+_CHANGES = {
+    f"os.{name}"
+    for name in ("rename", "remove", "rmdir", "mkdir", "link", "symlink", "truncate", "utime")
+}
 # What the commands import beside this package, so that no child has to.
 _IMPORTED = shlex.split("""
 torch._dynamo sklearn.impute sklearn.ensemble sklearn.inspection sklearn.linear_model scipy.stats
@@ -75,6 +81,7 @@ class EntryPoint:
         stdout: str = "",
         stderr: str = "",
         interrupt: int = 0,
+        at: tuple[int, int] | None = None,
         **environment: str,
     ) -> Finished:
         """Run a command in `cwd` to its end.
@@ -87,6 +94,8 @@ class EntryPoint:
                 stream that is closed; only on Linux, and not in a fresh process.
             stderr: likewise.
             interrupt: the signal to send as soon as the command trains; likewise.
+            at: the signal that the command sends itself, after the number of the change to files
+                below `cwd`, counted from 1, that it comes before; 0 counts them; likewise.
             environment: variables to set.
         """
         given = [str(argument) for argument in arguments]
@@ -96,7 +105,7 @@ class EntryPoint:
         for path in (out, err):
             path.write_bytes(b"")
         streams = [stdout or str(out), stderr or str(err)]
-        code = self._ask(json.dumps([interrupt, given, str(cwd), environment, *streams]))
+        code = self._ask(json.dumps([interrupt, at, given, str(cwd), environment, *streams]))
         return Finished(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
 
     def _ask(self, request: str) -> int:
@@ -145,9 +154,11 @@ def _serve() -> None:
     gc.collect()
     gc.freeze()
     for line in sys.stdin:
-        interrupt, *request = json.loads(line)
+        interrupt, at, *request = json.loads(line)
         child = os.fork()
         if child == 0:
+            if at is not None:
+                _signal_at(*at, Path(request[1]))
             _become(*request)
         if interrupt:
             _send(interrupt, child, Path(request[1]), Path(request[-1]))
@@ -189,6 +200,31 @@ def _has_kept(cwd: Path) -> bool:
     except OSError:
         # A folder went while it was looked into.
         return False
+
+
+def _signal_at(number: int, code: int, cwd: Path) -> None:
+    """Send this process a signal before a change to files below a folder; or count changes."""
+    count = itertools.count(1)
+
+    def hear(event: str, given: tuple[Any, ...]) -> None:
+        if event not in _CHANGES and not (event == "open" and _writes(given)):
+            return
+        if not isinstance(given[0], str | bytes | os.PathLike):
+            return
+        if not (cwd / os.fsdecode(given[0])).is_relative_to(cwd):
+            return
+        current = next(count)
+        if not number:
+            print(f"change {current}: {event} {given[0]!r}", file=sys.stderr)
+        elif current == number:
+            os.kill(os.getpid(), code)
+
+    sys.addaudithook(hear)
+
+
+def _writes(given: tuple[Any, ...]) -> bool:
+    _, mode, flags = given
+    return bool(set(mode or "") & set("wax+")) or bool(flags & (os.O_WRONLY | os.O_RDWR))
 
 
 def _become(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:

@@ -281,6 +281,8 @@ class Checkpoint:
         # What diverged would diverge again.
         useful = kept or self._stages
         if kind is None or issubclass(kind, DivergenceError) or not useful:
+            # First, so that what is left where the process dies is known for no checkpoint.
+            (self.folder / IDENTITY).unlink(missing_ok=True)
             shutil.rmtree(self.folder, ignore_errors=True)
             with suppress(OSError):  # not empty: a run lies there
                 for made in self._made:

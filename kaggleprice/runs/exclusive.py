@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from kaggleprice.core.errors import OutputError
 from kaggleprice.core.files import remove_abandoned, sha256, take_lock
 from kaggleprice.core.progress import Progress
-from kaggleprice.runs import PRUNED, RECORD, UNFINISHED, WRITTEN, is_name
+from kaggleprice.runs import IDENTITY, PRUNED, RECORD, UNFINISHED, WRITTEN, is_name
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -31,7 +31,7 @@ _CHECKPOINT = re.compile(re.escape(UNFINISHED) + "[0-9a-f]{16}")
 
 def _may_go_on(folder: Path) -> bool:
     """Whether a folder is a checkpoint from which a run that is not finished may go on."""
-    if not _CHECKPOINT.fullmatch(folder.name):
+    if not _CHECKPOINT.fullmatch(folder.name) or not (folder / IDENTITY).is_file():
         return False
     try:
         name, _, found = (folder / WRITTEN).read_text(encoding="utf-8").partition(" ")
