@@ -143,8 +143,8 @@ def _run_script(arguments: list[str], cwd: Path, environment: dict[str, str]) ->
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def _serve() -> None:
-    """Answer each request, a line of JSON, with the exit code of the command."""
+def load_everything() -> None:
+    """Import all that commands need, so that no child of this process has to."""
     own = (module.name for module in pkgutil.walk_packages(kaggleprice.__path__, "kaggleprice."))
     for name in [*_IMPORTED, *own]:
         if name != "kaggleprice.__main__":
@@ -153,13 +153,18 @@ def _serve() -> None:
     # What is made up to here is no child's to collect, which would copy the memory that holds it.
     gc.collect()
     gc.freeze()
+
+
+def _serve() -> None:
+    """Answer each request, a line of JSON, with the exit code of the command."""
+    load_everything()
     for line in sys.stdin:
         interrupt, at, *request = json.loads(line)
         child = os.fork()
         if child == 0:
             if at is not None:
                 _signal_at(*at, Path(request[1]))
-            _become(*request)
+            become(*request)
         if interrupt:
             _send(interrupt, child, Path(request[1]), Path(request[-1]))
         _, status = os.waitpid(child, 0)
@@ -227,7 +232,7 @@ def _writes(given: tuple[Any, ...]) -> bool:
     return bool(set(mode or "") & set("wax+")) or bool(flags & (os.O_WRONLY | os.O_RDWR))
 
 
-def _become(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
+def become(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
     """Be the command, and end with its code. What is not SystemExit ends with a traceback."""
     from kaggleprice.cli import main
 

@@ -26,6 +26,7 @@ from kaggleprice.evaluation.tuning import Search, SearchPlan
 from kaggleprice.reports import require_matplotlib
 from kaggleprice.reports.wording import score
 from kaggleprice.runs.checkpoints import key_of
+from kaggleprice.runs.exclusive import changing
 from kaggleprice.runs.runtime import RuntimeConfig, check_start, identify
 from kaggleprice.settings.declaration import read_record
 from kaggleprice.settings.own_presets import check_preset_name, read_preset
@@ -177,7 +178,11 @@ def tune(
     compute = check_start(competition, runtime, None)
     record = record_file(runtime, competition, request.name)
     check_writable(record)
-    with closing(_open(request.storage, record.parent)) as storage:
+    record.parent.mkdir(parents=True, exist_ok=True)
+    # Two that make the tables of a database at once fail.
+    with changing(record.parent / STUDIES, SILENT):
+        opened = _open(request.storage, record.parent)
+    with closing(opened) as storage:
         made = _tune(source, settings, changes, runtime, request, compute, storage, folds, progress)
     with replacing(record) as beside:
         beside.write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
@@ -216,9 +221,13 @@ def _tune(
     studies = [f"{competition.name} {request.name} {key_of(identity)} fold {k}" for k in numbers]
     greater = search.metric.greater_is_better
 
+    kept = runtime.runs_of(competition) / FOLDER / STUDIES
+
     def store() -> None:
-        for name, fold in zip(studies, search.folds, strict=True):
-            storage.keep(name, fold.study, greater_is_better=greater)
+        # Of two that make the same search one adds what the other has not.
+        with changing(kept, SILENT):
+            for name, fold in zip(studies, search.folds, strict=True):
+                storage.keep(name, fold.study, greater_is_better=greater)
 
     # The search ends itself in time: its networks are trained as long as others.
     endless = replace(runtime, time_limit=None)
@@ -263,7 +272,6 @@ def _tune(
 
 def _open(url: str | None, folder: Path) -> Storage:
     if url is None:
-        folder.mkdir(parents=True, exist_ok=True)
         url = f"sqlite:///{(folder / STUDIES).absolute().as_posix()}"
     return Storage(url)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,7 +51,7 @@ from kaggleprice.preprocessing.export import (
 )
 from kaggleprice.preprocessing.fitting import fit
 from kaggleprice.runs.checkpoints import key_of
-from kaggleprice.runs.exclusive import changing
+from kaggleprice.runs.exclusive import changing, unchanged
 from kaggleprice.runs.gates import Limits
 from kaggleprice.runs.listing import find_run, latest_run
 from kaggleprice.runs.run import Run
@@ -592,10 +592,7 @@ def predict(
         KagglePriceError: as `cross_validate`.
     """
     competition, request = source.competition, request or PredictRequest()
-    how = request.options.get("combine")
-    if how is not None:
-        look_up(COMBINES, how, "combination")
-    _check_one_run(interval, request)
+    _check_asked(interval, request)
     outputs = [output] if interval is None else [output, intervals_beside(output)]
     for path in outputs:
         check_writable(path)
@@ -603,9 +600,8 @@ def predict(
     if competition.test is None and source.later_test is None:
         raise UsageError(f"{competition.name} has no test file; name one with --test.")
     runs, trained = resolve_runs(competition, runtime, request, progress), None
-    places = [output] if len(runs) > 1 else [run.output("submission.csv") for run in runs]
-    for path in places:
-        check_writable(path)
+    for run in runs if len(runs) == 1 else ():
+        check_writable(run.output("submission.csv"))
     own = source if not runs else source_of(runs[0], source, progress)
     data = load(own, progress)
     refuse_overwriting_inputs(data, *outputs)
@@ -618,7 +614,7 @@ def predict(
             interval=interval,
             progress=progress,
         )
-        runs, places = [run], [run.output("submission.csv")]
+        runs = [run]
     found: list[_Predicted] = []
     for run, read, table in _read_for(runs, source, (own, data), progress):
         progress.advance("predicting", 0, None, f"{len(table.tables.test)} rows")
@@ -630,9 +626,14 @@ def predict(
     if interval is not None:
         intervals = make_intervals(runs[0], found[0].scale, interval, predictions)
     submission = make_submission(competition, test, predictions)
-    for path in dict.fromkeys([*places, output]):
+
+    def write(path: Path) -> None:
         write_submission(submission, competition, test, path)
         progress.detail(f"{len(submission)} rows written to {path}")
+
+    if len(runs) == 1:
+        _write_copy(runs[0], write, progress)
+    write(output)
     shares, outside = (weights / weights.sum()).tolist(), sum(one.outside for one in found)
     made = Prediction(
         runs[0],
@@ -652,6 +653,18 @@ def predict(
     write_intervals(submission, low, high, outputs[-1])
     progress.detail(f"{len(submission)} intervals written to {outputs[-1]}")
     return replace(made, coverage=coverage, intervals=outputs[-1])
+
+
+def _write_copy(run: Run, write: Callable[[Path], None], progress: Progress) -> None:
+    """Write the submission into the folder of its run, if that is still what has predicted."""
+    with unchanged(run.path, run.record["digest"], progress) as same:
+        if same:
+            write(run.output("submission.csv"))
+    if not same:
+        progress.notice(
+            f"run {run.name} was changed meanwhile: the submission is of what it was before, and "
+            "its folder has no copy"
+        )
 
 
 def _read_for(
@@ -688,7 +701,10 @@ def _average(
     return np.asarray(np.average(predictions, axis=0, weights=weights))
 
 
-def _check_one_run(level: float | None, request: PredictRequest) -> None:
+def _check_asked(level: float | None, request: PredictRequest) -> None:
+    how = request.options.get("combine")
+    if how is not None:
+        look_up(COMBINES, how, "combination")
     check_level(level)
     if level is not None and request.beside:
         raise UsageError(

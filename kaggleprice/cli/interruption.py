@@ -62,6 +62,7 @@ def answered(*, to_the_end: bool) -> Iterator[None]:
     ours = (signal.SIG_DFL, signal.default_int_handler)
     before = {n: signal.getsignal(n) for n in _SIGNALS if signal.getsignal(n) in ours}
     woken = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    told, sys.unraisablehook = sys.unraisablehook, _pass_over
     threading.Thread(target=_end_in_time, args=(reading, set(before)), daemon=True).start()
     for number in before:
         signal.signal(number, _interrupt)
@@ -71,6 +72,7 @@ def answered(*, to_the_end: bool) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if to_the_end else handler)
         signal.set_wakeup_fd(woken)
+        sys.unraisablehook = told
         os.close(writing)
 
 
@@ -78,6 +80,15 @@ def _interrupt(number: int, _frame: Any) -> None:
     received.append(number)
     if len(received) == 1:
         raise KeyboardInterrupt
+
+
+def _pass_over(unraisable: Any) -> None:
+    """Say nothing of an interruption that came where nothing can be raised, such as in a callback.
+
+    It is lost there; the process is then ended in time.
+    """
+    if not (received and isinstance(unraisable.exc_value, KeyboardInterrupt)):
+        sys.__unraisablehook__(unraisable)
 
 
 def _end_in_time(reading: int, signals: set[signal.Signals]) -> None:

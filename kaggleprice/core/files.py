@@ -48,7 +48,7 @@ def take_lock(folder: Path, *, wait: bool = False) -> BaseFileLock | None:
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=-1 if wait else 0)
-    except Timeout:
+    except (Timeout, FileNotFoundError):  # the latter: it went, and may be there again by now
         return None
     except OSError:
         if folder.is_dir():

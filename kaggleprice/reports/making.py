@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kaggleprice.competitions.data import DatasetRef, load, refuse_overwriting_inputs
-from kaggleprice.core.errors import UsageError
+from kaggleprice.core.errors import RunFolderError, UsageError
 from kaggleprice.core.files import check_writable, replacing
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.reports import (
@@ -19,6 +19,7 @@ from kaggleprice.reports import (
     require_matplotlib,
 )
 from kaggleprice.reports.findings import Findings, find
+from kaggleprice.runs.exclusive import unchanged
 from kaggleprice.runs.listing import find_run
 from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_data, source_of
@@ -120,10 +121,16 @@ def make_report(
 
     figures = draw(findings, columns)
     text = make_page(findings, figures, columns)
-    written = _write_figures(run, figures)
-    for path in pages:
-        with replacing(path) as beside:
-            beside.write_text(text, encoding="utf-8", newline="\n")
+    with unchanged(run.path, run.record["digest"], progress) as same:
+        if not same:
+            raise RunFolderError(
+                f"run {run.name} was changed by another process meanwhile; give the same command "
+                "again to report what it is now."
+            )
+        written = _write_figures(run, figures)
+        _write_page(pages[0], text)
+    if output is not None:
+        _write_page(output, text)
     return Report(findings, pages[0], output, written)
 
 
@@ -138,6 +145,11 @@ def _check(output: Path | None, repeats: int, columns: int) -> None:
             f"--output {output}: expected a suffix of {' or '.join(_SUFFIXES)}, "
             f"found {output.suffix or 'none'!r}."
         )
+
+
+def _write_page(path: Path, text: str) -> None:
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _write_figures(run: Run, figures: Mapping[str, Figure]) -> dict[str, Path]:

@@ -15,10 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kaggleprice.core.errors import OutputError
+from kaggleprice.core.errors import OutputError, RunFolderError
 from kaggleprice.core.files import remove_abandoned, sha256, take_lock
 from kaggleprice.core.progress import Progress
 from kaggleprice.runs import IDENTITY, PRUNED, RECORD, UNFINISHED, WRITTEN, is_name
+from kaggleprice.runs.record import read_record
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -56,6 +57,43 @@ def changing(run: Path, progress: Progress) -> Iterator[None]:
             lock = _lock_of(folder, wait=True)
     except OSError as error:
         raise OutputError(f"cannot change {run}: {error.strerror or error}.") from None
+    with _given_back(folder, lock):
+        yield
+
+
+@contextmanager
+def unchanged(run: Path, digest: str, progress: Progress) -> Iterator[bool]:
+    """Have a run's folder to oneself; tell whether the run in it is still that of a digest.
+
+    Raises:
+        OutputError: where no lock can be made.
+    """
+    with changing(run, progress):
+        try:
+            found = read_record(run)["digest"]
+        except RunFolderError:
+            found = ""
+        yield found == digest
+
+
+@contextmanager
+def changing_at_once(run: Path) -> Iterator[bool]:
+    """Have a run's folder to oneself, unless another process has it; tell whether one does.
+
+    Raises:
+        OSError: where no lock can be made.
+    """
+    folder = run.with_name(f"{_CHANGING}{run.name}")
+    lock = _lock_of(folder)
+    if lock is None:
+        yield False
+        return
+    with _given_back(folder, lock):
+        yield True
+
+
+@contextmanager
+def _given_back(folder: Path, lock: BaseFileLock) -> Iterator[None]:
     try:
         yield
     finally:

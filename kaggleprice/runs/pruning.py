@@ -10,7 +10,7 @@ from pathlib import Path
 from kaggleprice.core.errors import OutputError, UsageError
 from kaggleprice.core.files import take_lock, working_folder
 from kaggleprice.runs import FILES, PRUNED, RECORD
-from kaggleprice.runs.exclusive import is_changed_now
+from kaggleprice.runs.exclusive import changing_at_once, is_changed_now
 from kaggleprice.runs.listing import latest
 from kaggleprice.runs.run import FINISHED, INTERRUPTED, UNREADABLE, Run
 
@@ -84,7 +84,7 @@ def _reason_to_stay(run: Run) -> str:
     if run.state == INTERRUPTED:
         return _in_use(run.path)
     if is_changed_now(run.path):
-        return "a process adds seeds to it"
+        return "a process changes it"
     if not (run.path / RECORD).is_file():
         return f"it has no {RECORD}, so it may be a folder of your own"
     # Of a damaged run nothing says which files it had.
@@ -117,12 +117,15 @@ def remove(run: Run) -> None:
     if reason:
         raise OutputError(f"{run.path} was not removed: {reason}.")
     describe = Run.describe_unfinished if run.state == INTERRUPTED else Run.describe
-    now = describe(run.path)
-    if (now.state, now.record) != (run.state, run.record):
-        raise OutputError(f"{run.path} was not removed: it changed since it was listed.")
     try:
-        with working_folder(run.path.parent, PRUNED) as trash:
-            run.path.rename(trash / run.name)
-            shutil.rmtree(trash / run.name)
+        with changing_at_once(run.path) as ours:
+            if not ours:
+                raise OutputError(f"{run.path} was not removed: a process changes it.")
+            now = describe(run.path)
+            if (now.state, now.record) != (run.state, run.record):
+                raise OutputError(f"{run.path} was not removed: it changed since it was listed.")
+            with working_folder(run.path.parent, PRUNED) as trash:
+                run.path.rename(trash / run.name)
+                shutil.rmtree(trash / run.name)
     except OSError as error:
         raise OutputError(f"cannot remove {run.path}: {error.strerror or error}.") from None

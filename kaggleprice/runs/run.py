@@ -235,14 +235,27 @@ class Run:
         file = self.path / name
         if self._has_link(file):
             raise RunFolderError(f"{file} is a link; a run's files must lie in its folder.")
-        if not file.is_file() or name not in self.record["files"]:
-            raise RunFolderError(f"run {self.name}: {file} is missing; train the run again.")
-        if sha256(file) != self.record["files"][name]:
-            raise RunFolderError(
-                f"run {self.name}: {file} was truncated or altered after it was written; "
-                "train the run again."
+        try:
+            found = sha256(file)
+        except FileNotFoundError:
+            found = None
+        if found is None or name not in self.record["files"]:
+            raise self._damaged(f"{file} is missing; train the run again")
+        if found != self.record["files"][name]:
+            raise self._damaged(
+                f"{file} was truncated or altered after it was written; train the run again"
             )
         return file
+
+    def _damaged(self, problem: str) -> RunFolderError:
+        """Return an error, which is another process's doing where the run is not what was read."""
+        try:
+            same = read_record(self.path)["digest"] == self.record["digest"]
+        except RunFolderError:
+            same = False
+        if not same:
+            problem = "another process changed or removed it meanwhile; give the command again"
+        return RunFolderError(f"run {self.name}: {problem}.")
 
     def output(self, name: str) -> Path:
         """Return the path of a file that is to be written into the folder.
@@ -459,7 +472,7 @@ class Run:
             raise self._cannot_load(error) from None
 
     def _cannot_load(self, error: Exception) -> RunFolderError:
-        return RunFolderError(f"run {self.name} in {self.path} cannot be loaded: {error}")
+        return self._damaged(f"it cannot be loaded from {self.path}: {error}")
 
 
 def _means_of_rows(found: pd.DataFrame) -> pd.DataFrame:

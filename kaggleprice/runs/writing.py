@@ -38,7 +38,7 @@ from kaggleprice.runs import (
     new_name,
 )
 from kaggleprice.runs.record import digest_of
-from kaggleprice.runs.run import Run
+from kaggleprice.runs.run import FINISHED, Run
 from kaggleprice.settings.run import settings_to_record
 
 # A run is made under a name that no run has.
@@ -122,9 +122,15 @@ def _place(
     record: dict[str, Any],
     checkpoint: Path | None,
 ) -> Run:
-    """Write run.json and give the folder its name; two processes never get the same."""
+    """Write run.json and give the folder its name; two processes never get the same.
+
+    Where another process has made the very run meanwhile, that is it.
+    """
     while True:
         if name is not None:
+            made = Run.describe(runs_dir / competition.name / name)
+            if made.state == FINISHED and made.record["identity"] == record["identity"] != "":
+                return made
             check_name(runs_dir, competition, name)
         named = name or new_name(runs_dir, competition, result.settings)
         target = runs_dir / competition.name / named

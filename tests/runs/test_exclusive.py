@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import threading
@@ -15,7 +16,13 @@ from kaggleprice.core.errors import OutputError
 from kaggleprice.core.files import sha256, take_lock, working_folder
 from kaggleprice.core.progress import SILENT
 from kaggleprice.runs import listing
-from kaggleprice.runs.exclusive import changing, has_run, recover
+from kaggleprice.runs.exclusive import (
+    changing,
+    changing_at_once,
+    has_run,
+    recover,
+    unchanged,
+)
 from kaggleprice.runs.run import FINISHED
 
 KEY = ".unfinished-00000000000000ab"
@@ -84,6 +91,7 @@ def test_what_is_being_written_stays(small: Path) -> None:
 @pytest.mark.parametrize("written", [False, True])
 def test_a_checkpoint_goes_once_its_run_is_there(small: Path, written: bool) -> None:
     (small / KEY).mkdir()
+    (small / KEY / "identity.json").write_text("{}", encoding="utf-8")
     content = sha256(small / "b" / "run.json") if written else "another"
     (small / KEY / "written").write_text(f"b {content}", encoding="utf-8")
     recover(small)
@@ -93,9 +101,40 @@ def test_a_checkpoint_goes_once_its_run_is_there(small: Path, written: bool) -> 
 @pytest.mark.parametrize("text", [b"z 00", b"../b 00", b"\xff", b"a\0b 00", b"x" * 5000])
 def test_a_checkpoint_that_says_nothing_of_a_run_stays(small: Path, text: bytes) -> None:
     (small / KEY).mkdir()
+    (small / KEY / "identity.json").write_text("{}", encoding="utf-8")
     (small / KEY / "written").write_bytes(text)
     recover(small)
     assert (small / KEY).exists()
+
+
+def test_half_of_a_checkpoint_goes(small: Path) -> None:
+    """It was being removed when its process died."""
+    (small / KEY).mkdir()
+    (small / KEY / "members-0-4.safetensors").write_bytes(b"")
+    recover(small)
+    assert not (small / KEY).exists()
+
+
+def test_a_run_that_is_still_what_it_was(small: Path) -> None:
+    digest = json.loads((small / "a" / "run.json").read_text())["digest"]
+    with unchanged(small / "a", digest, SILENT) as same:
+        assert same
+    with unchanged(small / "b", digest, SILENT) as same:
+        assert not same
+    shutil.rmtree(small / "a")
+    with unchanged(small / "a", digest, SILENT) as same:
+        assert not same
+    assert names(small) == ["b", "c"]
+
+
+def test_what_another_process_changes_is_not_taken(small: Path) -> None:
+    with changing(small / "a", SILENT):
+        with changing_at_once(small / "a") as ours:
+            assert not ours
+        with changing_at_once(small / "b") as ours:
+            assert ours
+    with changing_at_once(small / "a") as ours:
+        assert ours
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")

@@ -92,6 +92,7 @@ def unfinished(runs_dir: Path) -> Path:
     left = runs_dir / "small" / ".unfinished-00000000000000ab"
     left.mkdir()
     (left / "weights.safetensors").write_bytes(b"")
+    (left / "identity.json").write_text("{}", encoding="utf-8")
     return left
 
 
@@ -118,7 +119,7 @@ def test_a_run_that_gets_more_seeds_stays(runs_dir: Path) -> None:
     with changing(runs_dir / "small" / "a", SILENT):
         found = plan(runs_dir, 1)
     assert found.remove == ()
-    assert found.spared[0][1] == "a process adds seeds to it"
+    assert found.spared[0][1] == "a process changes it"
 
 
 @pytest.mark.parametrize("change", [cut, no_record, shutil.rmtree])
