@@ -38,7 +38,8 @@ _IMPORTED = shlex.split("""
 torch._dynamo sklearn.impute sklearn.ensemble sklearn.inspection sklearn.linear_model scipy.stats
 matplotlib.figure matplotlib.backends.backend_agg matplotlib.backends.backend_svg jinja2
 pandas.io.formats.csvs pyarrow.pandas_compat pydantic.dataclasses typer._adapters
-encodings.unicode_escape encodings.utf_8_sig
+encodings.unicode_escape encodings.utf_8_sig resource
+multiprocessing.dummy multiprocessing.pool
 """)
 
 

@@ -13,9 +13,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with interruption.answered(to_the_end=arguments is None):
         try:
             # From here on, an interruption is answered, also while modules load.
+            interruption.begin()
             from kaggleprice.cli import program
 
             code = program.run(list(sys.argv[1:] if arguments is None else arguments))
+            interruption.end()
         except BaseException:
             if not interruption.received:
                 raise

@@ -22,6 +22,8 @@ _SECONDS = 1.5
 
 # The signals that this command was sent; only the first counts.
 received: list[int] = []
+# Whether one raises KeyboardInterrupt: whoever catches it is there.
+_raises = False
 
 
 def sentence() -> str:
@@ -45,7 +47,7 @@ def leave() -> None:
 
 @contextmanager
 def answered(*, to_the_end: bool) -> Iterator[None]:
-    """Answer interruptions in the block.
+    """Answer interruptions in the block, once it has called `begin`.
 
     A signal that is ignored, as with `nohup`, stays ignored.
 
@@ -54,6 +56,7 @@ def answered(*, to_the_end: bool) -> Iterator[None]:
             interrupted.
     """
     received.clear()
+    end()
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -61,14 +64,15 @@ def answered(*, to_the_end: bool) -> Iterator[None]:
     os.set_blocking(writing, False)
     ours = (signal.SIG_DFL, signal.default_int_handler)
     before = {n: signal.getsignal(n) for n in _SIGNALS if signal.getsignal(n) in ours}
+    for number in before:
+        signal.signal(number, _interrupt)
     woken = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     told, sys.unraisablehook = sys.unraisablehook, _pass_over
     threading.Thread(target=_end_in_time, args=(reading, set(before)), daemon=True).start()
-    for number in before:
-        signal.signal(number, _interrupt)
     try:
         yield
     finally:
+        end()
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if to_the_end else handler)
         signal.set_wakeup_fd(woken)
@@ -76,9 +80,23 @@ def answered(*, to_the_end: bool) -> Iterator[None]:
         os.close(writing)
 
 
+def begin() -> None:
+    """Let an interruption raise KeyboardInterrupt from here on; so does one that came before."""
+    global _raises
+    _raises = True
+    if received:
+        raise KeyboardInterrupt
+
+
+def end() -> None:
+    """Let an interruption be noted from here on, and raise nothing."""
+    global _raises
+    _raises = False
+
+
 def _interrupt(number: int, _frame: Any) -> None:
     received.append(number)
-    if len(received) == 1:
+    if _raises and len(received) == 1:
         raise KeyboardInterrupt
 
 

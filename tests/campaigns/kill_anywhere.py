@@ -58,11 +58,11 @@ class FaultError(Exception):
 
 def files_of(folder: Path) -> Files:
     """Return the files under names of their own, without what the clock and the folder decide."""
-    found = {}
+    found, place = {}, json.dumps(str(folder))[1:-1].encode()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            found[name.as_posix()] = _without_clock(path).replace(str(folder).encode(), b"")
+            found[name.as_posix()] = _without_clock(path).replace(place, b"")
     return found
 
 

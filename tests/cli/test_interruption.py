@@ -59,6 +59,7 @@ def test_where_the_main_thread_does_not_hear(tmp_path: Path) -> None:
     program = (
         "import time; from kaggleprice.cli import interruption\n"
         "with interruption.answered(to_the_end=True):\n"
+        "    interruption.begin()\n"
         "    while True:\n"
         "        try: time.sleep(60)\n"
         "        except BaseException: pass"
@@ -68,11 +69,33 @@ def test_where_the_main_thread_does_not_hear(tmp_path: Path) -> None:
     assert err == "error: terminated; give the same command again to go on.\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_before_anybody_listens(number: signal.Signals) -> None:
+    """It is raised where it is caught, and never after that."""
+    program = (
+        "import os; from kaggleprice.cli import interruption\n"
+        "with interruption.answered(to_the_end=False):\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "    try:\n"
+        "        interruption.begin()\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('caught')\n"
+        "    interruption.end()\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "print(interruption.exit_code())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["caught", str(128 + number)]
+
+
 def test_what_is_ignored_stays_ignored() -> None:
     program = (
         "import os, signal; from kaggleprice.cli import interruption\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "with interruption.answered(to_the_end=False):\n"
+        "    interruption.begin()\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL"
     )
