@@ -39,8 +39,8 @@ Fold = tuple[Rows, Rows]
 ROW, TRAINS = "row", "trains"
 # What stands for no fold.
 NONE = "none"
-# Of up to 18 digits, which 64 bits hold.
-_WHOLE = re.compile(r"\s*[-+]?[0-9]{1,18}\s*")
+# Of up to 18 digits, which 64 bits hold. Not every white space is one to whoever reads the number.
+_WHOLE = re.compile(r"[ \t]*[-+]?[0-9]{1,18}[ \t]*")
 
 
 class Folds(Sequence[Fold]):

@@ -374,6 +374,7 @@ class FittedRecipe:
             KeyError,
             TypeError,
             AttributeError,
+            OverflowError,
             RecursionError,
             UsageError,
         ) as error:

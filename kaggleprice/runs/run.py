@@ -426,6 +426,10 @@ class Run:
             self.file(name)
         saved, settings = self.record["ensemble"], self.settings
         members = [Member(**member) for member in saved["members"]]
+        if max(member.variant for member in members) >= len(settings.variants):
+            raise RunFolderError(
+                f"run {self.name}: {self.path / RECORD} has a member of a setting that it lacks."
+            )
         try:
             encoding = Encoding(
                 [

@@ -134,10 +134,12 @@ class Member:
         variant: which setting of the portfolio it has, counted from 0.
     """
 
-    fold: int
-    seed: int
-    target: int = 0
-    variant: int = 0
+    fold: Annotated[int, Ge(0)]
+    seed: Annotated[int, Ge(0)]
+    target: Annotated[int, Ge(0)] = 0
+    variant: Annotated[int, Ge(0)] = 0
+
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,9 @@ def on_full_disks(case: Case, place: Path) -> tuple[int, int]:
         with small_disk(place / "disk", size_of(case.start) + 2**22) as disk:
             folder = disk / "folder"
             shutil.copytree(case.start, folder)
-            remount(disk, f"size={size_of(folder) + int(share * case.needs)}")
+            there = os.statvfs(disk)
+            used = (there.f_blocks - there.f_bfree) * there.f_frsize
+            remount(disk, f"size={used + int(share * max(case.needs, 0))}")
             succeeded += case.try_in(folder, TMPDIR=str(folder) if share == 0.3 else "")
             tried += 1
             case.check_before(folder)

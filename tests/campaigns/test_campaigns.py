@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import fuzz
 import kill_anywhere
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="commands are forked")
@@ -29,3 +30,17 @@ def test_many_at_once() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 3
+
+
+def test_inputs_that_were_read_wrongly_once(tmp_path: Path) -> None:
+    kinds = fuzz.make_kinds(tmp_path)
+    files = [path for path in fuzz.CORPUS.rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        kind = kinds[path.parent.name.replace("-", " ")]
+        assert not fuzz.fault_of(kind, path.read_bytes()), path
+
+
+def test_other_damaged_input(tmp_path: Path) -> None:
+    for name, tried, faults in fuzz.campaign(fuzz.make_kinds(tmp_path), 60, seed=1, count=40):
+        assert (tried, faults) == (40, {}), name
