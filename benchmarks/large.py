@@ -44,6 +44,7 @@ NUMBERS, LEVELS = 70, 10
 _CHUNK = 100_000
 COMMAND = (
     *("cv", "--preset", "fast", "--epochs", "1", "--seeds", "1"),
+    *("--embedding", "none", "--hidden", "128,64", "--batch-size", "1024"),
     *("--fold-scheme", "hold-out", "--hold-out", "0.1"),
 )
 COMPETITION = """\

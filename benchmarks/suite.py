@@ -5,6 +5,7 @@
     python -m benchmarks.suite table --results suite.jsonl peers.jsonl   # lines of both files
     python -m benchmarks.suite overview --results suite.jsonl            # in README
     python -m benchmarks.suite choice --results suite.jsonl              # by the other sets
+    python -m benchmarks.suite gain --results suite.jsonl --methods tune,default --fold-seeds 0
 
 `KAGGLEPRICE_REAL_SUITE` names a folder with a folder per competition, each with train.csv and
 test.csv. Every result is a line of the results file, and what has one is not run again; a file is
@@ -52,6 +53,7 @@ from benchmarks.peers import chosen
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.core.errors import DataError, KagglePriceError, MissingFileError, UsageError
 from kaggleprice.evaluation.folds import Folds, make_folds
+from kaggleprice.runs.comparison import paired_folds
 from kaggleprice.settings.run import DEFAULT_PRESET
 
 Floats = NDArray[np.float64]
@@ -526,6 +528,40 @@ def _without_parts(
     return {part: geometric_mean(own) for part, own in ratios.items()}
 
 
+def gains(results: Results, names: Iterable[str], pair: Sequence[str], seed: int) -> list[str]:
+    """Return a Markdown table of how much one method's error is above another's, in percent.
+
+    It is the mean over the folds of one fold seed, with its standard error, corrected for the rows
+    that folds share, as `kaggleprice runs compare` has it.
+
+    Args:
+        results: of both.
+        names: of the competitions.
+        pair: the methods.
+        seed: of the folds.
+
+    Raises:
+        DataError: where no competition has results of both.
+    """
+    first, second = pair
+    both = [n for n in names if (n, first, seed) in results and (n, second, seed) in results]
+    if not both:
+        raise DataError(f"nothing to compare: no set has {first} and {second} on fold seed {seed}.")
+    cells = []
+    for name in both:
+        metric = METRICS[CASES[name].metric]
+        errors = [
+            [metric.error(fold) for fold in results[name, what, seed]["folds"]]
+            for what in (second, first)
+        ]
+        found = paired_folds(METRICS["rmse"], *errors)
+        if found is None:
+            raise DataError(f"{name} has a single fold.")
+        percent = 100 / float(np.mean(errors[0]))
+        cells.append(f"{found.difference * percent:+.2f} ± {found.standard_error * percent:.2f}")
+    return [f"| {' | '.join(both)} |", "|---" * len(both) + "|", f"| {' | '.join(cells)} |"]
+
+
 def geometric_mean(values: Sequence[float]) -> float:
     """Return the geometric mean of positive numbers; NaN where one is unknown."""
     return float(np.exp(np.mean(np.log(values))))
@@ -535,13 +571,31 @@ def _known(value: float, form: str) -> str:
     return "" if np.isnan(value) else format(value, form)
 
 
+def _lines(
+    command: str,
+    paths: Sequence[Path],
+    names: Sequence[str],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+) -> list[str]:
+    results = read_results(paths)
+    if command == "gain":
+        if len(methods) != 2 or len(seeds) != 1:
+            raise UsageError("`gain` compares two --methods on one of --fold-seeds.")
+        return gains(results, names, methods, seeds[0])
+    rows = compare(results, names, methods, seeds)
+    if command == "choice":
+        return choice(results, rows, DEFAULT_PRESET, seeds)
+    return table(rows) if command == "table" else overview(rows)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.suite",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=["run", "table", "overview", "choice"])
+    parser.add_argument("command", choices=["run", "table", "overview", "choice", "gain"])
     parser.add_argument(
         "--results", type=Path, nargs="+", required=True, help="files of JSON lines"
     )
@@ -566,13 +620,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.command == "run":
             run(asked.results, names, methods, seeds, asked.threads)
         else:
-            results = read_results(asked.results)
-            rows = compare(results, names, methods, seeds)
-            if asked.command == "choice":
-                lines = choice(results, rows, DEFAULT_PRESET, seeds)
-            else:
-                lines = table(rows) if asked.command == "table" else overview(rows)
-            print("\n".join(lines))
+            print("\n".join(_lines(asked.command, asked.results, names, methods, seeds)))
     except KagglePriceError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

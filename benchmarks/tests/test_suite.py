@@ -307,3 +307,21 @@ def test_a_portfolio_is_chosen_for_each_set_by_the_others() -> None:
     assert concrete == "| concrete | 1.000 | a | 1.250 |"
     assert mercedes == "| mercedes | 1.000 | b | 1.000 |"
     assert mean == f"| geometric mean | 1.000 | | {1.25**0.5:.3f} |"
+
+
+def test_gains_are_paired_over_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "CASES", {"a": suite.Case("y", "rmse"), "b": suite.Case("y", "r2")})
+    results = {
+        ("a", "tune", 0): {"folds": [1.0, 2.0, 2.5, 3.5]},
+        ("a", "default", 0): {"folds": [1.0, 3.0, 3.0, 3.0]},
+        ("b", "tune", 0): {"folds": [0.8, 0.6]},
+        ("b", "default", 0): {"folds": [0.7, 0.5]},
+    }
+    names, _, cells = suite.gains(results, ["a", "b", "c"], ["tune", "default"], 0)
+    assert names == "| a | b |"
+    # Differences 0, -1, -0.5, 0.5, of a mean of 2.5; 1 - r2 is 0.2, 0.4 for 0.3, 0.5.
+    difference = np.array([0, -1, -0.5, 0.5])
+    error = difference.std(ddof=1) * np.sqrt(1 / 4 + 1 / 3) / 2.5 * 100
+    assert cells == f"| -10.00 ± {error:.2f} | -25.00 ± 0.00 |"
+    with pytest.raises(DataError, match="nothing to compare"):
+        suite.gains(results, ["c"], ["tune", "default"], 0)

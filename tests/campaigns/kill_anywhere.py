@@ -164,7 +164,9 @@ class Campaign:
 
     def _check(self, folder: Path, done: Finished, how: str) -> bool:
         where = f"{self.name}, {how} (in {folder})"
-        if done.code not in (0, -signal.SIGKILL, 130, 143):
+        # A process that is only starting has said nothing yet, and dies as the system lets it.
+        starting = done.code in (-signal.SIGINT, -signal.SIGTERM) and not done.err
+        if not starting and done.code not in (0, -signal.SIGKILL, 130, 143):
             raise FaultError(f"{where}: ended with {done.code}: {done.err[-2000:]}")
         if "Traceback" in done.err:
             raise FaultError(f"{where}: {done.err[-2000:]}")
