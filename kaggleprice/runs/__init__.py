@@ -85,4 +85,11 @@ def run_folders(parent: Path) -> list[Path]:
         return []
     folders = [p for p in parent.iterdir() if p.is_dir() and not p.name.startswith(".")]
     # A folder with none of a run's files is somebody's own; with some, it is a damaged run.
-    return sorted(p for p in folders if any((p / name).exists() for name in FILES))
+    return sorted(p for p in folders if _has_files(p))
+
+
+def _has_files(folder: Path) -> bool:
+    try:
+        return any((folder / name).exists() for name in FILES)
+    except PermissionError:  # what it holds nobody can say, and so it is told of as a damaged run
+        return True

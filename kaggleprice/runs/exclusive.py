@@ -32,9 +32,11 @@ _CHECKPOINT = re.compile(re.escape(UNFINISHED) + "[0-9a-f]{16}")
 
 def _may_go_on(folder: Path) -> bool:
     """Whether a folder is a checkpoint from which a run that is not finished may go on."""
-    if not _CHECKPOINT.fullmatch(folder.name) or not (folder / IDENTITY).is_file():
+    if not _CHECKPOINT.fullmatch(folder.name):
         return False
     try:
+        if not (folder / IDENTITY).is_file():
+            return False
         name, _, found = (folder / WRITTEN).read_text(encoding="utf-8").partition(" ")
         return sha256(folder.with_name(name) / RECORD) != found
     except (OSError, ValueError):  # it says nothing, or nothing of a run that is there

@@ -169,14 +169,14 @@ def read_record(folder: Path) -> Mapping[str, Any]:
         RunFolderError: where it is missing, a link, truncated, altered, or of another version.
     """
     file = folder / RECORD
-    if file.is_symlink():
-        raise RunFolderError(f"{file} is a link; a run's files must lie in its folder.")
     try:
-        text = file.read_text(encoding="utf-8")
+        linked, text = file.is_symlink(), file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RunFolderError(f"{folder} is not a complete run: {RECORD} is missing.") from None
     except (OSError, ValueError) as error:
         raise _damaged(file, repr(error)) from None
+    if linked:
+        raise RunFolderError(f"{file} is a link; a run's files must lie in its folder.")
     return parse_record(text, file)
 
 

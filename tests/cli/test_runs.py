@@ -101,7 +101,9 @@ def test_the_list_as_a_document(entry: EntryPoint, made: Path) -> None:
 
 def test_damaged_and_unfinished_runs_are_listed_as_such(entry: EntryPoint, copied: Path) -> None:
     damage(copied, "bad")
-    (copied / "runs" / "small" / ".unfinished-00000000000000ab").mkdir()
+    left = copied / "runs" / "small" / ".unfinished-00000000000000ab"
+    left.mkdir()
+    (left / "identity.json").write_text("{}", encoding="utf-8")
     text = printed(entry("runs", cwd=copied))
     assert "unreadable: bad" in text
     assert "unfinished: .unfinished-00000000000000ab" in text

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -90,7 +93,10 @@ def test_unfinished_runs_are_told_apart(runs_dir: Path) -> None:
     left = runs_dir / "small" / ".unfinished-0123456789abcdef"
     left.mkdir()
     (left / "checkpoint.safetensors").write_bytes(b"")
-    (runs_dir / "third" / ".unfinished-00000000000000ab").mkdir(parents=True)
+    other = runs_dir / "third" / ".unfinished-00000000000000ab"
+    other.mkdir(parents=True)
+    for folder in (left, other):
+        (folder / "identity.json").write_text("{}", encoding="utf-8")
     runs = listing.list_runs(runs_dir, "small")
     assert [(run.name, run.state) for run in runs[-2:]] == [
         ("c", FINISHED),
@@ -191,3 +197,25 @@ def test_stored_files(runs_dir: Path) -> None:
         "submission.csv": "later",
     }
     assert (found["submission.csv"].bytes, found["folds.csv"].bytes) == (5, 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no such permissions there")
+def test_a_folder_that_cannot_be_entered_hides_no_other() -> None:
+    """Root may enter any, and so is somebody else here."""
+    with tempfile.TemporaryDirectory() as place:
+        runs_dir = Path(place) / "runs"
+        Path(place).chmod(0o755)
+        for name in ("a", "b"):
+            forge(runs_dir / "small" / name, noisy(1))
+        closed, root = runs_dir / "small" / "a", os.geteuid() == 0
+        closed.chmod(0)
+        if root:
+            os.seteuid(65534)
+        try:
+            found = listing.list_runs(runs_dir)
+        finally:
+            if root:
+                os.seteuid(0)
+            closed.chmod(0o755)
+    assert [(run.name, run.state) for run in found] == [("b", FINISHED), ("a", UNREADABLE)]
+    assert "Permission denied" in found[1].problem
