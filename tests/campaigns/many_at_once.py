@@ -56,7 +56,7 @@ COMMANDS = {
     "predict": Command("predict -c small.toml --run a", GONE),
     "report": Command("report a -c small.toml --permutations 1 -o copy.html", GONE),
     "tune": Command(f"tune -c small.toml {SEARCH}"),
-    "runs prune": Command("runs prune -c small.toml --keep 1 --yes"),
+    "runs prune": Command("runs prune -c small.toml --keep 1 --yes", ("was not removed",)),
 }
 # What a run of its own appears for, each time that it succeeds.
 NEW = ("cv",)
@@ -110,7 +110,7 @@ def try_pair(names: Sequence[str], processes: int, start: Path, place: Path) -> 
         if one.code == -signal.SIGALRM:
             raise FaultError(f"{' and '.join(names)}: {name} never ended")
         refused = any(text in one.err for text in COMMANDS[name].refusals)
-        if one.code not in ((0, 2, 3) if refused else (0,)) or "Traceback" in one.err:
+        if one.code not in ((0, 1, 2, 3) if refused else (0,)) or "Traceback" in one.err:
             raise FaultError(f"{' and '.join(names)}: {name} ended with {one.code}: {one.err}")
         succeeded[name] += one.code == 0
     _check(names, folder, scratch, succeeded, before)
