@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -74,7 +75,9 @@ class ScoredRun:
         """Each training row and fold that validates it: id, true, predicted, fold, row number."""
         column = self.run.record["columns"]["id_column"]
         # By place, since the id column may have the name of another one.
-        frame = pd.read_csv(self.run.file("oof.csv"), dtype={0: str}, keep_default_na=False)
+        frame = pd.read_csv(
+            io.BytesIO(self.run.content("oof.csv")), dtype={0: str}, keep_default_na=False
+        )
         # Earlier versions wrote no row numbers, nor are there others where they are the ids.
         weighted = [] if self.run.weight_column is None else ["weight"]
         named = [column, *_true_and_predicted(self.run.targets), "fold"]

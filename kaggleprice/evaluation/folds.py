@@ -8,6 +8,7 @@ score is that of the mean of a row's lines.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -371,13 +372,17 @@ def read_folds(path: Path, ids: NDArray[Any], id_column: str, numbers: Rows | No
     return _from_cells(path, cells, places, len(ids))
 
 
-def read_folds_of_run(path: Path) -> Folds:
+def read_folds_of_run(path: Path, content: bytes) -> Folds:
     """Read the folds.csv of a run, also of an earlier version: its lines are in the rows' order.
+
+    Args:
+        path: named in messages.
+        content: of the file.
 
     Raises:
         MissingFileError, DataError: where it cannot be read.
     """
-    cells = _read(path, None, by_number=True)
+    cells = _read(path, None, by_number=True, content=content)
     places = np.arange(len(cells.folds))
     if cells.rows is not None:
         places = pd.factorize(cells.rows)[0]
@@ -465,16 +470,20 @@ def _numbered(ids: Iterable[Any]) -> list[tuple[str, int]]:
     return numbered
 
 
-def _read(path: Path, id_column: str | None, by_number: bool) -> _Cells:
+def _read(
+    path: Path, id_column: str | None, by_number: bool, content: bytes | None = None
+) -> _Cells:
     """Read the lines of a file of folds.
 
     Args:
         path: the CSV.
         id_column: its name; None for the first column, whatever it is called.
         by_number: whether an id column named `row` has row numbers.
+        content: of the file; None to read it.
     """
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, header=None)
+        source = path if content is None else io.BytesIO(content)
+        frame = pd.read_csv(source, dtype=str, keep_default_na=False, header=None)
     except FileNotFoundError:
         raise MissingFileError(f"folds file {path} does not exist.") from None
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from dataclasses import dataclass
 
@@ -194,7 +195,7 @@ def _predict_test(
 
 def _history(run: Run, target: int) -> pd.DataFrame:
     """Return the training history of the networks of one target."""
-    history = pd.read_csv(run.file("history.csv"))
+    history = pd.read_csv(io.BytesIO(run.content("history.csv")))
     if "target" not in history:
         return history
     return history[history["target"] == target + 1].reset_index(drop=True)

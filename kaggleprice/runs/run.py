@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -226,8 +228,8 @@ class Run:
         """What was asked for; only where `has_settings`."""
         return settings_from_record((self.record or self.identity)["settings"])
 
-    def file(self, name: str) -> Path:
-        """Return one of the files that run.json lists.
+    def content(self, name: str) -> bytes:
+        """Return what is in one of the files that run.json lists: the very bytes that were checked.
 
         Raises:
             RunFolderError: where it is missing, a link, truncated or altered.
@@ -236,16 +238,16 @@ class Run:
         if self._has_link(file):
             raise RunFolderError(f"{file} is a link; a run's files must lie in its folder.")
         try:
-            found = sha256(file)
+            content = file.read_bytes()
         except FileNotFoundError:
-            found = None
-        if found is None or name not in self.record["files"]:
+            content = None
+        if content is None or name not in self.record["files"]:
             raise self._damaged(f"{file} is missing; train the run again")
-        if found != self.record["files"][name]:
+        if hashlib.sha256(content).hexdigest() != self.record["files"][name]:
             raise self._damaged(
                 f"{file} was truncated or altered after it was written; train the run again"
             )
-        return file
+        return content
 
     def _damaged(self, problem: str) -> RunFolderError:
         """Return an error, which is another process's doing where the run is not what was read."""
@@ -313,7 +315,11 @@ class Run:
         # By place, since the id column may have the name of another one. Each number exactly as
         # it was written, in every version of pandas.
         frame = pd.read_csv(
-            self.file("oof.csv"), dtype=str, keep_default_na=False, header=None, skiprows=1
+            io.BytesIO(self.content("oof.csv")),
+            dtype=str,
+            keep_default_na=False,
+            header=None,
+            skiprows=1,
         )
         weighted, values = self.weight_column is not None, 2 * len(self.targets)
         names = ["true", "predicted"] * len(self.targets) + ["fold"]
@@ -338,7 +344,7 @@ class Run:
         """
         from kaggleprice.evaluation.folds import read_folds_of_run
 
-        return read_folds_of_run(self.file("folds.csv"))
+        return read_folds_of_run(self.path / "folds.csv", self.content("folds.csv"))
 
     def target_scale(
         self, competition: Competition, train: Table | None = None, bound: bool | None = None
@@ -374,7 +380,7 @@ class Run:
         from kaggleprice.training.task import HistoryLine
 
         # As text first: pandas may be off by a last bit, and seeds that are added write it again.
-        frame = pd.read_csv(self.file("history.csv"), dtype=str)
+        frame = pd.read_csv(io.BytesIO(self.content("history.csv")), dtype=str)
         columns = {"member": int, "epoch": int, "train": float, "validation": float}
         lines = frame[list(columns)].astype(columns).itertuples(index=False, name=None)
         return [HistoryLine(*line) for line in lines]
@@ -413,7 +419,7 @@ class Run:
         import numpy as np
         import torch
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors.torch import load
 
         from kaggleprice.evaluation.ensemble import Ensemble
         from kaggleprice.models.portfolio import build_portfolio
@@ -423,7 +429,7 @@ class Run:
         from kaggleprice.training.task import TrainingResult
 
         for name in self.record["files"]:
-            self.file(name)
+            self.content(name)
         saved, settings = self.record["ensemble"], self.settings
         members = [Member(**member) for member in saved["members"]]
         if max(member.variant for member in members) >= len(settings.variants):
@@ -434,7 +440,7 @@ class Run:
             encoding = Encoding(
                 [
                     FittedRecipe.from_json(
-                        self.file(name).read_text(encoding="utf-8"),
+                        self.content(name).decode("utf-8"),
                         self._load_arrays(arrays_beside(name)),
                     )
                     for name in saved["recipes"]
@@ -443,7 +449,7 @@ class Run:
             )
             dtype: torch.dtype = getattr(torch, settings.training.dtype)
             network = build_portfolio(settings.variants, members, encoding.inputs, dtype)
-            network.load_state_dict(load_file(self.file(WEIGHTS)))
+            network.load_state_dict(load(self.content(WEIGHTS)))
         except RunFolderError:
             raise
         except (DataError, SafetensorError, RuntimeError, OSError) as error:
@@ -465,14 +471,14 @@ class Run:
             RunFolderError: where it is missing, truncated or altered, or holds no such arrays.
         """
         from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+        from safetensors.numpy import load
 
         if name not in self.record["files"]:
             return {}
         try:
-            return load_file(self.file(name))
-        except (SafetensorError, OSError, TypeError, AttributeError) as error:
-            # The last two: of a type that numpy does not know.
+            return load(self.content(name))
+        except (SafetensorError, OSError, KeyError, TypeError, AttributeError) as error:
+            # The last three: of a type that numpy does not know.
             raise self._cannot_load(error) from None
 
     def _cannot_load(self, error: Exception) -> RunFolderError:

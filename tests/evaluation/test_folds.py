@@ -274,7 +274,7 @@ def test_any_folds_are_read_back(case: str, id_column: str, tmp_path: Path) -> N
     path = write(tmp_path, "\n".join([header, *sorted(lines)]))
     found = read_folds(path, ids, id_column, numbers)
     assert_same(found, folds)
-    assert_same(read_folds_of_run(write(tmp_path, text)), folds)
+    assert_same(read_folds_of_run(tmp_path, write(tmp_path, text).read_bytes()), folds)
     assert found.sha256(ids, id_column) == folds.sha256(ids, id_column)
     # A person may leave the ids out.
     if id_column == "Id":
@@ -288,13 +288,13 @@ def test_row_numbers_that_stand_in_for_ids(case: str, tmp_path: Path) -> None:
     folds, numbers = make_folds(23, 3, **UNEVEN[case]), np.arange(1, 24)
     path = write(tmp_path, folds.to_csv(numbers.astype(str), "row"))
     assert_same(read_folds(path, numbers.astype(str), "row"), folds)
-    assert_same(read_folds_of_run(path), folds)
+    assert_same(read_folds_of_run(path, path.read_bytes()), folds)
 
 
 def test_a_run_of_earlier_whose_ids_are_called_row(tmp_path: Path) -> None:
     """Whatever its ids are, its lines are the rows in their order."""
     path = write(tmp_path, "row,fold\n30,1\n7,2\n12,1\n9,2\n")
-    assert read_folds_of_run(path).fold_of_row.tolist() == [0, 1, 0, 1]
+    assert read_folds_of_run(path, path.read_bytes()).fold_of_row.tolist() == [0, 1, 0, 1]
 
 
 NUMBERED = "row,fold\n1,1\n2,1\n3,2\n4,2\n5,none\n"
