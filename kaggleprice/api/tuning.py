@@ -184,8 +184,11 @@ def tune(
         opened = _open(request.storage, record.parent)
     with closing(opened) as storage:
         made = _tune(source, settings, changes, runtime, request, compute, storage, folds, progress)
-    with replacing(record) as beside:
-        beside.write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
+    if made != _before(runtime, competition, request.name):
+        # A page of an earlier search would say something else.
+        record.with_suffix(".html").unlink(missing_ok=True)
+        with replacing(record) as beside:
+            beside.write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
     return made
 
 
@@ -219,6 +222,14 @@ def _tune(
     search = Search(problem, settings, changes, request.space, plan)
     numbers = range(1, len(split) + 1)
     studies = [f"{competition.name} {request.name} {key_of(identity)} fold {k}" for k in numbers]
+    before = _before(runtime, competition, request.name)
+    if before is not None:
+        if before.complete and (before.studies, before.storage) == (studies, storage.url):
+            progress.notice(f"search {request.name} is finished already: nothing is trained")
+            return before
+        progress.notice(
+            f"this replaces the search {request.name} of before (nested score {score(before.oof)})"
+        )
     greater = search.metric.greater_is_better
 
     kept = runtime.runs_of(competition) / FOLDER / STUDIES
@@ -268,6 +279,14 @@ def _tune(
         storage=storage.url,
         seconds=time.monotonic() - began,
     )
+
+
+def _before(runtime: RuntimeConfig, competition: Competition, name: str) -> Tuning | None:
+    """Return the search of this name that there is; None where there is none to be read."""
+    try:
+        return read_tuning(runtime, competition, name)
+    except (UnknownNameError, DataError):
+        return None
 
 
 def _open(url: str | None, folder: Path) -> Storage:

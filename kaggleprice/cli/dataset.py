@@ -138,7 +138,7 @@ def read_runtime(context: typer.Context) -> RuntimeConfig:
     every, limit = given.get("checkpoint_every", "none"), given.get("time_limit")
     return RuntimeConfig(
         given["runs_dir"],
-        given["device"],
+        given["device"] or "auto",
         given["threads"],
         None if every == "none" else read_duration("--checkpoint-every", every),
         None if limit is None else read_duration("--time-limit", limit),

@@ -36,8 +36,14 @@ def replay(
             value="X",
         ),
     ] = 0.05,
-    device: arguments.DeviceOption = "auto",
-    threads: arguments.ThreadsOption = None,
+    device: Annotated[
+        str | None,
+        option(RUN, "Where to compute.", "--device", value="NAME", default="the run's"),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        option(RUN, "CPU threads.", "--threads", value="N", default="the run's", min=1),
+    ] = None,
     engine: arguments.EngineOption = "here",
     address: arguments.AddressOption = None,
 ) -> None:

@@ -17,8 +17,8 @@ from kaggleprice.cli.commands import (
 )
 from kaggleprice.cli.configured import configuration_of
 from kaggleprice.cli.dataset import read_dataset, read_runtime, repeated
-from kaggleprice.cli.help import option
-from kaggleprice.cli.output import make_reporter, show, start
+from kaggleprice.cli.help import RUN, option
+from kaggleprice.cli.output import make_reporter, output_options, show, start
 
 COMMAND = RunCommand
 EXAMPLES = (
@@ -110,7 +110,16 @@ def tune(
     preset: arguments.PresetOption = None,
     device: arguments.DeviceOption = "auto",
     threads: arguments.ThreadsOption = None,
-    time_limit: arguments.TimeLimitOption = None,
+    time_limit: Annotated[
+        str | None,
+        option(
+            RUN,
+            "Begin no generation that would not end within this time, such as 90s, 10m or 1h30m.",
+            "--time-limit",
+            value="TIME",
+            default="none",
+        ),
+    ] = None,
     checkpoint_every: arguments.CheckpointOption = "10s",
     engine: arguments.EngineOption = "here",
     address: arguments.AddressOption = None,
@@ -156,4 +165,5 @@ def tune(
         else:
             write_preset(*written, name, made.preset_table())
     document = tune_document(made, None if written is None else written[0], None)
-    show(document, lambda shown: tune_view(shown, repeated(context)))
+    again = None if output_options.quiet else repeated(context)
+    show(document, lambda shown: tune_view(shown, again))

@@ -294,7 +294,8 @@ class Search:
         best = np.mean([min(tried.rank for tried in fold.library) for fold in self.folds])
         shown = self.metric.rank(float(best))
         self._progress.notice(
-            f"generation {generation}: {count} settings tried in each fold; the best alone scores "
+            f"generation {generation}: {count} setting{'s' * (count != 1)} tried in each fold; the "
+            "best alone scores "
             f"{shown:.5g} on rows that they left out (mean of folds)"
         )
 

@@ -83,9 +83,11 @@ def joined(address: ClusterAddress, progress: Progress = SILENT) -> Iterator[Clu
                 **own,
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0].rstrip(".")
             raise UsageError(
-                f"there is no Ray cluster at {where or 'this machine'}: {reason}"
+                f"cannot join a Ray cluster at {where or 'this machine'}: {reason}; where "
+                "`ray start` has said that it asks for a token, `docs/cluster.md` says how to "
+                "give it."
             ) from None
         try:
             nodes = [node for node in ray.nodes() if node["Alive"]]

@@ -54,6 +54,23 @@ def test_the_preset_is_used_and_marked(entry: EntryPoint, folder: Path) -> None:
     assert "tuned" in [preset["name"] for preset in listed["presets"]]
 
 
+def test_a_search_that_takes_the_place_of_another(entry: EntryPoint, tmp_path: Path) -> None:
+    write_small(tmp_path)
+    command = ["tune", "-c", "small.toml", *SEARCH]
+    first = succeeded(entry(*command, "--json", cwd=tmp_path))
+    assert "replaces" not in first.err
+    succeeded(entry("tune", "-c", "small.toml", "--show", cwd=tmp_path))
+    page = tmp_path / "runs" / "small" / "tuning" / "tuned.html"
+    assert page.is_file()
+    other = succeeded(entry(*command, "--trials", "2", cwd=tmp_path))
+    assert (
+        f"replaces the search tuned of before (nested score {first.json['nested']['oof']:.4f}"
+        in other.err
+    )
+    # It spoke of the first.
+    assert not page.exists()
+
+
 def test_scores_belong_together(folder: Path) -> None:
     found = json.loads((folder / "tune.json").read_text(encoding="utf-8"))
     nested, optimism = found["nested"], found["optimism"]
@@ -64,10 +81,16 @@ def test_scores_belong_together(folder: Path) -> None:
     assert found["complete"]
 
 
-def test_the_same_search_again_says_the_same(entry: EntryPoint, folder: Path) -> None:
-    again = succeeded(entry("tune", "-c", "small.toml", *SEARCH, "--json", cwd=folder)).json
+def test_the_same_search_again_says_the_same(
+    entry: EntryPoint, folder: Path, tmp_path: Path
+) -> None:
+    again = succeeded(entry("tune", "-c", "small.toml", *SEARCH, "--json", cwd=folder))
     before = json.loads((folder / "tune.json").read_text(encoding="utf-8"))
-    assert timeless(again) == timeless(before)
+    assert "is finished already" in again.err
+    assert again.json == before
+    write_small(tmp_path)
+    anew = succeeded(entry("tune", "-c", "small.toml", *SEARCH, "--json", cwd=tmp_path)).json
+    assert {**timeless(anew), "storage": ""} == {**timeless(before), "storage": ""}
     text = (folder / "kaggleprice.toml").read_text(encoding="utf-8")
     assert text.count("[presets.tuned]") == 1
 

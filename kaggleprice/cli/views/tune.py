@@ -101,12 +101,12 @@ def tune_document(made: Tuning, file: Path | None, page: Path | None) -> TuneDoc
     )
 
 
-def tune_view(document: TuneDocument, again: str = "") -> Group:
+def tune_view(document: TuneDocument, again: str | None = None) -> Group:
     """Show a search: the settings that won, and the scores.
 
     Args:
         document: of the search.
-        again: options that say where the data are, as they were typed.
+        again: options that say where the data are, as they were typed; None for no next step.
     """
     nested, optimism, gain = document.nested, document.optimism, document.gain
     rows = [
@@ -126,10 +126,11 @@ def tune_view(document: TuneDocument, again: str = "") -> Group:
         f"networks that score {score(optimism.nested)} on others",
     ]
     if document.file is not None:
-        lines += [
-            f"preset {document.preset} written to {document.file}",
-            f"next: kaggleprice cv --preset {document.preset} {again}".rstrip(),
-        ]
+        lines.append(f"preset {document.preset} written to {document.file}")
+        if METRICS[document.metric].worse_by(gain.tuned, gain.portfolio) > 0:
+            lines.append("nothing better than the portfolio was found: better do without it")
+        elif again is not None:
+            lines.append(f"next: kaggleprice cv --preset {document.preset} {again}".rstrip())
     if document.page is not None:
         lines.append(f"page: {document.page}")
     right = ("weight", "folds")
