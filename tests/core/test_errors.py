@@ -19,6 +19,7 @@ CODES = {
     "RunError": 1,
     "DivergenceError": 1,
     "OutputError": 1,
+    "ReplayError": 1,
     "UsageError": 2,
     "UnknownNameError": 2,
     "DeviceError": 2,
