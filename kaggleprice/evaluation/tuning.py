@@ -247,10 +247,11 @@ class Search:
             fold.library += found
             for tried in found:
                 fold.study.know(known[tried.name], tried.rank)
-        first = last = time.monotonic() - began
-        asked = generation = 0
+        on_generation()
+        first = time.monotonic() - began
+        last, asked, generation = self._seconds_of_generation(first), 0, 0
         while asked < self._plan.trials:
-            if generation and self._too_late(first, last):
+            if self._too_late(first, last):
                 break
             began = time.monotonic()
             count = min(self._plan.population, self._plan.trials - asked)
@@ -261,6 +262,12 @@ class Search:
         for number, fold in enumerate(self.folds):
             fold.chosen = [self._choose(number, target) for target in range(len(self._truth))]
         return self._score(asked)
+
+    def _seconds_of_generation(self, first: float) -> float:
+        """Return what a generation takes, given the seconds of the portfolio's networks."""
+        count = min(self._plan.population, self._plan.trials)
+        networks = _SHORT * count + self._scouts * -(-count // _HALVING)
+        return first * networks / (len(self._starts) * self._scouts)
 
     def _too_late(self, first: float, last: float) -> bool:
         """Whether another generation would not end in time, given the seconds of stages."""

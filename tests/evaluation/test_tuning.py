@@ -129,7 +129,22 @@ def test_what_was_kept_is_not_trained_again(case: Case, whole: tuple[Search, Tun
     assert np.array_equal(tuned.oof, whole[1].oof)
 
 
-def test_a_deadline_keeps_the_beginning(case: Case, whole: tuple[Search, Tuned]) -> None:
+def test_no_generation_is_begun_too_late(case: Case) -> None:
+    """What is left is the portfolio, with the weights that it has without a search."""
+    search, tuned = case.run(replace(PLAN, deadline=0.0))
+    assert (tuned.trials, tuned.complete) == (0, False)
+    assert {choice.name for choice in tuned.winners} <= {"robust", "tanh"}
+    assert tuned.tuned == pytest.approx(tuned.untuned, rel=0.05)
+    # A generation of 4 is 4 thirds of a network and one setting by 2 scouts; the portfolio was 2
+    # settings by 2 scouts.
+    assert search._seconds_of_generation(12.0) == pytest.approx(12 * (4 / 3 + 2) / 4)
+
+
+def test_a_deadline_keeps_the_beginning(
+    case: Case, whole: tuple[Search, Tuned], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = iter([False, True])
+    monkeypatch.setattr(Search, "_too_late", lambda *_: next(asked))
     search, tuned = case.run(replace(PLAN, deadline=0.0))
     assert (tuned.trials, tuned.complete) == (PLAN.population, False)
     for one, other in zip(search.folds, whole[0].folds, strict=True):
