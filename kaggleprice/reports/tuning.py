@@ -79,7 +79,7 @@ def make_page(
     """
     trials = read_trials(studies)
     if not trials:
-        raise UsageError("the storage has no trial that could be scored; search for longer, or with other settings.")
+        raise UsageError("no setting could be scored in this search; make a longer one.")
     best = "highest" if metric.greater_is_better else "lowest"
     with drawing():
         made = [
