@@ -107,18 +107,24 @@ class Cluster:
         """Take the module, which has joined it."""
         self._ray = ray
 
-    def executor(self, device: torch.device, threads: int) -> ClusterExecutor:
-        """Return what runs jobs of so many threads, each on a device of this kind."""
-        return ClusterExecutor(self._ray, device, threads)
+    def executor(self, device: torch.device, threads: int, memory: int = 0) -> ClusterExecutor:
+        """Return what runs jobs of so many threads and bytes, each on a device of this kind."""
+        return ClusterExecutor(self._ray, device, threads, memory)
 
 
 class ClusterExecutor:
     """Runs jobs on the workers of a cluster, as many at once as there is room for."""
 
-    def __init__(self, ray: Any, device: torch.device, threads: int) -> None:
+    def __init__(self, ray: Any, device: torch.device, threads: int, memory: int) -> None:
         """Prepare; no job is begun yet."""
         self._ray, self._device, self._threads = ray, device, threads
-        self._needs = {"num_cpus": threads, "num_gpus": int(device.type == "cuda")}
+        # No more than the largest machine has: on another one a job would wait for ever.
+        most = max(int(n["Resources"].get("memory", 0)) for n in ray.nodes() if n["Alive"])
+        self._needs = {
+            "num_cpus": threads,
+            "num_gpus": int(device.type == "cuda"),
+            "memory": min(memory, most),
+        }
         self.workers = self._room()
 
     def _room(self) -> int:
@@ -127,6 +133,8 @@ class ClusterExecutor:
         fits = [int(there.get("CPU", 0) // self._threads)]
         if self._needs["num_gpus"]:
             fits.append(int(there.get("GPU", 0)))
+        if self._needs["memory"]:
+            fits.append(int(there.get("memory", 0) // self._needs["memory"]))
         return max(1, min(fits))
 
     def map(

@@ -268,16 +268,35 @@ def _choose_executor(
     if cluster is None and workers > 1 and not (cpu and alone):
         return Processes(devices[:workers], max(1, threads // workers))
     if not cpu:
-        one = Threads(devices[0], 1, threads)
-        return one if cluster is None else cluster.executor(devices[0], threads)
+        if cluster is not None:
+            return cluster.executor(devices[0], threads, _most_bytes(task, groups))
+        return Threads(devices[0], 1, threads)
     # With a cluster as many threads train a group as without: they decide the bytes.
     workers = 1 if alone else min(threads, len(groups))
     operations = max(task.of(group.span).step_operations() * group.count for group in groups)
     useful = 1 + int(operations // _THREAD_OPERATIONS)
     each = max(1, min(threads // workers, useful))
     if cluster is not None:
-        return cluster.executor(devices[0], each)
+        return cluster.executor(devices[0], each, _most_bytes(task, groups))
     return Threads(devices[0], workers, each)
+
+
+def _most_bytes(task: TrainingTask, groups: Sequence[Group]) -> int:
+    """Return about how much memory of its own the training of the largest group takes.
+
+    That is its weights, their gradient and the optimizer's two moments, and, for each row, what a
+    member learns of it, its place in the order, and what is predicted; rows are shared.
+    """
+    size = task.dtype.itemsize
+    return max(
+        group.count * (4 * size * _parameters_of(task, group) + (size + 12) * len(task.rows))
+        for group in groups
+    )
+
+
+def _parameters_of(task: TrainingTask, group: Group) -> int:
+    first = task.of(slice(group.first, group.first + 1)).blank_network()
+    return sum(parameter.numel() for parameter in first.parameters())
 
 
 def _if_it_fits(do: Callable[[Worker, Group], T], worker: Worker, group: Group) -> T | None:

@@ -171,6 +171,21 @@ def test_a_machine_may_go_and_another_come(
     assert len(nodes_of(tmp_path)) == 3
 
 
+def test_what_a_group_asks_for(sample_tables: Tables, machines: Any) -> None:
+    """More memory than a machine has is asked of none; what there is bounds the groups at once."""
+    machines.add_node(num_cpus=4, memory=3 * 10**8)
+    with joined(address_of(machines)) as cluster:
+        most = max(int(node["Resources"]["memory"]) for node in ray.nodes())
+        there = ray.cluster_resources()["memory"]
+        assert cluster.executor(CPU, 1).workers == 5
+        assert cluster.executor(CPU, 1, most // 2).workers == int(there // (most // 2))
+        huge = cluster.executor(CPU, 1, 10**15)
+        assert huge.workers == 1
+        task = make_task(sample_tables)
+        found = train(task, [CPU], group_size=2, cluster=cluster)
+    assert_equal(train(task, [CPU], group_size=2), found, within=0)
+
+
 def test_what_a_group_raises_is_raised(sample_tables: Tables, machines: Any) -> None:
     task = make_task(sample_tables, lr=1e30, optimizer="sgd")
     with joined(address_of(machines)) as cluster, pytest.raises(DivergenceError, match="--lr"):
