@@ -1,4 +1,4 @@
-"""TOML, read in bounds: what is nested without end is refused in a sentence, and at once."""
+"""TOML, read in bounds: nested without end, or a number of 400 digits, it is refused at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     """Return the content of a TOML file.
 
     Raises:
-        ValueError: where it is none, or tables or lists in it are nested too deeply.
+        ValueError: where it is none, where tables or lists in it are nested too deeply, or a whole
+            number has more than TOML's 64 bits.
     """
     deep = f"tables or lists are nested more than {_DEEPEST} deep"
     if _LONG_KEY.search(text):
@@ -27,6 +28,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     level: list[Any] = [content]
     for _ in range(_DEEPEST):
         level = [part for value in level for part in _parts(value)]
+        if any(isinstance(part, int) and not -(2**63) <= part < 2**63 for part in level):
+            raise ValueError("a whole number has more than 64 bits")
     if level:
         raise ValueError(deep)
     return content

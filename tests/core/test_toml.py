@@ -33,6 +33,14 @@ def test_what_is_none_is_refused(text: str) -> None:
         parse_toml(text)
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, int("9" * 400)])
+def test_numbers_of_more_than_64_bits_are_refused(number: int) -> None:
+    with pytest.raises(ValueError, match="64 bits"):
+        parse_toml(f"[a]\nx = [1, {number}]")
+    nearest = max(min(number, 2**63 - 1), -(2**63))
+    assert parse_toml(f"x = {nearest}") == {"x": nearest}
+
+
 def test_what_is_deep_enough_for_anybody() -> None:
     text = f"{'.'.join('abcdefgh')} = 1\nx = {'[' * 50}{']' * 50}\ny = '{'.' * 500}'"
     assert set(parse_toml(text)) == {"a", "x", "y"}
