@@ -30,12 +30,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.lines import write_page
 from benchmarks.speeds.effort import say
 from benchmarks.speeds.machine import describe
 from kaggleprice.core.errors import KagglePriceError
-from kaggleprice.core.files import replacing
 
-RESULTS, REPORT = "large.json", "large.md"
+REPORT = "large.md"
 FOLDER = Path(__file__).parent
 ROWS, TEST_ROWS = (1_000_000, 3_000_000, 10_000_000), 1_000
 GIB = 2**30
@@ -199,9 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     text, record = report(points, memory), {"machine": describe(), "memory": memory}
     record |= {"points": [asdict(p) for p in points]}
-    for name, content in {RESULTS: json.dumps(record, indent=1) + "\n", REPORT: text}.items():
-        with replacing(asked.folder / name) as beside:
-            beside.write_text(content, encoding="utf-8")
+    write_page(asked.folder / REPORT, text, record)
     print(text)
     return 0
 

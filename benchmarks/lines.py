@@ -1,4 +1,4 @@
-"""Results as JSON Lines: one line per measurement, so that a benchmark goes on where it ended."""
+"""Results: as JSON Lines, a line per measurement, so that a benchmark goes on; and as a page."""
 
 from __future__ import annotations
 
@@ -37,6 +37,16 @@ def append_line(path: Path, line: Line) -> None:
     lines = _whole(path)
     with replacing(path) as beside:
         beside.write_text(f"{lines}{json.dumps(line)}\n", encoding="utf-8")
+
+
+def write_page(page: Path, text: str, record: Any) -> None:
+    """Write a page, and beside it the JSON that it was made of."""
+    for path, content in (
+        (page.with_suffix(".json"), json.dumps(record, indent=1) + "\n"),
+        (page, text),
+    ):
+        with replacing(path) as beside:
+            beside.write_text(content, encoding="utf-8")
 
 
 def _whole(path: Path) -> str:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import pickle
 import sys
 import time
@@ -29,17 +28,17 @@ import joblib
 import numpy as np
 from scipy.optimize import nnls
 
+from benchmarks.lines import write_page
 from benchmarks.speeds.effort import say
 from benchmarks.speeds.machine import describe
 from benchmarks.speeds.problems import dense_problem, operations_per_epoch
 from kaggleprice.core.errors import KagglePriceError
-from kaggleprice.core.files import replacing
 from kaggleprice.evaluation.cross_validation import PreparedRun
 from kaggleprice.training.cluster import Cluster, ClusterAddress, joined
 from kaggleprice.training.devices import taking_threads
 from kaggleprice.training.train import fit, train
 
-RESULTS, REPORT = "scale.json", "scale.md"
+REPORT = "scale.md"
 FOLDER = Path(__file__).parent
 REPEATS, EPOCHS = 2, 1
 # Rows, and networks of a group.
@@ -238,9 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     far = FAR[0] * 0.8 * FAR[1] * FAR[2] * each
     text = "\n".join([report(points, moved), *far_lines(model, far, FAR[1])]) + "\n"
     record = {"machine": describe(), "points": [asdict(p) for p in points]}
-    for name, content in {RESULTS: json.dumps(record, indent=1) + "\n", REPORT: text}.items():
-        with replacing(asked.folder / name) as beside:
-            beside.write_text(content, encoding="utf-8")
+    write_page(asked.folder / REPORT, text, record)
     print(text)
     return 0
 

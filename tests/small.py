@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from kaggleprice.api.workflow import DatasetRef, RuntimeConfig
+from kaggleprice.competitions.catalog import read_competition
+
 TOML = """
 name = "small"
 id_column = "Id"
@@ -29,6 +32,16 @@ def write_small(folder: Path) -> Path:
     toml = folder / "small.toml"
     toml.write_text(TOML, encoding="utf-8")
     return toml
+
+
+def source_in(folder: Path) -> DatasetRef:
+    """The competition that `write_small` wrote there."""
+    return DatasetRef(read_competition(folder / "small.toml"), folder / "data")
+
+
+def place_in(folder: Path) -> RuntimeConfig:
+    """Runs in the folder `runs` there, by one thread."""
+    return RuntimeConfig(folder / "runs", "cpu", 1)
 
 
 def content(run: Path) -> dict[str, bytes]:

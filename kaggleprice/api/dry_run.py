@@ -256,7 +256,7 @@ def _measure(
         fold_sizes=[len(validation) for _, validation in task.folds],
         members=len(task.members),
         targets=1 + max(member.target for member in task.members),
-        parameters=problem.parameters,
+        parameters=problem.task.parameters,
         steps=steps,
         operations=operations,
         seconds=min(seconds, runtime.time_limit or math.inf),

@@ -6,9 +6,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from kaggleprice.api import DEFAULT_TOLERANCE
 from kaggleprice.api.workflow import train_run
 from kaggleprice.competitions.data import DatasetRef, load
 from kaggleprice.core.errors import UsageError
@@ -24,9 +26,7 @@ from kaggleprice.runs.runtime import (
     source_of,
 )
 
-IDENTICAL, EQUAL, DIFFERENT = "identical", "equal", "different"
-# Of the typical error out of fold. Other threads or another processor change less.
-TOLERANCE = 0.05
+Verdict = Literal["identical", "equal", "different"]
 
 
 @dataclass(frozen=True)
@@ -65,23 +65,18 @@ class Replay:
     tolerance: float
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """`identical`, `equal` within the tolerance, or `different`."""
         if all(self.files.values()):
-            return IDENTICAL
-        return EQUAL if self.difference <= self.tolerance else DIFFERENT
-
-    @property
-    def others(self) -> list[str]:
-        """The files that did not come out the same."""
-        return [name for name, same in self.files.items() if not same]
+            return "identical"
+        return "equal" if self.difference <= self.tolerance else "different"
 
 
 def replay(
     source: DatasetRef,
     runtime: RuntimeConfig,
     name: str | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress = SILENT,
 ) -> Replay:
     """Train a finished run again, from the same data, folds and settings, in a folder that goes.
@@ -110,6 +105,8 @@ def replay(
         )
     progress.notice(f"replaying run {run.name} of {run.path.parent}")
     source, settings, split = source_of(run, source, progress), run.settings, run.folds()
+    # A damaged run is told of before anything is trained.
+    _ = run.predictions
     place = Path(tempfile.gettempdir())
     remove_abandoned(place)
     with working_folder(place) as folder:

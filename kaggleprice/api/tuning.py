@@ -182,9 +182,12 @@ def tune(
     # Two that make the tables of a database at once fail.
     with changing(record.parent / STUDIES, SILENT):
         opened = _open(request.storage, record.parent)
+    before = _before(runtime, competition, request.name)
     with closing(opened) as storage:
-        made = _tune(source, settings, changes, runtime, request, compute, storage, folds, progress)
-    if made != _before(runtime, competition, request.name):
+        made = _tune(
+            source, settings, changes, runtime, request, compute, storage, folds, before, progress
+        )
+    if made is not before:
         # A page of an earlier search would say something else.
         record.with_suffix(".html").unlink(missing_ok=True)
         with replacing(record) as beside:
@@ -201,6 +204,7 @@ def _tune(
     compute: Compute,
     storage: Storage,
     folds: Path | None,
+    before: Tuning | None,
     progress: Progress,
 ) -> Tuning:
     began, competition = time.monotonic(), source.competition
@@ -214,15 +218,8 @@ def _tune(
         "trials": trials,
         "population": request.population,
     }
-    threads = f"{compute.threads} thread{'s' * (compute.threads != 1)}"
-    progress.notice(f"training on {compute.name} with {threads}")
-    progress.advance("preparing", 0, None, "recipes and networks")
-    problem = prepare(competition, data.tables, split, settings, compute.devices)
-    plan = SearchPlan(trials, request.population, deadline)
-    search = Search(problem, settings, changes, request.space, plan)
     numbers = range(1, len(split) + 1)
     studies = [f"{competition.name} {request.name} {key_of(identity)} fold {k}" for k in numbers]
-    before = _before(runtime, competition, request.name)
     if before is not None:
         if before.complete and (before.studies, before.storage) == (studies, storage.url):
             progress.notice(f"search {request.name} is finished already: nothing is trained")
@@ -230,6 +227,12 @@ def _tune(
         progress.notice(
             f"this replaces the search {request.name} of before (nested score {score(before.oof)})"
         )
+    threads = f"{compute.threads} thread{'s' * (compute.threads != 1)}"
+    progress.notice(f"training on {compute.name} with {threads}")
+    progress.advance("preparing", 0, None, "recipes and networks")
+    problem = prepare(competition, data.tables, split, settings, compute.devices)
+    plan = SearchPlan(trials, request.population, deadline)
+    search = Search(problem, settings, changes, request.space, plan)
     greater = search.metric.greater_is_better
 
     kept = runtime.runs_of(competition) / FOLDER / STUDIES

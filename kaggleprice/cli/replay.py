@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kaggleprice.api import DEFAULT_TOLERANCE
 from kaggleprice.cli import arguments
 from kaggleprice.cli.dataset import read_dataset, read_runtime
 from kaggleprice.cli.help import RUN, option
@@ -35,7 +36,7 @@ def replay(
             "--tolerance",
             value="X",
         ),
-    ] = 0.05,
+    ] = DEFAULT_TOLERANCE,
     device: Annotated[
         str | None,
         option(RUN, "Where to compute.", "--device", value="NAME", default="the run's"),
@@ -52,7 +53,6 @@ def replay(
     Data, folds, settings, threads and device are those of the run. Nothing of it is changed.
     """
     start()
-    from kaggleprice.api.replay import DIFFERENT
     from kaggleprice.api.replay import replay as train_again
     from kaggleprice.cli.views.replay import replay_document, replay_view
 
@@ -61,7 +61,7 @@ def replay(
             read_dataset(context), read_runtime(context), run, tolerance, progress=reporter
         )
     show(replay_document(made), replay_view)
-    if made.verdict == DIFFERENT:
+    if made.verdict == "different":
         raise ReplayError(
             f"run {made.run.name}, trained again, predicts differently: by {made.difference:.2g} "
             f"of its typical error, more than --tolerance {made.tolerance:g}."

@@ -219,10 +219,10 @@ def _train(
     engineering = problem.competition.engineering if settings.recipe.engineering else None
 
     def fit(some: TrainingTask, stage: int) -> Ensemble:
-        own, network = [callback.of_stage(stage) for callback in callbacks], some.blank_network()
-        parameters = sum(p.numel() for p in network.parameters()) // len(some.members)
+        own = [callback.of_stage(stage) for callback in callbacks]
         progress.detail(
-            f"{len(some.members)} members of {parameters} parameters each, "
+            f"{len(some.members)} members of {some.parameters // len(some.members)} parameters "
+            "each, "
             f"{len(some.encoding.features)} features"
         )
         if stage:
@@ -273,11 +273,6 @@ class PreparedRun:
     scale: TargetScale
     task: TrainingTask
     devices: Sequence[torch.device]
-
-    @property
-    def parameters(self) -> int:
-        """Learned numbers of all members together."""
-        return sum(p.numel() for p in self.task.blank_network().parameters())
 
     def engineered(self) -> Tables:
         """Return the tables with all columns that the recipes need, made anew.
@@ -340,8 +335,7 @@ def _check_room(task: TrainingTask, starts: int) -> None:
     """
     if starts <= _FEW_STARTS:
         return
-    parameters = sum(p.numel() for p in task.blank_network().parameters())
-    members = len(task.members)
+    parameters, members = task.parameters, len(task.members)
     each = 4 * parameters + 8 * members * len(task.rows)
     what = f"{starts * members:,} networks (--seeds {starts}) of {starts * parameters:,} parameters"
     check_memory(starts * each, what)

@@ -80,7 +80,7 @@ def unchanged(run: Path, digest: str, progress: Progress) -> Iterator[bool]:
 
 @contextmanager
 def changing_at_once(run: Path) -> Iterator[bool]:
-    """Have a run's folder to oneself, unless another process has it; tell whether one does.
+    """Have a run's folder to oneself, unless another process has it; tell whether one has it.
 
     Raises:
         OSError: where no lock can be made.

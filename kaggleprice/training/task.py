@@ -132,6 +132,11 @@ class TrainingTask:
             self.settings.variants, self.members, self.encoding.inputs, self.dtype
         )
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers all members learn together."""
+        return sum(parameter.numel() for parameter in self.blank_network().parameters())
+
     def rows_on(self, device: torch.device) -> DeviceRows:
         """Move the rows to a device; on the CPU they are not copied."""
         folds = [member.fold for member in self.members]

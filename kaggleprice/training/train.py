@@ -289,14 +289,9 @@ def _most_bytes(task: TrainingTask, groups: Sequence[Group]) -> int:
     """
     size = task.dtype.itemsize
     return max(
-        group.count * (4 * size * _parameters_of(task, group) + (size + 12) * len(task.rows))
+        4 * size * task.of(group.span).parameters + group.count * (size + 12) * len(task.rows)
         for group in groups
     )
-
-
-def _parameters_of(task: TrainingTask, group: Group) -> int:
-    first = task.of(slice(group.first, group.first + 1)).blank_network()
-    return sum(parameter.numel() for parameter in first.parameters())
 
 
 def _if_it_fits(do: Callable[[Worker, Group], T], worker: Worker, group: Group) -> T | None:

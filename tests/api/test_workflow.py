@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from small import TEST_ROWS, content, write_small
+from small import TEST_ROWS, content, place_in, source_in, write_small
 
 from kaggleprice.api import workflow
 from kaggleprice.api.workflow import DatasetRef, PredictRequest, RuntimeConfig
 from kaggleprice.competitions import csv_reader
-from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
+from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.transforms import LOG, LOG1P
 from kaggleprice.core import large_arrays
 from kaggleprice.core.errors import DataError, OutputError, UnknownNameError, UsageError
@@ -44,14 +44,6 @@ def folder(trained: Path, tmp_path: Path) -> Path:
     """The small competition and one run of it."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     return tmp_path
-
-
-def source_in(folder: Path) -> DatasetRef:
-    return DatasetRef(read_competition(folder / "small.toml"), folder / "data")
-
-
-def place_in(folder: Path) -> RuntimeConfig:
-    return RuntimeConfig(folder / "runs", "cpu", 1)
 
 
 def predict(folder: Path, **asked: Any) -> workflow.Prediction:

@@ -10,7 +10,7 @@ What breaks that is written to `corpus/KIND/`, which the tests read again ever a
 
 from __future__ import annotations
 
-import argparse
+import gzip
 import hashlib
 import io
 import json
@@ -32,6 +32,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from shared import chosen, parser_of
+
 if "--guided" in sys.argv:
     import atheris
 
@@ -40,7 +42,7 @@ if "--guided" in sys.argv:
 
 import numpy as np
 from forged import write_record
-from small import ROWS, write_small
+from small import ROWS, place_in, source_in, write_small
 
 from kaggleprice.api import workflow
 from kaggleprice.cli import program
@@ -54,6 +56,7 @@ from kaggleprice.evaluation.folds import read_folds
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.runs.gates import read_scored
 from kaggleprice.runs.run import Run
+from kaggleprice.settings.declaration import show_value
 from kaggleprice.settings.run import OPTIONS
 from kaggleprice.settings.search import read_space
 
@@ -167,108 +170,89 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from _places(value[key])
 
 
-def make_kinds(folder: Path) -> dict[str, Kind]:  # noqa: C901
-    """Make what all kinds need, in a folder, and return them by name."""
-    toml = write_small(folder)
-    competition = read_competition(toml)
-    options = {"portfolio": ("fine", "robust"), "inner_blocks": 2, "seeds": 2, "epochs": 1}
-    options |= {"k": 2, "hidden": (4,), "base_models": ("ridge",)}
-    run, _ = workflow.cross_validate(
-        workflow.DatasetRef(competition, folder / "data"),
-        workflow.make_settings(options=options),
-        workflow.RuntimeConfig(folder / "runs", "cpu", 1),
-    )
-    train, test = (folder / f"{name}.csv" for name in ("train", "test"))
-    tables = read_tables(competition, train, test)
-    ids, file = tables.train.ids, folder / "input"
+class Readers:
+    """What takes each kind of input, in a folder with a small competition and a run of it."""
 
-    def written(content: bytes, path: Path = file) -> Path:
+    def __init__(self, folder: Path) -> None:
+        """Make both."""
+        self.folder, self.toml = folder, write_small(folder)
+        self.train, self.test = (folder / f"{name}.csv" for name in ("train", "test"))
+        options = {"portfolio": ("fine", "robust"), "inner_blocks": 2, "seeds": 2, "epochs": 1}
+        options |= {"k": 2, "hidden": (4,), "base_models": ("ridge",)}
+        self._competition = read_competition(self.toml)
+        self.run, _ = workflow.cross_validate(
+            source_in(folder), workflow.make_settings(options=options), place_in(folder)
+        )
+        self._ids = read_tables(self._competition, self.train, self.test).train.ids
+
+    def _written(self, content: bytes, name: str = "input") -> Path:
+        path = self.folder / name
         path.write_bytes(content)
         return path
 
-    def read_archive(content: bytes, suffix: str) -> None:
-        into = folder / "unpacked"
-        shutil.rmtree(into, ignore_errors=True)
-        into.mkdir()
-        unpack([written(content, folder / f"input{suffix}")], str, into)
+    def _copy(self) -> Path:
+        copy = self.folder / "copies" / "small" / "mlp-001"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.run.path, copy)
+        return copy
 
-    def read_record(content: bytes) -> None:
-        record = json.loads(content)
-        if isinstance(record, dict):
-            record.pop("digest", None)
-        copy = _copy_of(run, folder)
+    def csv(self, content: bytes) -> None:
+        found = read_tables(self._competition, self._written(content, "in.csv"), self.test)
+        if not np.isfinite(found.train.known_target).all():
+            raise AssertionError("a target that is no number was taken")
+
+    def toml_file(self, content: bytes) -> None:
+        read_competition(self._written(content, "in.toml"))
+
+    def config(self, content: bytes) -> None:
+        read_configuration(self._written(content, "kaggleprice.toml"))
+
+    def space(self, content: bytes) -> None:
+        read_space(self._written(content))
+
+    def folds(self, content: bytes) -> None:
+        read_folds(self._written(content), self._ids, "Id")
+
+    def recipe(self, content: bytes) -> None:
+        FittedRecipe.from_json(content.decode("utf-8", "replace"))
+
+    def record(self, content: bytes) -> None:
+        record, copy = json.loads(content), self._copy()
+        record.pop("digest", None)
         write_record(copy, record)
         found = Run.describe(copy)
         if found.state == "finished":
             _use(found)
 
-    def read_weights(content: bytes) -> None:
-        copy = _copy_of(run, folder)
-        written(content, copy / "weights.safetensors")
+    def weights(self, content: bytes) -> None:
+        copy = self._copy()
+        file = copy / "weights.safetensors"
+        file.write_bytes(content)
         record = json.loads((copy / "run.json").read_text())
         del record["digest"]
-        record["files"]["weights.safetensors"] = sha256(copy / "weights.safetensors")
+        record["files"][file.name] = sha256(file)
         write_record(copy, record)
         _use(Run.read(copy))
 
-    def read_table(content: bytes) -> None:
-        found = read_tables(competition, written(content, folder / "in.csv"), test)
-        if not np.isfinite(found.train.known_target).all():
-            raise AssertionError("a target that is no number was taken")
+    def baseline(self, content: bytes) -> None:
+        read_scored(str(self._written(content, "base.json")), self.folder / "runs", "small")
 
-    def read_options(content: bytes) -> None:
+    def archive(self, content: bytes, suffix: str = ".zip") -> None:
+        into = self.folder / "unpacked"
+        shutil.rmtree(into, ignore_errors=True)
+        into.mkdir()
+        unpack([self._written(content, f"input{suffix}")], str, into)
+
+    def gz(self, content: bytes) -> None:
+        self.archive(content, ".csv.gz")
+
+    @staticmethod
+    def options(content: bytes) -> None:
         name, _, text = content.decode("utf-8", "replace").partition("=")
         if name in OPTIONS:
             value = OPTIONS[name].parse(text)
             if isinstance(value, float) and math.isnan(value):
                 raise AssertionError(f"{name} took no number")
-
-    own = run.path
-    recipe = (own / "recipes" / "fold-1.json").read_bytes()
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as packed:
-        packed.write(train, "a/train.csv")
-        packed.write(test, "test.csv")
-    config = b'lr = 0.5\nhidden = [8]\n[cv]\nk = 3\n[presets.mine]\nstart = "fast"\nseeds = 2\n'
-    config += b'[presets.mine.portfolio.calm]\nstart = "smooth"\nlr = 0.004\n'
-    full = toml.read_bytes() + b'metric = "rmsle"\nmissing_values = ["NA", "?"]\n'
-    full = full.replace(b"[train]", b'[kinds]\nKind = "category"\n[csv]\nseparator = ","\n[train]')
-    space = b'lr = [0.001, 0.1]\nactivation = ["tanh", "gelu"]\n[dropout]\nlow = 0.0\nhigh = 0.5\n'
-    return {
-        "csv": Kind([train.read_bytes()], read_table),
-        "toml": Kind(
-            [toml.read_bytes(), full], lambda c: read_competition(written(c, folder / "in.toml"))
-        ),
-        "config": Kind([config], lambda c: read_configuration(written(c, folder / "k.toml"))),
-        "space": Kind([space], lambda c: read_space(written(c))),
-        "folds": Kind(
-            [(own / "folds.csv").read_bytes()], lambda c: read_folds(written(c), ids, "Id")
-        ),
-        "recipe": Kind([recipe], lambda c: FittedRecipe.from_json(c.decode("utf-8", "replace"))),
-        "recipe values": Kind([recipe], lambda c: FittedRecipe.from_json(c.decode()), values=True),
-        "run values": Kind([(own / "run.json").read_bytes()], read_record, values=True),
-        "weights": Kind([(own / "weights.safetensors").read_bytes()], read_weights),
-        "baseline": Kind(
-            [(own / "run.json").read_bytes(), b'{"scores": {"oof": 0.1}}'],
-            lambda c: read_scored(str(written(c, folder / "base.json")), folder / "runs", "small"),
-        ),
-        "zip": Kind([archive.getvalue()], lambda c: read_archive(c, ".zip")),
-        "gz": Kind(
-            [b"\x1f\x8b\x08\0\0\0\0\0\0\x03K\xe42\xe2\2\0\xe7\xd9\x84\xdf"], _gz(read_archive)
-        ),
-        "options": Kind([f"{n}={s.default}".encode() for n, s in OPTIONS.items()], read_options),
-    }
-
-
-def _gz(read_archive: Callable[[bytes, str], None]) -> Callable[[bytes], object]:
-    return lambda content: read_archive(content, ".csv.gz")
-
-
-def _copy_of(run: Run, folder: Path) -> Path:
-    copy = folder / "copies" / "small" / "mlp-001"
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(run.path, copy)
-    return copy
 
 
 def _use(run: Run) -> None:
@@ -279,6 +263,42 @@ def _use(run: Run) -> None:
     run.folds()
     if len(ensemble.members) < 1 or len(predictions) > 9 * ROWS:
         raise AssertionError("a run of nothing")
+
+
+def make_kinds(folder: Path) -> dict[str, Kind]:
+    """Make what all kinds need, in a folder, and return them by name."""
+    read = Readers(folder)
+    own, train = read.run.path, read.train.read_bytes()
+    recipe = (own / "recipes" / "fold-1.json").read_bytes()
+    record = (own / "run.json").read_bytes()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.write(read.train, "a/train.csv")
+        packed.write(read.test, "test.csv")
+    config = b'lr = 0.5\nhidden = [8]\n[cv]\nk = 3\n[presets.mine]\nstart = "fast"\nseeds = 2\n'
+    config += b'[presets.mine.portfolio.calm]\nstart = "smooth"\nlr = 0.004\n'
+    toml = read.toml.read_bytes()
+    full = b'metric = "rmsle"\nmissing_values = ["NA", "?"]\n' + toml.replace(
+        b"[train]", b'[kinds]\nKind = "category"\n[csv]\nseparator = ","\n[train]'
+    )
+    defaults = {n: show_value(s.default).lower() for n, s in OPTIONS.items()}
+    defaults["portfolio"] = defaults["portfolio"].replace("/", ",")
+    space = b'lr = [0.001, 0.1]\nactivation = ["tanh", "gelu"]\ndropout = [0.0, 0.5]\n'
+    return {
+        "csv": Kind([train], read.csv),
+        "toml": Kind([toml, full], read.toml_file),
+        "config": Kind([config], read.config),
+        "space": Kind([space], read.space),
+        "folds": Kind([(own / "folds.csv").read_bytes()], read.folds),
+        "recipe": Kind([recipe], read.recipe),
+        "recipe values": Kind([recipe], read.recipe, values=True),
+        "run values": Kind([record], read.record, values=True),
+        "weights": Kind([(own / "weights.safetensors").read_bytes()], read.weights),
+        "baseline": Kind([record], read.baseline),
+        "zip": Kind([archive.getvalue()], read.archive),
+        "gz": Kind([gzip.compress(train)], read.gz),
+        "options": Kind([f"{n}={v}".encode() for n, v in defaults.items()], read.options),
+    }
 
 
 @contextmanager
@@ -303,9 +323,6 @@ def fault_of(kind: Kind, content: bytes) -> str:
             kind.read(content)
     except KagglePriceError as error:
         return "" if str(error).strip() else "an error without a word"
-    except json.JSONDecodeError:
-        # Of this campaign's own reading.
-        return ""
     except Exception as error:
         known = program._of_the_system(error) is not None
         return "" if known else f"{type(error).__name__}: {error}"[:500]
@@ -356,11 +373,8 @@ def guided(kind: Kind, seconds: float, folder: Path) -> None:
 
 def main() -> int:
     """Run the campaign; return 1 where something was read wrongly."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="for each kind")
-    parser.add_argument("--only", help="kinds, by commas")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--guided", action="store_true", help="one kind, by atheris")
     asked = parser.parse_args()
@@ -368,8 +382,7 @@ def main() -> int:
     total, broken = 0, False
     with tempfile.TemporaryDirectory() as folder:
         kinds = make_kinds(Path(folder))
-        if asked.only is not None:
-            kinds = {name: kinds[name] for name in asked.only.split(",")}
+        kinds = {name: kinds[name] for name in chosen(asked.only, kinds)}
         if asked.guided:
             seeds = Path(folder) / "seeds"
             seeds.mkdir()

@@ -9,24 +9,21 @@ files that it leaves elsewhere. Without root only the places that need none are 
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from kill_anywhere import COMMANDS, FaultError, Files, files_of, hidden_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from entry_point import Finished, become, load_everything
+from kill_anywhere import COMMANDS, Files, files_of, hidden_of
+from shared import FaultError, chosen, parser_of, tell
 from small import write_small
 
 # Of the room that a command needs, what a disk has.
@@ -267,26 +264,13 @@ def campaign(names: Sequence[str], places: Sequence[str]) -> Iterator[str]:
 
 def main() -> int:
     """Run the campaign; return 1 where a promise was broken."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", help="names of commands, by commas")
+    parser = parser_of(__doc__)
     parser.add_argument("--places", help="by commas; all that this user can try")
     asked = parser.parse_args()
-    names = list(COMMANDS) if asked.only is None else asked.only.split(",")
     root = os.geteuid() == 0
     places = [place for place, (_, needs_root) in PLACES.items() if root or not needs_root]
-    if asked.places is not None:
-        places = asked.places.split(",")
     load_everything()
-    with suppress(BrokenPipeError):
-        try:
-            for line in campaign(names, places):
-                print(line, flush=True)
-        except FaultError as error:
-            print(f"FAULT: {error}", file=sys.stderr)
-            return 1
-    return 0
+    return tell(campaign(chosen(asked.only, COMMANDS), chosen(asked.places, places)))
 
 
 if __name__ == "__main__":

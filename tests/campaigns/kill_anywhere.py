@@ -10,7 +10,6 @@ leaves the very files that an undisturbed one leaves, and nothing else; and no p
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -26,12 +25,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from entry_point import TINY, EntryPoint, Finished
+from entry_point import EntryPoint, Finished
+from shared import CV, SEARCH, FaultError, chosen, parser_of, tell
 from small import write_small
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-CV = f"cv -c small.toml {' '.join(TINY)} --checkpoint-every 0"
-SEARCH = "--portfolio robust,tanh --inner-blocks 2 --k 2 --seeds 1 --epochs 1 --trials 1 --only lr"
 # Name: what is done before, and what is killed.
 COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     "init": ((), "init --train train.csv --test test.csv --yes --force --into new"),
@@ -50,10 +48,6 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
 }
 Files = dict[str, bytes]
-
-
-class FaultError(Exception):
-    """A promise was broken."""
 
 
 def files_of(folder: Path) -> Files:
@@ -225,22 +219,13 @@ def campaign(names: list[str], every: int, moments: int, seed: int) -> Iterator[
 
 def main() -> int:
     """Run the campaign; return 1 where a promise was broken."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--every", type=int, default=1, help="changes between two kills")
     parser.add_argument("--moments", type=int, default=30, help="random moments of each command")
-    parser.add_argument("--only", help="names of commands, by commas")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    names = list(COMMANDS) if asked.only is None else asked.only.split(",")
-    try:
-        for line in campaign(names, asked.every, asked.moments, asked.seed):
-            print(line, flush=True)
-    except FaultError as error:
-        print(f"FAULT: {error}", file=sys.stderr)
-        return 1
-    return 0
+    names = chosen(asked.only, COMMANDS)
+    return tell(campaign(names, asked.every, asked.moments, asked.seed))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ every run that is there can be read; and nothing is left behind.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -24,11 +23,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from entry_point import TINY, Finished, become, load_everything
+from entry_point import Finished, become, load_everything
+from shared import CV, SEARCH, FaultError, chosen, parser_of, tell
 from small import TEST_ROWS, write_small
-
-CV = f"cv -c small.toml {' '.join(TINY)} --checkpoint-every 0"
-SEARCH = "--portfolio robust,tanh --inner-blocks 2 --k 2 --seeds 1 --epochs 1 --trials 1 --only lr"
 
 
 @dataclass(frozen=True)
@@ -60,10 +57,6 @@ COMMANDS = {
 }
 # What a run of its own appears for, each time that it succeeds.
 NEW = ("cv",)
-
-
-class FaultError(Exception):
-    """A promise was broken."""
 
 
 def run_together(lines: Sequence[str], folder: Path, scratch: Path) -> list[Finished]:
@@ -169,21 +162,11 @@ def campaign(names: Sequence[str], processes: int) -> Iterator[str]:
 
 def main() -> int:
     """Run the campaign; return 1 where a promise was broken."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--processes", type=int, default=20, help="at once")
-    parser.add_argument("--only", help="names of commands, by commas")
     asked = parser.parse_args()
-    names = list(COMMANDS) if asked.only is None else asked.only.split(",")
     load_everything()
-    try:
-        for line in campaign(names, asked.processes):
-            print(line, flush=True)
-    except FaultError as error:
-        print(f"FAULT: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return tell(campaign(chosen(asked.only, COMMANDS), asked.processes))
 
 
 if __name__ == "__main__":

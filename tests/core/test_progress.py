@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from mirror import Mirror, whole
-from small import ROWS, write_small
+from small import ROWS, source_in, write_small
 
 from kaggleprice.api import workflow
-from kaggleprice.api.workflow import DatasetRef, RuntimeConfig
-from kaggleprice.competitions.catalog import Competition, DataFile, read_competition
+from kaggleprice.api.workflow import RuntimeConfig
+from kaggleprice.competitions.catalog import Competition, DataFile
 from kaggleprice.competitions.download import fetch
 from kaggleprice.competitions.tables import read_tables
 from kaggleprice.core.progress import Silent
@@ -54,10 +54,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("progress")
     write_small(folder)
     return folder
-
-
-def source_in(folder: Path) -> DatasetRef:
-    return DatasetRef(read_competition(folder / "small.toml"), folder / "data")
 
 
 OPTIONS = {

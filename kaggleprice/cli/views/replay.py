@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from annotated_doc import Doc
 from rich.console import Group
 
-from kaggleprice.api.replay import EQUAL, IDENTICAL, Change, Replay
+from kaggleprice.api.replay import Change, Replay, Verdict
 from kaggleprice.cli import documents
 from kaggleprice.cli.documents import COMMAND, Document, NotNegative
 from kaggleprice.cli.views.tables import make_table, texts
@@ -35,7 +35,7 @@ class ReplayDocument(Document):
     path: documents.RunPath
     metric: documents.MetricName
     verdict: Annotated[
-        Literal["identical", "equal", "different"],
+        Verdict,
         Doc("`equal` is within the tolerance; the exit code of `different` is 1."),
     ]
     difference: Annotated[
@@ -62,7 +62,7 @@ def replay_document(made: Replay) -> ReplayDocument:
         run=run.name,
         path=str(run.path),
         metric=str(run.record["metric"]),
-        verdict=made.verdict,  # type: ignore[arg-type]
+        verdict=made.verdict,
         difference=made.difference,
         tolerance=made.tolerance,
         oof_then=run.oof,
@@ -75,12 +75,12 @@ def replay_document(made: Replay) -> ReplayDocument:
 def replay_view(document: ReplayDocument) -> Group:
     """Say whether the same came out, and what did not."""
     others, count = [file.name for file in document.files if not file.same], len(document.files)
-    if document.verdict == IDENTICAL:
+    if document.verdict == "identical":
         lines = [f"identical: all {count} files of run {document.run}, byte for byte"]
     else:
         share = document.difference
         far = "on other rows" if share is None else f"by {share:.2g} of its typical error"
-        how = "within" if document.verdict == EQUAL else "beyond"
+        how = "within" if document.verdict == "equal" else "beyond"
         lines = [
             f"{document.verdict}: run {document.run} predicts otherwise {far}, {how} the "
             f"tolerance of {document.tolerance:g}",
