@@ -10,6 +10,7 @@ The last answer of a path is repeated; a path without answers is a 404.
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,8 +40,10 @@ Answer = Callable[[Request], None]
 class Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Request)
+    def __init__(self, host: str) -> None:
+        if ":" in host:
+            self.address_family = socket.AF_INET6
+        super().__init__((host, 0), Request)
         self.answers: dict[str, list[Answer]] = {}
         self.requests: Counter[str] = Counter()
         self.ending = Event()
@@ -60,15 +63,16 @@ class Server(ThreadingHTTPServer):
 class Mirror:
     """The server and its thread."""
 
-    def __init__(self) -> None:
-        self.server = Server()
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.server = Server(host)
+        self.host = f"[{host}]" if ":" in host else host
         self.requests = self.server.requests
         self.thread = Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
 
     def serve(self, path: str, *answers: Answer) -> str:
         """Answer requests for `path` with these, in turn; return the address."""
         self.server.answers[path] = list(answers)
-        return f"http://127.0.0.1:{self.server.server_port}{path}"
+        return f"http://{self.host}:{self.server.server_port}{path}"
 
     def __enter__(self) -> Mirror:
         self.thread.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -158,8 +159,7 @@ def _failed(error: BaseException) -> int:
     if (told := _of_the_system(error)) is not None:
         return output.fail(type(told).__name__, str(told), told.exit_code)
     if _out_of_memory(error):
-        message = "out of memory; try fewer --seeds, a smaller --hidden or --batch-size."
-        return output.fail(RunError.__name__, message, RunError.exit_code)
+        return output.fail(RunError.__name__, _more_memory(error), RunError.exit_code)
     return output.fail_unexpectedly(error)
 
 
@@ -187,8 +187,23 @@ def _of_the_system(error: Exception) -> KagglePriceError | None:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or str(error) == "can't start new thread":
         return True
     # Only torch says it in other words, and is not loaded for this.
     memory = sys.modules.get("kaggleprice.training.devices")
     return memory is not None and bool(memory.lacks_memory(error))
+
+
+# How numpy, torch's CPU allocator and a GPU's say what they asked for in vain.
+_ASKED = re.compile(r"allocate:? (\d[\d.]* ?(?:bytes|[KMGT]i?B))", re.IGNORECASE)
+
+
+def _more_memory(error: Exception) -> str:
+    from kaggleprice.core.large_arrays import memory
+
+    asked = _ASKED.search(str(error))
+    more = f": {asked[1]} more are needed" if asked else ""
+    return (
+        f"out of memory{more}, and this process may take {memory() / 1e9:,.1f} GB in all; try "
+        "fewer --seeds, a smaller --hidden or --batch-size, or give it more."
+    )

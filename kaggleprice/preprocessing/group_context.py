@@ -165,7 +165,9 @@ def _telling_numbers(frame: pd.DataFrame, target: Floats, count: int) -> tuple[s
     found = np.zeros(len(frame.columns))
     for own in target:
         ranked = pd.Series(own, index=frame.index).rank()
-        found += ranks.corrwith(ranked).abs().fillna(0.0).to_numpy()
+        # Some versions of pandas warn of columns of one value.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found += ranks.corrwith(ranked).abs().fillna(0.0).to_numpy()
     strongest = np.argsort(-found, kind="stable")[:count]
     return tuple(str(frame.columns[j]) for j in strongest)
 

@@ -102,7 +102,7 @@ def make_page(
             (
                 "slices",
                 "The score by setting",
-                _slices(trials),
+                _slices(trials, metric),
                 "The score after the short training of every proposal of every fold, by the value "
                 "of each setting. What lies far off is not shown.",
             ),
@@ -134,7 +134,7 @@ def _history(trials: Sequence[Trial], metric: Metric) -> Figure:
         so_far = np.maximum if metric.greater_is_better else np.minimum
         panel.step(numbers, so_far.accumulate(scores), where="post", color=SECOND, lw=1.0)
     _limit(panel, [t.short for t in trials] + [t.long for t in trials if t.long is not None])
-    panel.set(xlabel="proposal", ylabel=metric.help)
+    panel.set(xlabel="number of the proposal", ylabel=metric.help)
     return figure
 
 
@@ -170,11 +170,11 @@ def _importance(trials: Sequence[Trial], metric: Metric) -> Figure:
     panel.barh(list(shares), list(shares.values()), color=FIRST)
     panel.invert_yaxis()
     panel.grid(visible=False, axis="y")
-    panel.set_xlabel("share")
+    panel.set_xlabel("share of what matters")
     return figure
 
 
-def _slices(trials: Sequence[Trial]) -> Figure:
+def _slices(trials: Sequence[Trial], metric: Metric) -> Figure:
     distributions = trials[0].distributions
     rows = -(-len(distributions) // _ACROSS)
     figure = _figure(2.2 * rows)
@@ -196,6 +196,8 @@ def _slices(trials: Sequence[Trial]) -> Figure:
                 panel.xaxis.set_minor_locator(NullLocator())
         panel.set_title(name)
         _limit(panel, scores)
+    for panel in panels[::_ACROSS]:
+        panel.set_ylabel(metric.help)
     for panel in panels[len(distributions) :]:
         panel.set_visible(False)
     return figure

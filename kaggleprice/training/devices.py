@@ -38,10 +38,11 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES, _MAPPED_BYTES = 2**30, 2**25
 
 # What torch and the libraries below it say, in lower case: a GPU's allocator, the CPU's, C++, CUDA,
-# oneDNN (which says no more where there is no room for the code that it makes).
+# oneDNN (which says no more where there is no room for the code that it makes), Python's threads.
 _SIGNS = (
     *("out of memory", "allocate memory", "bad_alloc", "alloc_failed"),
     *("could not create a primitive", "could not create a memory"),
+    "can't start new thread",
 )
 
 

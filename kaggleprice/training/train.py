@@ -240,7 +240,7 @@ def _fit_all(
         found = executor.map(partial(_if_it_fits, job), jobs, report)
         fitted |= {g: one for g, one in zip(waiting, found, strict=True) if one is not None}
         lacking = [g for g, one in zip(waiting, found, strict=True) if one is None]
-        waiting = _halve(lacking, devices, report.progress) if lacking else []
+        waiting = _halve(task, lacking, devices, report.progress) if lacking else []
         # Those that run beside a group leave less memory to it.
         alone = True
     return dict(sorted(fitted.items(), key=lambda item: item[0].first))
@@ -307,17 +307,21 @@ def _if_it_fits(do: Callable[[Worker, Group], T], worker: Worker, group: Group) 
 
 
 def _halve(
-    groups: Sequence[Group], devices: Sequence[torch.device], progress: Progress
+    task: TrainingTask,
+    groups: Sequence[Group],
+    devices: Sequence[torch.device],
+    progress: Progress,
 ) -> list[Group]:
     """Halve groups that do not fit into memory; say so.
 
     Raises:
         RunError: where one of them has one member.
     """
-    if any(group.count == 1 for group in groups):
+    if alone := [group for group in groups if group.count == 1]:
         raise RunError(
-            f"out of memory on {devices[0]} with one member at a time; try a smaller "
-            "--hidden or --batch-size, or another --device."
+            f"out of memory on {devices[0]} with one member at a time, which takes about "
+            f"{_most_bytes(task, alone) / 1e6:,.0f} MB beside the data; try a smaller --hidden or "
+            "--batch-size, or another --device."
         )
     halves = [half for group in groups for half in _cut(group, 2)]
     sizes = {half.count for half in halves}
@@ -427,7 +431,7 @@ def time_step(
         times = [took for took in found if took is not None]
         if len(times) == len(first):
             return max(times) * -(-len(groups) // (len(first) if cpu else len(devices)))
-        groups = _halve(groups, devices, SILENT)
+        groups = _halve(task, groups, devices, SILENT)
 
 
 def _time(task: TrainingTask, seconds: float, worker: Worker, group: Group) -> float:

@@ -1,4 +1,5 @@
-"""Every command on a full or read-only disk, as a user who may not, and in folders of odd names.
+"""Every command on a full or read-only disk, as a user who may not, in folders of odd names, and
+in little memory.
 
     sudo python tests/campaigns/hostile_places.py           # mounts small disks, and becomes nobody
 
@@ -10,12 +11,14 @@ files that it leaves elsewhere. Without root only the places that need none are 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -29,6 +32,8 @@ from small import write_small
 # Of the room that a command needs, what a disk has.
 SHARES = (0.0, 0.3, 0.6, 0.9)
 NAMES = ("with space", "line\nbreak", "ünï-文", "[bold]x[/]", "-c", "a" * 200, "'\"$(id)`")
+# Bytes that a command may take beside its modules.
+ROOMS = tuple(2**20 * room for room in (1, 4, 8, 12, 16, 24, 32, 48, 64, 96))
 NOBODY = 65534
 _ENDS = (0, 1, 2, 3)
 
@@ -238,11 +243,33 @@ def in_odd_places(case: Case, place: Path) -> tuple[int, int]:
     return tried + 2, succeeded
 
 
+def in_little_memory(case: Case, place: Path) -> tuple[int, int]:
+    """Run a command where it may take few bytes more than its modules do; then any number."""
+    tried = succeeded = 0
+    for room in ROOMS:
+        folder = place / "memory"
+        shutil.copytree(case.start, folder)
+        succeeded += case.try_in(folder, partial(_take_no_more_than, room))
+        tried += 1
+        case.check_before(folder)
+        case.check_after(folder)
+        shutil.rmtree(folder)
+    return tried, succeeded
+
+
+def _take_no_more_than(room: int) -> None:
+    status = Path("/proc/self/status").read_text("utf-8")
+    taken = next(line.split()[1] for line in status.splitlines() if line.startswith("VmData"))
+    most = int(taken) * 1024 + room
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
 PLACES: dict[str, tuple[Callable[[Case, Path], tuple[int, int]], bool]] = {
     "full disk": (on_full_disks, True),
     "read-only disk": (on_a_read_only_disk, True),
     "denied": (as_nobody, True),
     "odd names": (in_odd_places, False),
+    "little memory": (in_little_memory, False),
 }
 
 

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import fuzz
 import kill_anywhere
+import same_bytes
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="commands are forked")
 
@@ -30,6 +31,21 @@ def test_many_at_once() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 3
+
+
+@linux
+def test_little_memory() -> None:
+    """In a process that has imported nothing, since it forks."""
+    script = Path(__file__).parent / "hostile_places.py"
+    command = [sys.executable, script, "--only", "cv", "--places", "little memory"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+
+
+@linux
+def test_the_same_bytes() -> None:
+    assert len(list(same_bytes.campaign(["book"], 2))) == 3
 
 
 def test_inputs_that_were_read_wrongly_once(tmp_path: Path) -> None:

@@ -189,19 +189,25 @@ def fails_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "amount"),
     [
-        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."),
-        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 2 bytes."),
-        MemoryError(),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"), "2.00 GiB"),
+        (RuntimeError("can't allocate memory: you tried to allocate 4096 bytes."), "4096 bytes"),
+        (MemoryError("Unable to allocate 30.5 MiB for an array with shape (2,)"), "30.5 MiB"),
+        (MemoryError(), ""),
+        (RuntimeError("can't start new thread"), ""),
     ],
 )
 def test_out_of_memory_is_an_error_like_others(
-    capsys: pytest.CaptureFixture[str], fails_with: Callable[[Exception], None], error: Exception
+    capsys: pytest.CaptureFixture[str],
+    fails_with: Callable[[Exception], None],
+    error: Exception,
+    amount: str,
 ) -> None:
     fails_with(error)
     shown = run(capsys, "cv", "-c", "sample", code=1)
-    assert shown.err.startswith("error: out of memory; try fewer --seeds")
+    assert shown.err.startswith(f"error: out of memory{': ' if amount else ''}{amount}")
+    assert "--seeds" in shown.err
 
 
 @pytest.mark.parametrize("more", [[], ["--json"], ["--progress", "json"]])

@@ -22,6 +22,7 @@ from filelock import FileLock
 from mirror import (
     Answer,
     Mirror,
+    Request,
     dripping,
     dripping_headers,
     endless,
@@ -375,6 +376,56 @@ def test_size_is_bounded_in_archives(tmp_path: Path, data: Path) -> None:
         fetch(offline(hashed=False), data, source=source, settings=settings)
     assert seen(data / "toy") == set()
     assert len(fetch(offline(), data, source=source, settings=settings)) == 2
+
+
+def test_a_mirror_that_has_only_ipv6(mirror: Mirror, data: Path) -> None:
+    try:
+        other = Mirror("::1")
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6: {error}")
+    with other:
+        address = other.serve("/train", whole(TRAIN))
+        # Loopback as well: a file without a hash may come from there by plain http.
+        files = fetch(of(unhashed(record("train.csv", TRAIN, address)), mirror), data)
+    assert [file.status for file in files] == ["downloaded"] * 2
+    assert files[0].path.read_bytes() == TRAIN
+
+
+ELSEWHERES = {
+    "a file": lambda _: "file:///etc/passwd",
+    "ftp": lambda _: "ftp://127.0.0.1/train.csv",
+    "no scheme that is one": lambda _: "data:text/csv,Id,SalePrice",
+    "TLS that is none": lambda mirror: mirror.serve("/tls").replace("http:", "https:"),
+    "itself": lambda _: "/bad",
+    "no address": lambda _: "http://[",
+    "a control character": lambda _: "http://127.0.0.1:1/\x1b[2J",
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERES)
+def test_a_redirect_that_leads_nowhere_goes_to_the_next_mirror(
+    mirror: Mirror, data: Path, name: str, notices: Notices
+) -> None:
+    bad = mirror.serve("/bad", redirect(ELSEWHERES[name](mirror)))
+    good = mirror.serve("/good", whole(TRAIN))
+    file = unhashed(record("train.csv", TRAIN, bad, good))
+    train, _ = fetch(of(file, mirror), data, progress=notices)
+    assert train.path.read_bytes() == TRAIN
+    assert any("127.0.0.1" in notice for notice in notices)
+    assert seen(data / "toy") == {"train.csv", "test.csv"}
+
+
+def test_another_host_does_not_learn_a_mirrors_password(mirror: Mirror, data: Path) -> None:
+    heard = list[str | None]()
+
+    def listening(request: Request) -> None:
+        heard.append(request.headers.get("Authorization"))
+        whole(TRAIN)(request)
+
+    there = mirror.serve("/there", listening).replace("127.0.0.1", "localhost")
+    address = mirror.serve("/train", redirect(there)).replace("//", "//ada:secret@")
+    fetch(of(record("train.csv", TRAIN, address), mirror), data)
+    assert heard == [None]
 
 
 ELSEWHERE = "http://mirror.example/train.csv"

@@ -42,7 +42,9 @@ def read_npz(path: Path) -> Read:
 
 
 READERS: dict[str, Callable[[Path], Read]] = {
-    ".csv": lambda path: read_frame(pd.read_csv(path, dtype={"Id": str})),
+    ".csv": lambda path: read_frame(
+        pd.read_csv(path, dtype={"Id": str}, float_precision="round_trip")
+    ),
     ".parquet": lambda path: read_frame(pd.read_parquet(path)),
     ".npz": read_npz,
 }

@@ -38,7 +38,7 @@ LIGHT = [
 def test_imports_point_one_way() -> None:
     """The contracts in pyproject.toml, which also name every package that there may be."""
     done = subprocess.run(
-        [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"],
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
         cwd=ROOT,
         capture_output=True,
         text=True,

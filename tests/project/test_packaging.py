@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import kaggleprice
 
@@ -23,11 +24,14 @@ EXTRAS = {
     name: [Requirement(text) for text in texts]
     for name, texts in PROJECT["optional-dependencies"].items()
 }
-LINES = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-PINS = {
-    canonicalize_name(name): pin
-    for name, _, pin in (line.partition("==") for line in LINES if not line.startswith("#"))
-}
+DECLARED = [*CORE, *chain(*EXTRAS.values())]
+
+
+def pins(name: str) -> dict[str, str]:
+    """The version of each distribution that a file of constraints pins."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    parts = (line.partition("==") for line in lines if not line.startswith("#"))
+    return {canonicalize_name(name): pin for name, _, pin in parts}
 
 
 def nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -64,10 +68,17 @@ def test_what_is_imported_is_declared() -> None:
     assert declared - found <= {"urllib3"}
 
 
-@pytest.mark.parametrize("requirement", [*CORE, *chain(*EXTRAS.values())], ids=str)
+@pytest.mark.parametrize("requirement", DECLARED, ids=str)
 def test_constraints_pin_what_is_declared(requirement: Requirement) -> None:
-    pin = PINS[canonicalize_name(requirement.name)]
-    assert pin in requirement.specifier
+    assert pins("constraints.txt")[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+@pytest.mark.parametrize("requirement", DECLARED, ids=str)
+def test_the_oldest_constraints_are_where_the_ranges_begin(requirement: Requirement) -> None:
+    (begin,) = requirement.specifier
+    assert begin.operator == ">="
+    oldest = pins("constraints-oldest.txt")[canonicalize_name(requirement.name)]
+    assert Version(oldest) == Version(begin.version)
 
 
 def test_the_installed_version_is_the_codes() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,9 @@ def test_two_runs_of_the_same_folds(tmp_path: Path) -> None:
     found = compared(tmp_path, noisy(2, 0.2))
     scores = found.first.fold_scores, found.second.fold_scores
     assert (found.same_data, found.same_folds, found.unpaired) == (True, True, 0)
-    assert found.by_row == paired_rows(LOG_RMSE, truth(), noisy(1), noisy(2, 0.2))
+    straight = by_row(LOG_RMSE, truth(), noisy(1), noisy(2, 0.2))
+    assert found.by_row is not None
+    assert asdict(found.by_row) == pytest.approx(asdict(straight))
     assert found.by_fold == paired_folds(RMSE, *scores)
     assert list(found.fold_scores) == list(zip([1, 2, 3, 4], *scores, strict=True))
 

@@ -122,8 +122,8 @@ def tune_view(document: TuneDocument, again: str | None = None) -> Group:
         f"{score(nested.fold_mean)} mean of folds, {score(nested.oof, nested.oof_error)} pooled",
         f"the first networks alone: {score(gain.portfolio)} with the portfolio as it is, "
         f"{score(gain.tuned)} tuned",
-        f"choosing and scoring on the same rows would have claimed {score(optimism.naive)} for "
-        f"networks that score {score(optimism.nested)} on others",
+        f"optimism: on the rows that chose them the settings score {score(optimism.naive)}, on "
+        f"others {score(optimism.nested)}, with the very same networks",
     ]
     if document.file is not None:
         lines.append(f"preset {document.preset} written to {document.file}")
