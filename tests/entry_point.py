@@ -28,6 +28,8 @@ import kaggleprice
 SCRIPT = Path(sysconfig.get_path("scripts")) / "kaggleprice"
 TINY = shlex.split("--portfolio none --epochs 1 --seeds 1 --k 2 --hidden 8 --threads 1")
 _SECONDS, _SECONDS_FRESH = 120, 600
+# pytest's variable of the test that runs.
+_TEST = "PYTEST_CURRENT_TEST"
 # Events of `sys.addaudithook` that change files, beside opening one to write.
 _CHANGES = {
     f"os.{name}"
@@ -100,6 +102,7 @@ class EntryPoint:
             environment: variables to set.
         """
         given = [str(argument) for argument in arguments]
+        environment |= {name: os.environ[name] for name in [_TEST] if name in os.environ}
         if fresh or sys.platform != "linux":
             return _run_script(given, cwd, environment)
         out, err = self._scratch / "stdout", self._scratch / "stderr"
@@ -233,10 +236,18 @@ def _writes(given: tuple[Any, ...]) -> bool:
     return bool(set(mode or "") & set("wax+")) or bool(flags & (os.O_WRONLY | os.O_RDWR))
 
 
+def _count_for(test: str) -> None:
+    """Let coverage, where it measures this process, know which test runs the command."""
+    coverage = sys.modules.get("coverage")
+    if test and coverage is not None and (measuring := coverage.Coverage.current()) is not None:
+        measuring.switch_context(f"{test}|run")
+
+
 def become(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
     """Be the command, and end with its code. What is not SystemExit ends with a traceback."""
     from kaggleprice.cli import main
 
+    _count_for(env.get(_TEST, "").partition(" (")[0])
     signal.alarm(_SECONDS)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(cwd)

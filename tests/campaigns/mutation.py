@@ -23,6 +23,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -55,7 +56,7 @@ _SECONDS, _LIMIT = 45.0, 120
 # What this process has imported of the project itself, and its forks import from the copy.
 _OURS = ("kaggleprice", "entry_point", "shared")
 _PRELOADED = (
-    "numpy pandas torch torch._dynamo scipy.stats pydantic typer rich jinja2 hypothesis pyarrow "
+    "numpy pandas torch torch._dynamo scipy.stats pydantic typer rich jinja2 pyarrow "
     "sklearn.ensemble sklearn.linear_model sklearn.impute sklearn.inspection sklearn.svm optuna"
 )
 
@@ -227,7 +228,11 @@ def run_tests(copy: Path, tests: Sequence[str], scratch: Path) -> tuple[str, str
     out = scratch / "out"
     child = os.fork()
     if child == 0:
-        _be_pytest(copy, tests, out)
+        try:
+            _be_pytest(copy, tests, out)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     if code == 0:
