@@ -148,10 +148,18 @@ def chosen_mutants(count: int, seed: int) -> list[Mutant]:
     return [generator.choice(there[place]) for place in places[:count]]
 
 
+def durations(junit: Path) -> dict[str, float]:
+    """Return how long each test took, in seconds."""
+    cases = ElementTree.parse(junit).iter("testcase")  # noqa: S314
+    return {
+        f"{case.get('file')}::{case.get('name')}": float(case.get("time") or 0) for case in cases
+    }
+
+
 class Measured:
     """Which tests run which lines, and how long each takes."""
 
-    def __init__(self, coverage: Path, durations: Path) -> None:
+    def __init__(self, coverage: Path, junit: Path) -> None:
         """Read what pytest wrote."""
         self._data = CoverageData(str(coverage))
         self._data.read()
@@ -159,10 +167,7 @@ class Measured:
             Path(name).relative_to(ROOT / "kaggleprice").as_posix(): name
             for name in self._data.measured_files()
         }
-        self.seconds = dict[str, float]()
-        for case in ElementTree.parse(durations).iter("testcase"):  # noqa: S314
-            name = f"{case.get('file')}::{case.get('name')}"
-            self.seconds[name] = float(case.get("time") or 0)
+        self.seconds = durations(junit)
 
     def tests_of(self, mutant: Mutant) -> list[str]:
         """Return the tests that run a mutant's statement, fastest first, as time allows.
@@ -266,8 +271,10 @@ def _be_pytest(copy: Path, tests: Sequence[str], out: Path) -> None:
     os._exit(int(code))
 
 
-def worker(mutants: Sequence[Mutant], measured: Measured, results: Path) -> None:
+def worker(mutants: Sequence[Mutant], measured_in: Sequence[Path], results: Path) -> None:
     """Try mutants in turn; append a line of each."""
+    # Coverage empties a file that a fork of the process that opened it reads.
+    measured = Measured(*measured_in)
     with tempfile.TemporaryDirectory() as made:
         copy = copy_project(Path(made))
         for mutant in mutants:
@@ -307,7 +314,7 @@ def read_results(path: Path) -> dict[Mutant, dict[str, object]]:
 
 
 def campaign(
-    count: int, seed: int, workers: int, measured: Measured, results: Path
+    count: int, seed: int, workers: int, measured_in: Sequence[Path], results: Path
 ) -> Iterator[str]:
     """Try mutants; yield what came of them.
 
@@ -324,14 +331,15 @@ def campaign(
     for number in range(workers):
         child = os.fork()
         if child == 0:
-            worker(mutants[number::workers], measured, results)
+            worker(mutants[number::workers], measured_in, results)
             os._exit(0)
         children.append(child)
     if any(os.waitpid(child, 0)[1] for child in children):
         raise FaultError("a worker ended before its time; run the command again")
     found = read_results(results)
     killers = sorted(
-        {str(line["by"]) for line in found.values() if line["by"]} & set(measured.seconds)
+        {str(line["by"]) for line in found.values() if line["by"]}
+        & durations(measured_in[1]).keys()
     )
     with tempfile.TemporaryDirectory() as made:
         outcome, by = run_tests(copy_project(Path(made)), killers, Path(made))
@@ -375,8 +383,7 @@ def main() -> int:
         )
     if asked.measured is None:
         parser.error("--measured is needed")
-    measured = Measured(*asked.measured)
-    return tell(campaign(asked.count, asked.seed, asked.workers, measured, asked.results))
+    return tell(campaign(asked.count, asked.seed, asked.workers, asked.measured, asked.results))
 
 
 if __name__ == "__main__":
