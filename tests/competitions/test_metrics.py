@@ -110,6 +110,35 @@ def test_row_losses_make_the_score_and_its_standard_error(name: str, weighted: b
     assert metric.standard_error(losses, weights) == pytest.approx(bootstrap, rel=0.08)
 
 
+@pytest.mark.parametrize("name", [n for n in REFERENCES if METRICS[n].row_loss is not None])
+def test_influence_is_the_derivative_of_the_score(name: str) -> None:
+    """By a row's weight, in differences; n times, since a row weighs 1 / n."""
+    (truth, predicted), metric, step = sample(60), METRICS[name], 1e-6
+    losses = metric.row_losses(truth, predicted)
+    assert losses is not None
+    for row in range(0, 60, 7):
+        heavier = np.ones(60)
+        heavier[row] += step
+        moved = metric.score(truth, predicted, heavier) - metric.score(
+            truth, predicted, np.ones(60)
+        )
+        expected = metric.influence(losses)[row]
+        if metric.complement:
+            # The mean of the target moves as well, to second order of a small share.
+            assert np.sign(moved) == np.sign(expected)
+        else:
+            assert 60 * moved / step == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+def test_what_a_score_lacks() -> None:
+    assert METRICS["r2"].error(0.75) == 0.25
+    assert METRICS["rmse"].error(0.75) == 0.75
+
+
+def test_of_all_metrics_one_cannot_be_divided_by_a_target_of_0() -> None:
+    assert [name for name, metric in METRICS.items() if metric.relative] == ["mape"]
+
+
 def test_formulas_of_standard_errors() -> None:
     truth, predicted = sample(50)
     error = predicted - truth

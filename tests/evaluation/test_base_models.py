@@ -15,6 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.base import is_regressor
+from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegressor
 
 from kaggleprice.api.workflow import PredictRequest, RuntimeConfig, cross_validate, predict
 from kaggleprice.competitions.catalog import COMPETITIONS
@@ -51,6 +52,12 @@ TINY = {
 OF_EXTRA = {"lightgbm", "catboost"}
 ROWS = 120
 SPLIT = make_folds(ROWS, 3)
+
+
+def test_trees_of_many_rows_are_cut_by_histograms() -> None:
+    few, many = (regressors.trees(FitContext(0, rows, 10)) for rows in (4000, 4001))
+    assert isinstance(few, GradientBoostingRegressor)
+    assert isinstance(many, HistGradientBoostingRegressor)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +15,9 @@ from sklearn.metrics import root_mean_squared_error
 from kaggleprice.competitions.catalog import COMPETITIONS, Competition
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Table, Tables
-from kaggleprice.competitions.transforms import LOG
+from kaggleprice.competitions.transforms import LOG, LOG1P
 from kaggleprice.core.errors import DivergenceError
+from kaggleprice.core.progress import Silent
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import CrossValidation, make_members
 from kaggleprice.evaluation.ensemble import WeightedPredictions
@@ -361,6 +363,45 @@ def test_predictions_that_the_metric_cannot_score_are_told(case: Case) -> None:
     folds = folds_of(settings)
     with pytest.raises(DivergenceError, match="metric rmsle is not defined"):
         cross_validation.cross_validate(competition, tables, folds, settings, torch.device("cpu"))
+
+
+class Notices(list[str], Silent):
+    """A progress that remembers what was said."""
+
+    notice = list.append
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"budget": 0.01}, [r"\d+ epochs of \d+ rows per step"]),
+        ({"budget": 0.05, "portfolio": "robust,smooth"}, [r"\d+ to \d+ epochs of \d+ rows .*"]),
+        ({"epochs": 1}, []),
+    ],
+)
+def test_epochs_that_data_decided_are_said(
+    case: Case, options: dict[str, Any], said: list[str]
+) -> None:
+    rest = {name: value for name, value in TINY.items() if name != "epochs"}
+    settings, heard = make_settings(options={**rest, "seeds": 1, **options}), Notices()
+    cross_validation.cross_validate(
+        SAMPLE, case.tables, folds_of(settings), settings, CPU, progress=heard
+    )
+    found = [notice for notice in heard if "epochs of" in notice]
+    assert len(found) == len(said)
+    assert all(re.fullmatch(*pair) for pair in zip(said, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("metric", "asked", "clip_norm"),
+    [("poisson", None, 1.0), ("poisson", 5.0, 5.0), ("rmse", None, None), ("rmse", 5.0, 5.0)],
+)
+def test_gradients_of_a_loss_of_logs_are_bounded(
+    metric: str, asked: float | None, clip_norm: float | None
+) -> None:
+    settings = make_settings(options={"clip_norm": asked} if asked else {})
+    found = cross_validation.resolve(settings, METRICS[metric], LOG1P, 100, 10).training
+    assert (found.loss, found.clip_norm) == (METRICS[metric].training_loss, clip_norm)
 
 
 BOTH = replace(SAMPLE, target_column=("SalePrice", "LotArea"))

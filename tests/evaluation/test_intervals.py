@@ -57,6 +57,15 @@ def test_ends_by_hand() -> None:
         Intervals.calibrate(true[1:], np.zeros(18), 0.9, NONE)
 
 
+def test_each_size_has_ends_of_its_own() -> None:
+    """Ten bins of 100 rows, whose errors are ten times as large in each as in the one before."""
+    sizes, random = np.arange(1000.0), np.random.default_rng(0)
+    spread = 10.0 ** (np.arange(1000) // 100)
+    true = sizes + spread * random.uniform(-1, 1, 1000)
+    low, high = Intervals.calibrate(true, sizes, 0.9, NONE).of(np.arange(50.0, 1000.0, 100.0))
+    np.testing.assert_allclose(np.log10((high - low) / 1.8), np.arange(10), atol=0.1)
+
+
 def test_equal_predictions_share_a_bin() -> None:
     true = np.random.default_rng(0).normal(size=900)
     low, high = Intervals.calibrate(true, np.ones(900), 0.9, NONE).of(np.ones(3))

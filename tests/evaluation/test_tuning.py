@@ -187,6 +187,20 @@ def test_weights_of_the_portfolio_are_those_of_cross_validation(case: Case) -> N
         np.testing.assert_allclose(own, learned.settings[fold])
 
 
+def test_winners_count_as_all_folds_do(case: Case, whole: tuple[Search, Tuned]) -> None:
+    """What a fold's settings count sums to 1; of all folds, those are left out that count least."""
+    search, tuned = whole
+    counts = dict[str, float]()
+    for own in search.folds:
+        numbers, weights = own.chosen[0]
+        for number, weight in zip(numbers, weights, strict=True):
+            name = own.library[number].name
+            counts[name] = counts.get(name, 0.0) + float(weight) / len(search.folds)
+    assert sum(counts.values()) == pytest.approx(1)
+    for winner in tuned.winners:
+        assert winner.weight == pytest.approx(counts[winner.name])
+
+
 def test_a_small_space_is_searched(case: Case) -> None:
     space = {name: SPACE[name] for name in ("lr", "dropout")}
     search = case.search(PLAN, space)

@@ -91,6 +91,8 @@ def test_a_level_never_seen_is_like_all_rows() -> None:
 def test_the_telling_columns_are_chosen() -> None:
     state = context_of(fit(RECIPE, HOUSES, target=TARGET))
     assert (state.name, state.numbers) == ("place", ("area", "year"))
+    # Whatever the target's origin.
+    assert context_of(fit(RECIPE, HOUSES, target=TARGET - TARGET.mean())).name == "place"
     # Of several targets, those that say something of all.
     both = np.stack([TARGET, NOISE])
     assert set(context_of(fit(RECIPE, HOUSES, target=both)).numbers) == {"noise", "area"}

@@ -31,6 +31,15 @@ def old(tmp_path: Path) -> Run:
     return Run.read(tmp_path / "runs" / "sample" / "golden")
 
 
+def test_a_member_of_a_setting_that_is_not_there(old: Run) -> None:
+    record = json.loads((old.path / "run.json").read_text(encoding="utf-8"))
+    del record["digest"]
+    record["ensemble"]["members"][0]["variant"] = 99
+    write_record(old.path, record)
+    with pytest.raises(RunFolderError, match=r"run golden: .*run\.json has a member of a setting"):
+        Run.read(old.path).ensemble()
+
+
 # Written by an earlier version.
 
 
