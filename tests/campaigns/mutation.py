@@ -7,7 +7,9 @@
 Needs `pip install cosmic-ray pytest-cov`. Cosmic Ray makes the mutants of preprocessing,
 evaluation, metrics, runs and submission; a seed chooses some, in as many places of the code. Each
 is written into a copy of the project, where the tests that run its lines are run up to the first
-that fails. It may be interrupted: what has a line in the results is not tried again. At the end the tests that failed pass once more without a mutant.
+that fails. It may be interrupted: what has a line in the results is not tried again. At the end the
+tests that failed pass once more without a mutant. `--again` tries survivors with all tests that are
+named after their file.
 """
 
 from __future__ import annotations
@@ -277,7 +279,15 @@ def _be_pytest(copy: Path, tests: Sequence[str], out: Path, limit: int) -> None:
     os._exit(int(code))
 
 
-def worker(mutants: Sequence[Mutant], measured_in: Sequence[Path], results: Path) -> None:
+def named_after(file: str) -> list[str]:
+    """Return the test files that are named after a file of the package."""
+    found = (ROOT / "tests").rglob(f"test_{Path(file).stem}.py")
+    return [path.relative_to(ROOT).as_posix() for path in sorted(found)]
+
+
+def worker(
+    mutants: Sequence[Mutant], measured_in: Sequence[Path], results: Path, *, again: bool
+) -> None:
     """Try mutants in turn; append a line of each."""
     # Coverage empties a file that a fork of the process that opened it reads.
     measured = Measured(*measured_in)
@@ -288,9 +298,10 @@ def worker(mutants: Sequence[Mutant], measured_in: Sequence[Path], results: Path
                 source_of(mutant.file), get_operator(mutant.operator)(), mutant.occurrence
             )
             path = copy / "kaggleprice" / mutant.file
-            tests = measured.tests_of(mutant)
+            tests = named_after(mutant.file) if again else measured.tests_of(mutant)
             path.write_text(changed, "utf-8")
-            outcome, by = run_tests(copy, tests, Path(made)) if tests else ("passed", "")
+            limit = 10 * _LIMIT if again else _LIMIT
+            outcome, by = run_tests(copy, tests, Path(made), limit) if tests else ("passed", "")
             path.write_text(source_of(mutant.file), "utf-8")
             diff = [
                 line
@@ -320,7 +331,13 @@ def read_results(path: Path) -> dict[Mutant, dict[str, object]]:
 
 
 def campaign(
-    count: int, seed: int, workers: int, measured_in: Sequence[Path], results: Path
+    count: int,
+    seed: int,
+    workers: int,
+    measured_in: Sequence[Path],
+    results: Path,
+    *,
+    again: bool = False,
 ) -> Iterator[str]:
     """Try mutants; yield what came of them.
 
@@ -328,7 +345,9 @@ def campaign(
         FaultError: where a test that failed with a mutant fails without one, too.
     """
     known = read_results(results)
+    alive = [one for one, line in known.items() if line["outcome"] == "passed"]
     mutants = [one for one in chosen_mutants(count, seed) if one not in known]
+    mutants = alive if again else mutants
     yield f"{len(mutants)} mutants to be tried, {len(known)} have been"
     for name in _PRELOADED.split():
         importlib.import_module(name)
@@ -337,7 +356,7 @@ def campaign(
     for number in range(workers):
         child = os.fork()
         if child == 0:
-            worker(mutants[number::workers], measured_in, results)
+            worker(mutants[number::workers], measured_in, results, again=again)
             os._exit(0)
         children.append(child)
     if any(os.waitpid(child, 0)[1] for child in children):
@@ -381,6 +400,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=500, help="%(default)s")
     parser.add_argument("--seed", type=int, default=1, help="%(default)s")
     parser.add_argument("--workers", type=int, default=2, help="%(default)s")
+    parser.add_argument("--again", action="store_true", help="try those that no test noticed")
     parser.add_argument("--show", action="store_true", help="only list survivors")
     asked = parser.parse_args()
     if asked.show:
@@ -389,7 +409,8 @@ def main() -> int:
         )
     if asked.measured is None:
         parser.error("--measured is needed")
-    return tell(campaign(asked.count, asked.seed, asked.workers, asked.measured, asked.results))
+    sizes = asked.count, asked.seed, asked.workers
+    return tell(campaign(*sizes, asked.measured, asked.results, again=asked.again))
 
 
 if __name__ == "__main__":

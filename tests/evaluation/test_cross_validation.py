@@ -375,7 +375,6 @@ class Notices(list[str], Silent):
     ("options", "said"),
     [
         ({"budget": 0.01}, [r"\d+ epochs of \d+ rows per step"]),
-        ({"budget": 0.05, "portfolio": "robust,smooth"}, [r"\d+ to \d+ epochs of \d+ rows .*"]),
         ({"epochs": 1}, []),
     ],
 )
