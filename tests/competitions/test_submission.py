@@ -66,6 +66,11 @@ def test_unusable_prediction_is_refused(value: float) -> None:
         make_submission(HOUSES, table("a", "b", "c"), np.array([1.0, value, 2.0]))
 
 
+def test_of_several_unusable_predictions_the_first_is_named() -> None:
+    with pytest.raises(RunError, match=r"2 of 3 predictions .*Id b got nan"):
+        make_submission(HOUSES, table("a", "b", "c"), np.array([1.0, np.nan, -1.0]))
+
+
 def test_domain_is_the_competitions() -> None:
     rows, values = table("a", "b"), np.array([0.0, 3.0])
     counts = replace(HOUSES, target_transform="log1p")

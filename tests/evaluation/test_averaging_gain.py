@@ -109,6 +109,15 @@ def gain(split: list[tuple[Any, Any]], spread: float) -> float | None:
     )
 
 
+def test_of_two_targets_it_is_the_mean() -> None:
+    truth = np.arange(40.0).reshape(20, 2)
+    off = truth + np.where(np.arange(20) % 2, 1.0, -1.0)[:, None] * [1.0, 2.0]
+    rows, rmse = np.arange(20), METRICS["rmse"]
+    split = Folds([(rows[10:], rows[:10]), (rows[:10], rows[10:])], 20)
+    found = averaging_gain(rmse, truth, off, np.array([0.19, 0.76]), split, NONE, None)
+    assert found == pytest.approx((0.1 + 0.2) / 2)
+
+
 def test_where_nothing_is_known() -> None:
     all_rows = np.arange(20)
     halves = [(all_rows[10:], all_rows[:10]), (all_rows[:10], all_rows[10:])]

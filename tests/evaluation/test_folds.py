@@ -291,6 +291,13 @@ def test_row_numbers_that_stand_in_for_ids(case: str, tmp_path: Path) -> None:
     assert_same(read_folds_of_run(path, path.read_bytes()), folds)
 
 
+def test_row_numbers_are_no_ids_where_others_are(tmp_path: Path) -> None:
+    """A file of row numbers serves for ids of any name, and for those called row if they are it."""
+    path, ids = write(tmp_path, "row,fold\n1,1\n2,1\n3,2\n4,2\n"), np.array(["3", "1", "2", "4"])
+    assert read_folds(path, ids, "Id").fold_of_row.tolist() == [0, 0, 1, 1]
+    assert read_folds(path, ids, "row").fold_of_row.tolist() == [1, 0, 0, 1]
+
+
 def test_a_run_of_earlier_whose_ids_are_called_row(tmp_path: Path) -> None:
     """Whatever its ids are, its lines are the rows in their order."""
     path = write(tmp_path, "row,fold\n30,1\n7,2\n12,1\n9,2\n")

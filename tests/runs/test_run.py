@@ -57,6 +57,15 @@ def test_an_old_run_is_read(old: Run) -> None:
     assert np.sqrt(np.mean(error**2)) == pytest.approx(old.oof, rel=1e-12)
 
 
+@pytest.mark.parametrize(("shuffle", "scheme"), [(True, "shuffled"), (False, "contiguous")])
+def test_an_old_run_said_whether_rows_were_shuffled(old: Run, shuffle: bool, scheme: str) -> None:
+    record = json.loads((old.path / "run.json").read_text(encoding="utf-8"))
+    del record["digest"]
+    record["settings"]["shuffle"] = shuffle
+    write_record(old.path, record)
+    assert Run.read(old.path).settings.fold_scheme == scheme
+
+
 def test_an_old_run_is_shown_and_predicts_what_it_did(old: Run, entry: EntryPoint) -> None:
     folder = old.path.parents[2]
     assert entry("runs", "list", cwd=folder).code == 0
