@@ -25,6 +25,14 @@ def test_score_is_that_of_the_weighted_mean(tmp_path: Path) -> None:
     assert (found.rows, found.oof_error is not None) == (ROWS, True)
 
 
+def test_two_rows_have_a_standard_error(tmp_path: Path) -> None:
+    some = {"true": truth()[:2], "ids": ["1", "2"], "fold": [1, 2]}
+    run = Run.read(forge(tmp_path / "small" / "a", noisy(0)[:2], **some))
+    found = score_average([run], [1.0])
+    assert found is not None
+    assert found.oof_error is not None
+
+
 def test_rows_count_what_their_weights_say(tmp_path: Path) -> None:
     counts = np.arange(ROWS) % 4
     runs = [

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from members import Heard
@@ -88,6 +89,28 @@ def test_the_same_run_goes_on(tmp_path: Path) -> None:
     assert heard.notices == ["going on after epoch 3, where this run was left"]
     # It is finished now, and leaves nothing.
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_stage_of_a_search_predicted_is_kept(tmp_path: Path) -> None:
+    """Then its networks' states are of no use; those of other stages stay."""
+    made = np.arange(6.0).reshape(2, 3)
+
+    def search(checkpoint: Checkpoint) -> None:
+        keep(checkpoint, 3)
+        assert np.array_equal(checkpoint.keep_stage(1, lambda: made), made)
+        assert checkpoint.kept == {FIRST: 3}
+        assert np.array_equal(checkpoint.keep_stage(0, lambda: 2 * made), 2 * made)
+        assert checkpoint.kept == {}
+        end(checkpoint, KeyboardInterrupt())
+
+    def fail() -> np.ndarray:
+        raise AssertionError("it was made before")
+
+    with pytest.raises(KeyboardInterrupt), Checkpoint(tmp_path, IDENTITY, 0) as checkpoint:
+        search(checkpoint)
+    with Checkpoint(tmp_path, IDENTITY, 0) as again:
+        assert np.array_equal(again.keep_stage(0, fail), 2 * made)
+        assert np.array_equal(again.keep_stage(1, fail), made)
 
 
 def end_both(checkpoint: Checkpoint) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,12 @@ def test_a_preset_is_called_by_its_name(name: str) -> None:
     assert describe.nearest_preset(settings) == (name, {})
     assert describe.short_settings(settings) == name
     assert describe.typed_settings(settings) == ("" if name == "default" else f"--preset {name}")
+
+
+def test_a_preset_of_ones_own_is_called_by_its_name() -> None:
+    mine = make_settings(options={"lr": 0.02, "seeds": 1, "portfolio": ("robust",)})
+    name, options = describe.nearest_preset(replace(mine, own_preset="mine"))
+    assert (name, options) == ("mine", {"lr": 0.02, "seeds": 1})
 
 
 @pytest.mark.parametrize(
