@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,20 @@ def test_the_best_run_before_is_the_one_to_beat(small: Path) -> None:
     text = advice.difference_text(found)
     size = f"{paired.difference:.4f} ± {paired.standard_error:.4f}"
     assert text == f"{size} worse than best, the best run before"
+
+
+@pytest.mark.parametrize(
+    ("errors", "says"),
+    [(-2.1, "better than"), (-1.9, "no clear"), (1.9, "no clear"), (2.1, "worse than")],
+)
+def test_less_than_two_standard_errors_are_no_difference(
+    small: Path, errors: float, says: str
+) -> None:
+    found = advice.compare_with_best(made(small, "new", noisy(7, 0.3)))
+    assert found is not None
+    assert found.by_row is not None
+    paired = replace(found.by_row, difference=errors * found.by_row.standard_error)
+    assert says in advice.difference_text(replace(found, by_row=paired))
 
 
 @pytest.mark.parametrize(

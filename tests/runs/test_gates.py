@@ -235,6 +235,7 @@ def check(limits: Limits, k: int = 4, data: str = "a" * 64, **changes: Any) -> N
     ("changes", "kind", "says"),
     [
         ({"k": 5}, UsageError, r"has 4 folds, not 5; .* give --k 4"),
+        ({"k": 3}, UsageError, r"has 4 folds, not 3; .* give --k 4"),
         ({"data": "f" * 64}, DataError, r"SHA-256 aaaaaaaa then, ffffffff now"),
         ({"name": "other"}, DataError, "of competition small; expected other"),
         ({"metric": "mae"}, DataError, "of metric log_rmse; expected mae"),
