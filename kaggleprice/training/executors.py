@@ -11,10 +11,10 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from multiprocessing import current_process
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -122,26 +122,41 @@ class Threads:
             with one:
                 report(message)
 
-        worker, pools = Worker(self._device, report_alone), list[ThreadPoolExecutor]()
+        worker, running = Worker(self._device, report_alone), dict[Future[R], Thread]()
 
         def start(_: int, job: J) -> Future[R]:
-            pool = ThreadPoolExecutor(1, "kaggleprice group", _use_threads, (self._threads,))
-            pools.append(pool)
-            return pool.submit(function, worker, job)
+            future: Future[R] = Future()
+            do = partial(function, worker, job)
+            thread = Thread(None, _fulfil, "kaggleprice group", (future, self._threads, do))
+            thread.start()
+            running[future] = thread
+            return future
+
+        def check() -> None:
+            # A thread that has no memory even to say so ends without a word.
+            if any(not thread.is_alive() and not one.done() for one, thread in running.items()):
+                raise MemoryError
 
         try:
-            return _keep_busy(self.workers, jobs, start)
+            return _keep_busy(self.workers, jobs, start, check)
         finally:
             worker.halted.set()
-            for pool in pools:
-                pool.shutdown()
+            for thread in running.values():
+                thread.join()
             torch.set_num_threads(before)
 
 
-def _use_threads(count: int) -> None:
-    torch.set_num_threads(count)
-    # A thread that never asked would take what another one sets meanwhile.
-    torch.get_num_threads()
+def _fulfil(future: Future[R], threads: int, do: Callable[[], R]) -> None:
+    """Do a job in this thread, with so many of torch's."""
+    try:
+        torch.set_num_threads(threads)
+        # A thread that never asked would take what another one sets meanwhile.
+        torch.get_num_threads()
+        found = do()
+    except BaseException as error:  # raised again for whoever waits
+        future.set_exception(error)
+    else:
+        future.set_result(found)
 
 
 def _keep_busy(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -115,7 +116,10 @@ class Case:
         self, folder: Path, prepare: Callable[[], object] = lambda: None, **env: str
     ) -> bool:
         """Run it where something is in its way; return whether it succeeded all the same."""
-        done = run(self.line, folder, self.scratch, prepare, **env)
+        return self.judge(folder, run(self.line, folder, self.scratch, prepare, **env))
+
+    def judge(self, folder: Path, done: Finished) -> bool:
+        """Return whether a command succeeded; check that it says so where it did not."""
         where = f"{self.name} in {folder}"
         if done.code not in _ENDS or "Traceback" in done.err:
             raise FaultError(f"{where}: ended with {done.code}: {done.err[-3000:]}")
@@ -249,7 +253,10 @@ def in_little_memory(case: Case, place: Path) -> tuple[int, int]:
     for room in ROOMS:
         folder = place / "memory"
         shutil.copytree(case.start, folder)
-        succeeded += case.try_in(folder, partial(_take_no_more_than, room))
+        done = run(case.line, folder, case.scratch, partial(_take_no_more_than, room))
+        # Where C's library finds no room for a thread, it ends the process: that is a kill.
+        if done.code not in (127, -signal.SIGABRT):
+            succeeded += case.judge(folder, done)
         tried += 1
         case.check_before(folder)
         case.check_after(folder)

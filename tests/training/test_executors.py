@@ -27,6 +27,7 @@ from small import content, write_small
 
 from kaggleprice.competitions.tables import Tables
 from kaggleprice.core.errors import RunError
+from kaggleprice.training import executors
 from kaggleprice.training.batches import Batch
 from kaggleprice.training.engine import Engine
 from kaggleprice.training.executors import Executor, Processes, Threads, store
@@ -49,6 +50,13 @@ def two() -> Iterator[None]:
     torch.set_num_threads(before)
     assert names() <= threads, "no thread is left"
     assert children_of(os.getpid()) == [], "no process is left"
+
+
+def test_a_thread_that_ends_without_a_word_is_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where not even an exception finds memory."""
+    monkeypatch.setattr(executors, "_fulfil", lambda *_: None)
+    with pytest.raises(MemoryError):
+        Threads(CPU, 2, 1).map(square, range(4))
 
 
 def names() -> set[str]:
