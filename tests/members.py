@@ -79,7 +79,7 @@ class Heard:
     def notice(self, message: str) -> None:
         self.notices.append(message)
 
-    def aside(self, message: str) -> None:
+    def detail(self, message: str) -> None:
         pass
 
     def advance(self, *given: Any) -> None:

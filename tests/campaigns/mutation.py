@@ -173,9 +173,8 @@ class Measured:
     def tests_of(self, mutant: Mutant) -> list[str]:
         """Return the tests that run a mutant's statement, as many as time allows.
 
-        Those of its package come first, and of these the fastest.
-
-        What is run when a module is imported, every test of that module runs.
+        Those of its package come first, and of these the fastest. What is run when a module is
+        imported, every test of that module runs.
         """
         first, last = _statement(source_of(mutant.file), mutant.line)
         by_line = self._contexts(mutant.file)

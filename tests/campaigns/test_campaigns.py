@@ -18,6 +18,14 @@ import same_bytes
 linux = pytest.mark.skipif(sys.platform != "linux", reason="commands are forked")
 
 
+def told_by(campaign: str, only: str, *options: str) -> list[str]:
+    """The lines of a campaign that forks, in a process that has imported nothing."""
+    command = [sys.executable, Path(__file__).with_name(f"{campaign}.py"), "--only", only, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
 @linux
 @pytest.mark.parametrize("name", kill_anywhere.COMMANDS)
 def test_a_kill_anywhere(name: str) -> None:
@@ -26,12 +34,7 @@ def test_a_kill_anywhere(name: str) -> None:
 
 @linux
 def test_many_at_once() -> None:
-    """In a process that has imported nothing, since it forks."""
-    script = Path(__file__).parent / "many_at_once.py"
-    command = [sys.executable, script, "--only", "cv --add-seeds,predict", "--processes", "6"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 3
+    assert len(told_by("many_at_once", "cv --add-seeds,predict", "--processes", "6")) == 3
 
 
 @linux
@@ -40,12 +43,7 @@ def test_many_at_once() -> None:
     reason="the OpenBLAS of older numpy waits forever for memory that it lacks",
 )
 def test_little_memory() -> None:
-    """In a process that has imported nothing, since it forks."""
-    script = Path(__file__).parent / "hostile_places.py"
-    command = [sys.executable, script, "--only", "cv", "--places", "little memory"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 1
+    assert len(told_by("hostile_places", "cv", "--places", "little memory")) == 1
 
 
 @linux

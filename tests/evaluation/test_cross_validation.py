@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from members import Heard
 from sklearn.metrics import root_mean_squared_error
 
 from kaggleprice.competitions.catalog import COMPETITIONS, Competition
@@ -17,7 +18,6 @@ from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.competitions.transforms import LOG, LOG1P
 from kaggleprice.core.errors import DivergenceError
-from kaggleprice.core.progress import Silent
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import CrossValidation, make_members
 from kaggleprice.evaluation.ensemble import WeightedPredictions
@@ -365,12 +365,6 @@ def test_predictions_that_the_metric_cannot_score_are_told(case: Case) -> None:
         cross_validation.cross_validate(competition, tables, folds, settings, torch.device("cpu"))
 
 
-class Notices(list[str], Silent):
-    """A progress that remembers what was said."""
-
-    notice = list.append
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -382,11 +376,11 @@ def test_epochs_that_data_decided_are_said(
     case: Case, options: dict[str, Any], said: list[str]
 ) -> None:
     rest = {name: value for name, value in TINY.items() if name != "epochs"}
-    settings, heard = make_settings(options={**rest, "seeds": 1, **options}), Notices()
+    settings, heard = make_settings(options={**rest, "seeds": 1, **options}), Heard()
     cross_validation.cross_validate(
         SAMPLE, case.tables, folds_of(settings), settings, CPU, progress=heard
     )
-    found = [notice for notice in heard if "epochs of" in notice]
+    found = [notice for notice in heard.notices if "epochs of" in notice]
     assert len(found) == len(said)
     assert all(re.fullmatch(*pair) for pair in zip(said, found, strict=True))
 

@@ -8,21 +8,15 @@ from typing import Any
 
 import pytest
 from forged import forge, noisy
+from members import Heard
 from small import write_small
 
 from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.competitions.data import DatasetRef
 from kaggleprice.core.errors import UsageError
-from kaggleprice.core.progress import Silent
 from kaggleprice.runs.checkpoints import key_of
 from kaggleprice.runs.run import Run
 from kaggleprice.runs.runtime import RuntimeConfig, check_identity, source_of
-
-
-class Notices(list[str], Silent):
-    """A progress that remembers what was said."""
-
-    notice = list.append
 
 
 def test_an_address_needs_a_cluster() -> None:
@@ -55,10 +49,10 @@ def test_whether_a_run_is_what_would_be_trained(
 
 def test_a_run_reads_columns_as_it_was_trained(tmp_path: Path) -> None:
     source = DatasetRef(read_competition(write_small(tmp_path)), tmp_path)
-    run, heard = Run.read(forge(tmp_path / "small" / "a", noisy(1))), Notices()
+    run, heard = Run.read(forge(tmp_path / "small" / "a", noisy(1))), Heard()
     assert source_of(run, source, heard).competition.kinds == {}
-    assert heard == []
+    assert heard.notices == []
     today = replace(source, competition=replace(source.competition, kinds={"Area": "drop"}))
     assert source_of(run, today, heard).competition.kinds == {}
-    (notice,) = heard
+    (notice,) = heard.notices
     assert "'Area'" in notice
