@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -38,10 +37,6 @@ def test_many_at_once() -> None:
 
 
 @linux
-@pytest.mark.skipif(
-    tuple(map(int, np.__version__.split(".")[:2])) < (2, 4),
-    reason="the OpenBLAS of older numpy waits forever for memory that it lacks",
-)
 def test_little_memory() -> None:
     assert len(told_by("hostile_places", "cv", "--places", "little memory")) == 1
 
