@@ -178,7 +178,7 @@ def _of_the_system(error: Exception) -> KagglePriceError | None:
             if error.errno in numbers:
                 name = os.fsdecode(error.filename)
                 return kind(f"{name}: {error.strerror}; mend that, or name another path.")
-    # Python has no class of their own for these.
+    # Python has no class of their own for these; the first is one of Python before 3.13.
     if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):
         return UsageError(f"{error}; name another path.")
     if isinstance(error, ValueError) and "null byte" in str(error):

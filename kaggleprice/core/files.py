@@ -124,7 +124,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         OutputError: where the file cannot be written.
+        OSError: for links that lead round in a circle.
     """
+    _check_links(path)
     try:
         target = path.resolve()
         if target.exists() and not target.is_file():
@@ -149,7 +151,9 @@ def check_writable(path: Path) -> None:
 
     Raises:
         OutputError: where it cannot be written, or is a folder.
+        OSError: for links that lead round in a circle.
     """
+    _check_links(path)
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder; name a file.")
     try:
@@ -163,6 +167,15 @@ def check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}.") from None
+
+
+def _check_links(path: Path) -> None:
+    # `Path.resolve` refuses a circle before Python 3.13, and takes it for a file from there on.
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise
 
 
 def sha256(path: Path) -> str:
