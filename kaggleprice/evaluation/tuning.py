@@ -434,7 +434,7 @@ class Search:
         weights = select(*self._compared(fold, target), before, _STEPS)
         least = _COUNTS / np.count_nonzero(weights)
         order = sorted(range(len(weights)), key=lambda i: -weights[i])[:_SELECTED]
-        kept = sorted(i for i in order if weights[i] >= least) or order[:1]
+        kept = sorted(i for i in order if weights[i] >= least)
         return kept, weights[kept] / weights[kept].sum()
 
     def _weigh_portfolio(self, fold: int, target: int) -> Floats:

@@ -72,9 +72,11 @@ class TextState:
     def transform(self, frame: pd.DataFrame) -> Floats:
         """Return the components of n rows, shape (n, c); 0, the mean, where there is no text."""
         codes, levels = factorized(frame[self.name])
-        scaled = (self._components(hashed(levels)) - self.center) / self.scale
         # The code of a missing text is -1, the last.
-        made: Floats = np.concatenate([scaled, np.zeros((1, len(self.components)))])[codes]
+        table = np.zeros((len(levels) + 1, len(self.components)))
+        if len(levels):
+            table[:-1] = (self._components(hashed(levels)) - self.center) / self.scale
+        made: Floats = table[codes]
         return made
 
     def _components(self, counts: csr_matrix) -> Floats:
@@ -92,7 +94,7 @@ def hashed(texts: pd.Index) -> csr_matrix:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     if not len(texts):
-        return csr_matrix((0, HASHES))
+        return csr_matrix((len(texts), HASHES))
     vectorizer = HashingVectorizer(
         analyzer="char_wb",
         ngram_range=(3, 4),

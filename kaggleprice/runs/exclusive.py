@@ -136,12 +136,11 @@ def recover(parent: Path) -> None:
 def _put_back(parent: Path, folder: Path) -> None:
     for record in folder.glob(f"*/{RECORD}"):
         old, place = record.parent, parent / record.parent.name
-        if old.name.startswith(".") or place.exists():
-            continue
-        try:
-            old.rename(place)
-        except OSError as error:
-            raise OutputError(
-                f"cannot put back run {old.name}, which lies in {folder}: "
-                f"{error.strerror or error}."
-            ) from None
+        if not old.name.startswith(".") and not place.exists():
+            try:
+                old.rename(place)
+            except OSError as error:
+                raise OutputError(
+                    f"cannot put back run {old.name}, which lies in {folder}: "
+                    f"{error.strerror or error}."
+                ) from None

@@ -17,8 +17,8 @@ from kaggleprice.competitions.catalog import COMPETITIONS, Competition
 from kaggleprice.competitions.metrics import METRICS
 from kaggleprice.competitions.tables import Table, Tables
 from kaggleprice.competitions.transforms import LOG, LOG1P
-from kaggleprice.core.errors import DivergenceError
-from kaggleprice.evaluation import cross_validation
+from kaggleprice.core.errors import DivergenceError, UsageError
+from kaggleprice.evaluation import cross_validation, memory
 from kaggleprice.evaluation.cross_validation import CrossValidation, make_members
 from kaggleprice.evaluation.ensemble import WeightedPredictions
 from kaggleprice.evaluation.folds import Folds, make_folds
@@ -324,6 +324,16 @@ def test_members_of_the_same_architecture_stand_together() -> None:
     mix = make_settings(options={**MIX, "portfolio": (), "seeds": 8})
     turns = [(0, 6), (1, 7), (2,), (3,), (4,), (5,)]
     assert make_members(2, mix) == [Member(f, s) for seeds in turns for f in (0, 1) for s in seeds]
+
+
+def test_more_starts_than_memory_holds_are_refused(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, before there are so many members."""
+    monkeypatch.setattr(memory, "memory", lambda: 10**6)
+    settings = make_settings(options={**TINY, "seeds": 2000})
+    with pytest.raises(UsageError, match=r"6,000 networks \(--seeds 2000\)"):
+        cross_validation.prepare(SAMPLE, case.tables, folds_of(settings), settings, CPU)
 
 
 def test_starts_of_a_turn_are_the_same_network() -> None:

@@ -144,6 +144,15 @@ def test_a_column_without_a_value_is_never_chosen() -> None:
     assert context_of(fit(recipe, table, target=TARGET)).numbers == ("area",)
 
 
+def test_a_column_of_one_value_says_nothing() -> None:
+    table = Table(HOUSES.ids, HOUSES.features[["area", "place"]].assign(same=7.0))
+    fitted = fit(RECIPE, table, target=TARGET)
+    assert context_of(fitted).numbers == ("area", "same")
+    made = fitted.transform(table.features)[:, :4]
+    assert made[:, [0, 2]].any(axis=0).all()
+    assert not made[:, [1, 3]].any()
+
+
 @pytest.mark.parametrize("options", [{}, {"impute": "knn"}, {"scale": "quantile"}])
 def test_other_rows_teach_nothing(options: dict[str, Any]) -> None:
     """Neither their targets nor their features."""

@@ -57,6 +57,8 @@ def test_missing_texts_are_at_the_mean() -> None:
     made = fitted.transform(table_of([None, "sea view"]).features)[:, :COMPONENTS]
     assert not made[0].any()
     assert made[1].any()
+    # A file may have not one.
+    assert not fitted.transform(table_of([None, None]).features)[:, :COMPONENTS].any()
 
 
 def test_texts_of_validation_rows_teach_nothing() -> None:

@@ -130,6 +130,14 @@ def test_groups_are_kept_apart(tmp_path: Path) -> None:
     assert heard.notices == ["going on after epoch 4 to 9 of 2 groups, where this run was left"]
 
 
+@pytest.mark.parametrize("group", [FIRST, SECOND])
+def test_there_was_no_room_where_one_part_was_trained(tmp_path: Path, group: Group) -> None:
+    with Checkpoint(tmp_path, IDENTITY, 0) as checkpoint:
+        keep(checkpoint, 4, group)
+        with pytest.raises(MemoryError):
+            resume(checkpoint, WHOLE)
+
+
 def test_a_part_takes_up_the_state_of_the_whole(tmp_path: Path) -> None:
     with Checkpoint(tmp_path, IDENTITY, 0) as checkpoint:
         keep(checkpoint, 5, WHOLE)
@@ -152,6 +160,7 @@ def test_one_process_at_a_time_has_it(tmp_path: Path) -> None:
         keep(first, 1)
         with Checkpoint(tmp_path, IDENTITY, 0, progress=heard) as second:
             assert second.callbacks == []
+            assert (first.own, second.own) == (first.folder, None)
         # The second leaves the first's alone.
         assert first.kept
     assert "another process trains this very run" in heard.notices[0]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from entry_point import EntryPoint
-from forged import write_record
+from forged import ROWS, forge, noisy, write_record
 
 from kaggleprice.cli.views.runs import list_document, list_view, show_document, show_view
 from kaggleprice.core.errors import OutputError, RunFolderError
@@ -40,6 +40,16 @@ def test_a_member_of_a_setting_that_is_not_there(old: Run) -> None:
         Run.read(old.path).ensemble()
 
 
+@pytest.mark.parametrize(("id_column", "rows"), [("Id", ROWS), ("row", ROWS // 2)])
+def test_ids_that_repeat_are_one_row_where_they_number_rows(
+    tmp_path: Path, id_column: str, rows: int
+) -> None:
+    """As they do where the files have no id; other ids may be shared by rows."""
+    ids = [str(i // 2) for i in range(ROWS)]
+    run = Run.read(forge(tmp_path / "small" / "a", noisy(0), ids=ids, id_column=id_column))
+    assert len(run.predictions) == rows
+
+
 # Written by an earlier version.
 
 
@@ -50,6 +60,9 @@ def test_an_old_run_is_read(old: Run) -> None:
     assert old.settings.base_models == ("boosting",)
     assert [len(validation) for _, validation in old.folds()] == [200, 200, 200]
     assert [line.epoch for line in old.history()] == [1, 1, 1, 2, 2, 2]
+    # Before there were several targets, and a portfolio.
+    members = show_document(old, ()).members
+    assert {(member.target, member.variant) for member in members} == {(1, 1)}
     base_models = old.base_models()
     assert base_models is not None
     assert base_models.train.shape == (1, 3, 600)
