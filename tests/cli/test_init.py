@@ -162,11 +162,12 @@ def test_what_cannot_be_read_yet_is_described_all_the_same(folder: Path, entry: 
     done = entry("init", "--yes", "--json", cwd=folder)
     assert done.code == 3
     assert "'rent'" in done.error
-    (warning,) = (w for w in done.json["warnings"] if "cannot be read" in w)
-    assert "'rent'" in warning
+    assert done.json["unreadable"] in done.error
+    assert done.json["warnings"] == []
     assert done.json["separation_auc"] is None
     done = entry("init", "--yes", "--force", cwd=folder)
     assert "kaggleprice cv" not in done.out
+    assert (done.out + done.err).count("the target 'rent'") == 1
     read_competition(folder / "competition.toml")
 
 
