@@ -494,7 +494,7 @@ def test_failure_names_file_hosts_reasons_and_the_way_out(mirror: Mirror, data: 
         f"{host}: HTTP 404; {host}: HTTP 503; {host}: Remote end closed connection",
         "Connection refused; gopher://old.example: ",
         "https://example.org/toy",
-        "`kaggleprice download --competition toy --from PATH`",
+        f"`kaggleprice download --competition toy --data-dir {data} --from PATH`",
     ):
         assert part in message
     for part in ("secret", "\n", "object at 0x"):
