@@ -106,7 +106,8 @@ def choose_devices(names: str) -> tuple[torch.device, ...]:
             )
         if name not in found:
             raise DeviceError(
-                f"device {name!r}{where} is not available here; there is: {', '.join(found)}."
+                f"device {name!r}{where} is not available here; choose another --device: "
+                f"{', '.join(found)}."
             )
     return tuple(map(torch.device, listed))
 
