@@ -101,7 +101,7 @@ def replay(
     if run.record.get("cut_at") is not None:
         raise UsageError(
             f"run {run.name} was ended by a time limit, which no other training meets at the same "
-            "epoch; it cannot be replayed."
+            "epoch; replay one that was trained without --time-limit."
         )
     progress.notice(f"replaying run {run.name} of {run.path.parent}")
     source, settings, split = source_of(run, source, progress), run.settings, run.folds()

@@ -1,15 +1,18 @@
-"""What a shell offers after TAB: names, read from registries and folder names; nothing heavy."""
+"""What a shell offers after TAB: names of registries, presets and folders; nothing heavy."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import typer
 
+from kaggleprice.cli.configured import configuration_of
 from kaggleprice.competitions.catalog import COMPETITIONS, DEFAULT_COMPETITION, get_competition
-from kaggleprice.core.errors import KagglePriceError
+from kaggleprice.core.errors import KagglePriceError, UsageError
 from kaggleprice.runs import run_folders
 from kaggleprice.settings.declaration import Setting
+from kaggleprice.settings.own_presets import check_preset_name
 from kaggleprice.settings.run import PRESETS
 
 DEVICES = {
@@ -33,10 +36,23 @@ def complete_competitions(incomplete: str) -> list[Completion]:
 _NOT_COMPETITIONS = ("kaggleprice.toml", "pyproject.toml")
 
 
-def complete_presets(incomplete: str) -> list[Completion]:
-    """Offer the presets, and `list`."""
+def complete_presets(context: typer.Context, incomplete: str) -> list[Completion]:
+    """Offer the presets, those of the configuration file, and `list`."""
     presets: list[Completion] = [(name, preset.help) for name, preset in PRESETS.items()]
-    return [*presets, ("list", "show them with their measured score and time")]
+    own: list[Completion] = [(name, "your own") for name in _own_presets(context)]
+    return [*presets, *own, ("list", "show them with their measured score and time")]
+
+
+def _own_presets(context: typer.Context) -> list[str]:
+    """Return the names that presets of the configuration file can have; none of a broken file."""
+    found = []
+    with suppress(UsageError):
+        configuration = configuration_of(context)
+        for name in {} if configuration is None else configuration.presets:
+            with suppress(UsageError):
+                check_preset_name(name)
+                found.append(name)
+    return found
 
 
 def complete_devices(incomplete: str) -> list[Completion]:

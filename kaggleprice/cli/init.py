@@ -156,10 +156,10 @@ def init(
         name or competition_name(named[0].with_suffix("") if archive else folder)
     )
     with make_reporter() as reporter:
-        reporter.advance("comparing", 0, None, "training and test rows")
         separation: Separation | DataError
         try:
-            tables = read_tables(competition, files.train, files.test)
+            tables = read_tables(competition, files.train, files.test, reporter)
+            reporter.advance("comparing", 0, None, "training and test rows")
             separation = separate(tables)
         except DataError as error:
             # The description is what cures it, so it is written all the same.

@@ -39,6 +39,7 @@ from kaggleprice.core.errors import (
     ReplayError,
     RunError,
     UsageError,
+    lacks_memory,
 )
 
 INTERRUPTED = 130
@@ -158,7 +159,7 @@ def _failed(error: BaseException) -> int:
         raise error
     if (told := _of_the_system(error)) is not None:
         return output.fail(type(told).__name__, str(told), told.exit_code)
-    if _out_of_memory(error):
+    if lacks_memory(error):
         return output.fail(RunError.__name__, _more_memory(error), RunError.exit_code)
     return output.fail_unexpectedly(error)
 
@@ -184,14 +185,6 @@ def _of_the_system(error: Exception) -> KagglePriceError | None:
     if isinstance(error, ValueError) and "null byte" in str(error):
         return UsageError("a path has a NUL character in it; name another path.")
     return None
-
-
-def _out_of_memory(error: Exception) -> bool:
-    if isinstance(error, MemoryError) or str(error) == "can't start new thread":
-        return True
-    # Only torch says it in other words, and is not loaded for this.
-    memory = sys.modules.get("kaggleprice.training.devices")
-    return memory is not None and bool(memory.lacks_memory(error))
 
 
 # How numpy, torch's CPU allocator and a GPU's say what they asked for in vain.

@@ -456,7 +456,7 @@ def _keep_shared(
             "alone may be a leak of the target."
         )
     if only_test:
-        progress.notice(f"left out, since only {test} has it: {_some(only_test)}.")
+        progress.notice(f"not in {train}, and therefore not used: {_some(only_test)} of {test}.")
     shared = [c for c in train_frame if c in test_frame]
     if not shared:
         raise DataError(

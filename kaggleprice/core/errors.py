@@ -132,3 +132,21 @@ class GateError(KagglePriceError):
     """A limit set by the user was missed."""
 
     exit_code = 6
+
+
+# What torch and the libraries below it say, in lower case: a GPU's allocator, the CPU's, C++, CUDA,
+# oneDNN (which says no more where there is no room for the code that it makes), Python's threads.
+_SIGNS = (
+    *("out of memory", "allocate memory", "bad_alloc", "alloc_failed"),
+    *("could not create a primitive", "could not create a memory"),
+    *("can't start new thread", "outofmemoryerror"),
+)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Tell whether an error, which may be of any library, says that memory has run out."""
+    if isinstance(error, MemoryError):
+        return True
+    # torch's own error is known by its name: not every command loads torch.
+    words = f"{type(error).__name__}: {error}".lower()
+    return isinstance(error, RuntimeError) and any(sign in words for sign in _SIGNS)

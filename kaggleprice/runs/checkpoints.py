@@ -86,7 +86,7 @@ class GroupCheckpoint(Callback):
         if stage == 0:
             return self
         folder = self.folder / f"{_STAGE}{stage}"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         return GroupCheckpoint(folder, self.every, self.began)
 
     def on_train_begin(self, loop: TrainingLoop) -> None:
@@ -248,6 +248,13 @@ class Checkpoint:
         except OSError as error:
             raise OutputError(
                 f"cannot write a checkpoint to {self.folder}: {error.strerror or error}."
+            ) from None
+        except OutputError:
+            if self.folder.is_dir():
+                raise
+            raise OutputError(
+                f"{self.folder}, the folder of this run's checkpoint, was removed while it was "
+                "written; give the same command again."
             ) from None
         self._lock = lock
         self._look_at_kept()

@@ -237,8 +237,9 @@ def check_data(run: Run, competition: Competition, data: Dataset) -> None:
         if then["sha256"] != now["sha256"]:
             raise DataError(
                 f"{now['name']} changed since run {run.name} was trained (SHA-256 "
-                f"{then['sha256'][:8]} then, {now['sha256'][:8]} now); train again with "
-                "`kaggleprice cv`."
+                f"{then['sha256'][:8]} then, {now['sha256'][:8]} now); put it back as it was, or "
+                "train again with `kaggleprice cv` and this command's -c, --data-dir and "
+                "--no-verify."
             )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from kaggleprice.core.errors import DeviceError, UsageError
+from kaggleprice.core.errors import DeviceError, UsageError, lacks_memory
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.settings.training import MOST_THREADS
@@ -36,22 +36,6 @@ def taking_threads(count: int | None) -> Iterator[None]:
 # Parameters of glibc's mallopt(3), and the highest threshold that it takes for mappings.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES, _MAPPED_BYTES = 2**30, 2**25
-
-# What torch and the libraries below it say, in lower case: a GPU's allocator, the CPU's, C++, CUDA,
-# oneDNN (which says no more where there is no room for the code that it makes), Python's threads.
-_SIGNS = (
-    *("out of memory", "allocate memory", "bad_alloc", "alloc_failed"),
-    *("could not create a primitive", "could not create a memory"),
-    "can't start new thread",
-)
-
-
-def lacks_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory has run out."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    words = str(error).lower()
-    return isinstance(error, RuntimeError) and any(sign in words for sign in _SIGNS)
 
 
 def release(device: torch.device) -> None:
@@ -122,7 +106,8 @@ def choose_devices(names: str) -> tuple[torch.device, ...]:
             )
         if name not in found:
             raise DeviceError(
-                f"device {name!r}{where} is not available here; there is: {', '.join(found)}."
+                f"device {name!r}{where} is not available here; choose another --device: "
+                f"{', '.join(found)}."
             )
     return tuple(map(torch.device, listed))
 

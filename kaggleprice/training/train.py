@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kaggleprice.core.errors import RunError
+from kaggleprice.core.errors import RunError, lacks_memory
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.models.networks import MemberNetwork
 from kaggleprice.models.portfolio import networks_of
 from kaggleprice.training.cluster import Cluster
-from kaggleprice.training.devices import freed_memory_kept, lacks_memory, place_network, release
+from kaggleprice.training.devices import freed_memory_kept, place_network, release
 from kaggleprice.training.engine import Engine, predict_members
 from kaggleprice.training.executors import Executor, Processes, Report, Threads, Worker
 from kaggleprice.training.loop import Callback, Group, TrainingLoop

@@ -114,5 +114,5 @@ def test_what_cannot_be_replayed(folder: Path) -> None:
     run, _ = workflow.cross_validate(
         source_in(folder), workflow.make_settings(options=options), runtime
     )
-    with pytest.raises(UsageError, match="time limit"):
+    with pytest.raises(UsageError, match=r"time limit.*--time-limit"):
         replayed(folder, name=run.name)

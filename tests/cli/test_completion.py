@@ -109,9 +109,35 @@ def test_configuration_counts(
     assert complete("predict", "--run", "") == ["narrow"]
 
 
-@pytest.mark.parametrize("words", ["", "cv --model ", "predict -c sample --run "])
+@pytest.mark.parametrize(
+    ("file", "table"), [("kaggleprice.toml", ""), ("pyproject.toml", "tool.kaggleprice.")]
+)
+def test_presets_of_ones_own(
+    complete: Callable[..., list[str]], tmp_path: Path, file: str, table: str
+) -> None:
+    """Those of the file that applies, but none that has the name of another or cannot have one."""
+    names = ["mine", "book", "my own"]
+    tables = "".join(f'[{table}presets."{name}"]\nseeds = 2\n' for name in names)
+    (tmp_path / file).write_text(tables, encoding="utf-8")
+    assert sorted(complete("cv", "--preset", "")) == sorted([*PRESETS, "list", "mine"])
+    assert complete("predict", "--preset", "mi") == ["mine"]
+    assert complete("cv", "--no-config", "--preset", "mi") == []
+    (tmp_path / "other.toml").write_text("[presets.yours]\n", encoding="utf-8")
+    assert complete("cv", "--config", "other.toml", "--preset", "yo") == ["yours"]
+
+
+@pytest.mark.parametrize("content", ["presets = 3", "[presets.mine", "xyzzy = 1\n[presets.mine]"])
+def test_presets_of_a_broken_file(
+    complete: Callable[..., list[str]], tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "kaggleprice.toml").write_text(content, encoding="utf-8")
+    assert sorted(complete("cv", "--preset", "")) == sorted([*PRESETS, "list"])
+
+
+@pytest.mark.parametrize("words", ["", "cv --model ", "cv --preset ", "predict -c sample --run "])
 def test_nothing_heavy_is_loaded(tmp_path: Path, words: str) -> None:
     make_run(tmp_path / "runs" / "sample", "wide")
+    (tmp_path / "kaggleprice.toml").write_text("[presets.mine]\nseeds = 2\n", encoding="utf-8")
     line = f"kaggleprice {words}"
     environment = {
         **os.environ,

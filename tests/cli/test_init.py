@@ -162,12 +162,25 @@ def test_what_cannot_be_read_yet_is_described_all_the_same(folder: Path, entry: 
     done = entry("init", "--yes", "--json", cwd=folder)
     assert done.code == 3
     assert "'rent'" in done.error
-    (warning,) = (w for w in done.json["warnings"] if "cannot be read" in w)
-    assert "'rent'" in warning
+    assert done.json["unreadable"] in done.error
+    assert done.json["warnings"] == []
     assert done.json["separation_auc"] is None
     done = entry("init", "--yes", "--force", cwd=folder)
     assert "kaggleprice cv" not in done.out
+    assert (done.out + done.err).count("the target 'rent'") == 1
     read_competition(folder / "competition.toml")
+
+
+def test_a_column_of_the_test_file_alone_is_told(folder: Path, entry: EntryPoint) -> None:
+    """It is no feature, and nothing of the description needs to say so."""
+    test = pd.read_csv(folder / "test.csv", sep=";", dtype=str)
+    test.assign(extra="1").to_csv(folder / "test.csv", sep=";", index=False)
+    done = entry("init", "--yes", cwd=folder)
+    assert done.code == 0, done.err
+    (line,) = (line for line in done.err.splitlines() if "'extra'" in line)
+    assert "train.csv" in line
+    assert "leak" not in line
+    assert "extra" not in (folder / "competition.toml").read_text()
 
 
 def test_rows_without_a_target(folder: Path, entry: EntryPoint) -> None:

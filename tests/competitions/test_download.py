@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from entry_point import EntryPoint
 from filelock import FileLock
+from members import Heard
 from mirror import (
     Answer,
     Mirror,
@@ -46,7 +47,6 @@ from kaggleprice.core.errors import (
     NetworkError,
     OutputError,
 )
-from kaggleprice.core.progress import Silent
 
 TRAIN = b"Id,Size,SalePrice\n" + b"".join(b"%d,%d,%d\n" % (i, i * 7, i * 991) for i in range(400))
 TEST = b"Id,Size\n" + b"".join(b"%d,%d\n" % (i, i * 5) for i in range(401, 600))
@@ -74,15 +74,9 @@ def mirror() -> Iterator[Mirror]:
         yield server
 
 
-class Notices(list[str], Silent):
-    """A progress that remembers what was said."""
-
-    notice = detail = list.append
-
-
 @pytest.fixture
-def notices() -> Notices:
-    return Notices()
+def heard() -> Heard:
+    return Heard()
 
 
 @pytest.fixture
@@ -167,11 +161,11 @@ def test_a_cached_file_is_neither_fetched_nor_locked_again(mirror: Mirror, data:
 
 
 def test_nothing_is_printed(
-    mirror: Mirror, data: Path, capfd: pytest.CaptureFixture[str], notices: Notices
+    mirror: Mirror, data: Path, capfd: pytest.CaptureFixture[str], heard: Heard
 ) -> None:
-    fetch(served(mirror, status(500), whole(TRAIN)), data, progress=notices)
+    fetch(served(mirror, status(500), whole(TRAIN)), data, progress=heard)
     assert capfd.readouterr() == ("", "")
-    assert any("HTTP 500; attempt 2 of 3" in notice for notice in notices)
+    assert any("HTTP 500; attempt 2 of 3" in notice for notice in heard.notices)
 
 
 RECOVERED = {
@@ -249,27 +243,27 @@ def test_a_mirror_may_take_its_time_if_it_is_fast_enough(mirror: Mirror, data: P
     assert fetch(toy, data, settings=settings)[0].path.read_bytes() == TRAIN
 
 
-def waits(notices: Notices) -> list[float]:
+def waits(heard: Heard) -> list[float]:
     """The seconds between attempts, as announced."""
-    return [float(notice.split()[-2]) for notice in notices if "attempt" in notice]
+    return [float(notice.split()[-2]) for notice in heard.notices if "attempt" in notice]
 
 
 @pytest.mark.parametrize(("asked", "longest", "waited"), [(1, 5.0, 1.0), (100, 0.2, 0.2)])
 def test_retry_after_is_respected_up_to_a_limit(
-    mirror: Mirror, data: Path, notices: Notices, asked: int, longest: float, waited: float
+    mirror: Mirror, data: Path, heard: Heard, asked: int, longest: float, waited: float
 ) -> None:
     toy = served(mirror, status(429, Retry_After=asked), whole(TRAIN))
     started = time.monotonic()
-    fetch(toy, data, settings=replace(SETTINGS, longest_wait=longest), progress=notices)
-    assert waits(notices) == [waited]
+    fetch(toy, data, settings=replace(SETTINGS, longest_wait=longest), progress=heard)
+    assert waits(heard) == [waited]
     assert time.monotonic() - started >= waited
 
 
-def test_waits_grow_exponentially(mirror: Mirror, data: Path, notices: Notices) -> None:
+def test_waits_grow_exponentially(mirror: Mirror, data: Path, heard: Heard) -> None:
     settings = replace(SETTINGS, attempts=4, backoff=0.1, longest_wait=5.0)
     toy = served(mirror, *[status(500)] * 3, whole(TRAIN))
-    fetch(toy, data, settings=settings, progress=notices)
-    first, second, third = waits(notices)
+    fetch(toy, data, settings=settings, progress=heard)
+    first, second, third = waits(heard)
     assert first == 0
     assert 0.2 <= second <= 0.35
     assert 0.4 <= third <= 0.55
@@ -404,14 +398,14 @@ ELSEWHERES = {
 
 @pytest.mark.parametrize("name", ELSEWHERES)
 def test_a_redirect_that_leads_nowhere_goes_to_the_next_mirror(
-    mirror: Mirror, data: Path, name: str, notices: Notices
+    mirror: Mirror, data: Path, name: str, heard: Heard
 ) -> None:
     bad = mirror.serve("/bad", redirect(ELSEWHERES[name](mirror)))
     good = mirror.serve("/good", whole(TRAIN))
     file = unhashed(record("train.csv", TRAIN, bad, good))
-    train, _ = fetch(of(file, mirror), data, progress=notices)
+    train, _ = fetch(of(file, mirror), data, progress=heard)
     assert train.path.read_bytes() == TRAIN
-    assert any("127.0.0.1" in notice for notice in notices)
+    assert any("127.0.0.1" in notice for notice in heard.notices)
     assert seen(data / "toy") == {"train.csv", "test.csv"}
 
 
@@ -500,7 +494,7 @@ def test_failure_names_file_hosts_reasons_and_the_way_out(mirror: Mirror, data: 
         f"{host}: HTTP 404; {host}: HTTP 503; {host}: Remote end closed connection",
         "Connection refused; gopher://old.example: ",
         "https://example.org/toy",
-        "`kaggleprice download --competition toy --from PATH`",
+        f"`kaggleprice download --competition toy --data-dir {data} --from PATH`",
     ):
         assert part in message
     for part in ("secret", "\n", "object at 0x"):
@@ -560,15 +554,15 @@ def test_a_full_disk_is_not_blamed_on_the_mirror(
 # --- files that are there already -------------------------------------------------------------
 
 
-def test_a_wrong_file_is_replaced_and_kept_beside(
-    mirror: Mirror, data: Path, notices: Notices
-) -> None:
+def test_a_wrong_file_is_replaced_and_kept_beside(mirror: Mirror, data: Path, heard: Heard) -> None:
     put(data / "toy" / "train.csv", WRONG)
-    train, test = fetch(served(mirror, whole(TRAIN)), data, progress=notices)
+    train, test = fetch(served(mirror, whole(TRAIN)), data, progress=heard)
     backup = data / "toy" / f"train.csv.{sha256(WRONG)[:8]}.bak"
     assert (train.status, train.backup, test.backup) == ("downloaded", backup, None)
     assert (train.path.read_bytes(), backup.read_bytes()) == (TRAIN, WRONG)
-    assert any("is not the recorded" in notice and sha256(WRONG) in notice for notice in notices)
+    assert any(
+        "is not the recorded" in notice and sha256(WRONG) in notice for notice in heard.notices
+    )
 
 
 @pytest.mark.parametrize("answer", [status(404), whole(BROKEN), truncated(TRAIN, 99)])
@@ -604,14 +598,14 @@ def test_locate_without_verification_takes_the_file_as_it_is(mirror: Mirror, dat
 
 
 def test_locate_fetches_what_is_missing_and_says_so(
-    mirror: Mirror, data: Path, notices: Notices
+    mirror: Mirror, data: Path, heard: Heard
 ) -> None:
     put(data / "toy" / "test.csv", TEST)
     toy = served(mirror, whole(TRAIN))
-    train, test = locate(toy, data, progress=notices)
+    train, test = locate(toy, data, progress=heard)
     assert (train.status, test.status) == ("downloaded", "cached")
     host = f"http://127.0.0.1:{mirror.server.server_port}"
-    assert notices == [f"getting train.csv of toy from {host}."]
+    assert heard.notices == [f"getting train.csv of toy from {host}."]
 
 
 @pytest.mark.parametrize("call", [fetch, locate])
@@ -636,14 +630,14 @@ def test_without_a_recorded_hash_dropped_files_are_left_alone(mirror: Mirror, da
 
 
 def test_a_dropped_file_with_the_right_name_only_is_reported(
-    mirror: Mirror, data: Path, notices: Notices
+    mirror: Mirror, data: Path, heard: Heard
 ) -> None:
     dropped = put(data / "train.csv", WRONG)
     toy = served(mirror, whole(TRAIN))
-    train, _ = locate(toy, data, progress=notices)
+    train, _ = locate(toy, data, progress=heard)
     assert train.path.read_bytes() == TRAIN
     assert dropped.read_bytes() == WRONG
-    assert notices[0].startswith(f"{dropped} is not the recorded train.csv of toy")
+    assert heard.notices[0].startswith(f"{dropped} is not the recorded train.csv of toy")
 
 
 def test_a_dropped_file_replaces_a_wrong_one_without_the_network(
@@ -766,13 +760,13 @@ def test_without_hashes_a_source_is_recognised_by_name(tmp_path: Path, data: Pat
 
 
 def test_without_hashes_a_source_replaces_nothing_and_says_so(
-    tmp_path: Path, data: Path, notices: Notices
+    tmp_path: Path, data: Path, heard: Heard
 ) -> None:
     kept = put(data / "toy" / "train.csv", WRONG)
     source = archive(tmp_path / "s.zip", {"train.csv": TRAIN, "test.csv": TEST})
-    fetch(offline(hashed=False), data, source=source, progress=notices)
+    fetch(offline(hashed=False), data, source=source, progress=heard)
     assert kept.read_bytes() == WRONG
-    assert [notice for notice in notices if "is kept" in notice and str(kept) in notice]
+    assert [notice for notice in heard.notices if "is kept" in notice and str(kept) in notice]
 
 
 def test_a_source_with_the_right_name_and_another_hash(tmp_path: Path, data: Path) -> None:
@@ -913,7 +907,7 @@ def test_what_a_live_process_is_writing_is_left_alone(mirror: Mirror, data: Path
 
 
 def test_a_lock_that_is_never_released_is_not_waited_for_forever(
-    mirror: Mirror, data: Path, notices: Notices
+    mirror: Mirror, data: Path, heard: Heard
 ) -> None:
     (data / "toy").mkdir(parents=True)
     with FileLock(data / "toy" / ".train.csv.lock"), pytest.raises(OutputError, match="file lock"):
@@ -921,7 +915,7 @@ def test_a_lock_that_is_never_released_is_not_waited_for_forever(
             served(mirror, whole(TRAIN)),
             data,
             settings=replace(SETTINGS, lock_timeout=0.1),
-            progress=notices,
+            progress=heard,
         )
-    assert notices == ["waiting for another process that is fetching train.csv of toy."]
+    assert heard.notices == ["waiting for another process that is fetching train.csv of toy."]
     assert not mirror.requests

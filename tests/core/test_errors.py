@@ -1,12 +1,17 @@
-"""The tree of errors: exit codes as documented, one root, and its picture up to date."""
+"""The tree of errors: exit codes as documented, one root, its picture; wants of memory."""
 
 from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
 
 from kaggleprice.core import errors
-from kaggleprice.core.errors import KagglePriceError
+from kaggleprice.core.errors import KagglePriceError, RunError, lacks_memory
 
 TREE = {
     name: kind
@@ -52,3 +57,36 @@ def test_picture_at_the_top_of_the_file_is_the_tree() -> None:
         assert TREE[name].__bases__[0].__name__ == parent
         if code:
             assert TREE[name].exit_code == int(code)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: torch.empty(2**50),
+        lambda: np.empty(2**50),
+        lambda: bytearray(2**60),
+    ],
+    ids=["torch", "numpy", "python"],
+)
+def test_real_wants_of_memory_are_seen(ask: Callable[[], object]) -> None:
+    with pytest.raises((RuntimeError, MemoryError)) as caught:
+        ask()
+    assert lacks_memory(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (torch.OutOfMemoryError("whatever"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("could not create a primitive"), True),
+        (RuntimeError("could not create a memory object"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+        (RunError("out of memory"), False),
+    ],
+)
+def test_which_errors_are_about_memory(error: Exception, is_one: bool) -> None:
+    assert lacks_memory(error) is is_one

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -372,6 +373,46 @@ def test_wrong_hash(entry: EntryPoint, tmp_path: Path, command: str) -> None:
     done = entry(command, "-c", "sample", "--no-verify", *given, "--json", cwd=tmp_path)
     assert done.code == 0, done.err
     assert train.read_bytes() == before
+
+
+def advised(error: str) -> list[str]:
+    """The download that a message names, as it is typed."""
+    return shlex.split(re.findall("`kaggleprice (download.*?)`", error)[0])
+
+
+def test_advice_on_a_wrong_hash_works(entry: EntryPoint, tmp_path: Path) -> None:
+    """In another data folder; of a run, by the old file or by another run."""
+    where = ["-c", "sample", "--data-dir", "my data"]
+    assert entry("cv", *where, *TINY, "--run", "a", cwd=tmp_path).code == 0
+    train = tmp_path / "my data" / "sample" / "train.csv"
+    right = train.read_bytes()
+    train.write_bytes(right.replace(b"Normal,488100", b"Normal,488200"))
+    done = refused(entry, tmp_path, 4, ("another",), "predict", *where)
+    command = advised(done.error)
+    # Not with a run that was trained on another one.
+    words = ("put it back", "kaggleprice cv", "--no-verify", "--data-dir")
+    refused(entry, tmp_path, 3, words, "predict", *where, "--no-verify")
+    again = ["cv", *where, "--no-verify", *TINY, "--run", "b"]
+    assert entry(*again, cwd=tmp_path).code == 0
+    assert entry("predict", *where, "--no-verify", cwd=tmp_path).code == 0
+    assert entry(*command, cwd=tmp_path).code == 0
+    assert train.read_bytes() == right
+    assert entry("predict", *where, "--run", "a", cwd=tmp_path).code == 0
+
+
+def test_advice_on_a_wrong_hash_without_mirrors_works(entry: EntryPoint, small: Path) -> None:
+    right = (small / "train.csv").read_bytes()
+    digest = hashlib.sha256(right).hexdigest()
+    edit("small.toml", '"train.csv"', f'"train.csv"\nsha256 = "{digest}"')(small)
+    (small / "kept").mkdir()
+    for name in ("train.csv", "test.csv"):
+        (small / "kept" / name).write_bytes((small / name).read_bytes())
+    overwrite("train.csv", right + b"99,1,wood,5\n")(small)
+    done = refused(entry, small, 4, ("--no-verify",), "cv", "-c", "small.toml")
+    places = {"FILE.toml": "small.toml", "PATH": "kept"}
+    done = entry(*(places.get(word, word) for word in advised(done.error)), cwd=small)
+    assert done.code == 0, done.err
+    assert (small / "train.csv").read_bytes() == right
 
 
 # Run folders.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import torch
 from members import Heard
 
 from kaggleprice.core.errors import DivergenceError, OutputError, UsageError
+from kaggleprice.core.files import replacing
 from kaggleprice.runs import checkpoints
 from kaggleprice.runs.checkpoints import Checkpoint, key_of
 from kaggleprice.training.loop import Group, Moment, TimeLimit
@@ -232,6 +236,39 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         Checkpoint(tmp_path / "file", IDENTITY, 0),
     ):
         pass
+
+
+def test_a_folder_that_goes_while_it_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is missing is the folder, not the file in it that was being written."""
+    checkpoint = Checkpoint(tmp_path, IDENTITY, 0)
+
+    @contextmanager
+    def removed(path: Path) -> Iterator[Path]:
+        with replacing(path) as beside:
+            yield beside
+            shutil.rmtree(path.parent)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "replacing", removed)
+        with pytest.raises(OutputError) as caught, checkpoint:
+            pass
+    assert re.fullmatch(rf"{checkpoint.folder}, .* removed .* again\.", str(caught.value))
+    with Checkpoint(tmp_path, IDENTITY, 0) as again:
+        keep(again, 1)
+        assert again.kept == {FIRST: 1}
+
+
+def test_a_folder_that_goes_while_a_run_is_trained(tmp_path: Path) -> None:
+    """It is made again, for a stage of a search as well."""
+    with Checkpoint(tmp_path, IDENTITY, 0) as checkpoint:
+        (callback,) = checkpoint.callbacks
+        shutil.rmtree(checkpoint.folder)
+        assert isinstance(callback, checkpoints.GroupCheckpoint)
+        assert callback.of_stage(1).folder.is_dir()
+        keep(checkpoint, 2)
+        assert checkpoint.kept == {FIRST: 2}
 
 
 def test_a_time_limit_counts_from_the_beginning(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from kaggleprice.core.errors import DivergenceError, RunError
 from kaggleprice.models.mlp import MemberMLP
 from kaggleprice.runs.checkpoints import Checkpoint
 from kaggleprice.settings.training import OPTIMIZERS
-from kaggleprice.training.devices import lacks_memory, place_network
+from kaggleprice.training.devices import place_network
 from kaggleprice.training.engine import Engine
 from kaggleprice.training.loop import Moment, TimeLimit
 from kaggleprice.training.task import TrainingTask
@@ -307,39 +307,6 @@ def test_a_step_is_timed_group_by_group(
     monkeypatch.undo()
     lacking(monkeypatch, 3)
     assert time_step(task, [CPU], 0.01) > 0
-
-
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda: torch.empty(2**50),
-        lambda: np.empty(2**50),
-        lambda: bytearray(2**60),
-    ],
-    ids=["torch", "numpy", "python"],
-)
-def test_real_wants_of_memory_are_seen(ask: Callable[[], object]) -> None:
-    with pytest.raises((RuntimeError, MemoryError)) as caught:
-        ask()
-    assert lacks_memory(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("error", "is_one"),
-    [
-        (torch.OutOfMemoryError("whatever"), True),
-        (RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"), True),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
-        (RuntimeError("std::bad_alloc"), True),
-        (RuntimeError("could not create a primitive"), True),
-        (RuntimeError("could not create a memory object"), True),
-        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
-        (ValueError("out of memory"), False),
-        (RunError("out of memory"), False),
-    ],
-)
-def test_which_errors_are_about_memory(error: Exception, is_one: bool) -> None:
-    assert lacks_memory(error) is is_one
 
 
 def test_weights_that_do_not_fit_predict_on_the_cpu(

@@ -40,6 +40,9 @@ class InitDocument(Document):
             "chance; null where the files cannot be read as described."
         ),
     ]
+    unreadable: Annotated[
+        str | None, Doc("Why the files cannot be read as described; null where they can.")
+    ]
 
 
 _NEXT = [("cv", "scores it"), ("predict", "writes submission.csv")]
@@ -68,19 +71,21 @@ def init_document(
             *_separation_warnings(separation, folds="fold_scheme" in proposal.keys),
         ],
         separation_auc=None if isinstance(separation, DataError) else separation.auc,
+        unreadable=str(separation) if isinstance(separation, DataError) else None,
     )
 
 
 def _separation_warnings(separation: Separation | DataError, *, folds: bool) -> list[str]:
-    if isinstance(separation, DataError):
-        return [f"the files cannot be read like this yet: {separation}"]
-    warning = separation.warning()
+    warning = "" if isinstance(separation, DataError) else separation.warning()
     # Folds that are proposed for it are the cure already.
     return [warning] if warning and not folds else []
 
 
 def init_view(document: InitDocument) -> Group:
-    """Show each guess with its reason, what looks like a leak, and what to do next."""
+    """Show each guess with its reason, what looks like a leak, and what to do next.
+
+    Why the files cannot be read is left to the error with which the command then ends.
+    """
     own = {f"missing values of {name}": guess for name, guess in document.missing_values_of.items()}
     guesses = [*document.keys.items(), *document.kinds.items(), *own.items()]
     rows = [(name, _value_text(guess.value), _reason(guess)) for name, guess in guesses]

@@ -143,9 +143,11 @@ class _Cache:
             return file.result(path, digests, "cached", verified=self.verify)
         if self.replace:
             return None
+        cure = f"run `{file.command}`" if file.record.mirrors else file.advice
         raise ChecksumError(
-            f"{path} is not the recorded {file}: {mismatch}; run `{file.command}` to "
-            "replace it (the old file is kept), or pass `--no-verify` to use it as it is."
+            f"{path} is not the recorded {file}: {mismatch}; {cure} to replace it (the old file is "
+            "kept), or pass `--no-verify` to use it as it is, but not with a run that was trained "
+            "on another one."
         )
 
     def _digests(self, path: Path, progress: Progress = SILENT) -> Digests:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Literal
 
 from filelock import FileLock
 
-from kaggleprice.competitions.catalog import DEFAULT_COMPETITION, Competition, DataFile
+from kaggleprice.competitions.catalog import Competition, DataFile
 from kaggleprice.competitions.download.content import Digests
 from kaggleprice.core.errors import ChecksumError, DataError
 
@@ -119,10 +120,13 @@ class CompetitionFile:
 
     @property
     def command(self) -> str:
-        """The command that fetches this competition's files."""
-        chosen = self.competition.name if self.record.path is None else "FILE.toml"
-        option = "" if chosen == DEFAULT_COMPETITION else f" --competition {chosen}"
-        return f"kaggleprice download{option}"
+        """The command that fetches this competition's files to where they are looked for."""
+        if self.record.path is not None:
+            return "kaggleprice download --competition FILE.toml"
+        data_dir = self.path.parents[1]
+        elsewhere = [] if data_dir == Path("data") else ["--data-dir", str(data_dir)]
+        named = ["--competition", self.competition.name]
+        return shlex.join(["kaggleprice", "download", *named, *elsewhere])
 
     @property
     def advice(self) -> str:
