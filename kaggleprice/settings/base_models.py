@@ -54,4 +54,4 @@ BASE_MODELS: dict[str, Entry] = {
 
 def best_base_models() -> tuple[str, ...]:
     """Return those of the preset `best`: trees of an extra are among them where it is installed."""
-    return ("trees", "svm", *(["catboost"] if find_spec("catboost") else []))
+    return ("trees", "svm", *(name for name in ("catboost", "lightgbm") if find_spec(name)))

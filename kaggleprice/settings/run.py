@@ -256,8 +256,8 @@ PRESETS: dict[str, Preset] = {
         RunSettings(portfolio=_everything),
     ),
     "best": Preset(
-        "four starts of each, boosted trees (CatBoost's too, if installed) and a support vector "
-        "machine, weighted in the same way",
+        "four starts of each, boosted trees (those of CatBoost and LightGBM too, if installed) and "
+        "a support vector machine, weighted in the same way",
         RunSettings(portfolio=_everything, seeds=4, base_models=best_base_models()),
     ),
     "book": Preset(

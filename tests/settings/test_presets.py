@@ -39,11 +39,19 @@ def test_more_work_scores_better() -> None:
     assert [name for name, preset in PRESETS.items() if preset.settings.base_models] == ["best"]
 
 
-@pytest.mark.parametrize(("found", "extra"), [(None, ()), (object(), ("catboost",))])
+@pytest.mark.parametrize(
+    ("installed", "extra"),
+    [
+        ([], ()),
+        (["catboost"], ("catboost",)),
+        (["lightgbm"], ("lightgbm",)),
+        (["lightgbm", "catboost"], ("catboost", "lightgbm")),
+    ],
+)
 def test_best_has_an_extras_trees_where_they_are_installed(
-    found: object, extra: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    installed: list[str], extra: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base_models, "find_spec", lambda name: found)
+    monkeypatch.setattr(base_models, "find_spec", lambda name: name in installed or None)
     assert base_models.best_base_models() == ("trees", "svm", *extra)
 
 
