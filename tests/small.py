@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from kaggleprice.api.workflow import DatasetRef, RuntimeConfig
 from kaggleprice.competitions.catalog import read_competition
@@ -18,6 +19,15 @@ path = "train.csv"
 path = "test.csv"
 """
 ROWS, TEST_ROWS = 24, 8
+# Trained in a moment: two small networks in each of three folds.
+OPTIONS: dict[str, Any] = {
+    "k": 3,
+    "portfolio": (),
+    "seeds": 2,
+    "epochs": 2,
+    "hidden": (8,),
+    "dropout": ((0.1,),),
+}
 
 
 def write_small(folder: Path) -> Path:

@@ -12,7 +12,8 @@ import numpy as np
 
 from kaggleprice import runs
 from kaggleprice.api.intervals import check_interval, intervals_beside
-from kaggleprice.api.workflow import PredictRequest, resolve_runs, split_rows
+from kaggleprice.api.prediction import PredictRequest, resolve_runs
+from kaggleprice.api.workflow import split_rows
 from kaggleprice.competitions.data import Dataset, DatasetRef, load
 from kaggleprice.competitions.download import FetchedFile, absent
 from kaggleprice.core.files import check_writable
@@ -124,7 +125,7 @@ def plan_prediction(
     interval: float | None = None,
     progress: Progress = SILENT,
 ) -> PredictionPlan:
-    """Do all of `kaggleprice.api.workflow.predict` but training, predicting and writing.
+    """Do all of `kaggleprice.api.prediction.predict` but training, predicting and writing.
 
     Args:
         source: the data.

@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from kaggleprice.api import kaggle, workflow
+from kaggleprice.api import kaggle, prediction, workflow
 from kaggleprice.api.results import Preprocessed, ScoredRun, ShownReport, plain_ids
 from kaggleprice.competitions.catalog import DEFAULT_COMPETITION, Competition, get_competition
 from kaggleprice.competitions.data import DatasetRef
@@ -208,7 +208,7 @@ def predict(
 
     Raises:
         UsageError: for an unknown option, or options that contradict the run.
-        KagglePriceError: as `kaggleprice.api.workflow.predict`.
+        KagglePriceError: as `kaggleprice.api.prediction.predict`.
     """
     _check_names(options, predict)
     # Values are checked also where a run is there already, and nothing is trained.
@@ -219,11 +219,11 @@ def predict(
     runs = [run] if run is None or isinstance(run, str | ScoredRun) else list(run)
     names = [_which(one) for one in runs] or [None]
     beside = [str(name) for name in names[1:]]
-    request = workflow.PredictRequest(
+    request = prediction.PredictRequest(
         names[0], preset, given, _path(folds), tuple(usual), beside, weights
     )
     with taking_threads(threads):
-        result = workflow.predict(
+        result = prediction.predict(
             source,
             RuntimeConfig(_runs_dir(runs_dir), device),
             request,

@@ -91,7 +91,7 @@ def start() -> None:
     """Load the library, which takes seconds, with a sign of life."""
     with make_reporter() as reporter:
         reporter.advance("starting", 0, None)
-        import kaggleprice.api.workflow  # noqa: F401
+        import kaggleprice.api.prediction  # noqa: F401
         from kaggleprice.core.versions import versions
 
         reporter.detail(", ".join(f"{name} {version}" for name, version in versions().items()))

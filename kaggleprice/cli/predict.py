@@ -86,7 +86,7 @@ def predict(
     Without a run yet it trains one first, as [bold]cv[/] does with the same options.
     """
     start()
-    from kaggleprice.api import workflow
+    from kaggleprice.api import prediction
     from kaggleprice.api.dry_run import plan_prediction
     from kaggleprice.cli.views.plan import prediction_plan_document, prediction_plan_view
     from kaggleprice.cli.views.predict import predict_document, predict_view
@@ -105,7 +105,7 @@ def predict(
     configured = [n for n in ("preset", "folds", *options) if not explicit(context, n)]
     first, beside = (run[0], run[1:]) if run else (None, [])
     named = chosen_preset(context, preset)
-    request = workflow.PredictRequest(
+    request = prediction.PredictRequest(
         first, preset and named, options, folds, configured, beside, weight or ()
     )
     warn_ineffective_options(context, chosen_settings(context, named, usual), folds)
@@ -120,18 +120,18 @@ def predict(
         )
         return
     with make_reporter() as reporter:
-        prediction = workflow.predict(
+        made = prediction.predict(
             source, runtime, request, output=output, interval=interval, progress=reporter
         )
     again = repeated(context)
     # An average of runs is no run that `submit` could send.
-    several = len(prediction.beside) > 0 or source.competition.kaggle is None
+    several = len(made.beside) > 0 or source.competition.kaggle is None
     sending = [] if several else [send_step(again)]
-    another = after_prediction(prediction.run, again, repeated_kinds(context))
+    another = after_prediction(made.run, again, repeated_kinds(context))
     steps = [] if output_options.quiet else [*sending, *another]
     show(
-        predict_document(prediction),
+        predict_document(made),
         lambda document: predict_view(
-            document, prediction, steps=steps, page=source.competition.page or None
+            document, made, steps=steps, page=source.competition.page or None
         ),
     )

@@ -16,7 +16,7 @@ import pytest
 from safetensors.torch import load_file
 from small import write_small
 
-from kaggleprice.api import workflow
+from kaggleprice.api import prediction, workflow
 from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.core.errors import DataError, OutputError, UnknownNameError, UsageError
 from kaggleprice.runs import writing
@@ -101,13 +101,13 @@ def test_an_extended_run_is_the_run_of_all_seeds(place: Place) -> None:
 
 
 def test_the_extended_run_predicts(place: Place, tmp_path: Path) -> None:
-    old = workflow.predict(place.source, place.runtime, output=tmp_path / "old.csv")
+    old = prediction.predict(place.source, place.runtime, output=tmp_path / "old.csv")
     seconds = place.part.record["timing"]["seconds"]
     run = place.extend("part", 2)
     assert run.record["timing"]["seconds"] > seconds, "those of both"
     # A submission of fewer members is none of this run's.
     assert not (run.path / "submission.csv").exists()
-    new = workflow.predict(place.source, place.runtime, output=tmp_path / "new.csv")
+    new = prediction.predict(place.source, place.runtime, output=tmp_path / "new.csv")
     assert new.run.name == "part"
     assert not new.submission.equals(old.submission)
 
@@ -149,8 +149,8 @@ def test_a_run_of_as_many_seeds_as_follow_from_the_data_predicts(
     """Its base models have weights, and its settings say no number of seeds."""
     settings = make_settings(options=OPTIONS)
     workflow.cross_validate(place.source, settings, place.runtime, name="open")
-    request = workflow.PredictRequest("open")
-    made = workflow.predict(place.source, place.runtime, request, output=tmp_path / "o.csv")
+    request = prediction.PredictRequest("open")
+    made = prediction.predict(place.source, place.runtime, request, output=tmp_path / "o.csv")
     assert made.run.settings.seeds is None
     assert len(made.submission) == 8
 

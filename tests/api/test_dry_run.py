@@ -14,7 +14,7 @@ from small import ROWS, TEST_ROWS, write_small
 
 from kaggleprice.api import workflow
 from kaggleprice.api.dry_run import Plan, plan, plan_prediction
-from kaggleprice.api.workflow import PredictRequest
+from kaggleprice.api.prediction import PredictRequest
 from kaggleprice.cli.views.plan import (
     plan_view,
 )

@@ -15,6 +15,7 @@ from kaggleprice.api import workflow
 from kaggleprice.api.replay import Replay, replay
 from kaggleprice.api.workflow import RuntimeConfig
 from kaggleprice.core.errors import DataError, UsageError
+from kaggleprice.settings.run import make_settings
 
 OPTIONS: dict[str, Any] = {
     "k": 3,
@@ -31,9 +32,7 @@ OPTIONS: dict[str, Any] = {
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     write_small(folder)
-    workflow.cross_validate(
-        source_in(folder), workflow.make_settings(options=OPTIONS), place_in(folder)
-    )
+    workflow.cross_validate(source_in(folder), make_settings(options=OPTIONS), place_in(folder))
     return folder
 
 
@@ -111,8 +110,6 @@ def test_what_cannot_be_replayed(folder: Path) -> None:
         replayed(folder, tolerance=-1)
     runtime = RuntimeConfig(folder / "runs", "cpu", 1, time_limit=1e-9)
     options = {**OPTIONS, "portfolio": (), "base_models": (), "epochs": 50}
-    run, _ = workflow.cross_validate(
-        source_in(folder), workflow.make_settings(options=options), runtime
-    )
+    run, _ = workflow.cross_validate(source_in(folder), make_settings(options=options), runtime)
     with pytest.raises(UsageError, match=r"time limit.*--time-limit"):
         replayed(folder, name=run.name)

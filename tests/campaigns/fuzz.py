@@ -57,7 +57,7 @@ from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.runs.gates import read_scored
 from kaggleprice.runs.run import Run
 from kaggleprice.settings.declaration import show_value
-from kaggleprice.settings.run import OPTIONS
+from kaggleprice.settings.run import OPTIONS, make_settings
 from kaggleprice.settings.search import read_space
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -181,7 +181,7 @@ class Readers:
         options |= {"k": 2, "hidden": (4,), "base_models": ("ridge",)}
         self._competition = read_competition(self.toml)
         self.run, _ = workflow.cross_validate(
-            source_in(folder), workflow.make_settings(options=options), place_in(folder)
+            source_in(folder), make_settings(options=options), place_in(folder)
         )
         self._ids = read_tables(self._competition, self.train, self.test).train.ids
 

@@ -90,7 +90,7 @@ class SettingsError(KagglePriceError):
 @pytest.fixture
 def settings_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Return the flat settings with which arguments reach the library."""
-    from kaggleprice.api import workflow
+    from kaggleprice.api import prediction, workflow
 
     seen: list[dict[str, Any]] = []
 
@@ -102,7 +102,7 @@ def settings_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]
         cross_validate(source, asked.settings, place, asked=asked, **rest)
 
     monkeypatch.setattr(workflow, "cross_validate", cross_validate)
-    monkeypatch.setattr(workflow, "predict", predict)
+    monkeypatch.setattr(prediction, "predict", predict)
 
     def settings(*arguments: str) -> dict[str, Any]:
         with pytest.raises(SystemExit):

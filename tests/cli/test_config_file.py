@@ -14,7 +14,7 @@ from small import write_small
 from test_help import LEAVES, ROOT
 
 from kaggleprice import cli
-from kaggleprice.api import workflow
+from kaggleprice.api import prediction, workflow
 from kaggleprice.cli.config_file import (
     all_options,
     configurable,
@@ -62,7 +62,7 @@ def seen(
         cross_validate(source, asked.settings, place, asked=asked, **rest)
 
     monkeypatch.setattr(workflow, "cross_validate", cross_validate)
-    monkeypatch.setattr(workflow, "predict", predict)
+    monkeypatch.setattr(prediction, "predict", predict)
 
     def see(*arguments: str) -> Any:
         found.clear()

@@ -14,7 +14,7 @@ from every import COMMANDS
 from rich.console import Console, RenderableType
 from small import write_small
 
-from kaggleprice.api.workflow import Prediction
+from kaggleprice.api.prediction import Prediction
 from kaggleprice.cli.views import cv, tables
 from kaggleprice.cli.views.predict import predict_document, predict_view
 from kaggleprice.reports.wording import score

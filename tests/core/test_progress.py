@@ -10,12 +10,13 @@ import pytest
 from mirror import Mirror, whole
 from small import ROWS, source_in, write_small
 
-from kaggleprice.api import workflow
+from kaggleprice.api import prediction, workflow
 from kaggleprice.api.workflow import RuntimeConfig
 from kaggleprice.competitions.catalog import Competition, DataFile
 from kaggleprice.competitions.download import fetch
 from kaggleprice.competitions.tables import read_tables
 from kaggleprice.core.progress import Silent
+from kaggleprice.settings.run import make_settings
 
 Advance = tuple[str, int, int | None, str, str]
 
@@ -70,7 +71,7 @@ OPTIONS = {
 @pytest.fixture(scope="module")
 def training(small: Path) -> Recorder:
     recorder = Recorder()
-    settings = workflow.make_settings(options=OPTIONS)
+    settings = make_settings(options=OPTIONS)
     workflow.cross_validate(
         source_in(small), settings, RuntimeConfig(small / "runs"), progress=recorder
     )
@@ -101,7 +102,7 @@ def test_prediction_and_preprocessing_tell_too(small: Path, training: Recorder) 
     recorder = Recorder()
     output = small / "submission.csv"
     source, place = source_in(small), RuntimeConfig(small / "runs")
-    workflow.predict(source, place, output=output, progress=recorder)
+    prediction.predict(source, place, output=output, progress=recorder)
     assert recorder.stages == ["checking", "reading", "predicting"]
     assert recorder.details[-1] == f"8 rows written to {output}"
     recorder = Recorder()

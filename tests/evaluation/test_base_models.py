@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from sklearn.base import is_regressor
 from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegressor
 
-from kaggleprice.api.workflow import PredictRequest, RuntimeConfig, cross_validate, predict
+from kaggleprice.api.prediction import PredictRequest, predict
+from kaggleprice.api.workflow import RuntimeConfig, cross_validate
 from kaggleprice.competitions.catalog import COMPETITIONS
 from kaggleprice.competitions.data import DatasetRef, load
 from kaggleprice.competitions.metrics import METRICS

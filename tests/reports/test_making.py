@@ -11,7 +11,7 @@ import pytest
 from entry_point import TINY, EntryPoint
 from reported import FIGURES, Made, Parsed, make_run, write_competition
 
-from kaggleprice.api import workflow
+from kaggleprice.api import prediction, workflow
 from kaggleprice.competitions.catalog import read_competition
 from kaggleprice.core.errors import (
     DataError,
@@ -108,8 +108,8 @@ def test_other_targets(
 
 
 def test_test_rows_are_predicted_as_predict_does(made: Made, report: Report) -> None:
-    prediction = workflow.predict(made.source, made.runtime, output=made.folder / "submission.csv")
-    np.testing.assert_array_equal(report.findings.predictions, prediction.submission["Pr<ice"])
+    made_by = prediction.predict(made.source, made.runtime, output=made.folder / "submission.csv")
+    np.testing.assert_array_equal(report.findings.predictions, made_by.submission["Pr<ice"])
 
 
 def test_without_matplotlib(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from annotated_doc import Doc
 from rich.console import Group
 
-from kaggleprice.api.workflow import Prediction
+from kaggleprice.api.prediction import Prediction
 from kaggleprice.cli import documents
 from kaggleprice.cli.documents import COMMAND, Positive
 from kaggleprice.cli.views.cv import (
