@@ -45,8 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-# The benchmarks are not installed. Last, so that the installed package is the one tested.
-sys.path.append(str(ROOT))
+# The benchmarks are not installed, and pyarrow 17 brings a package of that name. On the path for
+# this one import, so that the installed kaggleprice is the one tested.
+sys.path.insert(0, str(ROOT))
+import benchmarks  # noqa: E402, F401
+
+sys.path.remove(str(ROOT))
 
 from kaggleprice.competitions.catalog import COMPETITIONS  # noqa: E402
 from kaggleprice.competitions.tables import Tables, read_tables  # noqa: E402
