@@ -252,7 +252,7 @@ def test_peers_table_is_what_was_measured() -> None:
 def test_suite_table_is_what_was_measured() -> None:
     files = ("suite.jsonl", "suite-1-thread.jsonl")
     found = suite.read_results([Path(suite.__file__).with_name(file) for file in files])
-    methods, seeds = [*suite.PEERS, "default"], suite.FOLD_SEEDS
+    methods, seeds = [*suite.PEERS, "default", "best"], suite.FOLD_SEEDS
     assert marked("suite") == suite.overview(suite.compare(found, suite.CASES, methods, seeds))
     assert marked("tune") == suite.gains(found, suite.CASES, ["tune", "default"], 0)
 
