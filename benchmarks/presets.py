@@ -43,7 +43,8 @@ def processor() -> str:
 
 def without_extras(preset: str) -> dict[str, Any]:
     """Return options with which a preset is what it is where no extra is installed."""
-    own = tuple(name for name in PRESETS[preset].settings.base_models if name != "catboost")
+    extras = ("catboost", "lightgbm")
+    own = tuple(name for name in PRESETS[preset].settings.base_models if name not in extras)
     return {"base_models": own} if own else {}
 
 
