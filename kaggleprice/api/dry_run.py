@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from kaggleprice import runs
-from kaggleprice.api.intervals import check_interval, intervals_beside
-from kaggleprice.api.prediction import PredictRequest, resolve_runs
+from kaggleprice.api.intervals import check_interval
+from kaggleprice.api.prediction import PredictRequest, check_request
 from kaggleprice.api.workflow import split_rows
-from kaggleprice.competitions.data import Dataset, DatasetRef, load
+from kaggleprice.competitions.data import Dataset, DatasetRef, load, refuse_overwriting_inputs
 from kaggleprice.competitions.download import FetchedFile, absent
-from kaggleprice.core.files import check_writable
 from kaggleprice.core.progress import SILENT, Progress
 from kaggleprice.evaluation import cross_validation
 from kaggleprice.evaluation.cross_validation import PreparedRun
@@ -138,8 +137,16 @@ def plan_prediction(
     Raises:
         KagglePriceError: as `predict`.
     """
-    check_writable(output)
-    runs, training = resolve_runs(source.competition, runtime, request, progress), None
+    runs, outputs, _ = check_request(source, runtime, request, output, interval, progress)
+    if not absent(source.competition, source.data_dir):
+        readers: list[Run | None] = [*runs] or [None]
+        for run in readers:
+            own = source if run is None else source_of(run, source, progress)
+            data = load(own, progress)
+            refuse_overwriting_inputs(data, *outputs)
+            if run is not None:
+                check_data(run, own.competition, data)
+    training = None
     if not runs:
         training = plan(
             source,
@@ -149,16 +156,10 @@ def plan_prediction(
             interval=interval,
             progress=progress,
         )
-    elif not absent(source.competition, source.data_dir):
-        for run in runs:
-            own = source_of(run, source, progress)
-            check_data(run, own.competition, load(own, progress))
     folders = [training.path] if training is not None else []
     folders += [run.path for run in runs if len(runs) == 1]
-    outputs = [*(folder / "submission.csv" for folder in folders), output]
-    if interval is not None:
-        outputs.append(intervals_beside(output))
-    return PredictionPlan(source.competition.name, runs, training, outputs)
+    written = [*(folder / "submission.csv" for folder in folders), *outputs]
+    return PredictionPlan(source.competition.name, runs, training, written)
 
 
 def plan(

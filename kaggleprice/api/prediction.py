@@ -172,17 +172,8 @@ def predict(
         DataError: where the data changed since the run was trained.
         KagglePriceError: as `kaggleprice.api.workflow.cross_validate`.
     """
-    competition, request = source.competition, request or PredictRequest()
-    _check_asked(interval, request)
-    outputs = [output] if interval is None else [output, intervals_beside(output)]
-    for path in outputs:
-        check_writable(path)
-    compute = choose_compute(runtime.device, runtime.threads)
-    if competition.test is None and source.later_test is None:
-        raise UsageError(f"{competition.name} has no test file; name one with --test.")
-    runs, trained = resolve_runs(competition, runtime, request, progress), None
-    for run in runs if len(runs) == 1 else ():
-        check_writable(run.output("submission.csv"))
+    competition, request, trained = source.competition, request or PredictRequest(), None
+    runs, outputs, compute = check_request(source, runtime, request, output, interval, progress)
     own = source if not runs else source_of(runs[0], source, progress)
     data = load(own, progress)
     refuse_overwriting_inputs(data, *outputs)
@@ -280,6 +271,36 @@ def _average(
     if len(predictions) == 1:
         return predictions[0]
     return np.asarray(np.average(predictions, axis=0, weights=weights))
+
+
+def check_request(
+    source: DatasetRef,
+    runtime: RuntimeConfig,
+    request: PredictRequest,
+    output: Path,
+    interval: float | None,
+    progress: Progress,
+) -> tuple[list[Run], list[Path], Compute]:
+    """Check all that can be checked before data are read; arguments as for `predict`.
+
+    Returns:
+        The runs that are to predict, none where one is to be trained first; the files that are
+        written for the user; and what computes.
+
+    Raises:
+        KagglePriceError: as `predict`.
+    """
+    _check_asked(interval, request)
+    outputs = [output] if interval is None else [output, intervals_beside(output)]
+    for path in outputs:
+        check_writable(path)
+    compute = choose_compute(runtime.device, runtime.threads)
+    if source.competition.test is None and source.later_test is None:
+        raise UsageError(f"{source.competition.name} has no test file; name one with --test.")
+    runs = _resolve_runs(source.competition, runtime, request, progress)
+    for run in runs if len(runs) == 1 else ():
+        check_writable(run.output("submission.csv"))
+    return runs, outputs, compute
 
 
 def _check_asked(level: float | None, request: PredictRequest) -> None:
@@ -387,7 +408,7 @@ def _gain_of_run(
     )
 
 
-def resolve_runs(
+def _resolve_runs(
     competition: Competition, runtime: RuntimeConfig, request: PredictRequest, progress: Progress
 ) -> list[Run]:
     """Return the runs that are to predict; none where one is to be trained first.
@@ -408,14 +429,14 @@ def resolve_runs(
         _ = request.settings
         progress.notice(f"no run of {competition.name} yet: training one first, as `cv` does")
     for i, each in enumerate(runs):
-        _check_request(each, request)
+        _check_agrees(each, request)
         if each.path.resolve() in [other.path.resolve() for other in runs[:i]]:
             raise UsageError(f"run {each.name} is named twice; say with --weight what it counts.")
         progress.notice(f"using run {each.name} of {each.path.parent}")
     return runs
 
 
-def _check_request(run: Run, request: PredictRequest) -> None:
+def _check_agrees(run: Run, request: PredictRequest) -> None:
     trained = flat_settings(run.settings)
     wanted = request.explicit_settings
     for settings in (trained, wanted):

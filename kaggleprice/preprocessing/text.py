@@ -94,7 +94,7 @@ def hashed(texts: pd.Index) -> csr_matrix:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     if not len(texts):
-        return csr_matrix((len(texts), HASHES))
+        return csr_matrix((0, HASHES))
     vectorizer = HashingVectorizer(
         analyzer="char_wb",
         ngram_range=(3, 4),

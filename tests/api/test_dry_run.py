@@ -14,13 +14,13 @@ from small import ROWS, TEST_ROWS, write_small
 
 from kaggleprice.api import workflow
 from kaggleprice.api.dry_run import Plan, plan, plan_prediction
-from kaggleprice.api.prediction import PredictRequest
+from kaggleprice.api.prediction import PredictRequest, predict
 from kaggleprice.cli.views.plan import (
     plan_view,
 )
 from kaggleprice.competitions.catalog import COMPETITIONS, read_competition
 from kaggleprice.competitions.data import DatasetRef
-from kaggleprice.core.errors import UnknownNameError, UsageError
+from kaggleprice.core.errors import DeviceError, OutputError, UnknownNameError, UsageError
 from kaggleprice.models.mlp import MemberMLP
 from kaggleprice.runs.runtime import RuntimeConfig, read_duration
 from kaggleprice.settings.model import Inputs, ModelSettings
@@ -176,9 +176,46 @@ def test_prediction_with_a_run(place: Place) -> None:
     assert ([one.name for one in planned.runs], planned.training) == ([run.name], None)
     assert planned.outputs == [run.path / "submission.csv", output]
     assert files(place.folder) == before
-    unknown = PredictRequest(name="mlp-01")
-    with pytest.raises(UnknownNameError):
-        plan_prediction(place.source, place.runtime, unknown, output=output)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"request": PredictRequest(name="mlp-01")}, UnknownNameError),
+        ({"request": PredictRequest(options={"combine": "mean"})}, UnknownNameError),
+        ({"output": "train.csv"}, UsageError),
+        ({"output": "train.csv/out.csv"}, OutputError),
+        ({"interval": 1.5}, UsageError),
+        ({"device": "cuda:99"}, DeviceError),
+        ({"test": None}, UsageError),
+    ],
+)
+def test_a_prediction_that_would_fail_fails_alike(
+    place: Place, trained: bool, changes: dict[str, Any], error: type[Exception]
+) -> None:
+    """The plan and the command itself end with one sentence, before anything is written."""
+    if trained:
+        place.train()
+    competition = place.source.competition
+    if "test" in changes:
+        competition = replace(competition, test=None)
+    asked = (
+        replace(place.source, competition=competition),
+        replace(place.runtime, device=changes.get("device", "cpu")),
+        changes.get("request", PredictRequest(options=OPTIONS)),
+    )
+    how = {
+        "output": place.folder / changes.get("output", "out.csv"),
+        "interval": changes.get("interval"),
+    }
+    before, said = files(place.folder), []
+    for do in (plan_prediction, predict):
+        with pytest.raises(error) as raised:
+            do(*asked, **how)
+        said.append(str(raised.value))
+    assert said[0] == said[1]
+    assert files(place.folder) == before
 
 
 @pytest.mark.parametrize(

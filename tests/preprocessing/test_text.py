@@ -15,7 +15,7 @@ from kaggleprice.core.errors import DataError
 from kaggleprice.evaluation.folds import Folds
 from kaggleprice.preprocessing.fitted import FittedRecipe
 from kaggleprice.preprocessing.fitting import fit, fit_folds
-from kaggleprice.preprocessing.text import COMPONENTS, HASHES
+from kaggleprice.preprocessing.text import COMPONENTS, HASHES, hashed
 from kaggleprice.settings.recipe import Recipe
 
 WORDS = ["sunny", "large", "flat", "near", "park", "with", "garden", "view", "of", "sea,", "old"]
@@ -59,6 +59,11 @@ def test_missing_texts_are_at_the_mean() -> None:
     assert made[1].any()
     # A file may have not one.
     assert not fitted.transform(table_of([None, None]).features)[:, :COMPONENTS].any()
+
+
+def test_no_texts_have_no_rows() -> None:
+    assert hashed(pd.Index([], dtype=object)).shape == (0, HASHES)
+    assert hashed(pd.Index(["sea view"])).shape == (1, HASHES)
 
 
 def test_texts_of_validation_rows_teach_nothing() -> None:
